@@ -1,0 +1,24 @@
+"""3 Conv + 2 FC of French et al. (MNIST-USPS pairs, grey 28 px; 321,546 parameters at 10 classes).
+
+The paper does not say where it masks this net: CAdD is put on the map that enters the last convolution,
+EAdD on the 256-vector that enters the last Linear, as in its ResNets.
+"""
+
+from torch import nn
+
+from dta_bench.network import Network
+
+task = "classification"
+channels = 1
+
+
+def build(num_classes: int, weights: str = "none") -> Network:
+    body = nn.Sequential(
+        nn.Conv2d(1, 32, 5), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3), nn.BatchNorm2d(64), nn.ReLU(),
+    )  # fmt: skip
+    neck = nn.Sequential(
+        nn.Conv2d(64, 64, 3), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Dropout(0.5), nn.Linear(1024, 256), nn.ReLU(),
+    )  # fmt: skip
+    return Network(body, neck, nn.Linear(256, num_classes))

@@ -1,0 +1,100 @@
+"""What a benchmark is made of: images with labels, images without, and the five splits of a run.
+
+The type of the target training set has no labels to give, so a method cannot read them by mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""One image as read: uint8, (height, width, channels)."""
+
+Task = Literal["classification", "segmentation"]
+Headline = Literal["accuracy", "mean_class_accuracy", "miou"]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One domain pair, as the table's heading states it.
+
+    ``standardisation`` says how an image becomes network input: ``per_sample`` subtracts the image's
+    own mean and divides by its own deviation (French et al.), ``imagenet`` uses ImageNet's channel
+    statistics. ``label_budget`` is the size of the labelled target subset that selection may read,
+    ``label_budget_source`` says who set it. ``summary`` is stated in lists and reports.
+    """
+
+    name: str
+    task: Task
+    classes: tuple[str, ...]
+    source: str
+    target: str
+    image_size: tuple[int, int]
+    headline: Headline
+    label_budget: int
+    label_budget_source: str
+    standardisation: Literal["per_sample", "imagenet"] = "per_sample"
+    augmentation: tuple[str, ...] = ()
+    splits_stated: str = ""
+    ignore_index: int = 255
+
+
+@dataclass(frozen=True)
+class UnlabelledImages:
+    """Images and their stable ids; there is no label to be had from this type."""
+
+    images: Sequence[Image]
+    ids: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images, their labels (a class index each, or a (height, width) map each) and stable ids."""
+
+    images: Sequence[Image]
+    labels: NDArray[np.int64] | Sequence[NDArray[np.uint8]]
+    ids: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def without_labels(self) -> UnlabelledImages:
+        """The same images as a set that cannot yield labels."""
+        return UnlabelledImages(self.images, self.ids)
+
+
+@dataclass(frozen=True)
+class Domains:
+    """What a benchmark's ``load(root)`` returns: four labelled sets, split by a fixed seed or by the data set itself.
+
+    Only ``validation.split`` sees ``target_train``'s labels; it hands training a set without them.
+    """
+
+    source_train: LabelledImages
+    source_validation: LabelledImages
+    target_train: LabelledImages
+    target_test: LabelledImages
+    fingerprint: str
+    """SHA-256 over the images and labels (or over the file list with sizes, for sets too large to read)."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The five sets of one run; ``target_train`` cannot yield labels."""
+
+    source_train: LabelledImages
+    source_validation: LabelledImages
+    target_train: UnlabelledImages
+    target_validation: LabelledImages
+    target_test: LabelledImages
+    fingerprint: str
+    subset_hash: str = ""
+    notes: dict[str, str] = field(default_factory=dict)
