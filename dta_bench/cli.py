@@ -1,0 +1,276 @@
+"""The command line: arguments in, one call out. Heavy imports live inside the commands, so that help comes at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from dta_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from dta_bench.execution import Home
+    from dta_bench.sweep.plan import Options, Plan
+
+app = typer.Typer(
+    name="dta-bench",
+    help="Sweeps and honest tables for Drop to Adapt and everything it is compared with.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
+Root = Annotated[Path, typer.Option("--root", envvar="DTA_BENCH_ROOT", help="Where data lies.")]
+Out = Annotated[Path, typer.Option("--out", help="Where runs, store and reports go.")]
+Uri = Annotated[
+    str | None,
+    typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow server or store; default: sqlite in --out."),
+]
+DATA, HERE = Path("data"), Path(".")
+
+
+@app.command("list", epilog="Example: dta-bench list --json")
+def list_(as_json: Json = False) -> None:
+    """List benchmarks, backbones, methods and search spaces."""
+    from dta_bench import plugins
+
+    kinds = {"benchmarks": "benchmark", "backbones": "backbone", "methods": "method", "search_spaces": "search_space"}
+    found = {
+        plural: [{"name": name, "summary": plugins.summary(kind, name)} for name in plugins.names(kind)]
+        for plural, kind in kinds.items()
+    }
+    if as_json:
+        _print_json(found)
+        return
+    for plural, entries in found.items():
+        typer.echo(f"\n{plural.replace('_', ' ')}")
+        for entry in entries:
+            typer.echo(f"  {entry['name']:<18} {entry['summary']}")
+
+
+@app.command(epilog="Example: dta-bench prepare fonts_digits")
+def prepare(name: str, root: Root = DATA, as_json: Json = False) -> None:
+    """Verify a benchmark's data: sizes, labels, duplicates, fingerprint; say what is missing and where it goes."""
+    from dta_bench.prepare import prepare as verify
+
+    with _chatter_on_stderr() as stdout:
+        found = verify(name, root)
+    if as_json:
+        _print_json(found, stdout)
+    else:
+        for key, value in found.items():
+            print(f"{key:<20} {value}", file=stdout)
+    if found["problems"]:
+        raise typer.Exit(2)
+
+
+@app.command(epilog="Example: dta-bench train fonts_digits --method dta --set lambda_2=0.02 --seed 1")
+def train(
+    name: str,
+    backbone: Annotated[str | None, typer.Option(help="Default: the file's first.")] = None,
+    method: Annotated[str | None, typer.Option(help="Default: the file's.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A parameter of the method, as key=value.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
+    weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
+    root: Root = DATA,
+    out: Out = HERE,
+    tracking_uri: Uri = None,
+    as_json: Json = False,
+) -> None:
+    """Train one configuration and measure it; an interrupted run goes on where it stopped."""
+    from dta_bench.single import train_one
+
+    options = _options(backbone, method, None, None, epochs, labels, weights)
+    with _chatter_on_stderr() as stdout:
+        plan = _plan(name, options)
+        found = train_one(plan, set_ or [], seed, _home(root, out, tracking_uri), _stderr_console())
+    if as_json:
+        _print_json(found, stdout)
+    else:
+        test = found["test"]
+        print(f"{found["name"]}: target test accuracy {test['accuracy']:.1f} %, ", end="", file=stdout)
+        print(f"class mean {test['mean_class_accuracy']:.1f} % (last epoch, seed {seed})", file=stdout)
+
+
+@app.command(epilog="Example: dta-bench sweep visda --backbone resnet101 --points 12 --seeds 3")
+def sweep(
+    name: str,
+    backbone: Annotated[list[str] | None, typer.Option(help="May be given several times. Default: the file's first.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="May be given several times. Default: the file's.")] = None,
+    points: Annotated[int | None, typer.Option(min=1, help="Take this many points, the published row first.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Run every point with seeds 0 to N-1.")] = None,
+    parallel: Annotated[int | None, typer.Option(min=1, help="Runs at a time. Default: as many as fit.")] = None,
+    cpus_per_run: Annotated[int, typer.Option(min=1)] = 1,
+    gpus_per_run: Annotated[float | None, typer.Option(min=0, help="Fractions share a GPU.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
+    weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
+    address: Annotated[str | None, typer.Option(help="A Ray cluster. Default: RAY_ADDRESS, else a local Ray.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+    root: Root = DATA,
+    out: Out = HERE,
+    tracking_uri: Uri = None,
+    as_json: Json = False,
+) -> None:
+    """Run what is missing of a sweep, then print its table. The same command starts, resumes and shows it."""
+    options = _options(backbone, method, points, seeds, epochs, labels, weights)
+    with _chatter_on_stderr() as stdout:
+        plan, home = _plan(name, options), _home(root, out, tracking_uri)
+        if dry_run:
+            _print_plan(plan, home, as_json, stdout)
+            return
+        from dta_bench.sweep.launch import Resources
+        from dta_bench.sweep.run import sweep as run_sweep
+
+        resources = Resources(parallel, cpus_per_run, gpus_per_run, address)
+        swept = run_sweep(plan, home, resources, _stderr_console())
+        _report(plan.file.benchmark, plan.name, "labels", home, as_json, stdout, only={run.id for run in plan.runs})
+    if swept.failed and not swept.done:
+        raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
+
+
+@app.command(epilog="Example: dta-bench report fonts_digits --select oracle")
+def report(
+    name: str,
+    select: Annotated[str, typer.Option(help="labels, source, entropy or oracle.")] = "labels",
+    root: Root = DATA,
+    out: Out = HERE,
+    tracking_uri: Uri = None,
+    as_json: Json = False,
+) -> None:
+    """Read a benchmark's runs back: leaderboard, selected configuration, per-class table, source-only beside it."""
+    with _chatter_on_stderr() as stdout:
+        from dta_bench import experiment_file, plugins
+
+        is_space = name in plugins.names("search_space")
+        benchmark = experiment_file.read(name).benchmark if is_space else name
+        plugins.path("benchmark", benchmark)
+        _report(benchmark, name, select, _home(root, out, tracking_uri), as_json, stdout)
+
+
+@app.command(epilog="Example: dta-bench ui")
+def ui(
+    out: Out = HERE,
+    tracking_uri: Uri = None,
+    host: Annotated[str, typer.Option(help="Loopback unless asked otherwise.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1024, max=65535)] = 5000,
+) -> None:
+    """Open the MLflow UI on this folder's runs."""
+    from dta_bench.tracking import serve_ui
+
+    home = _home(DATA, out, tracking_uri)
+    serve_ui(home.tracking_uri, Path(home.out), host, port)
+
+
+def main() -> None:
+    """Entry point: user errors are one sentence and status 2, Ctrl-C is status 130; nothing is a traceback."""
+    try:
+        app()
+    except UserError as error:
+        print(f"dta-bench: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("dta-bench: interrupted; what was finished is kept, the same command goes on", file=sys.stderr)
+        sys.exit(130)
+
+
+def _options(
+    backbone: list[str] | str | None, method: list[str] | str | None, points: int | None, seeds: int | None,
+    epochs: int | None, labels: int | None, weights: str,
+) -> Options:  # fmt: skip
+    from dta_bench.sweep.plan import Options
+
+    return Options(_tuple(backbone), _tuple(method), points, seeds, epochs, labels, weights)
+
+
+def _tuple(given: list[str] | str | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+def _plan(name: str, options: Options) -> Plan:
+    from dta_bench import experiment_file, plugins
+    from dta_bench.sweep.plan import make_plan
+
+    file = experiment_file.read(name)
+    return make_plan(name, file, options, plugins.load("benchmark", file.benchmark).BENCHMARK.label_budget)
+
+
+def _home(root: Path, out: Path, tracking_uri: str | None) -> Home:
+    from dta_bench.execution import Home
+
+    out = out.expanduser().resolve()
+    if out.exists() and (not out.is_dir() or not os.access(out, os.W_OK)):
+        raise UserError(f"--out {out} is not a folder that can be written to; name another one")
+    return Home(str(root.expanduser().resolve()), str(out), tracking_uri or f"sqlite:///{out / 'mlflow.db'}")
+
+
+def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO) -> None:
+    from dta_bench.sweep.state import state_of
+
+    state = state_of(plan.runs, home.tracker().runs(plan.file.benchmark), marks=None)
+    found = {
+        "points": plan.points,
+        "runs": [
+            {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params} for r in plan.runs
+        ],
+        "done": len(state.done), "running": len(state.running), "to_do": len(state.to_do) - len(state.running),
+    }  # fmt: skip
+    if as_json:
+        _print_json(found, stdout)
+        return
+    for run in plan.runs:
+        print(f"{run.id}  {run.method:<12} {run.backbone:<12} {plan.run_name(run)}", file=stdout)
+    print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {found['to_do']} to do", file=stdout)
+
+
+def _report(
+    benchmark: str, name: str, rule: str, home: Home, as_json: bool, stdout: TextIO, only: set[str] | None = None
+) -> None:
+    from dta_bench import report as reporting
+
+    found = reporting.make(home.tracker(), benchmark, rule, only)
+    reporting.write(found, Path(home.out) / "reports" / name)
+    if as_json:
+        _print_json(found, stdout)
+    else:
+        reporting.show(found, _console(stdout))
+
+
+def _console(stream: TextIO) -> Any:
+    from rich.console import Console
+
+    return Console(file=stream, width=None if stream.isatty() else 80)
+
+
+def _stderr_console() -> Any:
+    return _console(sys.stderr)
+
+
+def _print_json(found: Any, stdout: TextIO | None = None) -> None:
+    print(json.dumps(found, indent=2, allow_nan=False, default=str), file=stdout or sys.stdout)
+
+
+@contextmanager
+def _chatter_on_stderr() -> Iterator[TextIO]:
+    """Within the block file descriptor 1 leads to stderr, for libraries and child processes too; yields the real stdout."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    stdout = os.fdopen(os.dup(kept), "w")
+    try:
+        yield stdout
+    finally:
+        stdout.flush()
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

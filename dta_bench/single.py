@@ -1,0 +1,73 @@
+"""``dta-bench train``: one configuration, trained here without Ray, tracked like any other run."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from dta_bench import execution, training
+from dta_bench.errors import UserError
+from dta_bench.execution import Home, Label
+from dta_bench.experiment import RunSpec
+from dta_bench.sweep.plan import Plan, Point
+
+
+def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: Console) -> dict[str, Any]:
+    """Train the plan's first row with ``settings`` (``key=value``) over it; a finished run is read back, not repeated.
+
+    Raises:
+        UserError: an unknown parameter or value, missing data, a run that diverged.
+        KeyboardInterrupt: Ctrl-C; the checkpoint is kept.
+    """
+    spec = _spec(plan, settings, seed)
+    tracker = home.tracker()
+    tracker.check()
+    tracker.experiment(execution.benchmark_of(spec.benchmark))
+    stop = training.Stop()
+    signal.signal(signal.SIGTERM, lambda *_: setattr(stop, "requested", True))
+    signal.signal(signal.SIGINT, lambda *_: setattr(stop, "requested", True))
+
+    def say(epoch: int, metrics: dict[str, float]) -> None:
+        console.print(
+            f"epoch {epoch}/{spec.training.epochs}  loss {metrics['loss/total']:.3f}  "
+            f"accuracy on the labelled subset {metrics['validation/accuracy']:.1f} %",
+            highlight=False,
+        )
+
+    label = Label(None, plan.run_name(spec), frozenset(plan.space(spec.method).inert(spec.params)))
+    outcome = execution.execute(spec, home, label, stop, say)
+    if outcome.status == "stopped":
+        raise KeyboardInterrupt
+    if outcome.result is None:
+        raise UserError(f"the run failed: {outcome.reason}")
+    return _told(spec, label.name, outcome.result)
+
+
+def _spec(plan: Plan, settings: list[str], seed: int) -> RunSpec:
+    backbone, method = plan.backbones[0], plan.methods[0]
+    defaults = plan.params(backbone, method, {})
+    given = dict(_parsed(setting, defaults) for setting in settings)
+    return plan.spec(backbone, method, seed, given)
+
+
+def _parsed(setting: str, defaults: Point) -> tuple[str, Any]:
+    key, equals, text = setting.partition("=")
+    if not equals or key not in defaults:
+        raise UserError(f"--set {setting} is not understood; it takes key=value with a key of {', '.join(defaults)}")
+    value, kind = yaml.safe_load(text), type(defaults[key])
+    try:
+        return key, float(text) if kind in (int, float) else kind(value)
+    except ValueError as error:
+        raise UserError(f"--set {key}={text} is not a value of {key}; it takes a {kind.__name__}") from error
+
+
+def _told(spec: RunSpec, name: str, result: Any) -> dict[str, Any]:
+    return {
+        "run_id": spec.id, "name": name, "spec": spec.to_dict(), "test": result.test.to_dict(),
+        "validation": result.validation.to_dict(), "source_validation": result.source_validation.to_dict(),
+        "collapsed": result.collapsed, "seconds": dataclasses.asdict(result)["seconds"],
+    }  # fmt: skip

@@ -1,0 +1,219 @@
+"""Running the missing runs of a plan on Ray Tune; the only module that knows Ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dta_bench.errors import UserError
+from dta_bench.execution import Home
+from dta_bench.experiment import RunSpec
+from dta_bench.sweep import search
+from dta_bench.sweep.plan import Plan
+from dta_bench.sweep.progress import Progress
+
+RETRIES = 3  # a lost worker or node; a run that diverges is not tried again
+
+
+@dataclass(frozen=True)
+class Resources:
+    """How runs share the machine or the cluster."""
+
+    parallel: int | None = None
+    cpus_per_run: int = 1
+    gpus_per_run: float | None = None
+    address: str | None = None
+
+
+def launch(plan: Plan, to_do: Iterable[RunSpec], home: Home, parent: str, resources: Resources, progress: Progress) -> None:
+    """Run ``to_do`` on a local Ray, or on the cluster at ``resources.address``, and return when all have ended.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM; what was finished is kept, the rest can be resumed.
+    """
+    runs = list(to_do)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    interrupted = threading.Event()
+    _start(ray, resources)
+    try:
+        with _interruptible(interrupted):
+            _fit(plan, runs, home, parent, resources, progress, interrupted)
+    finally:
+        ray.shutdown()
+    if interrupted.is_set():
+        raise KeyboardInterrupt
+
+
+def _start(ray: Any, resources: Resources) -> None:
+    address = resources.address or os.environ.get("RAY_ADDRESS")
+    if address:
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UserError(f"no Ray cluster answers at {address}: {str(error).splitlines()[0]}") from error
+        return
+    cpus = max(os.cpu_count() or 1, (resources.parallel or 1) * resources.cpus_per_run)
+    ray.init(
+        address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+        _node_ip_address="127.0.0.1",
+    )  # fmt: skip
+
+
+class _interruptible:  # noqa: N801 - reads as a with-statement's verb
+    """Ctrl-C and SIGTERM end the sweep at the next result instead of in the middle of Ray's own work."""
+
+    def __init__(self, event: threading.Event) -> None:
+        self.event = event
+
+    def __enter__(self) -> None:
+        os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, *_: object) -> None:
+        if self.event.is_set():  # asked twice: at once
+            raise KeyboardInterrupt
+        print("stopping; finished runs are kept, the same command goes on", file=sys.stderr)
+        self.event.set()
+
+
+def _fit(
+    plan: Plan, runs: list[RunSpec], home: Home, parent: str, resources: Resources, progress: Progress,
+    interrupted: threading.Event,
+) -> None:  # fmt: skip
+    from ray import tune
+    from ray.tune.search.optuna import OptunaSearch
+
+    searcher = OptunaSearch(
+        space=search.joint_space(plan.backbones, plan.methods, plan.seeds, plan.space),
+        points_to_evaluate=[suggestion(plan, run) for run in runs],
+        sampler=search.sampler(),
+        metric="score",
+        mode="max",
+    )
+    gpus = resources.gpus_per_run if resources.gpus_per_run is not None else _gpus_a_run()
+    job = _job(plan, runs, home, parent, resources.cpus_per_run)
+    trainable = tune.with_resources(
+        tune.with_parameters(run_one, job=job), {"cpu": resources.cpus_per_run, "gpu": gpus}
+    )
+    tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=len(runs),
+            max_concurrent_trials=resources.parallel,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=parent,
+            storage_path=str(Path(home.out).resolve() / "runs" / "ray"),
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            callbacks=[watch(tune, plan, runs, progress)],
+            stop=lambda *_: interrupted.is_set(),
+            verbose=0,
+        ),
+    ).fit()
+
+
+def _gpus_a_run() -> float:
+    import ray
+
+    return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
+
+
+def suggestion(plan: Plan, run: RunSpec) -> dict[str, Any]:
+    """A run as a point of the joint space, in Optuna's spelling."""
+    point = plan.space(run.method).canonical({k: run.params[k] for k in plan.space(run.method).sets})
+    return {"backbone": run.backbone, "method": run.method, "seed": run.seed} | point
+
+
+def key_of(config: dict[str, Any]) -> str:
+    """One spelling of a suggestion, by which a worker finds its RunSpec."""
+    return " ".join(f"{k}={config[k]}" for k in sorted(config))
+
+
+def _job(plan: Plan, runs: list[RunSpec], home: Home, parent: str, threads: int) -> dict[str, Any]:
+    """All that a worker needs, in plain names and numbers."""
+    return {
+        "home": vars(home),
+        "parent": parent,
+        "cwd": str(Path.cwd()),
+        "threads": threads,
+        "specs": {key_of(suggestion(plan, run)): run.to_dict() for run in runs},
+        "names": {run.id: plan.run_name(run) for run in runs},
+        "inert": {run.id: sorted(plan.space(run.method).inert(run.params)) for run in runs},
+    }
+
+
+def run_one(config: dict[str, Any], job: dict[str, Any]) -> None:
+    """A worker's side of one run: train, track, and report each epoch to Tune."""
+    from ray import tune
+
+    _settle(job)
+    import torch
+
+    from dta_bench.execution import Label, execute
+    from dta_bench.training import Stop
+
+    torch.set_num_threads(job["threads"])
+    spec = RunSpec.from_dict(job["specs"][key_of(config)])
+    label = Label(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
+
+    def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+        tune.report({"score": metrics["validation/accuracy"], "epoch": epoch, "run": spec.id})
+
+    outcome = execute(spec, Home(**job["home"]), label, Stop(), on_epoch)
+    tune.report({
+        "score": outcome.score, "epoch": spec.training.epochs, "run": spec.id,
+        "outcome": outcome.status, "reason": outcome.reason,
+    })  # fmt: skip
+
+
+def _settle(job: dict[str, Any]) -> None:
+    """Be where the user's command was given, so that plug-ins of the working directory are found."""
+    if Path(job["cwd"]).is_dir():
+        os.chdir(job["cwd"])
+        if job["cwd"] not in sys.path:
+            sys.path.insert(0, job["cwd"])
+
+
+def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress) -> Any:
+    """Tune's callback that feeds the progress view."""
+    names = {run.id: plan.run_name(run) for run in runs}
+    keys = {key_of(suggestion(plan, run)): run for run in runs}
+
+    class Watch(tune.Callback):  # type: ignore[misc,name-defined]
+        def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any) -> None:
+            if "run" not in result:
+                return
+            if "outcome" not in result:
+                progress.epoch(names[result["run"]], result["epoch"])
+                return
+            competes = keys[key_of(trial.config)].method == plan.methods[0]
+            progress.end(names[result["run"]], result["outcome"], result["score"], result["reason"], competes)
+
+        def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+            run = keys[key_of(trial.config)]
+            progress.end(names[run.id], "failed", 0.0, last_line(trial.error_file))
+
+    return Watch()
+
+
+def last_line(error_file: str | None) -> str:
+    """What a worker died of, in one line."""
+    lines = Path(error_file).read_text(errors="replace").strip().splitlines() if error_file else []
+    return lines[-1] if lines else "the worker died"

@@ -1,0 +1,143 @@
+"""Which runs a sweep consists of; pure and light, so that ``--dry-run`` needs neither data nor Ray."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from dta_bench import plugins
+from dta_bench.errors import UserError
+from dta_bench.experiment import LabelSubset, RunSpec, Training, Value
+from dta_bench.experiment_file import ExperimentFile
+from dta_bench.search_space import SearchSpace
+from dta_bench.sweep import search
+
+Point = dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line may say of a sweep; None leaves the choice to the file."""
+
+    backbones: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    points: int | None = None
+    seeds: int | None = None
+    epochs: int | None = None
+    labels: int | None = None
+    weights: str = "none"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep's finite space: every combination that may run, and the runs that were chosen, in order."""
+
+    name: str
+    file: ExperimentFile
+    training: Training
+    label_subset: LabelSubset
+    weights: str
+    backbones: tuple[str, ...]
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    points: int
+    runs: tuple[RunSpec, ...]
+
+    def spec(self, backbone: str, method: str, seed: int, point: Point) -> RunSpec:
+        """The run at one point: the method's defaults, then the file's row for the backbone, then the point."""
+        return RunSpec(
+            benchmark=self.file.benchmark, backbone=backbone, weights=self.weights, method=method,
+            params=self.params(backbone, method, point), training=self.training,
+            label_subset=self.label_subset, seed=seed,
+        )  # fmt: skip
+
+    def params(self, backbone: str, method: str, point: Point) -> Point:
+        """All parameters of a run; those without effect at this point are set to zero, so that equal runs are equal."""
+        defaults = method_defaults(method)
+        row = {k: v for k, v in self.file.row(backbone).items() if k in defaults}
+        merged: Point = defaults | row | point
+        space = self.space(method)
+        return {k: 0 if k in space.inert(merged) and k in space.sets else v for k, v in merged.items()}
+
+    def space(self, method: str) -> SearchSpace:
+        """The sets of the parameters that this method has."""
+        return self.file.space(set(method_defaults(method)))
+
+    def row_point(self, backbone: str, method: str) -> Point:
+        """The published row of the backbone, as a point of the method's space."""
+        space = self.space(method)
+        row = method_defaults(method) | self.file.row(backbone)
+        return space.canonical({k: row[k] for k in space.sets})
+
+    def swept(self) -> tuple[str, ...]:
+        """Names of the parameters that have more than one value."""
+        sets = {k: v for method in self.methods for k, v in self.space(method).sets.items()}
+        return tuple(name for name, values in sets.items() if len(values) > 1)
+
+    def notes(self) -> list[str]:
+        """What a reader should know before the first run: perturbations that round to nothing, ramps that never end."""
+        found = []
+        for backbone in self.backbones:
+            row = self.file.row(backbone)
+            ramp = float(row.get("ramp_up_epochs", 0) or 0)
+            if ramp > self.training.epochs:
+                share = self.training.epochs / ramp
+                found.append(f"{backbone}: the ramp of {ramp:g} epochs ends at {share:.2f} of delta after {self.training.epochs}")
+        return found
+
+    def run_name(self, spec: RunSpec) -> str:
+        """What differs, spelled as in the file: ``lambda_2=0.01 lambda_3=0.2 epsilon=15 seed=0``."""
+        space = self.space(spec.method)
+        inert = space.inert(spec.params)
+        parts = [] if spec.method == self.methods[0] else [spec.method]
+        parts += [spec.backbone] if len(self.backbones) > 1 else []
+        parts += [f"{k}={spec.params[k]:g}" for k in self.swept() if k in space.sets and k not in inert]
+        return " ".join([*parts, f"seed={spec.seed}"])
+
+
+def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: int) -> Plan:
+    """Choose a sweep's runs: the file's first row with all its seeds, then the baselines, then the other points.
+
+    Raises:
+        UserError: more points asked for than the space has, or an unknown method or backbone.
+    """
+    methods = options.methods or (file.method,)
+    baselines = tuple(b for b in file.baselines if b not in methods)
+    training = file.training.model_copy(update={"epochs": options.epochs} if options.epochs else {})
+    labels = file.labels or LabelSubset(size=label_budget)
+    plan = Plan(
+        name=name, file=file, training=training, weights=options.weights,
+        label_subset=labels.model_copy(update={"size": options.labels} if options.labels else {}),
+        backbones=options.backbones or (next(iter(file.backbones)),), methods=methods + baselines,
+        seeds=tuple(range(options.seeds or file.seeds)), points=0, runs=(),
+    )  # fmt: skip
+    for backbone in plan.backbones:
+        plugins.load("backbone", backbone) if "/" not in backbone else None
+    wanted = options.points or file.points
+    chosen = {(b, m): _points(plan, b, m, wanted) for b in plan.backbones for m in plan.methods}
+    runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(plan, chosen) for seed in plan.seeds]
+    distinct = tuple({run.id: run for run in runs}.values())
+    return dataclasses.replace(plan, points=len(chosen[plan.backbones[0], plan.methods[0]]), runs=distinct)
+
+
+def _points(plan: Plan, backbone: str, method: str, wanted: int | None) -> list[Point]:
+    """The first ``wanted`` points (all, if None) in Optuna's order, the published row first."""
+    space = plan.space(method)
+    if not space.sets:
+        return [{}]
+    total = len(space.points())
+    if wanted is not None and not 1 <= wanted <= total and method == plan.methods[0]:
+        raise UserError(f"--points {wanted} is outside this space; {plan.name} has 1 to {total} points for {method}")
+    return search.walk(space, plan.row_point(backbone, method), min(wanted or total, total))
+
+
+def _ordered(plan: Plan, chosen: dict[tuple[str, str], list[Point]]) -> list[tuple[str, str, Point]]:
+    """First rows before all else, so that an interrupted sweep has something to say."""
+    first = [(b, m, points[0]) for (b, m), points in chosen.items()]
+    return first + [(b, m, point) for (b, m), points in chosen.items() for point in points[1:]]
+
+
+def method_defaults(method: str) -> dict[str, Any]:
+    """Every parameter of a method with its default."""
+    return dataclasses.asdict(plugins.load("method", method).Params())

@@ -1,0 +1,99 @@
+"""The live view of a sweep: runs done, running and to do, the best so far, the time left."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass
+class Progress:
+    """Counts epochs and runs as results arrive; draws itself on a terminal, writes a line a run elsewhere."""
+
+    console: Console
+    total_runs: int
+    epochs: int
+    done_before: int = 0
+    headline: str = "accuracy"
+    running: dict[str, int] = field(default_factory=dict)
+    done: int = 0
+    failed: int = 0
+    best: tuple[float, str] | None = None
+    _started: float = field(default_factory=time.monotonic)
+    _first_epoch_at: float | None = None
+    _epochs_done: int = 0
+
+    def __post_init__(self) -> None:
+        self._live = Live(
+            console=self.console, get_renderable=self._render, refresh_per_second=2, transient=True,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
+
+    def __enter__(self) -> Progress:
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.console.is_terminal:
+            self._live.stop()
+
+    def epoch(self, name: str, epoch: int) -> None:
+        """A run has finished an epoch."""
+        if self._first_epoch_at is None:
+            self._first_epoch_at = time.monotonic()
+        self._epochs_done += 1
+        self.running[name] = epoch
+
+    def end(self, name: str, status: str, score: float, reason: str = "", competes: bool = True) -> None:
+        """A run has ended: ``done``, ``failed`` or ``stopped``."""
+        self.running.pop(name, None)
+        if status == "done":
+            self.done += 1
+            if competes and (self.best is None or score > self.best[0]):
+                self.best = (score, name)
+        else:
+            self.failed += 1
+        if not self.console.is_terminal or status != "done":
+            said = f"{self._subset_score(score)}" if status == "done" else f"{status}: {reason}"
+            self.console.print(f"[{self.done + self.failed}/{self.total_runs}] {name}  {said}{self._left()}", highlight=False)
+
+    def _subset_score(self, score: float) -> str:
+        return f"{self.headline} on the labelled subset {score:.1f} %"
+
+    def _left(self) -> str:
+        seconds = self.seconds_left()
+        return "" if seconds is None else f"  about {_clock(seconds)} left"
+
+    def seconds_left(self) -> float | None:
+        """From the pace of epochs since the start; None before the first one."""
+        if self._first_epoch_at is None:
+            return None
+        pace = (time.monotonic() - self._started) / self._epochs_done
+        return max(0.0, pace * (self.total_runs * self.epochs - self._epochs_done))
+
+    def _render(self) -> Group:
+        to_do = self.total_runs - self.done - self.failed - len(self.running)
+        counts = (
+            f"{self.done + self.done_before} done, {len(self.running)} running, {to_do} to do"
+            + (f", {self.failed} failed" if self.failed else "")
+            + f"   {_clock(time.monotonic() - self._started)} so far"
+        )
+        rows = Table.grid(padding=(0, 2))
+        for name, epoch in self.running.items():
+            rows.add_row(Text(name, style="dim"), Text(f"epoch {epoch}/{self.epochs}"))
+        bar = ProgressBar(total=self.total_runs * self.epochs, completed=self._epochs_done, width=60)
+        best = f"best so far: {self.best[1]}  {self._subset_score(self.best[0])}" if self.best else ""
+        return Group(Text(counts + self._left()), bar, rows, Text(best, style="bold"))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,123 @@
+"""A sweep from its plan to its last run; the same call starts it, resumes it, and finds it finished."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from dta_bench import execution
+from dta_bench.errors import UserError
+from dta_bench.execution import Home
+from dta_bench.experiment import RunSpec
+from dta_bench.sweep.launch import Resources, launch
+from dta_bench.sweep.plan import Plan
+from dta_bench.sweep.progress import Progress
+from dta_bench.sweep.state import State, state_of
+from dta_bench.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep left behind: how many of its runs are done, and why the others are not."""
+
+    done: int
+    failed: dict[str, str]
+    seconds: float = 0.0
+
+
+def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swept:
+    """Do what is missing of ``plan``.
+
+    Raises:
+        UserError: data or store out of reach, or another sweep is writing to the same folder.
+        KeyboardInterrupt: Ctrl-C; the same call goes on.
+    """
+    Path(home.out, "runs").mkdir(parents=True, exist_ok=True)
+    with _alone(home):
+        tracker = home.tracker()
+        tracker.check()
+        state = standing(plan, home, tracker)
+        _say(plan, state, console)
+        for stale, changes in state.stale:
+            console.print(f"will run again: {stale.name} ({changes})", highlight=False)
+            tracker.supersede(stale.mlflow_run_id)
+        if state.to_do:
+            _work(plan, state, home, tracker, resources, console)
+    return _outcome(plan, home, tracker)
+
+
+def standing(plan: Plan, home: Home, tracker: Tracker) -> State:
+    """Where each run of the plan stands, judged by today's data and code."""
+    def marks(run: RunSpec) -> dict[str, str]:
+        return execution.fingerprints(run, home.root)
+
+    return state_of(plan.runs, tracker.runs(plan.file.benchmark), marks)
+
+
+def _alone(home: Home) -> Any:
+    lock = FileLock(Path(home.out, "runs", "sweep.lock"))
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(
+            f"another sweep is running in {home.out}; wait for it, or give this one another folder with --out"
+        ) from error
+
+
+def _say(plan: Plan, state: State, console: Console) -> None:
+    console.print(
+        f"[bold]{plan.name}[/bold]: {plan.points} points of {plan.methods[0]}, {len(plan.seeds)} seeds, "
+        f"{len(plan.runs)} runs with the baselines; {len(state.done)} done, {len(state.to_do)} to do",
+        highlight=False,
+    )
+    for note in plan.notes():
+        console.print(f"note: {note}", highlight=False)
+
+
+def _work(
+    plan: Plan, state: State, home: Home, tracker: Tracker, resources: Resources, console: Console
+) -> None:
+    benchmark = execution.benchmark_of(plan.file.benchmark)
+    tracker.experiment(benchmark)
+    parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), {"search_space": plan.name})
+    progress = Progress(
+        console, len(state.to_do), plan.training.epochs, len(state.done), benchmark.headline.replace("_", " ")
+    )
+    ended = "KILLED"
+    try:
+        with progress:
+            launch(plan, state.to_do, home, parent, resources, progress)
+        ended = "FINISHED"
+    finally:
+        _reconcile(plan, tracker)
+        tracker.end_sweep(parent, ended)
+
+
+def sweep_id(plan: Plan) -> str:
+    """Identity of the parent run: the search space's name and what all its runs share."""
+    shared = {
+        "name": plan.name, "training": plan.training.model_dump(), "labels": plan.label_subset.model_dump(),
+        "weights": plan.weights,
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _reconcile(plan: Plan, tracker: Tracker) -> None:
+    """No run stays RUNNING once its worker is gone."""
+    wanted = {run.id for run in plan.runs}
+    for run in tracker.runs(plan.file.benchmark):
+        if run.run_id in wanted and run.status == "RUNNING":
+            tracker.end_run(run.mlflow_run_id, "KILLED")
+
+
+def _outcome(plan: Plan, home: Home, tracker: Tracker) -> Swept:
+    known = {run.run_id: run for run in tracker.runs(plan.file.benchmark)}
+    mine = [known[run.id] for run in plan.runs if run.id in known]
+    failed = {run.name: run.tags.get("reason", run.status.lower()) for run in mine if run.status != "FINISHED"}
+    return Swept(done=sum(run.status == "FINISHED" for run in mine), failed=failed)

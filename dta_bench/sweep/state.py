@@ -1,0 +1,53 @@
+"""What of a plan is done: decided by the runs' identities and fingerprints in the tracking store alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from dta_bench.experiment import RunSpec
+from dta_bench.tracking import TrackedRun
+
+Marks = dict[str, str]
+
+
+@dataclass(frozen=True)
+class State:
+    """The plan's runs by where they stand. ``stale`` were finished by other data or code than today's."""
+
+    done: tuple[RunSpec, ...]
+    running: tuple[RunSpec, ...]
+    to_do: tuple[RunSpec, ...]
+    stale: tuple[tuple[TrackedRun, str], ...] = ()
+
+
+def state_of(runs: Iterable[RunSpec], tracked: Iterable[TrackedRun], marks: Callable[[RunSpec], Marks] | None) -> State:
+    """Compare a plan with the store.
+
+    Args:
+        marks: today's fingerprints of a run; None where there is no data to compare with (a dry run), then
+            identity alone decides.
+    """
+    known = {run.run_id: run for run in tracked}
+    done, running, to_do, stale = [], [], [], []
+    for run in runs:
+        found = known.get(run.id)
+        changes = _changes(found, marks(run)) if found is not None and marks is not None else ""
+        if found is not None and found.status == "FINISHED" and not changes:
+            done.append(run)
+            continue
+        if found is not None and found.status == "RUNNING":
+            running.append(run)
+        to_do.append(run)
+        if found is not None and changes:
+            stale.append((found, changes))
+    return State(tuple(done), tuple(running), tuple(to_do), tuple(stale))
+
+
+def _changes(found: TrackedRun, marks: Marks) -> str:
+    """Which fingerprints differ, in words; empty if none."""
+    return ", ".join(
+        f"{name.removesuffix('_fingerprint')} was {found.tags.get(name, 'not recorded')[:12]}, is {value[:12]}"
+        for name, value in marks.items()
+        if found.tags.get(name) != value
+    )
