@@ -32,9 +32,11 @@ def save(path: Path, state: dict[str, Any]) -> None:
         if path.exists():
             path.replace(_previous(path))
         fresh.replace(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError, its cause as context
         fresh.unlink(missing_ok=True)
-        raise UserError(f"cannot write the checkpoint {path}: {error.strerror}; free space or choose another --out") from error
+        cause = error if isinstance(error, OSError) else error.__context__
+        why = getattr(cause, "strerror", None) or error
+        raise UserError(f"cannot write the checkpoint {path}: {why}; free space or choose another --out") from error
 
 
 def load(path: Path, expected: dict[str, str]) -> dict[str, Any] | None:
