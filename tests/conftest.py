@@ -1,0 +1,59 @@
+"""Shared by all tests: one thread, so that numbers are the same on any machine; small cuts of the real digits."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dta_bench import execution, validation
+from dta_bench.domains import Benchmark, Domains, LabelledImages, Splits
+from dta_bench.experiment import LabelSubset, RunSpec, Training
+
+torch.set_num_threads(1)
+
+
+def cut(images: LabelledImages, count: int) -> LabelledImages:
+    """The first ``count`` images of a set."""
+    return LabelledImages(images.images[:count], np.asarray(images.labels)[:count], images.ids[:count])
+
+
+@pytest.fixture(scope="session")
+def small_digits(tmp_path_factory: pytest.TempPathFactory) -> Domains:
+    """Real digits (fonts to handwriting), few of them."""
+    whole = execution.domains("fonts_digits", str(tmp_path_factory.mktemp("data")))
+    parts = {
+        name: cut(getattr(whole, name), count)
+        for name, count in (("source_train", 192), ("source_validation", 64), ("target_train", 192), ("target_test", 96))
+    }
+    return dataclasses.replace(whole, **parts)
+
+
+@pytest.fixture(scope="session")
+def digits_benchmark() -> Benchmark:
+    return execution.benchmark_of("fonts_digits")
+
+
+@pytest.fixture
+def small_splits(small_digits: Domains) -> Splits:
+    return validation.split(small_digits, LabelSubset(size=40))
+
+
+def spec_of(method: str = "dta", seed: int = 0, epochs: int = 2, **params: float | str) -> RunSpec:
+    """A run of a minute's tenth on the small digits."""
+    import importlib
+
+    defaults = dataclasses.asdict(importlib.import_module(f"dta_bench.methods.{method}").Params())
+    return RunSpec(
+        benchmark="fonts_digits", backbone="conv3_fc2", weights="none", method=method, params=defaults | params,
+        training=Training(epochs=epochs, optimizer="adam", learning_rate=1e-3, batch_size=32),
+        label_subset=LabelSubset(size=40), seed=seed,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
