@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ Image = NDArray[np.uint8]
 
 Task = Literal["classification", "segmentation"]
 Headline = Literal["accuracy", "mean_class_accuracy", "miou"]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Benchmark:
     ``standardisation`` says how an image becomes network input: ``per_sample`` subtracts the image's
     own mean and divides by its own deviation (French et al.), ``imagenet`` uses ImageNet's channel
     statistics. ``label_budget`` is the size of the labelled target subset that selection may read,
-    ``label_budget_source`` says who set it. ``summary`` is stated in lists and reports.
+    ``label_budget_source`` says who set it. ``augmentation`` names the parts of :mod:`dta_bench.augment`.
+    ``epoch_length`` says which domain an epoch goes through once; the other is cut, or reshuffled and repeated.
     """
 
     name: str
@@ -42,6 +44,26 @@ class Benchmark:
     augmentation: tuple[str, ...] = ()
     splits_stated: str = ""
     ignore_index: int = 255
+    epoch_length: Literal["source", "target", "larger"] = "larger"
+
+
+class Picked(Sequence[Item]):
+    """Some items of a sequence, in a given order, fetched only when asked for."""
+
+    def __init__(self, items: Sequence[Item], indices: Sequence[int] | NDArray[np.int64]) -> None:
+        self._items, self._indices = items, [int(i) for i in indices]
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Picked[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | Picked[Item]:
+        if isinstance(index, slice):
+            return Picked(self._items, self._indices[index])
+        return self._items[self._indices[index]]
+
+    def __len__(self) -> int:
+        return len(self._indices)
 
 
 @dataclass(frozen=True)
@@ -69,6 +91,12 @@ class LabelledImages:
     def without_labels(self) -> UnlabelledImages:
         """The same images as a set that cannot yield labels."""
         return UnlabelledImages(self.images, self.ids)
+
+    def select(self, indices: Sequence[int] | NDArray[np.int64]) -> LabelledImages:
+        """The images at ``indices``, in that order; images of a lazy set stay unread."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        labels = self.labels[chosen] if isinstance(self.labels, np.ndarray) else Picked(self.labels, chosen)
+        return LabelledImages(Picked(self.images, chosen), labels, [self.ids[i] for i in chosen])
 
 
 @dataclass(frozen=True)

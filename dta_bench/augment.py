@@ -1,0 +1,108 @@
+"""Augmentation, one seed a sample: what an image becomes depends on its key alone, not on worker, order or batch.
+
+The only module that knows albumentations.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dta_bench.errors import UserError
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it asks PyPI when imported
+
+import albumentations as A
+import cv2
+
+cv2.setNumThreads(1)  # a run computes on the cores it was given
+
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
+Key = tuple[int, ...]
+"""Non-negative integers that name one view of one sample: (seed, epoch, domain, cycle, index)."""
+
+ALLOWED = "translateN, hflip, resize, random_resized_crop, noiseS; with source: or target: before it for one domain"
+
+
+class Augmentation:
+    """The training augmentation of one domain, built from names such as ``translate2`` or ``source:hflip``.
+
+    * ``translateN``: shift by whole pixels, up to N each way, zeros coming in (masks: ``ignore_index``).
+    * ``hflip``: mirror left to right, every other time.
+    * ``resize``: to the benchmark's image size.
+    * ``random_resized_crop``: a crop of 75 to 100 % of the area, to that size.
+    * ``noiseS``: Gaussian noise of deviation S, added last, in the units of the (standardised) input.
+
+    Raises:
+        UserError: a name is unknown.
+    """
+
+    def __init__(self, names: tuple[str, ...], domain: str, size: tuple[int, int], ignore_index: int = 255) -> None:
+        mine = [name.removeprefix(f"{domain}:") for name in names if name.startswith(f"{domain}:") or ":" not in name]
+        self._noise = sum(float(name.removeprefix("noise")) for name in mine if _is(name, r"noise\d*\.?\d+"))
+        self._parts = [
+            p for name in mine if not name.startswith("noise") for p in _transforms(name, size, ignore_index)
+        ]
+        self._python = random.Random()
+
+    def __call__(
+        self, image: Pixels, key: Key, mask: NDArray[np.uint8] | None = None
+    ) -> tuple[Pixels, NDArray[np.uint8] | None]:
+        """The view of ``image`` (H, W, C), and of its label map (H, W), that ``key`` names."""
+        rng = np.random.default_rng(key)
+        self._python.seed(int(rng.integers(2**63)))  # transforms draw from both
+        found: dict[str, Any] = {"image": image} if mask is None else {"image": image, "mask": mask}
+        for part in self._parts:
+            part.set_random_state(rng, self._python)
+            found = part(**found)
+        return self._noisy(found["image"], rng), found.get("mask")
+
+    def _noisy(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        if not self._noise:
+            return image
+        return image + np.float32(self._noise) * rng.standard_normal(image.shape, dtype=np.float32)
+
+
+def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """``image`` at ``size`` (height, width), averaged over areas when it shrinks; itself if it is that size already."""
+    if image.shape[:2] == size:
+        return image
+    shrinks = image.shape[0] > size[0]
+    found = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return found.reshape(*size, -1)  # type: ignore[no-any-return]
+
+
+def resize_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A label map at ``size``, each pixel that of its nearest neighbour."""
+    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)  # type: ignore[no-any-return]
+
+
+def _transforms(name: str, size: tuple[int, int], ignore_index: int) -> list[Any]:
+    if _is(name, r"translate\d+"):
+        border = int(name.removeprefix("translate"))
+        pad = _strictly(A.Pad, padding=border, fill=0, fill_mask=ignore_index, p=1.0)
+        return [pad, _strictly(A.RandomCrop, *size, p=1.0)]
+    if name == "hflip":
+        return [_strictly(A.HorizontalFlip, p=0.5)]
+    if name == "resize":
+        return [_strictly(A.Resize, *size, interpolation=cv2.INTER_AREA, p=1.0)]
+    if name == "random_resized_crop":
+        return [_strictly(A.RandomResizedCrop, size, scale=(0.75, 1.0), interpolation=cv2.INTER_AREA, p=1.0)]
+    raise UserError(f"augmentation {name!r} is unknown; allowed: {ALLOWED}")
+
+
+def _strictly(build: Any, *args: Any, **kwargs: Any) -> Any:
+    """``build(...)``, with albumentations' warnings (it only warns of unknown arguments) as errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return build(*args, **kwargs)
+
+
+def _is(name: str, pattern: str) -> bool:
+    return re.fullmatch(pattern, name) is not None

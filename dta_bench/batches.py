@@ -1,0 +1,166 @@
+"""Images to batches of network input: shuffled and augmented by seed for training, in order for evaluation.
+
+An epoch is a function of (seed, epoch) alone, so a resumed run goes on at any step with the batches it would have had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from dta_bench import augment
+from dta_bench.augment import Augmentation, Key
+from dta_bench.domains import Benchmark, Image, LabelledImages, UnlabelledImages
+from dta_bench.network import Labelled, Unlabelled
+
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32) * 255
+IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32) * 255
+Pixels = NDArray[np.float32]
+Order = NDArray[np.int64]
+
+
+class Batches:
+    """Pairs of a labelled source batch and an unlabelled target batch, ``batch_size`` of each.
+
+    An epoch goes once through the domain that the benchmark's ``epoch_length`` names, without its last short batch;
+    a shorter domain is reshuffled and repeated, a longer one is cut. ``workers`` processes decode and augment lazy
+    sets; images that are in memory need none.
+    """
+
+    def __init__(
+        self,
+        source: LabelledImages,
+        target: UnlabelledImages,
+        benchmark: Benchmark,
+        batch_size: int,
+        seed: int,
+        channels: int,
+        workers: int = 0,
+    ) -> None:
+        self.source, self.target, self.workers = source, target, workers
+        self.batch_size, self.seed = batch_size, seed
+        self._of_source = View(benchmark, "source", channels)
+        self._of_target = View(benchmark, "target", channels)
+        sizes = {"source": len(source), "target": len(target), "larger": max(len(source), len(target))}
+        self.steps = max(1, sizes[benchmark.epoch_length] // batch_size)
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[tuple[Labelled, Unlabelled]]:
+        """The batches of ``epoch`` from ``start_step`` on."""
+        steps = _Steps(self, epoch)
+        remaining = range(start_step, self.steps)
+        if not self.workers:
+            return (steps[step] for step in remaining)
+        # A generator of its own: without one the loader draws from torch's, and a resumed run would differ.
+        return iter(
+            DataLoader(steps, batch_size=None, sampler=remaining, num_workers=self.workers, generator=torch.Generator())
+        )
+
+    def source_batch(self, keys: Sequence[Key]) -> Labelled:
+        """The views of source images, with their labels, that ``keys`` name; a key ends in the image's index."""
+        views = [self._of_source(self.source.images[key[-1]], key, self._label_map(key[-1])) for key in keys]
+        labels = [
+            self.source.labels[key[-1]] if mask is None else mask for key, (_, mask) in zip(keys, views, strict=True)
+        ]
+        return Labelled(as_tensor([image for image, _ in views]), torch.from_numpy(np.stack(labels).astype(np.int64)))
+
+    def target_batch(self, keys: Sequence[Key]) -> Unlabelled:
+        """The views of target images that ``keys`` name."""
+        return Unlabelled(as_tensor([self._of_target(self.target.images[key[-1]], key)[0] for key in keys]))
+
+    def _label_map(self, index: int) -> NDArray[np.uint8] | None:
+        return None if isinstance(self.source.labels, np.ndarray) else self.source.labels[index]
+
+
+class _Steps(Dataset[tuple[Labelled, Unlabelled]]):
+    """One epoch's batches by step."""
+
+    def __init__(self, batches: Batches, epoch: int) -> None:
+        count = batches.steps * batches.batch_size
+        self._batches = batches
+        self._source = _order((batches.seed, epoch, 0), len(batches.source), count)
+        self._target = _order((batches.seed, epoch, 1), len(batches.target), count)
+
+    def __getitem__(self, step: int) -> tuple[Labelled, Unlabelled]:
+        here = slice(step * self._batches.batch_size, (step + 1) * self._batches.batch_size)
+        return self._batches.source_batch(self._source[here]), self._batches.target_batch(self._target[here])
+
+
+def _order(key: Key, size: int, count: int) -> list[Key]:
+    """``count`` keys (seed, epoch, domain, cycle, index): one permutation of all indices after another."""
+    cycles = range(-(-count // size))
+    orders = (np.random.default_rng((*key, cycle)).permutation(size) for cycle in cycles)
+    return [(*key, cycle, int(index)) for cycle, order in zip(cycles, orders, strict=True) for index in order][:count]
+
+
+def evaluation_batches(
+    images: Sequence[Image], benchmark: Benchmark, channels: int, batch_size: int
+) -> Iterator[Tensor]:
+    """All ``images`` in order, resized and standardised, (B, C, H, W) float; the last batch may be short."""
+    view = View(benchmark, "evaluation", channels)
+    for start in range(0, len(images), batch_size):
+        yield as_tensor([view.plain(images[i]) for i in range(start, min(start + batch_size, len(images)))])
+
+
+class View:
+    """How one domain's images become network input, with or without augmentation.
+
+    Per-sample standardisation comes before augmentation, as in French et al., so that what a shift brings in is the
+    image's own mean and noise is in units of its deviation; ImageNet's comes after.
+    """
+
+    def __init__(self, benchmark: Benchmark, domain: str, channels: int) -> None:
+        self._size, self._channels = benchmark.image_size, channels
+        self._per_sample = benchmark.standardisation == "per_sample"
+        self._augment = Augmentation(benchmark.augmentation, domain, benchmark.image_size, benchmark.ignore_index)
+
+    def __call__(
+        self, image: Image, key: Key, mask: NDArray[np.uint8] | None = None
+    ) -> tuple[Pixels, NDArray[np.uint8] | None]:
+        """The augmented view that ``key`` names, standardised, with its label map if there is one."""
+        adapted = adapt_channels(image, self._channels)
+        if self._per_sample:
+            seen, mask = self._augment(per_sample(adapted), key, mask)
+            return seen.astype(np.float32, copy=False), mask
+        seen, mask = self._augment(adapted, key, mask)
+        return imagenet(seen), mask
+
+    def plain(self, image: Image) -> Pixels:
+        """The whole image, resized and standardised."""
+        resized = augment.resize(adapt_channels(image, self._channels), self._size)
+        return per_sample(resized) if self._per_sample else imagenet(resized)
+
+
+def adapt_channels(image: Image, channels: int) -> Image:
+    """Grey repeated to three channels, or the rounded mean of three as grey, as the backbone wants."""
+    if image.shape[2] == channels:
+        return image
+    if image.shape[2] == 1:
+        return np.repeat(image, channels, axis=2)
+    grey: Image = image.mean(axis=2, keepdims=True).round().astype(np.uint8)
+    return grey
+
+
+def per_sample(image: augment.Pixels) -> Pixels:
+    """Less its own mean, divided by its own deviation over all pixels and channels; an even image becomes zeros."""
+    centred = image.astype(np.float32)
+    centred -= centred.mean()
+    deviation = np.sqrt(np.vdot(centred, centred) / centred.size)
+    return centred / max(deviation, np.float32(1e-3))  # type: ignore[no-any-return]
+
+
+def imagenet(image: augment.Pixels) -> Pixels:
+    """ImageNet's channel means taken off, divided by its deviations, for values 0..255."""
+    return (image.astype(np.float32) - IMAGENET_MEAN) / IMAGENET_DEVIATION
+
+
+def as_tensor(images: Iterable[Pixels]) -> Tensor:
+    """Images (H, W, C) stacked to (B, C, H, W)."""
+    return torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2).contiguous()

@@ -1,0 +1,40 @@
+"""Sets held out by a fixed seed, and fingerprints of what was loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dta_bench.domains import Domains, LabelledImages
+
+
+def hold_out(images: LabelledImages, per_class: int, seed: int) -> tuple[LabelledImages, LabelledImages]:
+    """Split into (the rest, held out): ``per_class`` images of every class are drawn by ``seed`` and held out."""
+    labels = np.asarray(images.labels)
+    rng = np.random.default_rng(seed)
+    drawn = [rng.permutation(np.flatnonzero(labels == c))[:per_class] for c in np.unique(labels)]
+    held = np.zeros(len(labels), dtype=bool)
+    held[np.concatenate(drawn)] = True
+    return images.select(np.flatnonzero(~held)), images.select(np.flatnonzero(held))
+
+
+def in_memory(
+    source_train: LabelledImages,
+    source_validation: LabelledImages,
+    target_train: LabelledImages,
+    target_test: LabelledImages,
+) -> Domains:
+    """The four sets with their fingerprint: SHA-256 over shapes, pixels and labels, set after set."""
+    total = hashlib.sha256()
+    for images in (source_train, source_validation, target_train, target_test):
+        _add(total, np.stack(list(images.images)))
+        _add(total, np.asarray(images.labels))
+    return Domains(source_train, source_validation, target_train, target_test, total.hexdigest())
+
+
+def _add(total: hashlib._Hash, array: NDArray[Any]) -> None:
+    total.update(f"{array.shape} {array.dtype.str}".encode())
+    total.update(np.ascontiguousarray(array).tobytes())
