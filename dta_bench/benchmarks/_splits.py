@@ -21,6 +21,13 @@ def hold_out(images: LabelledImages, per_class: int, seed: int) -> tuple[Labelle
     return images.select(np.flatnonzero(~held)), images.select(np.flatnonzero(held))
 
 
+def hold_out_share(images: LabelledImages, share: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
+    """Split into (the rest, held out): ``share`` of all images, at least one, drawn by ``seed``."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    held = max(1, round(share * len(images)))
+    return images.select(np.sort(order[held:])), images.select(np.sort(order[:held]))
+
+
 def in_memory(
     source_train: LabelledImages,
     source_validation: LabelledImages,

@@ -1,0 +1,81 @@
+"""GTA5 and Cityscapes as their owners pack them, with the 19 classes that both have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dta_bench.benchmarks import _files
+from dta_bench.domains import LabelledImages
+from dta_bench.errors import UserError
+
+# Cityscapes' label id of each train id 0..18; every other id is ignored in training and evaluation.
+LABEL_IDS = {
+    "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13, "pole": 17, "traffic light": 19,
+    "traffic sign": 20, "vegetation": 21, "terrain": 22, "sky": 23, "person": 24, "rider": 25, "car": 26,
+    "truck": 27, "bus": 28, "train": 31, "motorcycle": 32, "bicycle": 33,
+}  # fmt: skip
+CLASSES = tuple(LABEL_IDS)
+IGNORED = 255
+GTA5 = "put GTA5's images/ and labels/ (PNG, palette files of Cityscapes label ids) into {folder}; they need a login"
+CITYSCAPES = "put Cityscapes' leftImg8bit/ and gtFine/ (train and val, by city) into {folder}; they need a login"
+
+
+def gta5(root: Path) -> LabelledImages:
+    """Every image of ``root/gta5/images`` with the label map of the same name.
+
+    Raises:
+        UserError: a folder is missing or empty, or an image has no label map.
+    """
+    folder = root / "gta5"
+    _files.wanted(folder / "images", GTA5.format(folder=folder))
+    images = sorted(f"gta5/images/{path.name}" for path in (folder / "images").glob("*.png"))
+    maps = [path.replace("/images/", "/labels/") for path in images]
+    return _paired(root, images, maps, from_label_ids(), GTA5.format(folder=folder))
+
+
+def cityscapes(root: Path, part: str) -> LabelledImages:
+    """The images of ``part`` (train or val) with their label maps: ``labelTrainIds`` where made, else ``labelIds``.
+
+    Raises:
+        UserError: as :func:`gta5`.
+    """
+    folder = root / "cityscapes"
+    what = CITYSCAPES.format(folder=folder)
+    _files.wanted(folder / "leftImg8bit" / part, what)
+    found = (folder / "leftImg8bit" / part).glob("*/*_leftImg8bit.png")
+    images = sorted(path.relative_to(root).as_posix() for path in found)
+    stems = [path.replace("/leftImg8bit/", "/gtFine/").removesuffix("_leftImg8bit.png") for path in images]
+    made = bool(stems) and all((root / f"{stem}_gtFine_labelTrainIds.png").is_file() for stem in stems)
+    suffix, table = ("labelTrainIds", from_train_ids()) if made else ("labelIds", from_label_ids())
+    return _paired(root, images, [f"{stem}_gtFine_{suffix}.png" for stem in stems], table, what)
+
+
+def entries(images: LabelledImages) -> list[tuple[str, str]]:
+    """What a fingerprint is taken over: every image, and every label map as its own label."""
+    assert isinstance(images.labels, _files.LabelMaps)
+    return [(path, "") for path in images.ids] + [(path, "map") for path in images.labels.paths]
+
+
+def from_label_ids() -> NDArray[np.uint8]:
+    """The train id of each of Cityscapes' label ids (256 entries, 255 for those ignored)."""
+    table = np.full(256, IGNORED, dtype=np.uint8)
+    table[list(LABEL_IDS.values())] = np.arange(len(LABEL_IDS))
+    return table
+
+
+def from_train_ids() -> NDArray[np.uint8]:
+    """Train ids as they are, all others ignored."""
+    table = np.full(256, IGNORED, dtype=np.uint8)
+    table[: len(CLASSES)] = np.arange(len(CLASSES))
+    return table
+
+
+def _paired(root: Path, images: list[str], maps: list[str], table: NDArray[np.uint8], what: str) -> LabelledImages:
+    if not images:
+        raise UserError(f"no image was found under {root}: {what}")
+    for label_map in maps:
+        _files.wanted(root / label_map, what)
+    return LabelledImages(_files.ImageFiles(root, images), _files.LabelMaps(root, maps, table), images)

@@ -1,0 +1,25 @@
+"""CIFAR-10 to STL-10: photographs of nine shared classes, 32 px (Table 1)."""
+
+from pathlib import Path
+
+from dta_bench.benchmarks import _torchvision
+from dta_bench.domains import Benchmark, Domains
+
+BENCHMARK = Benchmark(
+    name="cifar_stl",
+    task="classification",
+    classes=_torchvision.NINE_CLASSES,
+    source="CIFAR-10",
+    target="STL-10",
+    image_size=(32, 32),
+    headline="accuracy",
+    label_budget=225,
+    label_budget_source="ours: 225 images, 5 % of target train, of which Shu et al.'s 1,000 would be 22 %",
+    augmentation=("translate2", "hflip", "noise0.1"),
+    splits_stated=_torchvision.SPLITS_STATED,
+)
+
+
+def load(root: Path) -> Domains:
+    """Read ``root/cifar10`` and ``root/stl10``."""
+    return _torchvision.domains(_torchvision.cifar(root), _torchvision.stl(root))
