@@ -1,0 +1,132 @@
+"""The command as a user types it: a process of its own, its exit status, what is on stdout."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def dta_bench(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dta_bench", *arguments]
+    return subprocess.run(command, cwd=cwd, env=os.environ | env, capture_output=True, text=True, timeout=300)
+
+
+def refused(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def test_help_answers_in_under_a_second_of_cpu(tmp_path: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = dta_bench("--help", cwd=tmp_path)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert result.returncode == 0
+    # CPU seconds, not wall time: the promise of the interface itself, with nothing heavy imported.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys, typer.testing, dta_bench.cli as c; typer.testing.CliRunner().invoke(c.app, ['--help']);"
+        "print([m for m in ('torch', 'ray', 'mlflow', 'optuna', 'numpy') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["list", "prepare", "train", "sweep", "report", "ui"])
+def test_each_command_has_help_with_an_example(command: str, tmp_path: Path) -> None:
+    result = dta_bench(command, "--help", cwd=tmp_path)
+    assert result.returncode == 0
+    assert f"Example: dta-bench {command}" in result.stdout
+
+
+def test_list_names_every_plug_in_with_a_summary(tmp_path: Path) -> None:
+    found = json.loads(dta_bench("list", "--json", cwd=tmp_path).stdout)
+    assert set(found) == {"benchmarks", "backbones", "methods", "search_spaces"}
+    assert {"digits", "fonts_digits", "visda", "gta5_cityscapes"} <= {e["name"] for e in found["benchmarks"]}
+    assert {"dta", "dta_released", "source_only", "target_only"} <= {e["name"] for e in found["methods"]}
+    assert {"conv3_fc2", "conv9_fc1"} <= {e["name"] for e in found["backbones"]}
+    assert all(entry["summary"] for entries in found.values() for entry in entries)
+
+
+@pytest.mark.parametrize(("space", "points"), [("visda", 120), ("gta5_cityscapes", 12)])
+def test_dry_run_counts_the_papers_points_without_data(space: str, points: int, tmp_path: Path) -> None:
+    plan = json.loads(dta_bench("sweep", space, "--dry-run", "--json", cwd=tmp_path).stdout)
+    assert plan["points"] == points
+    swept = [run for run in plan["runs"] if run["method"] == "dta"]
+    assert len({run["id"] for run in swept}) == len(swept) == points
+    assert {run["method"] for run in plan["runs"]} == {"dta", "source_only"}
+    assert (plan["done"], plan["running"], plan["to_do"]) == (0, 0, len(plan["runs"]))
+
+
+def test_dry_run_puts_the_row_of_table_a1_first(tmp_path: Path) -> None:
+    plan = json.loads(dta_bench("sweep", "visda", "--points", "3", "--dry-run", "--json", cwd=tmp_path).stdout)
+    assert plan["points"] == 3
+    first = plan["runs"][0]["params"]
+    row = {"lambda_1": 2, "lambda_2": 0.02, "lambda_3": 0.2, "delta_e": 0.1, "delta_c": 0.01, "epsilon": 15}
+    assert {key: first[key] for key in row} == row
+
+
+def test_a_dry_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    dta_bench("sweep", "visda", "--dry-run", "--json", cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_search_space_is_refused_with_near_matches(tmp_path: Path) -> None:
+    assert "fonts_digits" in refused(dta_bench("sweep", "font_digits", cwd=tmp_path))
+
+
+@pytest.mark.parametrize(("option", "wrong", "near"), [("--method", "dtaa", "dta"), ("--backbone", "resnet5", "resnet50")])
+def test_an_unknown_plug_in_is_refused_with_near_matches(option: str, wrong: str, near: str, tmp_path: Path) -> None:
+    said = refused(dta_bench("sweep", "visda", option, wrong, "--dry-run", cwd=tmp_path))
+    assert wrong in said
+    assert near in said
+
+
+def test_missing_data_says_what_to_put_where(tmp_path: Path) -> None:
+    said = refused(dta_bench("sweep", "visda", "--points", "1", "--root", str(tmp_path / "nowhere"), cwd=tmp_path))
+    assert "image_list.txt" in said
+    assert str(tmp_path / "nowhere") in said
+
+
+def test_a_value_outside_its_set_is_refused(tmp_path: Path) -> None:
+    said = refused(dta_bench("sweep", "visda", "--points", "121", "--dry-run", cwd=tmp_path))
+    assert "121" in said
+    assert "120" in said
+
+
+def test_every_error_of_a_file_comes_at_once(tmp_path: Path) -> None:
+    (tmp_path / "search_spaces").mkdir()
+    (tmp_path / "search_spaces" / "mine.yaml").write_text(
+        "benchmark: digits\ntrainig: {epochs: 3}\ntraining: {epochs: -1, optimizer: lion, learning_rate: 1e-3,"
+        " batch_size: 8}\nbackbones: {conv3_fc2: {lambda_1: 2}}\n"
+    )
+    said = refused(dta_bench("sweep", "mine", "--dry-run", cwd=tmp_path))
+    for expected in ("mine.yaml", "trainig", "training.epochs", "training.optimizer", "lion", "adam"):
+        assert expected in said
+
+
+def test_an_unwritable_output_folder_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    said = refused(dta_bench("sweep", "fonts_digits", "--out", str(tmp_path / "file"), cwd=tmp_path))
+    assert "file" in said
+
+
+def test_an_mlflow_server_out_of_reach_is_refused_before_training(tmp_path: Path) -> None:
+    arguments = ("sweep", "fonts_digits", "--points", "1", "--tracking-uri", "http://127.0.0.1:9")
+    said = refused(dta_bench(*arguments, cwd=tmp_path))
+    assert "127.0.0.1:9" in said
+
+
+def test_a_user_folder_comes_before_what_is_shipped(tmp_path: Path) -> None:
+    (tmp_path / "backbones").mkdir()
+    (tmp_path / "backbones" / "mine.py").write_text('"""My own net."""\ntask = "classification"\ndef build(n, w): ...\n')
+    found: dict[str, Any] = json.loads(dta_bench("list", "--json", cwd=tmp_path).stdout)
+    assert {"name": "mine", "summary": "My own net."} in found["backbones"]
