@@ -37,6 +37,10 @@ class Features:
     activation: Tensor
     skips: tuple[Tensor, ...] = ()
 
+    def masked(self, mask: Tensor) -> Features:
+        """The activation times a mask; the skips as they are."""
+        return Features(mask * self.activation, self.skips)
+
     def detach(self) -> Features:
         """The same values, cut from the graph."""
         return Features(self.activation.detach(), tuple(skip.detach() for skip in self.skips))

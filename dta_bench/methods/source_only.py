@@ -1,0 +1,21 @@
+"""Source only: cross entropy on the labelled source, the lower bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from dta_bench.network import Labelled, Network, Unlabelled
+
+
+@dataclass(frozen=True)
+class Params:
+    """Nothing to choose."""
+
+
+def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params: Params) -> dict[str, Tensor]:  # noqa: ARG001
+    """Eq. 7; target, epoch and params are not looked at. Source pixels labelled 255 do not count."""
+    task = cross_entropy(net(source.images), source.labels, ignore_index=255)
+    return {"total": task, "task": task}

@@ -1,0 +1,10 @@
+"""Target only: cross entropy on the labelled target, the upper bound.
+
+It is source-only training, given the labelled target as its source.
+"""
+
+from dta_bench.methods.source_only import Params, loss
+
+__all__ = ["Params", "loss", "uses_target_labels"]
+
+uses_target_labels = True
