@@ -45,10 +45,9 @@ class Augmentation:
 
     def __init__(self, names: tuple[str, ...], domain: str, size: tuple[int, int], ignore_index: int = 255) -> None:
         mine = [name.removeprefix(f"{domain}:") for name in names if name.startswith(f"{domain}:") or ":" not in name]
-        self._noise = sum(float(name.removeprefix("noise")) for name in mine if _is(name, r"noise\d*\.?\d+"))
-        self._parts = [
-            p for name in mine if not name.startswith("noise") for p in _transforms(name, size, ignore_index)
-        ]
+        noises = [name for name in mine if re.fullmatch(r"noise\d*\.?\d+", name)]
+        self._noise = sum(float(name.removeprefix("noise")) for name in noises)
+        self._parts = [part for name in mine if name not in noises for part in _transforms(name, size, ignore_index)]
         self._python = random.Random()
 
     def __call__(
@@ -84,7 +83,7 @@ def resize_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[n
 
 
 def _transforms(name: str, size: tuple[int, int], ignore_index: int) -> list[Any]:
-    if _is(name, r"translate\d+"):
+    if re.fullmatch(r"translate\d+", name):
         border = int(name.removeprefix("translate"))
         pad = _strictly(A.Pad, padding=border, fill=0, fill_mask=ignore_index, p=1.0)
         return [pad, _strictly(A.RandomCrop, *size, p=1.0)]
@@ -102,7 +101,3 @@ def _strictly(build: Any, *args: Any, **kwargs: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return build(*args, **kwargs)
-
-
-def _is(name: str, pattern: str) -> bool:
-    return re.fullmatch(pattern, name) is not None

@@ -6,23 +6,14 @@ from dta_bench.benchmarks import _files, _image_lists
 from dta_bench.benchmarks._splits import hold_out_share
 from dta_bench.domains import Benchmark, Domains
 
+CLASSES = (
+    "aeroplane", "bicycle", "bus", "car", "horse", "knife",
+    "motorcycle", "person", "plant", "skateboard", "train", "truck",
+)  # fmt: skip
 BENCHMARK = Benchmark(
     name="visda",
     task="classification",
-    classes=(
-        "aeroplane",
-        "bicycle",
-        "bus",
-        "car",
-        "horse",
-        "knife",
-        "motorcycle",
-        "person",
-        "plant",
-        "skateboard",
-        "train",
-        "truck",
-    ),  # fmt: skip
+    classes=CLASSES,
     source="VisDA-2017 train (synthetic renderings)",
     target="VisDA-2017 validation (photographs)",
     image_size=(224, 224),
