@@ -102,16 +102,25 @@ class Network(nn.Module):
         return self.neck(features.activation, *features.skips)  # type: ignore[no-any-return]
 
     def feature_dropout(self, features: Features) -> DropoutSite:
-        """CAdD's site; its upper part h_u is the neck and the head, fed the unmasked skips."""
+        """CAdD's site; its upper part h_u is the neck and the head, fed the unmasked skips.
+
+        h_u leaves BatchNorm's running statistics alone, as every masked pass does.
+        """
 
         def upper(activation: Tensor) -> Tensor:
-            return self.head(self.neck(activation, *features.skips))  # type: ignore[no-any-return]
+            with frozen_statistics(self):
+                return self.head(self.neck(activation, *features.skips))  # type: ignore[no-any-return]
 
         return DropoutSite(upper, self.feature_keep_rate, self.feature_axis)
 
     def classifier_dropout(self) -> DropoutSite:
-        """EAdD's site; its upper part h_u is the head."""
-        return DropoutSite(self.head, self.hidden_keep_rate, self.hidden_axis)
+        """EAdD's site; its upper part h_u is the head, which leaves BatchNorm's running statistics alone."""
+
+        def upper(hidden: Tensor) -> Tensor:
+            with frozen_statistics(self.head):
+                return self.head(hidden)  # type: ignore[no-any-return]
+
+        return DropoutSite(upper, self.hidden_keep_rate, self.hidden_axis)
 
 
 @contextmanager
