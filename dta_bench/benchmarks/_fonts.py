@@ -52,6 +52,7 @@ def draw(per_class: int, seed: int) -> tuple[list[Image], NDArray[np.int64]]:
 
 
 def _render(text: str, font: ImageFont.FreeTypeFont, rng: np.random.Generator) -> Image:
+    """One image; blurred and warped in 8 bits, to keep floating-point differences between processors small."""
     import cv2
 
     glyph = _glyph(text, font, stroke=int(rng.choice([0, 0, 0, 1, 2])))
@@ -64,14 +65,14 @@ def _render(text: str, font: ImageFont.FreeTypeFont, rng: np.random.Generator) -
     return image
 
 
-def _glyph(text: str, font: ImageFont.FreeTypeFont, stroke: int) -> NDArray[np.float32]:
-    """The glyph's ink, cropped to its box, with a border wide enough for the blur."""
+def _glyph(text: str, font: ImageFont.FreeTypeFont, stroke: int) -> NDArray[np.uint8]:
+    """The glyph's ink, cropped to its box."""
     from PIL import Image as Picture
     from PIL import ImageDraw
 
     canvas = Picture.new("L", (3 * POINT_SIZE, 3 * POINT_SIZE))
     ImageDraw.Draw(canvas).text((POINT_SIZE, POINT_SIZE // 2), text, fill=255, font=font, stroke_width=stroke)
-    return np.asarray(canvas.crop(canvas.getbbox()), dtype=np.float32)
+    return np.asarray(canvas.crop(canvas.getbbox()), dtype=np.uint8)
 
 
 def _placement(shape: tuple[int, ...], scale: float, rng: np.random.Generator) -> NDArray[np.float64]:
