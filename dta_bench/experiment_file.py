@@ -1,0 +1,210 @@
+"""One search-space file (YAML) read and checked: what is trained, on what, with which sets of values."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
+
+from dta_bench import plugins
+from dta_bench.errors import UserError
+from dta_bench.experiment import LabelSubset, Training
+from dta_bench.search_space import Point, SearchSpace, Value
+
+
+def _value(given: Any) -> Value:
+    """One value of a parameter; a string that is a number (PyYAML's ``1e-3``) is that number, 2.0 is 2."""
+    if isinstance(given, bool):
+        return given
+    if not isinstance(given, str | int | float):
+        raise ValueError("allowed: a number, a word, true or false")
+    try:
+        number = float(given)
+    except ValueError:
+        return given
+    if not math.isfinite(number):
+        raise ValueError("allowed: a finite number, a word, true or false")
+    return int(number) if number.is_integer() else number
+
+
+FileValue = Annotated[Value, PlainValidator(_value)]
+Row = dict[str, FileValue]
+Sets = dict[str, tuple[FileValue, ...]]
+
+
+class ExperimentFile(BaseModel):
+    """A search-space file. Its first backbone is the default; ``labels`` overrides the benchmark's label budget.
+
+    ``backbones`` holds a row of parameters for each backbone: those that have a set too are swept, starting at the
+    row; the others stay fixed. ``points`` limits a sweep that does not say how many of its points it wants.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    extends: str | None = None
+    benchmark: str
+    method: str = "dta"
+    baselines: tuple[str, ...] = ("source_only",)
+    seeds: int = Field(default=1, gt=0)
+    points: int | None = Field(default=None, gt=0)
+    training: Training
+    labels: LabelSubset | None = None
+    sets: Sets = Field(default_factory=dict)
+    active_when: dict[str, str] = Field(default_factory=dict)
+    backbones: dict[str, Row] = Field(min_length=1)
+
+    def space(self, parameters: set[str]) -> SearchSpace:
+        """The sets of those parameters that a method has; a switch whose parent it lacks is dropped."""
+        sets = {name: values for name, values in self.sets.items() if name in parameters}
+        return SearchSpace(sets, {c: p for c, p in self.active_when.items() if c in sets and p in sets})
+
+    def row(self, backbone: str) -> Point:
+        """The parameters of a backbone; one that the file does not hold is given the first row."""
+        return dict(self.backbones.get(backbone, next(iter(self.backbones.values()))))
+
+
+def read(name_or_path: str | Path) -> ExperimentFile:
+    """A search-space file by its plug-in name, or by its path if that ends in ``.yaml`` or ``.yml``.
+
+    Raises:
+        UserError: no such file, malformed YAML, or everything that is wrong in it, at once.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = plugins.path("search_space", str(name_or_path))
+    own = _mapping(path)
+    base_path, base = _base(path, own)
+    merged = base | own
+    for key in {"sets", "active_when"} & base.keys() & own.keys():
+        if isinstance(own[key], dict) and isinstance(base[key], dict):
+            merged[key] = base[key] | own[key]
+    problems = [*_misfits(merged), *_disagreements(merged)]
+    if not problems:
+        return ExperimentFile.model_validate(merged)
+    inherited = [where for where, _ in problems if _is_inherited(where, own, base)]
+    lines = [f"  {base_path if where in inherited else path}: {what}" for where, what in problems]
+    raise UserError("\n".join([f"{path} cannot be used:", *dict.fromkeys(lines)]))
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        _refuse_repeated_keys(path, yaml.compose(text, yaml.SafeLoader))
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{line}: not YAML: {getattr(error, 'problem', None) or error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds {type(content).__name__}; allowed: {', '.join(ExperimentFile.model_fields)}")
+    return content
+
+
+def _refuse_repeated_keys(path: Path, node: yaml.Node | None) -> None:
+    """PyYAML keeps the last of equal keys without a word."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated_keys(path, item)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        if str(key.value) in seen:
+            raise UserError(f"{path}, line {key.start_mark.line + 1}: {key.value} is there twice; allowed: once")
+        seen.add(str(key.value))
+        _refuse_repeated_keys(path, value)
+
+
+def _base(path: Path, own: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """What ``extends`` names, one level deep."""
+    if not isinstance(own.get("extends"), str):
+        return path, {}
+    base_path = plugins.path("search_space", own["extends"])
+    base = _mapping(base_path)
+    if "extends" in base:
+        raise UserError(f"{path}: extends {own['extends']}, which extends {base['extends']}; allowed: one level")
+    return base_path, base
+
+
+def _is_inherited(where: tuple[Any, ...], own: Any, base: Any) -> bool:
+    """Whether the key at ``where`` stands in the base file and not in the file itself."""
+    for key in where:
+        if not isinstance(base, dict) or key not in base:
+            return False
+        if not isinstance(own, dict) or key not in own:
+            return True
+        own, base = own[key], base[key]
+    return False
+
+
+Problem = tuple[tuple[Any, ...], str]
+
+
+def _misfits(content: dict[str, Any]) -> Iterator[Problem]:
+    """Keys and values that the models refuse."""
+    try:
+        ExperimentFile.model_validate(content)
+    except ValidationError as refused:
+        for error in refused.errors():
+            yield error["loc"], _told(error["loc"], error)
+
+
+def _told(where: tuple[Any, ...], error: Any) -> str:
+    key = ".".join(map(str, where))
+    if error["type"] == "extra_forbidden":
+        models: dict[Any, type[BaseModel]] = {"training": Training, "labels": LabelSubset}
+        allowed = list(models.get(where[0] if len(where) > 1 else None, ExperimentFile).model_fields)
+        return f"{key} is not a key here{_guess(where[-1], allowed)}; allowed: {', '.join(allowed)}"
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{key} is {error['input']!r}; {reason}"
+
+
+def _guess(key: Any, allowed: list[str]) -> str:
+    near = difflib.get_close_matches(str(key), allowed, n=1)
+    return f", did you mean {near[0]}?" if near else ""
+
+
+def _disagreements(content: dict[str, Any]) -> Iterator[Problem]:
+    """Rows against sets, and both against what the file's methods take; of parts that have their right shape."""
+    try:
+        sets = TypeAdapter(Sets).validate_python(content.get("sets", {}))
+        switches = TypeAdapter(dict[str, str]).validate_python(content.get("active_when", {}))
+        rows = TypeAdapter(dict[str, Row]).validate_python(content.get("backbones", {}))
+    except ValidationError:
+        return
+    try:
+        space = SearchSpace(sets, switches)
+    except UserError as error:
+        yield ("sets",), str(error)
+        return
+    for backbone, row in rows.items():
+        yield from _row_problems(backbone, row, space, _parameters(content))
+
+
+def _row_problems(backbone: str, row: Point, space: SearchSpace, parameters: set[str]) -> Iterator[Problem]:
+    where, allowed = ("backbones", backbone), sorted(parameters)
+    for name in sorted(row.keys() - parameters if parameters else ()):
+        guess = _guess(name, allowed)
+        yield where, f"backbones.{backbone}.{name} is no parameter{guess}; allowed: {', '.join(allowed)}"
+    try:
+        space.canonical(row)
+    except UserError as error:
+        yield where, f"backbones.{backbone}: {error}"
+
+
+def _parameters(content: Mapping[str, Any]) -> set[str]:
+    """What the file's methods can be told; nothing if they are not named properly."""
+    methods = [content.get("method", "dta"), *(content.get("baselines") or ())]
+    known = [method for method in methods if isinstance(method, str) and method in plugins.names("method")]
+    loaded = [plugins.load("method", method).Params for method in known]
+    return {field.name for params in loaded for field in dataclasses.fields(params)}

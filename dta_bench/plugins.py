@@ -1,0 +1,127 @@
+"""Find a plug-in by its file name: the catalogue is a folder, there is nothing to register.
+
+Every kind is looked for in the working directory first (``backbones/``, ``search_spaces/``, ``benchmarks/``,
+``methods/``), then inside the installed package, then beside the package in a source checkout.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from dta_bench.errors import UserError
+
+PACKAGE = Path(__file__).parent
+FOLDERS = {"benchmark": "benchmarks", "method": "methods", "backbone": "backbones", "search_space": "search_spaces"}
+CONTRACT = {"benchmark": ("BENCHMARK", "load"), "method": ("Params", "loss"), "backbone": ("task", "build")}
+"""What a plug-in's file has to define, by kind."""
+
+
+def names(kind: str) -> list[str]:
+    """All plug-ins of a kind, sorted; files whose name starts with ``_`` are helpers, not plug-ins."""
+    return sorted(_files(kind))
+
+
+def path(kind: str, name: str) -> Path:
+    """The file of a plug-in.
+
+    Raises:
+        UserError: no such plug-in; says which are near and which there are.
+    """
+    found = _files(kind)
+    if name in found:
+        return found[name]
+    near = difflib.get_close_matches(name, found, n=3)
+    guess = f"; did you mean {' or '.join(near)}?" if near else ";"
+    words = kind.replace("_", " ")
+    raise UserError(f"there is no {words} named {name!r}{guess} there are: {', '.join(sorted(found)) or 'none'}")
+
+
+def summary(kind: str, name: str) -> str:
+    """The first line of a plug-in's docstring (of a YAML file: its first comment), read without running the file."""
+    text = path(kind, name).read_text(encoding="utf-8")
+    if kind == "search_space":
+        return next((line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#")), "")
+    try:
+        docstring = ast.get_docstring(ast.parse(text))
+    except SyntaxError as error:
+        return f"(broken in line {error.lineno}: {error.msg})"
+    return (docstring or "").partition("\n")[0]
+
+
+def load(kind: str, name: str) -> ModuleType:
+    """The module of a benchmark, method or backbone, imported once a process.
+
+    Raises:
+        UserError: no such plug-in, or its file does not run or lacks a part; says which file, where and why.
+    """
+    file = path(kind, name)
+    try:
+        module = _imported(kind, name, file)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{file}, line {_line_in(file, error)}: {type(error).__name__}: {error}") from error
+    missing = [part for part in CONTRACT[kind] if not hasattr(module, part)]
+    if missing:
+        raise UserError(
+            f"{file} does not define {' and '.join(missing)}; a {kind} has to define {' and '.join(CONTRACT[kind])}"
+        )
+    return module
+
+
+def _files(kind: str) -> dict[str, Path]:
+    """Plug-ins by name; the folder that comes first wins."""
+    pattern = "*.yaml" if kind == "search_space" else "*.py"
+    found: dict[str, Path] = {}
+    for folder in _folders(FOLDERS[kind]):
+        for file in folder.glob(pattern):
+            if not file.name.startswith("_"):
+                found.setdefault(file.stem, file)
+    return found
+
+
+def _folders(plural: str) -> Iterator[Path]:
+    yield Path.cwd() / plural
+    yield PACKAGE / plural
+    if (PACKAGE.parent / "pyproject.toml").is_file():
+        yield PACKAGE.parent / plural
+
+
+def _imported(kind: str, name: str, file: Path) -> ModuleType:
+    if file.parent == PACKAGE / FOLDERS[kind] and (file.parent / "__init__.py").is_file():
+        return importlib.import_module(f"{PACKAGE.name}.{FOLDERS[kind]}.{name}")
+    return _from_file(f"{PACKAGE.name}_{kind}_{name}", file)
+
+
+def _from_file(module_name: str, file: Path) -> ModuleType:
+    known = sys.modules.get(module_name)
+    if known is not None and known.__file__ == str(file):
+        return known
+    spec = importlib.util.spec_from_file_location(module_name, file)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{file} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickle look their module up here, so it has to be known before it runs.
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module
+
+
+def _line_in(file: Path, error: Exception) -> int:
+    """The last line of ``file`` that was being run or parsed when it failed."""
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        return error.lineno or 1
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    return (lines[-1] if lines else None) or 1
