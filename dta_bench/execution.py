@@ -65,6 +65,22 @@ def benchmark_of(name: str) -> Benchmark:
     return found
 
 
+def site_units(benchmark: str, backbone: str) -> dict[str, int]:
+    """How many units CAdD (``delta_c``) and EAdD (``delta_e``) choose among in this network; computes nothing."""
+    import torch
+
+    module, defined = plugins.load("backbone", backbone), benchmark_of(benchmark)
+    with torch.device("meta"):
+        network = module.build(len(defined.classes), "none").eval()
+        images = torch.empty(1, getattr(module, "channels", 3), *defined.image_size)
+        features = network.features(images)
+        hidden = network.hidden(features)
+    return {
+        "delta_c": features.activation.shape[network.feature_axis],
+        "delta_e": hidden.shape[network.hidden_axis],
+    }
+
+
 def splits_of(spec: RunSpec, root: str) -> Splits:
     """The five sets of a run; ``target_only`` is given the labelled target train as its source."""
     return splits(spec.benchmark, root, spec.label_subset, plugins.load("method", spec.method))

@@ -112,6 +112,7 @@ def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: i
         backbones=options.backbones or (next(iter(file.backbones)),), methods=methods + baselines,
         seeds=tuple(range(options.seeds or file.seeds)), points=0, runs=(),
     )  # fmt: skip
+    _check_names(name, file)
     for backbone in plan.backbones:
         plugins.load("backbone", backbone) if "/" not in backbone else None
     wanted = options.points or file.points
@@ -119,6 +120,18 @@ def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: i
     runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(plan, chosen) for seed in plan.seeds]
     distinct = tuple({run.id: run for run in runs}.values())
     return dataclasses.replace(plan, points=len(chosen[plan.backbones[0], plan.methods[0]]), runs=distinct)
+
+
+def _check_names(name: str, file: ExperimentFile) -> None:
+    """Every parameter that the file names is one of its method's; a misspelt one would silently keep its default."""
+    known = method_defaults(file.method)
+    named = {f"backbones.{b}.{key}": key for b, row in file.backbones.items() for key in row}
+    named |= {f"sets.{key}": key for key in file.sets}
+    unknown = [where for where, key in named.items() if key not in known]
+    if unknown:
+        raise UserError(
+            f"{name}: {', '.join(unknown)} are not parameters of {file.method}; it has {', '.join(known)}"
+        )
 
 
 def _points(plan: Plan, backbone: str, method: str, wanted: int | None) -> list[Point]:

@@ -76,8 +76,23 @@ def _say(plan: Plan, state: State, console: Console) -> None:
         f"{len(plan.runs)} runs with the baselines; {len(state.done)} done, {len(state.to_do)} to do",
         highlight=False,
     )
-    for note in plan.notes():
+    for note in [*plan.notes(), *_empty_budgets(plan)]:
         console.print(f"note: {note}", highlight=False)
+
+
+def _empty_budgets(plan: Plan) -> list[str]:
+    """Perturbations that are too small to flip a single unit of a backbone, so that their point equals delta = 0."""
+    found = []
+    for backbone in plan.backbones:
+        units = execution.site_units(plan.file.benchmark, backbone)
+        for name, count in units.items():
+            values = {float(run.params.get(name, 0)) for run in plan.runs if run.backbone == backbone}
+            found += [
+                f"{backbone}: {name}={value:g} of {count} units flips none, the same as {name}=0"
+                for value in sorted(values)
+                if 0 < value and int(value * count + 1e-9) == 0
+            ]
+    return found
 
 
 def _work(
