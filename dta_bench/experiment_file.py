@@ -87,9 +87,8 @@ def read(name_or_path: str | Path) -> ExperimentFile:
     problems = [*_misfits(merged), *_disagreements(merged)]
     if not problems:
         return ExperimentFile.model_validate(merged)
-    inherited = [where for where, _ in problems if _is_inherited(where, own, base)]
-    lines = [f"  {base_path if where in inherited else path}: {what}" for where, what in problems]
-    raise UserError("\n".join([f"{path} cannot be used:", *dict.fromkeys(lines)]))
+    lines = [f"{base_path}: {what}" if _is_inherited(where, own, base) else what for where, what in problems]
+    raise UserError("\n  ".join([f"{path} cannot be used:", *dict.fromkeys(lines)]))
 
 
 def _mapping(path: Path) -> dict[str, Any]:
@@ -175,7 +174,8 @@ def _guess(key: Any, allowed: list[str]) -> str:
 
 
 def _disagreements(content: dict[str, Any]) -> Iterator[Problem]:
-    """Rows against sets, and both against what the file's methods take; of parts that have their right shape."""
+    """Names against the plug-ins there are, rows against sets and methods; of parts that have their right shape."""
+    yield from _unknown_plug_ins(content)
     try:
         sets = TypeAdapter(Sets).validate_python(content.get("sets", {}))
         switches = TypeAdapter(dict[str, str]).validate_python(content.get("active_when", {}))
@@ -191,6 +191,22 @@ def _disagreements(content: dict[str, Any]) -> Iterator[Problem]:
         yield from _row_problems(backbone, row, space, _parameters(content))
 
 
+def _methods(content: Mapping[str, Any]) -> list[str]:
+    baselines = content.get("baselines") or ()
+    return [content.get("method", "dta"), *(baselines if isinstance(baselines, list | tuple) else ())]
+
+
+def _unknown_plug_ins(content: Mapping[str, Any]) -> Iterator[Problem]:
+    named = [("benchmark", "benchmark", content.get("benchmark"))]
+    named += [("baselines" if i else "method", "method", name) for i, name in enumerate(_methods(content))]
+    for key, kind, name in named:
+        if isinstance(name, str) and name not in plugins.names(kind):
+            try:
+                plugins.path(kind, name)
+            except UserError as error:
+                yield (key,), f"{key}: {error}"
+
+
 def _row_problems(backbone: str, row: Point, space: SearchSpace, parameters: set[str]) -> Iterator[Problem]:
     where, allowed = ("backbones", backbone), sorted(parameters)
     for name in sorted(row.keys() - parameters if parameters else ()):
@@ -204,7 +220,6 @@ def _row_problems(backbone: str, row: Point, space: SearchSpace, parameters: set
 
 def _parameters(content: Mapping[str, Any]) -> set[str]:
     """What the file's methods can be told; nothing if they are not named properly."""
-    methods = [content.get("method", "dta"), *(content.get("baselines") or ())]
-    known = [method for method in methods if isinstance(method, str) and method in plugins.names("method")]
+    known = [method for method in _methods(content) if isinstance(method, str) and method in plugins.names("method")]
     loaded = [plugins.load("method", method).Params for method in known]
     return {field.name for params in loaded for field in dataclasses.fields(params)}

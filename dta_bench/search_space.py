@@ -64,12 +64,13 @@ class SearchSpace:
             UserError: a value that is not in its set, or a parameter that matters and is missing.
         """
         kept = self._kept(params)
+        problems = self._wrong(dict(params) | kept)
         missing = [name for name in self.sets if name not in params and self._matters(name, kept)]
         if missing:
-            raise UserError(f"a point of this space needs {', '.join(missing)}; came: {', '.join(params) or 'nothing'}")
-        point = {name: kept[name] for name in self.sets if name in kept}
-        self.check(dict(params) | point)
-        return point
+            problems.append(f"{', '.join(missing)} missing")
+        if problems:
+            raise UserError("; ".join(problems))
+        return {name: kept[name] for name in self.sets if name in kept}
 
     def inert(self, params: Mapping[str, Value]) -> set[str]:
         """Names in ``params`` that do not matter at this point: what is switched off, or ramps up nothing."""
@@ -82,13 +83,15 @@ class SearchSpace:
         Raises:
             UserError: naming every such value and what is allowed instead.
         """
-        wrong = [
+        if wrong := self._wrong(params):
+            raise UserError("; ".join(wrong))
+
+    def _wrong(self, params: Mapping[str, Value]) -> list[str]:
+        return [
             f"{name} is {params[name]!r}, allowed: {', '.join(map(repr, allowed))}"
             for name, allowed in self.sets.items()
             if name in params and not _among(params[name], allowed)
         ]
-        if wrong:
-            raise UserError("; ".join(wrong))
 
     def _matters(self, name: str, point: Mapping[str, Value]) -> bool:
         """Whether ``name`` decides anything, given the parameters before it (those without effect left out)."""
