@@ -1,0 +1,64 @@
+"""One confusion matrix; accuracy, class mean and IoU read from it; intervals over seeds and images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dta_bench.experiment import Scores
+
+Confusion = NDArray[np.int64]
+
+
+def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, num_classes: int, ignore_index: int = 255) -> Confusion:
+    """Counts (K, K), a row a true class, a column a predicted one; labels of ``ignore_index`` do not count."""
+    truth, guess = np.asarray(labels).ravel().astype(np.int64), np.asarray(predictions).ravel().astype(np.int64)
+    counted = truth != ignore_index
+    cells = truth[counted] * num_classes + guess[counted]
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def scores(confusion: Confusion, classes: Sequence[str], segmentation: bool = False) -> Scores:
+    """Scores in percent. ``per_class`` is recall, or IoU for segmentation; a class that is absent is None, not 0.
+
+    The class mean and the mean IoU are over the classes that are present.
+    """
+    hits, truths, guesses = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    recall = _ratio(hits, truths)
+    iou = _ratio(hits, truths + guesses - hits)
+    chosen = iou if segmentation else recall
+    return Scores(
+        accuracy=100 * float(hits.sum() / max(confusion.sum(), 1)),
+        mean_class_accuracy=100 * float(np.nanmean(recall)),
+        per_class={n: None if np.isnan(v) else 100 * float(v) for n, v in zip(classes, chosen, strict=True)},
+        miou=100 * float(np.nanmean(iou)) if segmentation else None,
+    )
+
+
+def collapsed(confusion: Confusion) -> bool:
+    """Whether fewer than half of the classes hold 1 % or more of the predictions each."""
+    share = confusion.sum(axis=0) / max(confusion.sum(), 1)
+    return bool((share >= 0.01).sum() < len(share) / 2)
+
+
+def interval(
+    values: Sequence[NDArray[np.float64]], statistic: Callable[[NDArray[np.float64]], float] = np.mean, draws: int = 2000
+) -> tuple[float, float]:
+    """A 95 % interval by hierarchical bootstrap: seeds drawn with replacement, then images within each.
+
+    Args:
+        values: one array a seed, an entry an image (1 where it is right, or a difference of two methods).
+    """
+    rng = np.random.default_rng(0)
+    found = np.empty(draws)
+    for i in range(draws):
+        seeds = rng.integers(len(values), size=len(values))
+        found[i] = np.mean([statistic(values[s][rng.integers(len(values[s]), size=len(values[s]))]) for s in seeds])
+    low, high = np.quantile(found, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _ratio(part: Confusion, whole: Confusion) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)

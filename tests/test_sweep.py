@@ -1,0 +1,152 @@
+"""A real sweep on a real local Ray with a real sqlite MLflow: done once, resumed, never twice; and its plan."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from dta_bench import experiment_file
+from dta_bench.execution import Home
+from dta_bench.sweep.plan import Options, Plan, make_plan
+
+TINY = ("sweep", "fonts_digits", "--epochs", "1", "--points", "2", "--seeds", "1", "--parallel", "2")
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dta_bench", *arguments]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run_json(*arguments: str, cwd: Path) -> dict[str, Any]:
+    process = start(*arguments, "--json", cwd=cwd)
+    stdout, stderr = process.communicate(timeout=540)
+    assert process.returncode == 0, stderr
+    found: dict[str, Any] = json.loads(stdout)
+    return found
+
+
+def tracked(cwd: Path) -> list[Any]:
+    return Home(str(cwd), str(cwd), f"sqlite:///{cwd / 'mlflow.db'}").tracker().runs("fonts_digits")
+
+
+def test_a_sweep_trains_selects_reports_and_is_not_repeated(tmp_path: Path) -> None:
+    found = run_json(*TINY, cwd=tmp_path)
+    assert found["benchmark"] == "fonts_digits"
+    assert found["rule"] == "labels"
+    assert found["selected"]["method"] == "dta_released"
+    assert 0 <= found["test"]["accuracy"] <= 100
+    assert found["test"]["ci95"][0] <= found["test"]["accuracy"] <= found["test"]["ci95"][1]
+    assert set(found["test"]["per_class"]) == set("0123456789")
+    assert found["source_only"]["seeds"] == found["test"]["seeds"] == 1
+    first = {run.mlflow_run_id: run.metrics for run in tracked(tmp_path)}
+    assert len(first) == 3
+
+    again = run_json(*TINY, cwd=tmp_path)
+    assert again["test"] == found["test"]
+    assert {run.mlflow_run_id: run.metrics for run in tracked(tmp_path)} == first
+
+    more = run_json(*TINY[:4], "--points", "3", "--seeds", "1", "--dry-run", cwd=tmp_path)
+    assert (more["done"], more["to_do"]) == (3, 1)
+    report = run_json("report", "fonts_digits", "--select", "oracle", cwd=tmp_path)
+    assert report["rule"] == "oracle"
+
+
+@pytest.mark.slow
+def test_a_killed_worker_and_an_interrupted_driver_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+    arguments = ("sweep", "fonts_digits", "--epochs", "6", "--points", "2", "--seeds", "2", "--parallel", "2")
+    driver = start(*arguments, cwd=tmp_path)
+    worker = wait_for_worker(driver)
+    worker.kill()  # SIGKILL
+    time.sleep(25)
+    assert driver.poll() is None
+    driver.send_signal(signal.SIGINT)
+    _, stderr = driver.communicate(timeout=120)
+    assert driver.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    before = {run.run_id: run.mlflow_run_id for run in tracked(tmp_path)}
+    assert all(run.status != "RUNNING" for run in tracked(tmp_path))
+
+    found = run_json(*arguments, cwd=tmp_path)
+    plan = run_json(*arguments, "--dry-run", cwd=tmp_path)
+    after = tracked(tmp_path)
+    assert {run.run_id for run in after} == {run["id"] for run in plan["runs"]}
+    assert len(after) == plan["done"] == found["runs"] == 6
+    assert all(run.status == "FINISHED" for run in after)
+    assert before.items() <= {run.run_id: run.mlflow_run_id for run in after}.items()
+
+
+def wait_for_worker(driver: subprocess.Popen[str]) -> psutil.Process:
+    """A Ray worker of this driver that is in the middle of a run."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        children = psutil.Process(driver.pid).children(recursive=True)
+        busy = [p for p in children if "run_one" in " ".join(p.cmdline()) or "ImplicitFunc" in " ".join(p.cmdline())]
+        if busy:
+            time.sleep(8)
+            return busy[0]
+        time.sleep(1)
+    raise AssertionError("no worker appeared")
+
+
+@pytest.mark.slow
+def test_a_second_sweep_in_the_same_folder_is_refused_with_one_sentence(tmp_path: Path) -> None:
+    first = start(*TINY, cwd=tmp_path)
+    wait_for_worker(first)
+    second = start(*TINY, cwd=tmp_path)
+    _, stderr = second.communicate(timeout=120)
+    assert second.returncode == 2
+    assert "another sweep is running" in stderr
+    first.communicate(timeout=300)
+    assert first.returncode == 0
+
+
+def plan_of(name: str, **options: Any) -> Plan:
+    return make_plan(name, experiment_file.read(name), Options(**options), label_budget=1000)
+
+
+def test_a_plan_holds_each_run_once_and_its_baselines() -> None:
+    plan = plan_of("visda", seeds=2)
+    assert len({run.id for run in plan.runs}) == len(plan.runs) == 2 * (120 + 1)
+
+
+def test_fewer_points_are_the_first_of_more() -> None:
+    few, many = plan_of("visda", points=5), plan_of("visda", points=20)
+    swept = [run.id for run in many.runs if run.method == "dta"]
+    assert [run.id for run in few.runs if run.method == "dta"] == swept[:5]
+
+
+def test_parameters_without_effect_do_not_split_runs() -> None:
+    params = [run.params for run in plan_of("visda").runs if run.method == "dta"]
+    assert all((p["epsilon"] == 0) == (p["lambda_3"] == 0) for p in params)
+
+
+def test_run_names_say_what_differs() -> None:
+    plan = plan_of("visda", points=1)
+    assert [plan.run_name(run) for run in plan.runs] == [
+        "lambda_2=0.02 lambda_3=0.2 delta_e=0.1 delta_c=0.01 epsilon=15 seed=0",
+        "source_only seed=0",
+    ]
+
+
+def test_a_ramp_longer_than_the_training_is_said() -> None:
+    notes = plan_of("visda", backbones=("resnet101",)).notes()
+    assert any("0.67" in note for note in notes)
+
+
+def test_a_misspelt_parameter_in_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dta_bench.errors import UserError
+
+    text = Path(experiment_file.plugins.path("search_space", "fonts_digits")).read_text()
+    (tmp_path / "mine.yaml").write_text(text.replace("delta_e:", "delta_x:"))
+    with pytest.raises(UserError, match="delta_x"):
+        make_plan("mine", experiment_file.read(tmp_path / "mine.yaml"), Options(), 100)
+
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
