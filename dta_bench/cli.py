@@ -98,7 +98,7 @@ def train(
         _print_json(found, stdout)
     else:
         test = found["test"]
-        print(f"{found["name"]}: target test accuracy {test['accuracy']:.1f} %, ", end="", file=stdout)
+        print(f"{found['name']}: target test accuracy {test['accuracy']:.1f} %, ", end="", file=stdout)
         print(f"class mean {test['mean_class_accuracy']:.1f} % (last epoch, seed {seed})", file=stdout)
 
 

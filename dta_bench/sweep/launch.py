@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,13 @@ class Resources:
     address: str | None = None
 
 
+@dataclass
+class Interrupt:
+    """Set by Ctrl-C or SIGTERM; a plain flag, because Tune pickles all that it is given."""
+
+    requested: bool = False
+
+
 def launch(plan: Plan, to_do: Iterable[RunSpec], home: Home, parent: str, resources: Resources, progress: Progress) -> None:
     """Run ``to_do`` on a local Ray, or on the cluster at ``resources.address``, and return when all have ended.
 
@@ -44,14 +50,14 @@ def launch(plan: Plan, to_do: Iterable[RunSpec], home: Home, parent: str, resour
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
-    interrupted = threading.Event()
+    interrupted = Interrupt()
     _start(ray, resources)
     try:
         with _interruptible(interrupted):
             _fit(plan, runs, home, parent, resources, progress, interrupted)
     finally:
         ray.shutdown()
-    if interrupted.is_set():
+    if interrupted.requested:
         raise KeyboardInterrupt
 
 
@@ -73,8 +79,8 @@ def _start(ray: Any, resources: Resources) -> None:
 class _interruptible:  # noqa: N801 - reads as a with-statement's verb
     """Ctrl-C and SIGTERM end the sweep at the next result instead of in the middle of Ray's own work."""
 
-    def __init__(self, event: threading.Event) -> None:
-        self.event = event
+    def __init__(self, interrupt: Interrupt) -> None:
+        self.interrupt = interrupt
 
     def __enter__(self) -> None:
         os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
@@ -85,21 +91,21 @@ class _interruptible:  # noqa: N801 - reads as a with-statement's verb
             signal.signal(number, handler)
 
     def _note(self, *_: object) -> None:
-        if self.event.is_set():  # asked twice: at once
+        if self.interrupt.requested:  # asked twice: at once
             raise KeyboardInterrupt
         print("stopping; finished runs are kept, the same command goes on", file=sys.stderr)
-        self.event.set()
+        self.interrupt.requested = True
 
 
 def _fit(
     plan: Plan, runs: list[RunSpec], home: Home, parent: str, resources: Resources, progress: Progress,
-    interrupted: threading.Event,
+    interrupted: Interrupt,
 ) -> None:  # fmt: skip
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
 
     searcher = OptunaSearch(
-        space=search.joint_space(plan.backbones, plan.methods, plan.seeds, plan.space),
+        space=search.JointSpace(plan.backbones, {m: plan.space(m) for m in plan.methods}, plan.seeds),
         points_to_evaluate=[suggestion(plan, run) for run in runs],
         sampler=search.sampler(),
         metric="score",
@@ -123,7 +129,7 @@ def _fit(
             storage_path=str(Path(home.out).resolve() / "runs" / "ray"),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             callbacks=[watch(tune, plan, runs, progress)],
-            stop=lambda *_: interrupted.is_set(),
+            stop=lambda *_: interrupted.requested,
             verbose=0,
         ),
     ).fit()
@@ -197,6 +203,9 @@ def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress) -> Any
     keys = {key_of(suggestion(plan, run)): run for run in runs}
 
     class Watch(tune.Callback):  # type: ignore[misc,name-defined]
+        def __reduce__(self) -> tuple[Any, ...]:
+            return tune.Callback, ()  # Tune saves its callbacks; a screen cannot be saved
+
         def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any) -> None:
             if "run" not in result:
                 return

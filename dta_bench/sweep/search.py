@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -16,32 +18,40 @@ Point = dict[str, Value]
 def walk(space: SearchSpace, first: Point, count: int, seed: int = 0) -> list[Point]:
     """``count`` distinct points in the order of a seeded BruteForceSampler, beginning with ``first``."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=optuna.samplers.BruteForceSampler(seed=seed))
+    study = optuna.create_study(sampler=sampler(seed))
     study.enqueue_trial(first)
     points: list[Point] = []
     while len(points) < count:
         trial = study.ask()
         point = space.suggest(trial)
-        study.tell(trial, 0.0)
         if point not in points:
             points.append(point)
+        if len(points) < count:  # told of the last one, the sampler would stop a study that is not running
+            study.tell(trial, 0.0)
     return points
 
 
-def joint_space(
-    backbones: Sequence[str], methods: Sequence[str], seeds: Sequence[int], space: Callable[[str], SearchSpace]
-) -> Callable[[Any], None]:
-    """The define-by-run space of a whole sweep: backbone, method, seed, then the method's own sets."""
+@dataclass(frozen=True)
+class JointSpace:
+    """The define-by-run space of a whole sweep: backbone, method, seed, then the method's own sets.
 
-    def suggest(trial: Any) -> None:
-        trial.suggest_categorical("backbone", list(backbones))
-        method = trial.suggest_categorical("method", list(methods))
-        trial.suggest_categorical("seed", list(seeds))
-        space(method).suggest(trial)
+    A class and not a closure, because Ray's OptunaSearch pickles it with every snapshot.
+    """
 
-    return suggest
+    backbones: tuple[str, ...]
+    spaces: Mapping[str, SearchSpace]
+    seeds: tuple[int, ...]
+
+    def __call__(self, trial: Any) -> None:
+        """Ask ``trial`` for one run."""
+        trial.suggest_categorical("backbone", list(self.backbones))
+        method = trial.suggest_categorical("method", list(self.spaces))
+        trial.suggest_categorical("seed", list(self.seeds))
+        self.spaces[method].suggest(trial)
 
 
 def sampler(seed: int = 0) -> optuna.samplers.BaseSampler:
     """The sampler that never repeats a point of a finite conditional space."""
-    return optuna.samplers.BruteForceSampler(seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.BruteForceSampler(seed=seed)
