@@ -187,8 +187,9 @@ def _disagreements(content: dict[str, Any]) -> Iterator[Problem]:
     except UserError as error:
         yield ("sets",), str(error)
         return
+    methods = _known_methods(content)
     for backbone, row in rows.items():
-        yield from _row_problems(backbone, row, space, _parameters(content))
+        yield from _row_problems(backbone, row, space, methods)
 
 
 def _methods(content: Mapping[str, Any]) -> list[str]:
@@ -207,19 +208,35 @@ def _unknown_plug_ins(content: Mapping[str, Any]) -> Iterator[Problem]:
                 yield (key,), f"{key}: {error}"
 
 
-def _row_problems(backbone: str, row: Point, space: SearchSpace, parameters: set[str]) -> Iterator[Problem]:
-    where, allowed = ("backbones", backbone), sorted(parameters)
-    for name in sorted(row.keys() - parameters if parameters else ()):
+def _known_methods(content: Mapping[str, Any]) -> list[type]:
+    """The parameters of the file's methods, those that there are."""
+    known = plugins.names("method")
+    return [plugins.load("method", name).Params for name in _methods(content) if name in known]
+
+
+def _row_problems(backbone: str, row: Point, space: SearchSpace, methods: list[type]) -> Iterator[Problem]:
+    where = ("backbones", backbone)
+    allowed = sorted({field.name for params in methods for field in dataclasses.fields(params)})
+    for name in sorted(row.keys() - set(allowed) if allowed else ()):
         guess = _guess(name, allowed)
         yield where, f"backbones.{backbone}.{name} is no parameter{guess}; allowed: {', '.join(allowed)}"
     try:
         space.canonical(row)
     except UserError as error:
         yield where, f"backbones.{backbone}: {error}"
+    for params in methods:
+        yield from ((where, f"backbones.{backbone}.{said}") for said in _refused_by(params, row))
+        swept = ({name: value} for name, values in space.sets.items() for value in values)
+        yield from ((("sets",), f"sets.{said}") for value in swept for said in _refused_by(params, value))
 
 
-def _parameters(content: Mapping[str, Any]) -> set[str]:
-    """What the file's methods can be told; nothing if they are not named properly."""
-    known = [method for method in _methods(content) if isinstance(method, str) and method in plugins.names("method")]
-    loaded = [plugins.load("method", method).Params for method in known]
-    return {field.name for params in loaded for field in dataclasses.fields(params)}
+def _refused_by(params: type, values: Point) -> list[str]:
+    """What a method cannot be told: values of another type, words that it does not know."""
+    takes = {field.name for field in dataclasses.fields(params)}
+    try:
+        TypeAdapter(params).validate_python({name: value for name, value in values.items() if name in takes})
+    except ValidationError as refused:
+        return [_told(error["loc"], error) for error in refused.errors()]
+    except UserError as refused_by_itself:
+        return [str(refused_by_itself)]
+    return []
