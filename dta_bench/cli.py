@@ -32,9 +32,11 @@ Root = Annotated[Path, typer.Option("--root", envvar="DTA_BENCH_ROOT", help="Whe
 Out = Annotated[Path, typer.Option("--out", help="Where runs, store and reports go.")]
 Uri = Annotated[
     str | None,
-    typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow server or store; default: sqlite in --out."),
+    typer.Option(
+        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow server or store; default: sqlite in --out."
+    ),
 ]
-DATA, HERE = Path("data"), Path(".")
+DATA, HERE = Path("data"), Path()
 
 
 @app.command("list", epilog="Example: dta-bench list --json")
@@ -105,7 +107,9 @@ def train(
 @app.command(epilog="Example: dta-bench sweep visda --backbone resnet101 --points 12 --seeds 3")
 def sweep(
     name: str,
-    backbone: Annotated[list[str] | None, typer.Option(help="May be given several times. Default: the file's first.")] = None,
+    backbone: Annotated[
+        list[str] | None, typer.Option(help="May be given several times. Default: the file's first.")
+    ] = None,
     method: Annotated[list[str] | None, typer.Option(help="May be given several times. Default: the file's.")] = None,
     points: Annotated[int | None, typer.Option(min=1, help="Take this many points, the published row first.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Run every point with seeds 0 to N-1.")] = None,
@@ -221,7 +225,8 @@ def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO) -> None:
     found = {
         "points": plan.points,
         "runs": [
-            {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params} for r in plan.runs
+            {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params}
+            for r in plan.runs
         ],
         "done": len(state.done), "running": len(state.running), "to_do": len(state.to_do) - len(state.running),
     }  # fmt: skip
@@ -262,7 +267,7 @@ def _print_json(found: Any, stdout: TextIO | None = None) -> None:
 
 @contextmanager
 def _chatter_on_stderr() -> Iterator[TextIO]:
-    """Within the block file descriptor 1 leads to stderr, for libraries and child processes too; yields the real stdout."""
+    """Within the block file descriptor 1 leads to stderr, for child processes too; yields the real stdout."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

@@ -44,7 +44,9 @@ def collapsed(confusion: Confusion) -> bool:
 
 
 def interval(
-    values: Sequence[NDArray[np.float64]], statistic: Callable[[NDArray[np.float64]], float] = np.mean, draws: int = 2000
+    values: Sequence[NDArray[np.float64]],
+    statistic: Callable[[NDArray[np.float64]], float] = np.mean,
+    draws: int = 2000,
 ) -> tuple[float, float]:
     """A 95 % interval by hierarchical bootstrap: seeds drawn with replacement, then images within each.
 
@@ -61,4 +63,5 @@ def interval(
 
 
 def _ratio(part: Confusion, whole: Confusion) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    found: NDArray[np.float64] = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    return found

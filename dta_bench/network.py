@@ -138,7 +138,7 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def replayed(state: RandomState) -> Iterator[None]:
-    """Within the block the random draws (dropout masks) are those that followed ``state``; afterwards all is as before."""
+    """Within the block the random draws (dropout masks) are those that followed ``state``; then all is as before."""
     now = random_state(state.device)
     _restore(state)
     try:

@@ -47,7 +47,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The checkout's commit, with ``-dirty`` when tracked files differ; ``unknown`` outside a checkout of this project."""
+    """The checkout's commit, with ``-dirty`` when tracked files differ; ``unknown`` outside a checkout."""
     root = Path(dta_bench.__file__).parents[1]
     if not (root / ".git").exists():
         return "unknown"

@@ -1,4 +1,4 @@
-"""Runs remembered in MLflow: one experiment a benchmark, a sweep a parent run, a RunSpec a child; knows MLflow alone."""
+"""Runs remembered in MLflow: a benchmark is an experiment, a sweep a parent run, a RunSpec a child of it."""
 
 from __future__ import annotations
 
@@ -196,7 +196,8 @@ class RunLog:
         self._client.log_figure(self.mlflow_run_id, _figure(confusion, classes), "confusion.png")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "predictions.npz")
-            np.savez_compressed(path, **{n: a.astype(np.float16) if a.dtype == np.float32 else a for n, a in arrays.items()})  # type: ignore[arg-type]
+            small: dict[str, Any] = {n: a.astype(np.float16) if a.dtype == np.float32 else a for n, a in arrays.items()}
+            np.savez_compressed(path, **small)
             self._client.log_artifact(self.mlflow_run_id, str(path))
         self._client.set_tag(self.mlflow_run_id, "collapsed", str(result.collapsed).lower())
         self._client.set_tag(self.mlflow_run_id, "result", json.dumps(dataclasses.asdict(result)))
@@ -254,13 +255,14 @@ def _client(uri: str) -> Any:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     warnings.filterwarnings("ignore", module="mlflow")
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):
         from mlflow import MlflowClient
 
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    for name in ("mlflow", "mlflow.store.db.utils", "alembic"):  # MLflow sets its own levels when imported
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def _knock(uri: str, host: str, port: int) -> None:

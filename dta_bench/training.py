@@ -61,7 +61,7 @@ class Place:
 def train(
     spec: RunSpec, benchmark: Benchmark, splits: Splits, place: Place, on_epoch: OnEpoch = lambda *_: None
 ) -> Finished:
-    """Train ``spec`` to its last epoch, going on from a checkpoint if there is one, and measure the target test set once.
+    """Train ``spec`` to its last epoch, from its checkpoint if there is one, and measure the target test set once.
 
     Raises:
         Diverged: the loss stopped being finite.
@@ -101,7 +101,7 @@ class Run:
         network: Network = backbone.build(len(self.benchmark.classes), self.spec.weights)
         network = network.to(self.place.device)
         if self.spec.training.channels_last:
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network = network.to(memory_format=torch.channels_last)
         return network.train()
 
     def one_epoch(self) -> EpochMetrics:

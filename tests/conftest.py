@@ -25,7 +25,12 @@ def small_digits(tmp_path_factory: pytest.TempPathFactory) -> Domains:
     whole = execution.domains("fonts_digits", str(tmp_path_factory.mktemp("data")))
     parts = {
         name: cut(getattr(whole, name), count)
-        for name, count in (("source_train", 192), ("source_validation", 64), ("target_train", 192), ("target_test", 96))
+        for name, count in (
+            ("source_train", 192),
+            ("source_validation", 64),
+            ("target_train", 192),
+            ("target_test", 96),
+        )
     }
     return dataclasses.replace(whole, **parts)
 

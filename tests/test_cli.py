@@ -83,7 +83,9 @@ def test_an_unknown_search_space_is_refused_with_near_matches(tmp_path: Path) ->
     assert "fonts_digits" in refused(dta_bench("sweep", "font_digits", cwd=tmp_path))
 
 
-@pytest.mark.parametrize(("option", "wrong", "near"), [("--method", "dtaa", "dta"), ("--backbone", "resnet5", "resnet50")])
+@pytest.mark.parametrize(
+    ("option", "wrong", "near"), [("--method", "dtaa", "dta"), ("--backbone", "resnet5", "resnet50")]
+)
 def test_an_unknown_plug_in_is_refused_with_near_matches(option: str, wrong: str, near: str, tmp_path: Path) -> None:
     said = refused(dta_bench("sweep", "visda", option, wrong, "--dry-run", cwd=tmp_path))
     assert wrong in said
@@ -127,6 +129,8 @@ def test_an_mlflow_server_out_of_reach_is_refused_before_training(tmp_path: Path
 
 def test_a_user_folder_comes_before_what_is_shipped(tmp_path: Path) -> None:
     (tmp_path / "backbones").mkdir()
-    (tmp_path / "backbones" / "mine.py").write_text('"""My own net."""\ntask = "classification"\ndef build(n, w): ...\n')
+    (tmp_path / "backbones" / "mine.py").write_text(
+        '"""My own net."""\ntask = "classification"\ndef build(n, w): ...\n'
+    )
     found: dict[str, Any] = json.loads(dta_bench("list", "--json", cwd=tmp_path).stdout)
     assert {"name": "mine", "summary": "My own net."} in found["backbones"]

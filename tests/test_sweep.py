@@ -140,7 +140,7 @@ def test_a_ramp_longer_than_the_training_is_said() -> None:
     assert any("0.67" in note for note in notes)
 
 
-def test_a_misspelt_parameter_in_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelt_parameter_in_a_file_is_refused(tmp_path: Path) -> None:
     from dta_bench.errors import UserError
 
     text = Path(experiment_file.plugins.path("search_space", "fonts_digits")).read_text()

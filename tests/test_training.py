@@ -18,7 +18,9 @@ CPU = torch.device("cpu")
 
 
 def numbers(finished: Finished) -> list[float]:
-    arrays = [finished.arrays[name].astype(np.float64).sum() for name in sorted(finished.arrays) if name.endswith("logits")]
+    arrays = [
+        finished.arrays[name].astype(np.float64).sum() for name in sorted(finished.arrays) if name.endswith("logits")
+    ]
     return [finished.result.test.accuracy, finished.result.validation.accuracy, *arrays]
 
 
@@ -57,13 +59,17 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_numbers(
 
     interrupted._take_step = counted  # type: ignore[method-assign]
     with pytest.raises(Stopped):
-        while True:
-            interrupted.one_epoch()
-            interrupted.advance()
+        until_stopped(interrupted)
     stop.requested = False
     torch.manual_seed(12345)  # what another process would have drawn
     resumed = training.train(spec, digits_benchmark, small_splits, place)
     assert numbers(resumed) == numbers(whole)
+
+
+def until_stopped(run: training.Run) -> None:
+    while True:
+        run.one_epoch()
+        run.advance()
 
 
 def test_target_labels_outside_the_subset_do_not_reach_training_or_validation(
@@ -83,9 +89,7 @@ def test_target_labels_outside_the_subset_do_not_reach_training_or_validation(
     assert numbers(a) == numbers(b)
 
 
-def test_test_labels_are_read_only_by_the_last_measurement(
-    digits_benchmark: Benchmark, small_splits: Splits
-) -> None:
+def test_test_labels_are_read_only_by_the_last_measurement(digits_benchmark: Benchmark, small_splits: Splits) -> None:
     test = small_splits.target_test
     wrong = dataclasses.replace(
         small_splits, target_test=LabelledImages(test.images, (np.asarray(test.labels) + 1) % 10, test.ids)
@@ -103,7 +107,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_reason(
     digits_benchmark: Benchmark, small_splits: Splits
 ) -> None:
     spec = spec_of("source_only")
-    spec = dataclasses.replace(spec, training=spec.training.model_copy(update={"learning_rate": 1e30, "optimizer": "sgd"}))
+    spec = dataclasses.replace(
+        spec, training=spec.training.model_copy(update={"learning_rate": 1e30, "optimizer": "sgd"})
+    )
     with pytest.raises(Diverged, match="loss/"):
         training.train(spec, digits_benchmark, small_splits, Place(CPU))
 

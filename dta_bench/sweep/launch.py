@@ -37,7 +37,9 @@ class Interrupt:
     requested: bool = False
 
 
-def launch(plan: Plan, to_do: Iterable[RunSpec], home: Home, parent: str, resources: Resources, progress: Progress) -> None:
+def launch(
+    plan: Plan, to_do: Iterable[RunSpec], home: Home, parent: str, resources: Resources, progress: Progress
+) -> None:
     """Run ``to_do`` on a local Ray, or on the cluster at ``resources.address``, and return when all have ended.
 
     Raises:
@@ -202,11 +204,11 @@ def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress) -> Any
     names = {run.id: plan.run_name(run) for run in runs}
     keys = {key_of(suggestion(plan, run)): run for run in runs}
 
-    class Watch(tune.Callback):  # type: ignore[misc,name-defined]
+    class Watch(tune.Callback):  # type: ignore[misc]
         def __reduce__(self) -> tuple[Any, ...]:
             return tune.Callback, ()  # Tune saves its callbacks; a screen cannot be saved
 
-        def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any) -> None:
+        def on_trial_result(self, *_: Any, trial: Any, result: dict[str, Any], **__: Any) -> None:
             if "run" not in result:
                 return
             if "outcome" not in result:
@@ -215,7 +217,7 @@ def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress) -> Any
             competes = keys[key_of(trial.config)].method == plan.methods[0]
             progress.end(names[result["run"]], result["outcome"], result["score"], result["reason"], competes)
 
-        def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        def on_trial_error(self, *_: Any, trial: Any, **__: Any) -> None:
             run = keys[key_of(trial.config)]
             progress.end(names[run.id], "failed", 0.0, last_line(trial.error_file))
 

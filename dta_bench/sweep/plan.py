@@ -83,7 +83,9 @@ class Plan:
             ramp = float(row.get("ramp_up_epochs", 0) or 0)
             if ramp > self.training.epochs:
                 share = self.training.epochs / ramp
-                found.append(f"{backbone}: the ramp of {ramp:g} epochs ends at {share:.2f} of delta after {self.training.epochs}")
+                found.append(
+                    f"{backbone}: the ramp of {ramp:g} epochs ends at {share:.2f} of delta after {self.training.epochs}"
+                )
         return found
 
     def run_name(self, spec: RunSpec) -> str:
@@ -117,7 +119,7 @@ def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: i
         plugins.load("backbone", backbone) if "/" not in backbone else None
     wanted = options.points or file.points
     chosen = {(b, m): _points(plan, b, m, wanted) for b in plan.backbones for m in plan.methods}
-    runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(plan, chosen) for seed in plan.seeds]
+    runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(chosen) for seed in plan.seeds]
     distinct = tuple({run.id: run for run in runs}.values())
     return dataclasses.replace(plan, points=len(chosen[plan.backbones[0], plan.methods[0]]), runs=distinct)
 
@@ -129,9 +131,7 @@ def _check_names(name: str, file: ExperimentFile) -> None:
     named |= {f"sets.{key}": key for key in file.sets}
     unknown = [where for where, key in named.items() if key not in known]
     if unknown:
-        raise UserError(
-            f"{name}: {', '.join(unknown)} are not parameters of {file.method}; it has {', '.join(known)}"
-        )
+        raise UserError(f"{name}: {', '.join(unknown)} are not parameters of {file.method}; it has {', '.join(known)}")
 
 
 def _points(plan: Plan, backbone: str, method: str, wanted: int | None) -> list[Point]:
@@ -145,7 +145,7 @@ def _points(plan: Plan, backbone: str, method: str, wanted: int | None) -> list[
     return search.walk(space, plan.row_point(backbone, method), min(wanted or total, total))
 
 
-def _ordered(plan: Plan, chosen: dict[tuple[str, str], list[Point]]) -> list[tuple[str, str, Point]]:
+def _ordered(chosen: dict[tuple[str, str], list[Point]]) -> list[tuple[str, str, Point]]:
     """First rows before all else, so that an interrupted sweep has something to say."""
     first = [(b, m, points[0]) for (b, m), points in chosen.items()]
     return first + [(b, m, point) for (b, m), points in chosen.items() for point in points[1:]]

@@ -62,7 +62,9 @@ class Progress:
             self.failed += 1
         if not self.console.is_terminal or status != "done":
             said = f"{self._subset_score(score)}" if status == "done" else f"{status}: {reason}"
-            self.console.print(f"[{self.done + self.failed}/{self.total_runs}] {name}  {said}{self._left()}", highlight=False)
+            self.console.print(
+                f"[{self.done + self.failed}/{self.total_runs}] {name}  {said}{self._left()}", highlight=False
+            )
 
     def _subset_score(self, score: float) -> str:
         return f"{self.headline} on the labelled subset {score:.1f} %"

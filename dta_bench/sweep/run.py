@@ -49,11 +49,12 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
             tracker.supersede(stale.mlflow_run_id)
         if state.to_do:
             _work(plan, state, home, tracker, resources, console)
-    return _outcome(plan, home, tracker)
+    return _outcome(plan, tracker)
 
 
 def standing(plan: Plan, home: Home, tracker: Tracker) -> State:
     """Where each run of the plan stands, judged by today's data and code."""
+
     def marks(run: RunSpec) -> dict[str, str]:
         return execution.fingerprints(run, home.root)
 
@@ -90,14 +91,12 @@ def _empty_budgets(plan: Plan) -> list[str]:
             found += [
                 f"{backbone}: {name}={value:g} of {count} units flips none, the same as {name}=0"
                 for value in sorted(values)
-                if 0 < value and int(value * count + 1e-9) == 0
+                if value > 0 and int(value * count + 1e-9) == 0
             ]
     return found
 
 
-def _work(
-    plan: Plan, state: State, home: Home, tracker: Tracker, resources: Resources, console: Console
-) -> None:
+def _work(plan: Plan, state: State, home: Home, tracker: Tracker, resources: Resources, console: Console) -> None:
     benchmark = execution.benchmark_of(plan.file.benchmark)
     tracker.experiment(benchmark)
     parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), {"search_space": plan.name})
@@ -131,7 +130,7 @@ def _reconcile(plan: Plan, tracker: Tracker) -> None:
             tracker.end_run(run.mlflow_run_id, "KILLED")
 
 
-def _outcome(plan: Plan, home: Home, tracker: Tracker) -> Swept:
+def _outcome(plan: Plan, tracker: Tracker) -> Swept:
     known = {run.run_id: run for run in tracker.runs(plan.file.benchmark)}
     mine = [known[run.id] for run in plan.runs if run.id in known]
     failed = {run.name: run.tags.get("reason", run.status.lower()) for run in mine if run.status != "FINISHED"}

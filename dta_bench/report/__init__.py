@@ -1,0 +1,39 @@
+"""Runs beside published numbers: selection after the fact, one honest table, on the screen, in Markdown, in JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from dta_bench import plugins
+from dta_bench.report.records import configurations
+from dta_bench.report.show import show
+from dta_bench.report.table import table
+from dta_bench.tracking import Tracker, ui_link
+
+__all__ = ["make", "show", "write"]
+
+
+def make(tracker: Tracker, benchmark: str, rule: str, only: set[str] | None = None) -> dict[str, Any]:
+    """The report of a benchmark's runs (of those whose identity is in ``only``, if given) under a selection rule.
+
+    Raises:
+        UserError: no finished run, or an unknown rule.
+    """
+    runs = [run for run in tracker.runs(benchmark) if only is None or run.run_id in only]
+    defined = plugins.load("benchmark", benchmark).BENCHMARK
+    found = table(defined, configurations(tracker, runs), runs, rule)
+    return found | {"link": ui_link(tracker.uri, runs[0].experiment_id)}
+
+
+def write(found: dict[str, Any], folder: Path) -> None:
+    """Keep the report as ``report.json`` and as the text that the screen shows, ``report.txt``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(found, indent=2, default=str), encoding="utf-8")
+    screen = Console(file=io.StringIO(), width=80, record=True)
+    show(found, screen)
+    (folder / "report.txt").write_text(screen.export_text(), encoding="utf-8")

@@ -1,0 +1,25 @@
+"""Published figures of a benchmark, as printed, each with its metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import dta_bench
+
+
+def published(benchmark: str) -> list[dict[str, Any]]:
+    """The rows of Tables 1 to 5 that belong to ``benchmark``."""
+    return [row for row in _file()["rows"] if row["benchmark"] == benchmark]
+
+
+def _file() -> dict[str, Any]:
+    package = Path(dta_bench.__file__).parent
+    for folder in (package, package.parent):
+        path = folder / "reports" / "published.yaml"
+        if path.exists():
+            found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return found
+    raise FileNotFoundError("reports/published.yaml is part of every installation, but is missing from this one")

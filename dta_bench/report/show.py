@@ -1,0 +1,150 @@
+"""The report on a terminal, within 80 columns; and the sentence that answers first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dta_bench.report.table import LEADERS, differing
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """Print leaderboard, selected configuration, per-class table, and what is not to be overlooked."""
+    console.print(_leaderboard(found))
+    if found["selected"]:
+        console.print(f"[bold]Selected[/bold] by {_rule(found)}: {escape(_selected(found))}\n", highlight=False)
+        console.print(_per_class(found))
+        console.print(f"[bold]{escape(answer(found))}[/bold]", highlight=False)
+    for warning in warnings(found):
+        console.print(escape(warning), highlight=False)
+    if found["published"]:
+        console.print(_published(found))
+    if found.get("link"):
+        console.print(f"\nThese runs in MLflow: dta-bench ui, then {found['link']}", highlight=False, soft_wrap=True)
+
+
+def answer(found: dict[str, Any]) -> str:
+    """One sentence: what won, by how much, chosen how, how sure; or that it did not win."""
+    test, difference = found["test"], found["difference"]
+    name = found["selected"]["method"]
+    said = (
+        f"{name} reaches {test['accuracy']:.1f} % on target test "
+        f"(95 % interval {test['ci95'][0]:.1f} to {test['ci95'][1]:.1f}, {_seeds(test['seeds'])})"
+    )
+    if difference is None:
+        return f"{said}; source-only has not been run beside it."
+    gap = (
+        f"{difference['points']:+.1f} points against source-only's {found['source_only']['accuracy']:.1f} %, "
+        f"standard error {difference['standard_error']:.1f} over {difference['over']}"
+    )
+    verdict = (
+        "more than two standard errors above it"
+        if difference["beyond_two_standard_errors"]
+        else "NOT more than two standard errors above it: no gain is shown"
+    )
+    alone = " One seed says nothing of training's own chance." if difference["seeds"] == 1 else ""
+    return f"{said}: {gap}, {verdict}.{alone}"
+
+
+def warnings(found: dict[str, Any]) -> list[str]:
+    """What a reader must not overlook, a sentence each."""
+    said = []
+    if found["rule"] == "oracle":
+        said.append("ORACLE: chosen by the target test labels themselves; a bound, not a result.")
+    if found["collapsed"]:
+        said.append(f"Collapsed (fewer than half of the classes predicted): {', '.join(found['collapsed'])}.")
+    said += [f"Failed: {name}: {reason}." for name, reason in found["failed"].items()]
+    if found["unfinished"]:
+        said.append(f"Not finished: {', '.join(found['unfinished'])}; the same sweep command goes on.")
+    if found["left_out"]:
+        said.append(f"{found['left_out']} configurations of other training, labels or data are not compared here.")
+    return said
+
+
+def _rule(found: dict[str, Any]) -> str:
+    size = found["subset"]["size"]
+    rules = {
+        "labels": f"{size} labelled images of target train (rule: labels)",
+        "source": "held-out source images (rule: source)",
+        "entropy": "the entropy of its target predictions (rule: entropy)",
+        "oracle": "ORACLE: the target test labels",
+    }
+    return rules[found["rule"]]
+
+
+def _selected(found: dict[str, Any]) -> str:
+    selected = found["selected"]
+    params = " ".join(f"{k}={_short(v)}" for k, v in selected["params"].items())
+    return f"{selected['method']} on {selected['backbone']}, {params}"
+
+
+def _leaderboard(found: dict[str, Any]) -> Table:
+    rows = found["leaderboard"]
+    names = differing(rows)
+    many = len({row["backbone"] for row in rows}) > 1
+    headline = found["headline"].replace("_", " ")
+    shown = Table(title=f"{found['benchmark']}: {found['source']} -> {found['target']}", title_justify="left")
+    shown.add_column("#", justify="right")
+    shown.add_column("configuration", ratio=1)
+    for column in ("subset*", f"target test\n{headline}, %", "95 % interval", "seeds"):
+        shown.add_column(column, justify="right")
+    for rank, row in enumerate(rows[:LEADERS], start=1):
+        point = [f"{n}={_short(row['params'][n])}" for n in names if n in row["params"]]
+        shown.add_row(
+            str(rank) if row["competes"] else "-",
+            " ".join([row["method"], *([row["backbone"]] if many else []), *point]),
+            f"{row['validation']:.1f}", f"{row['test']:.1f}", f"{row['ci95'][0]:.1f}..{row['ci95'][1]:.1f}",
+            str(row["seeds"]), style=None if row["competes"] else "dim",
+        )  # fmt: skip
+    more = f"; {len(rows) - LEADERS} more in the JSON" if len(rows) > LEADERS else ""
+    shown.caption = f"ranked by {_rule(found)}{more}\n* the subset's score chooses; it is not a result"
+    shown.caption_justify = "left"
+    return shown
+
+
+def _per_class(found: dict[str, Any]) -> Table:
+    """Selected beside source-only, class by class, over the same seeds and budget."""
+    sides = {
+        found["selected"]["method"]: found["test"],
+        "source-only": found["source_only"],
+        "target-only": found["target_only"],
+    }
+    sides = {name: scores for name, scores in sides.items() if scores}
+    shown = Table(title="target test, %, last epoch, mean over seeds", title_justify="left")
+    shown.add_column("class")
+    for name, scores in sides.items():
+        shown.add_column(f"{name} ({_seeds(scores['seeds'])})", justify="right")
+    for one in found["test"]["per_class"]:
+        shown.add_row(one, *[_percent(scores["per_class"].get(one)) for scores in sides.values()])
+    shown.add_section()
+    shown.add_row("class mean", *[f"{scores['mean_class_accuracy']:.1f}" for scores in sides.values()])
+    shown.add_row("accuracy", *[f"{scores['accuracy']:.1f}" for scores in sides.values()])
+    shown.add_row("95 % interval", *[f"{scores['ci95'][0]:.1f}..{scores['ci95'][1]:.1f}" for scores in sides.values()])
+    return shown
+
+
+def _published(found: dict[str, Any]) -> Table:
+    shown = Table(title="Published, as printed; compare only equal metrics", title_justify="left")
+    for column in ("table", "row", "backbone", "metric"):
+        shown.add_column(column)
+    shown.add_column("printed", justify="right")
+    for row in found["published"]:
+        shown.add_row(
+            str(row["table"]), row["row"], row["backbone"] or "its own", row["metric"], f"{row['average']:.1f}"
+        )
+    return shown
+
+
+def _percent(value: float | None) -> str:
+    return "absent" if value is None else f"{value:.1f}"
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed" if count == 1 else f"{count} seeds"
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
