@@ -138,9 +138,9 @@ def sweep(
 
         resources = Resources(parallel, cpus_per_run, gpus_per_run, address)
         swept = run_sweep(plan, home, resources, _stderr_console())
+        if swept.failed and not swept.done:
+            raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
         _report(plan.file.benchmark, plan.name, "labels", home, as_json, stdout, only={run.id for run in plan.runs})
-    if swept.failed and not swept.done:
-        raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
 
 
 @app.command(epilog="Example: dta-bench report fonts_digits --select oracle")

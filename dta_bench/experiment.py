@@ -63,8 +63,9 @@ class RunSpec:
 
     @property
     def id(self) -> str:
-        """The first 12 hex digits of the SHA-256 of the canonical JSON of all fields."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+        """The first 12 hex digits of the SHA-256 of the canonical JSON of all fields; 2.0 is spelled 2."""
+        fields = self.to_dict() | {"params": {k: _one_spelling(v) for k, v in self.params.items()}}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dict of names and numbers, fit for JSON and for crossing process boundaries."""
@@ -81,6 +82,10 @@ class RunSpec:
                 "label_subset": LabelSubset(**data["label_subset"]),
             }
         )
+
+
+def _one_spelling(value: Value) -> Value:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @dataclass(frozen=True)

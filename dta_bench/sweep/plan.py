@@ -10,7 +10,7 @@ from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.experiment import LabelSubset, RunSpec, Training, Value
 from dta_bench.experiment_file import ExperimentFile
-from dta_bench.search_space import SearchSpace
+from dta_bench.search_space import RAMP, SearchSpace
 from dta_bench.sweep import search
 
 Point = dict[str, Value]
@@ -53,12 +53,14 @@ class Plan:
         )  # fmt: skip
 
     def params(self, backbone: str, method: str, point: Point) -> Point:
-        """All parameters of a run; those without effect at this point are set to zero, so that equal runs are equal."""
+        """All parameters of a run; those without effect at this point are zero (a ramp: its default), so that
+        equal runs are equal."""
         defaults = method_defaults(method)
         row = {k: v for k, v in self.file.row(backbone).items() if k in defaults}
         merged: Point = defaults | row | point
         space = self.space(method)
-        return {k: 0 if k in space.inert(merged) and k in space.sets else v for k, v in merged.items()}
+        inert = space.inert(merged) & set(space.sets)
+        return {k: v if k not in inert else defaults[k] if k == RAMP else 0 for k, v in merged.items()}
 
     def space(self, method: str) -> SearchSpace:
         """The sets of the parameters that this method has."""

@@ -63,7 +63,9 @@ class Progress:
         if not self.console.is_terminal or status != "done":
             said = f"{self._subset_score(score)}" if status == "done" else f"{status}: {reason}"
             self.console.print(
-                f"[{self.done + self.failed}/{self.total_runs}] {name}  {said}{self._left()}", highlight=False
+                f"[{self.done + self.failed}/{self.total_runs}] {name}  {said}{self._left()}",
+                highlight=False,
+                soft_wrap=True,
             )
 
     def _subset_score(self, score: float) -> str:

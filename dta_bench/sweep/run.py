@@ -38,14 +38,15 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
         UserError: data or store out of reach, or another sweep is writing to the same folder.
         KeyboardInterrupt: Ctrl-C; the same call goes on.
     """
-    Path(home.out, "runs").mkdir(parents=True, exist_ok=True)
+    execution.domains(plan.file.benchmark, home.root)  # missing data is told before anything is written
+    _make_folder(Path(home.out, "runs"))
     with _alone(home):
         tracker = home.tracker()
         tracker.check()
         state = standing(plan, home, tracker)
         _say(plan, state, console)
         for stale, changes in state.stale:
-            console.print(f"will run again: {stale.name} ({changes})", highlight=False)
+            console.print(f"will run again: {stale.name} ({changes})", highlight=False, soft_wrap=True)
             tracker.supersede(stale.mlflow_run_id)
         if state.to_do:
             _work(plan, state, home, tracker, resources, console)
@@ -59,6 +60,13 @@ def standing(plan: Plan, home: Home, tracker: Tracker) -> State:
         return execution.fingerprints(run, home.root)
 
     return state_of(plan.runs, tracker.runs(plan.file.benchmark), marks)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made ({error.strerror}); name another folder with --out") from error
 
 
 def _alone(home: Home) -> Any:
@@ -76,9 +84,10 @@ def _say(plan: Plan, state: State, console: Console) -> None:
         f"[bold]{plan.name}[/bold]: {plan.points} points of {plan.methods[0]}, {len(plan.seeds)} seeds, "
         f"{len(plan.runs)} runs with the baselines; {len(state.done)} done, {len(state.to_do)} to do",
         highlight=False,
+        soft_wrap=True,
     )
     for note in [*plan.notes(), *_empty_budgets(plan)]:
-        console.print(f"note: {note}", highlight=False)
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
 
 
 def _empty_budgets(plan: Plan) -> list[str]:
