@@ -202,7 +202,9 @@ def _tuple(given: list[str] | str | None) -> tuple[str, ...]:
 
 
 def _plan(name: str, options: Options) -> Plan:
-    from dta_bench import experiment_file, plugins
+    from dta_bench import experiment_file, plugins, provenance
+
+    provenance.check_torchvision()
     from dta_bench.sweep.plan import make_plan
 
     file = experiment_file.read(name)

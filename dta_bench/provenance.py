@@ -12,6 +12,7 @@ from types import ModuleType
 
 import dta_bench
 from dta_bench import plugins
+from dta_bench.errors import UserError
 from dta_bench.experiment import RunSpec
 
 # The modules whose text decides numbers; command line, tracking, sweep and report do not.
@@ -44,6 +45,23 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def check_torchvision() -> None:
+    """Make sure that torch and torchvision were built for each other; timm and SMP import torchvision too.
+
+    Raises:
+        UserError: they were not, as a CPU-only torch beside PyPI's torchvision.
+    """
+    import torch
+
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError as error:
+        raise UserError(
+            f"torch {torch.__version__} and the installed torchvision were not built for each other ({error}); install "
+            "both from one place: pip install --force-reinstall -c constraints.txt torch torchvision"
+        ) from error
 
 
 def commit() -> str:

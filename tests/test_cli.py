@@ -134,3 +134,14 @@ def test_a_user_folder_comes_before_what_is_shipped(tmp_path: Path) -> None:
     )
     found: dict[str, Any] = json.loads(dta_bench("list", "--json", cwd=tmp_path).stdout)
     assert {"name": "mine", "summary": "My own net."} in found["backbones"]
+
+
+def test_torch_and_torchvision_of_two_builds_are_told_in_one_sentence(tmp_path: Path) -> None:
+    # What import does when a CPU-only torch stands beside PyPI's torchvision.
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text(
+        'raise RuntimeError("operator torchvision::nms does not exist")'
+    )
+    said = refused(dta_bench("sweep", "visda", "--dry-run", cwd=tmp_path, PYTHONPATH=str(tmp_path)))
+    assert "were not built for each other" in said
+    assert "torchvision::nms" in said
