@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import json
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from dta_bench import plugins
+from dta_bench.report.keep import write
 from dta_bench.report.records import configurations
 from dta_bench.report.show import show
 from dta_bench.report.table import table
@@ -28,12 +24,3 @@ def make(tracker: Tracker, benchmark: str, rule: str, only: set[str] | None = No
     defined = plugins.load("benchmark", benchmark).BENCHMARK
     found = table(defined, configurations(tracker, runs), runs, rule)
     return found | {"link": ui_link(tracker.uri, runs[0].experiment_id)}
-
-
-def write(found: dict[str, Any], folder: Path) -> None:
-    """Keep the report as ``report.json`` and as the text that the screen shows, ``report.txt``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(json.dumps(found, indent=2, default=str), encoding="utf-8")
-    screen = Console(file=io.StringIO(), width=80, record=True)
-    show(found, screen)
-    (folder / "report.txt").write_text(screen.export_text(), encoding="utf-8")
