@@ -96,8 +96,12 @@ class Plan:
         inert = space.inert(spec.params)
         parts = [] if spec.method == self.methods[0] else [spec.method]
         parts += [spec.backbone] if len(self.backbones) > 1 else []
-        parts += [f"{k}={spec.params[k]:g}" for k in self.swept() if k in space.sets and k not in inert]
+        parts += [f"{k}={_spelled(spec.params[k])}" for k in self.swept() if k in space.sets and k not in inert]
         return " ".join([*parts, f"seed={spec.seed}"])
+
+
+def _spelled(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: int) -> Plan:
