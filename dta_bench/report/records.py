@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dta_bench.errors import UserError
 from dta_bench.experiment import RunSpec
+from dta_bench.report.intervals import Outcomes, outcomes
 from dta_bench.tracking import TrackedRun, Tracker
 
 BASELINES = ("source_only", "target_only")  # shown beside the others; they never compete for selection
@@ -23,31 +24,45 @@ class Record:
     """One finished run: its scores, and its stored predictions, fetched when first asked for."""
 
     run: TrackedRun
-    fetch: Callable[[], dict[str, NDArray[Any]]]
+    fetch: Callable[[Collection[str]], dict[str, NDArray[Any]]]
 
     @property
     def spec(self) -> RunSpec:
         """What was run."""
         return self.run.spec
 
-    @cached_property
-    def result(self) -> dict[str, Any]:
-        """``RunResult`` as a plain dict."""
-        found: dict[str, Any] = json.loads(self.run.tags["result"])
-        return found
+    @property
+    def collapsed(self) -> bool:
+        """Whether its target test predictions hold fewer than half of the classes."""
+        return self.run.tags["collapsed"] == "true"
+
+    def score(self, part: str, key: str) -> float:
+        """A score in percent, such as ``score("test", "accuracy")``."""
+        return self.run.metrics[f"{part}/{key}"]
+
+    def class_score(self, name: str) -> float | None:
+        """Of one class on target test, in percent; None if the class is absent there."""
+        return self.run.metrics.get(f"test/class/{name}")
 
     @cached_property
-    def predictions(self) -> dict[str, NDArray[Any]]:
-        """Logits, labels and ids by name; see ``training.Finished.arrays``."""
-        return self.fetch()
+    def test_labels(self) -> NDArray[np.int64]:
+        """The true class of each target test image."""
+        return self._test[1]
 
     @cached_property
-    def test_correct(self) -> NDArray[np.float64]:
-        """For each target test image, 1 where the prediction is right."""
-        found = self.predictions
-        right = found["target_test_logits"].argmax(axis=1) == found["target_test_labels"]
-        correct: NDArray[np.float64] = right.astype(np.float64)
-        return correct
+    def test_correct(self) -> NDArray[np.bool_]:
+        """For each target test image whether the prediction is right."""
+        return self._test[0]
+
+    @cached_property
+    def _test(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        found = self.fetch(("target_test_logits", "target_test_labels"))
+        labels = found["target_test_labels"].astype(np.int64)
+        return found["target_test_logits"].argmax(axis=1) == labels, labels
+
+    def target_train_logits(self) -> NDArray[np.float32]:
+        """Logits (N, K) of the unlabelled target train, as stored in half precision; fetched each time."""
+        return self.fetch(("target_train_logits",))["target_train_logits"].astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -59,11 +74,15 @@ class Configuration:
     weights: str
     params: dict[str, Any]
     records: tuple[Record, ...]
-    inert: frozenset[str] = field(default_factory=frozenset)
 
     def mean(self, part: str, key: str) -> float:
         """A score averaged over seeds, such as ``mean("test", "accuracy")``, in percent."""
-        return float(np.mean([record.result[part][key] for record in self.records]))
+        return float(np.mean([record.score(part, key) for record in self.records]))
+
+    @cached_property
+    def test(self) -> Outcomes:
+        """Which target test images are right under which seed."""
+        return outcomes([record.test_correct for record in self.records], self.records[0].test_labels)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -73,7 +92,7 @@ class Configuration:
     @property
     def collapsed(self) -> tuple[int, ...]:
         """Seeds whose run predicts fewer than half of the classes."""
-        return tuple(record.spec.seed for record in self.records if record.result["collapsed"])
+        return tuple(record.spec.seed for record in self.records if record.collapsed)
 
 
 def configurations(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configuration]:
@@ -85,7 +104,7 @@ def configurations(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configu
     groups: dict[str, list[Record]] = {}
     for run in runs:
         if run.status == "FINISHED":
-            record = Record(run, lambda mlflow_run_id=run.mlflow_run_id: tracker.predictions(mlflow_run_id))  # type: ignore[misc]
+            record = Record(run, partial(tracker.predictions, run.mlflow_run_id))
             groups.setdefault(_key(run.spec), []).append(record)
     if not groups:
         raise UserError("no finished run yet; start or resume a sweep first")

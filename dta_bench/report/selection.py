@@ -29,7 +29,7 @@ def source(configuration: Configuration, headline: str) -> float:
 
 def entropy(configuration: Configuration, headline: str) -> float:  # noqa: ARG001 - one signature for all rules
     """Less the mean conditional entropy of target train's predictions (nats); needs no label."""
-    found = [label_free(r.predictions["target_train_logits"].astype(np.float32)) for r in configuration.records]
+    found = [label_free(r.target_train_logits()) for r in configuration.records]
     return -float(np.mean([one["entropy"] for one in found]))
 
 
@@ -41,15 +41,19 @@ def oracle(configuration: Configuration, headline: str) -> float:
 RULES: dict[str, Rule] = {"labels": labels, "source": source, "entropy": entropy, "oracle": oracle}
 
 
-def select(found: list[Configuration], rule: str, headline: str) -> Configuration | None:
-    """The configuration that ``rule`` chooses among those with the most seeds; None if only baselines ran.
+def scores(found: list[Configuration], rule: str, headline: str) -> list[float]:
+    """What ``rule`` says of each configuration; higher is better.
 
     Raises:
         UserError: an unknown rule.
     """
     if rule not in RULES:
         raise UserError(f"there is no selection rule named {rule!r}; there are: {', '.join(RULES)}")
+    return [RULES[rule](configuration, headline) for configuration in found]
+
+
+def competitors(found: list[Configuration]) -> list[Configuration]:
+    """Those that a rule may choose from: not the baselines, and only those with the most seeds, lest luck wins."""
     candidates = [c for c in found if c.method not in BASELINES]
     most = max((len(c.records) for c in candidates), default=0)
-    complete = [c for c in candidates if len(c.records) == most]
-    return max(complete, key=lambda c: RULES[rule](c, headline), default=None)
+    return [c for c in candidates if len(c.records) == most]

@@ -28,16 +28,16 @@ def show(found: dict[str, Any], console: Console) -> None:
 
 def answer(found: dict[str, Any]) -> str:
     """One sentence: what won, by how much, chosen how, how sure; or that it did not win."""
-    test, difference = found["test"], found["difference"]
-    name = found["selected"]["method"]
+    test, difference, headline = found["test"], found["difference"], found["headline"]
+    low, high = test["ci95" if headline == "accuracy" else f"ci95_{headline}"]
     said = (
-        f"{name} reaches {test['accuracy']:.1f} % on target test "
-        f"(95 % interval {test['ci95'][0]:.1f} to {test['ci95'][1]:.1f}, {_seeds(test['seeds'])})"
+        f"{found['selected']['method']}, chosen by {_rule(found)}, has {_spelt(headline)} {test[headline]:.1f} % on"
+        f" target test (95 % interval {low:.1f} to {high:.1f}, {_seeds(test['seeds'])})"
     )
     if difference is None:
-        return f"{said}; source-only has not been run beside it."
+        return f"{said}; source-only has not been run beside it with the same seeds."
     gap = (
-        f"{difference['points']:+.1f} points against source-only's {found['source_only']['accuracy']:.1f} %, "
+        f"{difference['points']:+.1f} points against source-only's {found['source_only'][headline]:.1f} %, "
         f"standard error {difference['standard_error']:.1f} over {difference['over']}"
     )
     verdict = (
@@ -59,6 +59,8 @@ def warnings(found: dict[str, Any]) -> list[str]:
     said += [f"Failed: {name}: {reason}." for name, reason in found["failed"].items()]
     if found["unfinished"]:
         said.append(f"Not finished: {', '.join(found['unfinished'])}; the same sweep command goes on.")
+    if found["too_few_seeds"]:
+        said.append(f"{found['too_few_seeds']} configurations have fewer seeds finished and do not compete.")
     if found["left_out"]:
         said.append(f"{found['left_out']} configurations of other training, labels or data are not compared here.")
     return said
@@ -85,7 +87,7 @@ def _leaderboard(found: dict[str, Any]) -> Table:
     rows = found["leaderboard"]
     names = differing(rows)
     many = len({row["backbone"] for row in rows}) > 1
-    headline = found["headline"].replace("_", " ")
+    headline = _spelt(found["headline"])
     shown = Table(title=f"{found['benchmark']}: {found['source']} -> {found['target']}", title_justify="left")
     shown.add_column("#", justify="right")
     shown.add_column("configuration", ratio=1)
@@ -100,7 +102,10 @@ def _leaderboard(found: dict[str, Any]) -> Table:
             str(row["seeds"]), style=None if row["competes"] else "dim",
         )  # fmt: skip
     more = f"; {len(rows) - LEADERS} more in the JSON" if len(rows) > LEADERS else ""
-    shown.caption = f"ranked by {_rule(found)}{more}\n* the subset's score chooses; it is not a result"
+    shown.caption = (
+        f"{found['compared']} configurations ranked by {_rule(found)}{more}\n"
+        f"* {_spelt(found['headline'])} on the {found['subset']['size']} labelled images of target train; not a result"
+    )
     shown.caption_justify = "left"
     return shown
 
@@ -140,6 +145,10 @@ def _published(found: dict[str, Any]) -> Table:
 
 def _percent(value: float | None) -> str:
     return "absent" if value is None else f"{value:.1f}"
+
+
+def _spelt(metric: str) -> str:
+    return metric.replace("_", " ")
 
 
 def _seeds(count: int) -> str:

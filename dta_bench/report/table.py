@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from dta_bench.domains import Benchmark
-from dta_bench.metrics import interval
+from dta_bench.report.intervals import Outcomes, interval, score, standard_error
 from dta_bench.report.published import published
 from dta_bench.report.records import BASELINES, Configuration, comparable
-from dta_bench.report.selection import RULES, select
+from dta_bench.report.selection import competitors, scores
 from dta_bench.tracking import TrackedRun
 
 LEADERS = 20  # rows of the leaderboard on the screen; the JSON has all
@@ -22,10 +22,15 @@ def table(benchmark: Benchmark, found: list[Configuration], runs: list[TrackedRu
 
     Where runs differ in training, label subset or data, the largest comparable group is reported and the others
     are counted under ``left_out``.
+
+    Raises:
+        UserError: an unknown rule.
     """
-    groups = sorted(comparable(found).values(), key=lambda group: -sum(len(c.records) for c in group))
-    group = groups[0]
-    chosen = select(group, rule, benchmark.headline)
+    group = max(comparable(found).values(), key=lambda one: sum(len(c.records) for c in one))
+    ranked = _ranked(group, rule, benchmark.headline)
+    eligible = competitors([c for c, _ in ranked])
+    chosen = next(iter(eligible), None)
+    competing = {id(c) for c in eligible}
     baseline = _baseline(group, "source_only", chosen)
     return {
         "benchmark": benchmark.name,
@@ -35,21 +40,29 @@ def table(benchmark: Benchmark, found: list[Configuration], runs: list[TrackedRu
         "rule": rule,
         "runs": sum(len(c.records) for c in group),
         "left_out": len(found) - len(group),
+        "compared": len(eligible),
+        "too_few_seeds": sum(c.method not in BASELINES for c in group) - len(eligible),
         "subset": _subset(group[0]),
         "selected": _named(chosen),
         "validation": _validation(chosen),
-        "test": _test(chosen),
-        "source_only": _test(baseline),
-        "target_only": _test(_baseline(group, "target_only", chosen)),
-        "difference": _difference(chosen, baseline),
-        "leaderboard": _leaderboard(group, rule, benchmark.headline),
-        "collapsed": [r.run.name for c in group for r in c.records if r.result["collapsed"]],
+        "test": _test(chosen, benchmark),
+        "source_only": _test(baseline, benchmark),
+        "target_only": _test(_baseline(group, "target_only", chosen), benchmark),
+        "difference": _difference(chosen, baseline, benchmark.headline),
+        "leaderboard": [_row(c, value, id(c) in competing, benchmark.headline) for c, value in ranked],
+        "collapsed": [r.run.name for c in group for r in c.records if r.collapsed],
         "failed": {r.name: r.tags.get("reason", "") for r in runs if r.status == "FAILED"},
         "unfinished": [r.name for r in runs if r.status not in ("FINISHED", "FAILED")],
         "published": published(benchmark.name),
         "training": group[0].records[0].spec.training.model_dump(),
         "provenance": _provenance(group),
     }
+
+
+def _ranked(group: list[Configuration], rule: str, headline: str) -> list[tuple[Configuration, float]]:
+    """Best by the rule first; fewer seeds after more, baselines last; among equals what was started first."""
+    pairs = list(zip(group, scores(group, rule, headline), strict=True))
+    return sorted(pairs, key=lambda pair: (pair[0].method in BASELINES, -len(pair[0].records), -pair[1]))
 
 
 def _baseline(group: list[Configuration], method: str, chosen: Configuration | None) -> Configuration | None:
@@ -71,20 +84,18 @@ def _validation(chosen: Configuration | None) -> dict[str, Any] | None:
     return {key: chosen.mean("validation", key) for key in ("accuracy", "mean_class_accuracy")}
 
 
-def _test(chosen: Configuration | None) -> dict[str, Any] | None:
-    """The target test scores, averaged over seeds; the interval is that of instance accuracy."""
+def _test(chosen: Configuration | None, benchmark: Benchmark) -> dict[str, Any] | None:
+    """The target test scores, averaged over seeds; ``ci95`` is that of instance accuracy."""
     if chosen is None:
         return None
-    names = list(chosen.records[0].result["test"]["per_class"])
-    per_class = {n: _mean([r.result["test"]["per_class"][n] for r in chosen.records]) for n in names}
-    low, high = interval([r.test_correct for r in chosen.records])
     return {
         "accuracy": chosen.mean("test", "accuracy"),
         "mean_class_accuracy": chosen.mean("test", "mean_class_accuracy"),
-        "per_class": per_class,
-        "ci95": [100 * low, 100 * high],
+        "per_class": {name: _mean([r.class_score(name) for r in chosen.records]) for name in benchmark.classes},
+        "ci95": list(interval(chosen.test, "accuracy")),
+        "ci95_mean_class_accuracy": list(interval(chosen.test, "mean_class_accuracy")),
         "seeds": len(chosen.records),
-        "by_seed": {str(r.spec.seed): r.result["test"]["accuracy"] for r in chosen.records},
+        "by_seed": {str(r.spec.seed): r.score("test", benchmark.headline) for r in chosen.records},
     }
 
 
@@ -93,46 +104,40 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(present)) if present else None
 
 
-def _difference(chosen: Configuration | None, baseline: Configuration | None) -> dict[str, Any] | None:
-    """Chosen less source-only in instance accuracy, paired by seed and image."""
+def _difference(chosen: Configuration | None, baseline: Configuration | None, headline: str) -> dict[str, Any] | None:
+    """Chosen less source-only in the headline metric, in points, paired by seed and image."""
     if chosen is None or baseline is None:
         return None
-    other = {r.spec.seed: r.test_correct for r in baseline.records}
-    pairs = [r.test_correct - other[r.spec.seed] for r in chosen.records if r.spec.seed in other]
-    if not pairs:
+    both = [seed for seed in chosen.seeds if seed in baseline.seeds]
+    if not both:
         return None
-    by_seed = 100 * np.array([pair.mean() for pair in pairs])
-    low, high = interval(pairs)
-    # With one seed only the images vary; the standard error then says nothing of training's own chance.
-    error = (
-        by_seed.std(ddof=1) / np.sqrt(len(by_seed))
-        if len(by_seed) > 1
-        else 100 * pairs[0].std(ddof=1) / np.sqrt(len(pairs[0]))
-    )
+    paired = _of_seeds(chosen, both).minus(_of_seeds(baseline, both))
+    points, error = score(paired, headline), standard_error(paired, headline)
     return {
-        "points": float(by_seed.mean()),
-        "standard_error": float(error),
-        "over": "seeds" if len(by_seed) > 1 else "images",
-        "ci95": [100 * low, 100 * high],
-        "seeds": len(by_seed),
-        "beyond_two_standard_errors": bool(by_seed.mean() > 2 * error),
+        "metric": headline,
+        "points": points,
+        "standard_error": error,
+        "over": "seeds and images" if len(both) > 1 else "images",
+        "ci95": list(interval(paired, headline)),
+        "seeds": len(both),
+        "beyond_two_standard_errors": points > 2 * error,
     }
 
 
-def _leaderboard(group: list[Configuration], rule: str, headline: str) -> list[dict[str, Any]]:
-    """All configurations, best by the rule first; baselines last, for they do not compete."""
-    rows = []
-    for configuration in group:
-        low, high = interval([r.test_correct for r in configuration.records], draws=500)
-        rows.append({
-            "method": configuration.method, "backbone": configuration.backbone, "params": configuration.params,
-            "competes": configuration.method not in BASELINES, "score": RULES[rule](configuration, headline),
-            "validation": configuration.mean("validation", headline), "test": configuration.mean("test", headline),
-            "ci95": [100 * low, 100 * high], "seeds": len(configuration.records),
-            "collapsed": len(configuration.collapsed),
-            "mlflow_run_ids": [r.run.mlflow_run_id for r in configuration.records],
-        })  # fmt: skip
-    return sorted(rows, key=lambda row: (not row["competes"], -row["seeds"], -row["score"]))
+def _of_seeds(configuration: Configuration, seeds: list[int]) -> Outcomes:
+    rows = [configuration.seeds.index(seed) for seed in seeds]
+    return Outcomes(configuration.test.values[rows], configuration.test.labels)
+
+
+def _row(configuration: Configuration, value: float, competes: bool, headline: str) -> dict[str, Any]:
+    """One configuration of the leaderboard; ``value`` is what the selection rule says of it."""
+    return {
+        "method": configuration.method, "backbone": configuration.backbone, "params": configuration.params,
+        "competes": competes, "score": value, "validation": configuration.mean("validation", headline),
+        "test": configuration.mean("test", headline), "ci95": list(interval(configuration.test, headline)),
+        "seeds": len(configuration.records), "collapsed": len(configuration.collapsed),
+        "mlflow_run_ids": [r.run.mlflow_run_id for r in configuration.records],
+    }  # fmt: skip
 
 
 def differing(rows: list[dict[str, Any]]) -> list[str]:

@@ -1,0 +1,89 @@
+"""Reaching an MLflow store: whether it can be had is known within seconds, and MLflow keeps quiet."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import tempfile
+import urllib.error
+import urllib.request
+import warnings
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dta_bench.errors import UserError
+
+REACH_SECONDS = 5.0  # how long a tracking server may take to answer the first knock
+SERVERS = ("http", "https")
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
+
+def client(uri: str) -> Any:
+    """An MLflow client that says nothing on its own and gives up on a lost server in about half a minute."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    warnings.filterwarnings("ignore", module="mlflow")
+    with contextlib.redirect_stdout(io.StringIO()):
+        from mlflow import MlflowClient
+
+    for name in ("mlflow", "mlflow.store.db.utils", "alembic"):  # MLflow sets its own levels when imported
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def check(uri: str, out: Path) -> None:
+    """Refuse what cannot work before MLflow, which tries a dead store for minutes, is asked.
+
+    Raises:
+        UserError: a kind of store that MLflow cannot write to, a silent server, a folder that cannot be written to.
+    """
+    scheme = urlsplit(uri).scheme.partition("+")[0]
+    if scheme not in SERVERS + DATABASES:
+        raise UserError(
+            f"{uri} is no MLflow store that can be written to; --tracking-uri takes http(s)://SERVER, sqlite:///FILE"
+            " or another database's URL"
+        )
+    if scheme in SERVERS:
+        _knock(uri)
+        return
+    _try_to_write(out)
+    if (path := sqlite_path(uri)) is not None:
+        _try_to_write(path.parent)
+
+
+def is_server(uri: str) -> bool:
+    """Whether a server holds the store, which then also keeps the artifacts."""
+    return urlsplit(uri).scheme in SERVERS
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of a sqlite store; None for any other."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def _knock(uri: str) -> None:
+    """Any answer will do, a refusal too: it shows that something listens; what it is, MLflow finds out."""
+    try:
+        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=REACH_SECONDS).close()
+    except urllib.error.HTTPError:
+        return
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        said = getattr(reason, "strerror", None) or reason
+        raise UserError(
+            f"the MLflow server {uri} does not answer ({said}); start it, or leave out"
+            " --tracking-uri and MLFLOW_TRACKING_URI for a local store"
+        ) from error
+
+
+def _try_to_write(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written to ({error.strerror}); name another folder with --out") from error

@@ -1,0 +1,52 @@
+"""MLflow's own pages on the runs of a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from dta_bench.errors import UserError
+from dta_bench.tracking.connection import is_server
+from dta_bench.tracking.store import Tracker
+
+
+def ui_link(uri: str, experiment_id: str, port: int = 5000) -> str:
+    """The page of an experiment's runs, at the server itself or where ``dta-bench ui`` serves a local store."""
+    base = uri.rstrip("/") if is_server(uri) else f"http://127.0.0.1:{port}"
+    return f"{base}/#/experiments/{experiment_id}/runs"
+
+
+def serve_ui(uri: str, out: Path, host: str, port: int) -> None:
+    """Serve MLflow's UI on a local store until interrupted, or say where the server's own is.
+
+    Raises:
+        UserError: there is no store yet, the port is taken, or MLflow's server ended by itself.
+    """
+    tracker = Tracker(uri, out)
+    if not tracker.exists():
+        raise UserError(f"there are no runs in {out}; run a sweep there first, or name another folder with --out")
+    if not is_server(uri):
+        _check_free(host, port)
+    for name, experiment_id in tracker.experiments().items():
+        print(f"{name}: {ui_link(uri, experiment_id, port)}", file=sys.stderr)
+    if not is_server(uri):
+        _serve(uri, out, host, port)
+
+
+def _check_free(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex((host, port)) == 0:
+            raise UserError(f"port {port} on {host} is taken; choose another one with --port")
+
+
+def _serve(uri: str, out: Path, host: str, port: int) -> None:
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", host, "--port", str(port),
+        "--workers", "1", "--serve-artifacts", "--artifacts-destination", str(out / "mlartifacts"),
+    ]  # fmt: skip
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how it is meant to end
+        if status := subprocess.run(command, check=False, stdout=sys.stderr).returncode:
+            raise UserError(f"MLflow's server ended with status {status}; its own words are above")
