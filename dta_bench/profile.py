@@ -1,0 +1,263 @@
+"""What a step costs, on random input: FLOPs, time, images a second, memory, and the share of each term.
+
+Ratios are multiples of a source-only step: one forward and backward on the source batch, and the optimiser's step.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypedDict
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from dta_bench.methods import source_only
+from dta_bench.network import Labelled, Network, Unlabelled
+
+META = torch.device("meta")
+MEMORY = {
+    "cpu": "peak of what autograd keeps for the backward pass",
+    "cuda": "peak of all memory that torch has allocated, weights and gradients included",
+}
+"""What ``peak_memory_mib`` is, by type of device."""
+
+SWITCHES: dict[str, dict[str, float]] = {
+    "f_dta": {"delta_c": 0.0},
+    "c_dta": {"delta_e": 0.0},
+    "vat": {"lambda_3": 0.0},
+    "source_consistency": {"source_consistency": 0.0},
+}
+"""The parameter that turns a term off, and with it the cost of that term."""
+
+VAT = {"lambda_3": 0.1, "epsilon": 3.5}
+"""What turns VAT on where the given parameters have it off (Table A-1's small data sets)."""
+
+RAMPED_UP = 10**6
+"""An epoch at which every ramp has ended."""
+
+
+class Row(TypedDict):
+    """One method, with or without VAT. ``images_per_second`` counts source images, each with its target image."""
+
+    method: str
+    vat: bool
+    flops_ratio: float
+    time_ratio: float
+    images_per_second: float
+    peak_memory_mib: float
+    shares: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Random input of a step: ``size`` images of each domain."""
+
+    task: str
+    classes: int
+    size: int
+    channels: int
+    image_size: tuple[int, int]
+
+    def on(self, device: torch.device) -> tuple[Labelled, Unlabelled]:
+        """The two batches on a device."""
+        shape = (self.size, self.channels, *self.image_size)
+        label_shape = (self.size, *self.image_size) if self.task == "segmentation" else (self.size,)
+        labels = torch.randint(self.classes, label_shape, device=device)
+        return Labelled(torch.randn(shape, device=device), labels), Unlabelled(torch.randn(shape, device=device))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table: a method's loss with its parameters."""
+
+    method: str
+    loss: Callable[..., dict[str, Tensor]]
+    params: Any
+
+    @property
+    def vat(self) -> bool:
+        """Whether VAT is on."""
+        return bool(getattr(self.params, "lambda_3", 0.0))
+
+    def changed(self, settings: Mapping[str, float]) -> Case:
+        """The same with some parameters set anew."""
+        return dataclasses.replace(self, params=dataclasses.replace(self.params, **settings))
+
+
+SOURCE_ONLY = Case("source_only", source_only.loss, source_only.Params())
+
+
+def profile(
+    backbone: ModuleType,
+    methods: Mapping[str, ModuleType],
+    params: Mapping[str, Mapping[str, Any]],
+    *,
+    classes: int,
+    batch: int,
+    image_size: tuple[int, int],
+    device: torch.device,
+    rounds: int = 5,
+) -> list[Row]:
+    """One row for source only, and one or two (without and with VAT) for each method.
+
+    Args:
+        backbone: a plug-in: ``build``, ``task``, ``channels``.
+        methods: plug-ins by name.
+        params: each method's parameters where they differ from its defaults, by name.
+        batch: images of each domain; at least 2, for BatchNorm.
+        rounds: each round times every row once, one after the other, so that a noisy machine is noisy to all alike.
+    """
+    net: Network = backbone.build(classes).to(device)
+    cuda = device.type == "cuda"
+    twin = copy.deepcopy(net).to("meta")
+    shape = Batch(backbone.task, classes, batch, getattr(backbone, "channels", 3), image_size)
+    cases = [SOURCE_ONLY, *(case for name, method in methods.items() for case in _cases(name, method, params))]
+    base = flops(twin, SOURCE_ONLY, shape)
+    seconds = step_seconds(net, cases, shape, device, rounds)
+    ratios = [statistics.median(t / s for t, s in zip(times, seconds[0], strict=True)) for times in seconds]
+    return [
+        Row(
+            method=case.method,
+            vat=case.vat,
+            flops_ratio=flops(twin, case, shape) / base,
+            time_ratio=ratio,
+            images_per_second=batch / statistics.median(times),
+            peak_memory_mib=(allocated_bytes(net, case, shape, device) if cuda else kept_bytes(twin, case, shape))
+            / 2**20,
+            shares=shares(twin, case, shape),
+        )
+        for case, times, ratio in zip(cases, seconds, ratios, strict=True)
+    ]
+
+
+def _cases(name: str, method: ModuleType, params: Mapping[str, Mapping[str, Any]]) -> list[Case]:
+    if name == SOURCE_ONLY.method:
+        return []
+    case = Case(name, method.loss, method.Params(**params.get(name, {})))
+    if not hasattr(case.params, "lambda_3"):
+        return [case]
+    switched_on = {key: getattr(case.params, key) or value for key, value in VAT.items()}
+    return [case.changed({"lambda_3": 0.0}), case.changed(switched_on)]
+
+
+def shares(twin: Network, case: Case, batch: Batch) -> dict[str, float]:
+    """Each term's part of a step's FLOPs: what turning it off saves; ``target`` is what is left, the clean pass."""
+    whole = flops(twin, case, batch)
+    found = {"task": flops(twin, SOURCE_ONLY, batch) / whole}
+    for term, switch in SWITCHES.items():
+        if any(getattr(case.params, name, 0.0) for name in switch):
+            found[term] = 1 - flops(twin, case.changed(switch), batch) / whole
+    return found | {"target": 1 - sum(found.values())}
+
+
+def flops(twin: Network, case: Case, batch: Batch) -> int:
+    """Floating-point operations of the matrix products and convolutions of one step.
+
+    ``twin`` lies on the meta device, where tensors have a shape and no values: nothing is computed.
+    """
+    counted = _Flops()
+    with counted:
+        _backward(twin, case, *batch.on(META))
+    return counted.total
+
+
+def kept_bytes(twin: Network, case: Case, batch: Batch) -> int:
+    """Peak of the bytes that autograd keeps during one step; ``twin`` lies on the meta device."""
+    kept = _Kept()
+    with saved_tensors_hooks(kept.keep, lambda held: held.tensor):
+        _backward(twin, case, *batch.on(META))
+    return kept.peak
+
+
+def allocated_bytes(net: Network, case: Case, batch: Batch, device: torch.device) -> int:
+    """Peak of the bytes that torch has allocated on a CUDA device during one step."""
+    net.zero_grad(set_to_none=True)
+    torch.cuda.reset_peak_memory_stats(device)
+    _backward(net, case, *batch.on(device))
+    return torch.cuda.max_memory_allocated(device)
+
+
+def step_seconds(
+    net: Network, cases: Sequence[Case], batch: Batch, device: torch.device, rounds: int
+) -> list[list[float]]:
+    """Seconds of a step for each case and round; one more round comes first, uncounted. Weights stay as they are."""
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.0, momentum=0.9, fused=True)
+    source, target = batch.on(device)
+
+    def seconds(case: Case) -> float:
+        _finish(device)
+        started = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        _backward(net, case, source, target)
+        optimizer.step()
+        _finish(device)
+        return time.perf_counter() - started
+
+    table = [[seconds(case) for case in cases] for _ in range(rounds + 1)][1:]
+    return [list(column) for column in zip(*table, strict=True)]
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _backward(net: Network, case: Case, source: Labelled, target: Unlabelled) -> None:
+    torch.autograd.backward(case.loss(net, source, target, RAMPED_UP, case.params)["total"])
+
+
+class _Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up torch's own FLOP formulas. (FlopCounterMode tracks modules too, which fails under autograd.grad.)"""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total: int = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+class _Kept:
+    """Bytes that autograd keeps for backward passes, now and at their peak; a storage kept twice counts once."""
+
+    def __init__(self) -> None:
+        self._holders: Counter[int] = Counter()
+        self._now = self.peak = 0
+
+    def keep(self, tensor: Tensor) -> _Held:
+        """Autograd is about to keep ``tensor``."""
+        storage = tensor.untyped_storage()
+        if not self._holders[storage._cdata]:
+            self._now += storage.nbytes()
+            self.peak = max(self.peak, self._now)
+        self._holders[storage._cdata] += 1
+        return _Held(tensor, self)
+
+    def release(self, tensor: Tensor) -> None:
+        """One holder of this tensor's storage is gone."""
+        storage = tensor.untyped_storage()
+        self._holders[storage._cdata] -= 1
+        if not self._holders[storage._cdata]:
+            self._now -= storage.nbytes()
+
+
+class _Held:
+    def __init__(self, tensor: Tensor, kept: _Kept) -> None:
+        self.tensor, self._kept = tensor, kept
+
+    def __del__(self) -> None:
+        self._kept.release(self.tensor)
