@@ -1,8 +1,8 @@
-"""One confusion matrix; accuracy, class mean and IoU read from it; intervals over seeds and images."""
+"""One confusion matrix; accuracy, class mean and IoU read from it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,25 +41,6 @@ def collapsed(confusion: Confusion) -> bool:
     """Whether fewer than half of the classes hold 1 % or more of the predictions each."""
     share = confusion.sum(axis=0) / max(confusion.sum(), 1)
     return bool((share >= 0.01).sum() < len(share) / 2)
-
-
-def interval(
-    values: Sequence[NDArray[np.float64]],
-    statistic: Callable[[NDArray[np.float64]], float] = np.mean,
-    draws: int = 2000,
-) -> tuple[float, float]:
-    """A 95 % interval by hierarchical bootstrap: seeds drawn with replacement, then images within each.
-
-    Args:
-        values: one array a seed, an entry an image (1 where it is right, or a difference of two methods).
-    """
-    rng = np.random.default_rng(0)
-    found = np.empty(draws)
-    for i in range(draws):
-        seeds = rng.integers(len(values), size=len(values))
-        found[i] = np.mean([statistic(values[s][rng.integers(len(values[s]), size=len(values[s]))]) for s in seeds])
-    low, high = np.quantile(found, (0.025, 0.975))
-    return float(low), float(high)
 
 
 def _ratio(part: Confusion, whole: Confusion) -> NDArray[np.float64]:
