@@ -162,6 +162,28 @@ def report(
         _report(benchmark, name, select, _home(root, out, tracking_uri), as_json, stdout)
 
 
+@app.command(epilog="Example: dta-bench profile visda --backbone resnet101 --batch 4")
+def profile(
+    name: str,
+    backbone: Annotated[str | None, typer.Option(help="Default: the file's first.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Default: dta and dta_released.")] = None,
+    batch: Annotated[int, typer.Option(min=2, help="Images of each domain.")] = 8,
+    image_size: Annotated[int | None, typer.Option(min=8, help="Default: the benchmark's.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Steps timed for each row, interleaved.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Measure a step: FLOPs, time, images a second, memory, shares of the terms; random input, no data needed."""
+    with _chatter_on_stderr() as stdout:
+        from dta_bench.cost import costs, show_costs
+
+        plan = _plan(name, _options(backbone, method or ["dta", "dta_released"], None, None, None, None, "none"))
+        found = costs(plan, batch, image_size, rounds)
+        if as_json:
+            _print_json(found, stdout)
+        else:
+            show_costs(found, _console(stdout))
+
+
 @app.command(epilog="Example: dta-bench ui")
 def ui(
     out: Out = HERE,

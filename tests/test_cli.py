@@ -40,7 +40,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert found.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["list", "prepare", "train", "sweep", "report", "ui"])
+@pytest.mark.parametrize("command", ["list", "prepare", "train", "sweep", "report", "profile", "ui"])
 def test_each_command_has_help_with_an_example(command: str, tmp_path: Path) -> None:
     result = dta_bench(command, "--help", cwd=tmp_path)
     assert result.returncode == 0

@@ -101,7 +101,7 @@ def _both_parts(root: Path, name: str, read: Any) -> tuple[LabelledImages, Label
     """
     for file in FILES[name]:
         _files.wanted(root / name / file, f"put {', '.join(FILES[name])} into {root / name}")
-    from torchvision import datasets  # type: ignore[import-untyped]
+    from torchvision import datasets
 
     try:
         train, test = (read(datasets, root / name, part) for part in (True, False))

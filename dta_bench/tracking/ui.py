@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -45,8 +46,17 @@ def _check_free(host: str, port: int) -> None:
 def _serve(uri: str, out: Path, host: str, port: int) -> None:
     command = [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", host, "--port", str(port),
-        "--workers", "1", "--serve-artifacts", "--artifacts-destination", str(out / "mlartifacts"),
+        "--workers", "1", "--uvicorn-opts", "--log-level warning",
+        "--serve-artifacts", "--artifacts-destination", str(out / "mlartifacts"),
     ]  # fmt: skip
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how it is meant to end
-        if status := subprocess.run(command, check=False, stdout=sys.stderr).returncode:
-            raise UserError(f"MLflow's server ended with status {status}; its own words are above")
+    # In a process group of its own: MLflow answers Ctrl-C with a traceback, and does not pass a signal on.
+    server = subprocess.Popen(command, stdout=sys.stderr, process_group=0)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        status = server.wait()
+    except KeyboardInterrupt:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+    else:
+        raise UserError(f"MLflow's server ended with status {status}; its own words are above")
