@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from dta_bench import checkpoint, metrics, plugins
@@ -82,7 +83,8 @@ class Run:
         self.spec, self.benchmark, self.splits, self.place = spec, benchmark, splits, place
         torch.manual_seed(spec.seed)
         self.method = plugins.load("method", spec.method)
-        self.params = self.method.Params(**spec.params)
+        # A whole number in a file is an int; a method asked for a float.
+        self.params = TypeAdapter(self.method.Params).validate_python(spec.params)
         backbone = plugins.load("backbone", spec.backbone)
         self.channels: int = getattr(backbone, "channels", 3)
         self.network = self._build(backbone)

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from dta_bench import experiment_file
+from dta_bench import execution, experiment_file
 from dta_bench.execution import Home
 from dta_bench.sweep.plan import Options, Plan, make_plan
 
@@ -43,7 +43,7 @@ def test_a_sweep_trains_selects_reports_and_is_not_repeated(tmp_path: Path) -> N
     assert found["selected"]["method"] == "dta_released"
     assert 0 <= found["test"]["accuracy"] <= 100
     assert found["test"]["ci95"][0] <= found["test"]["accuracy"] <= found["test"]["ci95"][1]
-    assert set(found["test"]["per_class"]) == set("0123456789")
+    assert list(found["test"]["per_class"]) == list(execution.benchmark_of("fonts_digits").classes)
     assert found["source_only"]["seeds"] == found["test"]["seeds"] == 1
     first = {run.mlflow_run_id: run.metrics for run in tracked(tmp_path)}
     assert len(first) == 3
@@ -56,6 +56,43 @@ def test_a_sweep_trains_selects_reports_and_is_not_repeated(tmp_path: Path) -> N
     assert (more["done"], more["to_do"]) == (3, 1)
     report = run_json("report", "fonts_digits", "--select", "oracle", cwd=tmp_path)
     assert report["rule"] == "oracle"
+
+
+DIVERGING = """# One point whose loss overflows, beside a method that has a mistake in it.
+benchmark: fonts_digits
+baselines: [mistaken]
+training: {epochs: 1, optimizer: adam, learning_rate: 1e-3, batch_size: 64}
+sets:
+  lambda_2: [0.01, 3.0e+38]
+backbones:
+  conv3_fc2: {lambda_1: 2, lambda_2: 0.01, lambda_3: 0, delta_e: 0.1, delta_c: 0.05, ramp_up_epochs: 1, epsilon: 0}
+"""
+MISTAKEN = '''"""A user's own method, with a mistake."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Params:
+    pass
+
+
+def loss(net, source, target, epoch, params):
+    raise LookupError("a mistake of the user's")
+'''
+
+
+def test_a_run_that_diverges_or_breaks_is_told_with_its_reason_and_the_sweep_goes_on(tmp_path: Path) -> None:
+    for folder, name, text in (("search_spaces", "diverging.yaml", DIVERGING), ("methods", "mistaken.py", MISTAKEN)):
+        (tmp_path / folder).mkdir()  # a user's own files, in the working directory
+        (tmp_path / folder / name).write_text(text)
+    found = run_json("sweep", "diverging", "--parallel", "2", cwd=tmp_path)
+    by_status = {run.status for run in tracked(tmp_path)}
+    assert by_status == {"FINISHED", "FAILED"}
+    assert found["runs"] == 1
+    assert found["failed"].keys() == {"lambda_2=3e+38 seed=0", "mistaken seed=0"}
+    assert "stopped being finite" in found["failed"]["lambda_2=3e+38 seed=0"]
+    assert found["failed"]["mistaken seed=0"] == "LookupError: a mistake of the user's"
 
 
 @pytest.mark.slow

@@ -39,8 +39,10 @@ class Interrupt:
 
 def launch(
     plan: Plan, to_do: Iterable[RunSpec], home: Home, parent: str, resources: Resources, progress: Progress
-) -> None:
-    """Run ``to_do`` on a local Ray, or on the cluster at ``resources.address``, and return when all have ended.
+) -> dict[str, str]:
+    """Run ``to_do`` on a local Ray, or on the cluster at ``resources.address``; returns when all have ended.
+
+    What comes back is why a run's worker died, by run id, for those that no retry could save.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM; what was finished is kept, the rest can be resumed.
@@ -56,11 +58,12 @@ def launch(
     _start(ray, resources)
     try:
         with _interruptible(interrupted):
-            _fit(plan, runs, home, parent, resources, progress, interrupted)
+            died = _fit(plan, runs, home, parent, resources, progress, interrupted)
     finally:
         ray.shutdown()
     if interrupted.requested:
         raise KeyboardInterrupt
+    return died
 
 
 def _start(ray: Any, resources: Resources) -> None:
@@ -102,7 +105,7 @@ class _interruptible:  # noqa: N801 - reads as a with-statement's verb
 def _fit(
     plan: Plan, runs: list[RunSpec], home: Home, parent: str, resources: Resources, progress: Progress,
     interrupted: Interrupt,
-) -> None:  # fmt: skip
+) -> dict[str, str]:  # fmt: skip
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
 
@@ -118,6 +121,7 @@ def _fit(
     trainable = tune.with_resources(
         tune.with_parameters(run_one, job=job), {"cpu": resources.cpus_per_run, "gpu": gpus}
     )
+    died: dict[str, str] = {}
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -130,11 +134,12 @@ def _fit(
             name=parent,
             storage_path=str(Path(home.out).resolve() / "runs" / "ray"),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
-            callbacks=[watch(tune, plan, runs, progress)],
+            callbacks=[watch(tune, plan, runs, progress, died)],
             stop=lambda *_: interrupted.requested,
             verbose=0,
         ),
     ).fit()
+    return died
 
 
 def _gpus_a_run() -> float:
@@ -199,8 +204,8 @@ def _settle(job: dict[str, Any]) -> None:
             sys.path.insert(0, job["cwd"])
 
 
-def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress) -> Any:
-    """Tune's callback that feeds the progress view."""
+def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress, died: dict[str, str]) -> Any:
+    """Tune's callback that feeds the progress view, and notes why workers died."""
     names = {run.id: plan.run_name(run) for run in runs}
     keys = {key_of(suggestion(plan, run)): run for run in runs}
 
@@ -219,7 +224,8 @@ def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress) -> Any
 
         def on_trial_error(self, *_: Any, trial: Any, **__: Any) -> None:
             run = keys[key_of(trial.config)]
-            progress.end(names[run.id], "failed", 0.0, last_line(trial.error_file))
+            died[run.id] = last_line(trial.error_file)
+            progress.end(names[run.id], "failed", 0.0, died[run.id])
 
     return Watch()
 

@@ -112,13 +112,13 @@ def _work(plan: Plan, state: State, home: Home, tracker: Tracker, resources: Res
     progress = Progress(
         console, len(state.to_do), plan.training.epochs, len(state.done), benchmark.headline.replace("_", " ")
     )
-    ended = "KILLED"
+    ended, died = "KILLED", dict[str, str]()
     try:
         with progress:
-            launch(plan, state.to_do, home, parent, resources, progress)
+            died = launch(plan, state.to_do, home, parent, resources, progress)
         ended = "FINISHED"
     finally:
-        _reconcile(plan, tracker)
+        _reconcile(plan, tracker, died)
         tracker.end_sweep(parent, ended)
 
 
@@ -131,12 +131,12 @@ def sweep_id(plan: Plan) -> str:
     return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _reconcile(plan: Plan, tracker: Tracker) -> None:
-    """No run stays RUNNING once its worker is gone."""
+def _reconcile(plan: Plan, tracker: Tracker, died: dict[str, str]) -> None:
+    """No run stays RUNNING once its worker is gone; one whose worker died of an error is failed, with the reason."""
     wanted = {run.id for run in plan.runs}
     for run in tracker.runs(plan.file.benchmark):
         if run.run_id in wanted and run.status == "RUNNING":
-            tracker.end_run(run.mlflow_run_id, "KILLED")
+            tracker.end_run(run.mlflow_run_id, "FAILED" if run.run_id in died else "KILLED", died.get(run.run_id))
 
 
 def _outcome(plan: Plan, tracker: Tracker) -> Swept:

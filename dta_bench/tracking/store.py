@@ -111,8 +111,10 @@ class Tracker:
         """Close a sweep's parent run: FINISHED or KILLED."""
         self._client.set_terminated(parent, status)
 
-    def end_run(self, mlflow_run_id: str, status: str) -> None:
-        """Close a run whose worker is gone."""
+    def end_run(self, mlflow_run_id: str, status: str, reason: str | None = None) -> None:
+        """Close a run whose worker is gone: KILLED, or FAILED with the reason."""
+        if reason:
+            self._client.set_tag(mlflow_run_id, "reason", reason)
         self._client.set_terminated(mlflow_run_id, status)
 
     def runs(self, benchmark: str) -> list[TrackedRun]:
