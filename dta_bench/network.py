@@ -47,6 +47,17 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Normalisation:
+    """The channel means and deviations, for values 0..1, that a backbone's weights were trained with."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True)
 class DropoutSite:
     """One place where a mask multiplies an activation: h(x; m) = upper(m * activation) (Eq. 1).
 
@@ -70,6 +81,7 @@ class Network(nn.Module):
         feature_keep_rate, hidden_keep_rate: Bernoulli keep rates of m^s at the two sites; the defaults are the
             values of the dropouts in the released code (Dropout2d .1, Dropout .5).
         feature_axis, hidden_axis: the unit axis of each activation.
+        normalisation: what images are standardised with where the benchmark does not do it by sample.
     """
 
     def __init__(
@@ -82,11 +94,13 @@ class Network(nn.Module):
         hidden_keep_rate: float = 0.5,
         feature_axis: int = 1,
         hidden_axis: int = 1,
+        normalisation: Normalisation = IMAGENET,
     ) -> None:
         super().__init__()
         self.body, self.neck, self.head = body, neck, head
         self.feature_keep_rate, self.hidden_keep_rate = feature_keep_rate, hidden_keep_rate
         self.feature_axis, self.hidden_axis = feature_axis, hidden_axis
+        self.normalisation = normalisation
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K) or (B, K, H, W), with both masks at ones."""

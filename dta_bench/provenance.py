@@ -18,7 +18,7 @@ from dta_bench.experiment import RunSpec
 # The modules whose text decides numbers; command line, tracking, sweep and report do not.
 NUMERIC = (
     "adversarial_dropout", "augment", "batches", "domains", "evaluation", "losses", "metrics",
-    "network", "pretrained", "training", "validation",
+    "network", "training", "validation",
 )  # fmt: skip
 LIBRARIES = (
     "torch", "torchvision", "timm", "segmentation-models-pytorch", "albumentations", "numpy", "scikit-learn",
@@ -29,7 +29,7 @@ LIBRARIES = (
 def code_fingerprint(spec: RunSpec) -> str:
     """The first 12 hex digits of a SHA-256 over the source text of every file that decides this run's numbers."""
     package = Path(dta_bench.__file__).parent
-    files = {package / f"{name}.py" for name in NUMERIC}
+    files = {package / f"{name}.py" for name in NUMERIC} | set((package / "pretrained").glob("*.py"))
     files |= {plugins.path("backbone", spec.backbone)} if _has_file(spec.backbone) else set()
     files |= _with_family(plugins.path("benchmark", spec.benchmark))
     files |= _with_imports(plugins.load("method", spec.method))

@@ -1,29 +1,13 @@
-"""Networks of timm: the only module that knows it."""
+"""Networks of timm and of segmentation-models-pytorch (SMP): the only package that knows them."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import timm
 from torch import nn
 
-from dta_bench.errors import UserError
 from dta_bench.network import Network
+from dta_bench.pretrained.timm_networks import normalisation, timm_model, timm_network
 
-
-def timm_model(name: str, weights: str) -> Any:
-    """timm's ``name`` without its classifier; ``weights`` is ``none``, ``hub`` (downloaded) or a file.
-
-    Raises:
-        UserError: ``weights`` names a file that is not there.
-    """
-    if weights in ("none", "hub"):
-        return timm.create_model(name, pretrained=weights == "hub", num_classes=0)
-    if not Path(weights).is_file():
-        raise UserError(f"weights are {weights!r}, which is no file; they must be none, hub or a file of weights")
-    overlay = {"file": weights}
-    return timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
+__all__ = ["resnet", "timm_model", "timm_network"]
 
 
 def resnet(name: str, num_classes: int, weights: str) -> Network:
@@ -41,4 +25,4 @@ def resnet(name: str, num_classes: int, weights: str) -> Network:
         nn.Linear(2048, 1000), nn.ReLU(inplace=True), nn.Dropout(0.5),
         nn.Linear(1000, 1000), nn.ReLU(inplace=True),
     )  # fmt: skip
-    return Network(body, neck, nn.Linear(1000, num_classes))
+    return Network(body, neck, nn.Linear(1000, num_classes), normalisation=normalisation(trunk, weights))
