@@ -50,7 +50,9 @@ def _serve(uri: str, out: Path, host: str, port: int) -> None:
         "--serve-artifacts", "--artifacts-destination", str(out / "mlartifacts"),
     ]  # fmt: skip
     # In a process group of its own: MLflow answers Ctrl-C with a traceback, and does not pass a signal on.
-    server = subprocess.Popen(command, stdout=sys.stderr, process_group=0)
+    # Without its job runners, which nothing here uses: eight processes and 700 MB less.
+    env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
+    server = subprocess.Popen(command, stdout=sys.stderr, process_group=0, env=env)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
