@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from dta_bench.report.published import beside
 from dta_bench.report.show import answer, show, warnings
 from dta_bench.report.table import differing
 
@@ -49,12 +50,16 @@ def markdown(found: dict[str, Any]) -> str:
     headline = found["headline"].replace("_", " ")
     lines = [f"# {found['benchmark']}: {found['source']} -> {found['target']}", ""]
     lines += [answer(found) if found["selected"] else "Only baselines have been run.", ""]
-    lines += [f"Ranked by `{found['rule']}`; the subset's score chooses and is not a result.", ""]
+    lines += [f"Ranked by `{found['rule']}`. The subset's score is there for choosing; it is not a result.", ""]
     lines += _rows(
         ["configuration", "subset", f"target test, {headline}, %", "95 % interval", "seeds"],
         [_leader(row, differing(found["leaderboard"])) for row in found["leaderboard"]],
     )
-    lines += ["", *_per_class(found), "", *[f"* {warning}" for warning in warnings(found)], "", *_made(found)]
+    lines += ["", *_per_class(found), "", *[f"* {warning}" for warning in warnings(found)], ""]
+    if rows := beside(found):
+        lines += ["## Published, as printed, beside ours in the same metric", ""]
+        lines += [*_rows(["table", "row", "backbone", "metric", "printed", "ours"], rows), ""]
+    lines += _made(found)
     return "\n".join(lines) + "\n"
 
 
@@ -76,8 +81,12 @@ def _per_class(found: dict[str, Any]) -> list[str]:
         return []
     classes = next(iter(sides.values()))["per_class"]
     rows = [[one, *[_percent(scores["per_class"][one]) for scores in sides.values()]] for one in classes]
-    rows += [["class mean", *[f"{scores['mean_class_accuracy']:.1f}" for scores in sides.values()]]]
-    rows += [["accuracy", *[f"{scores['accuracy']:.1f}" for scores in sides.values()]]]
+    for name, key, interval in (
+        ("class mean", "mean_class_accuracy", "ci95_mean_class_accuracy"),
+        ("accuracy", "accuracy", "ci95"),
+    ):
+        rows.append([name, *[f"{scores[key]:.1f}" for scores in sides.values()]])
+        rows.append(["95 % interval", *["{:.1f} to {:.1f}".format(*scores[interval]) for scores in sides.values()]])
     return _rows(["class", *sides], rows)
 
 

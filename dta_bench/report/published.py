@@ -15,6 +15,23 @@ def published(benchmark: str) -> list[dict[str, Any]]:
     return [row for row in _file()["rows"] if row["benchmark"] == benchmark]
 
 
+def beside(found: dict[str, Any]) -> list[list[str]]:
+    """The published rows of a report that fit its backbone: table, row, backbone, metric, printed, ours.
+
+    Ours is the selected configuration's score in the metric that the row prints, and ``-`` where that is unknown.
+    """
+    test = found["test"] or {}
+    fitting = (None, found["selected"]["backbone"]) if found["selected"] else ()
+    return [
+        [
+            str(row["table"]), row["row"], row["backbone"] or "its own", row["metric"].replace("_", " "),
+            f"{row['average']:.1f}", f"{test[row['metric']]:.1f}" if row["metric"] in test else "-",
+        ]
+        for row in found["published"]
+        if row["backbone"] in fitting
+    ]  # fmt: skip
+
+
 def _file() -> dict[str, Any]:
     package = Path(dta_bench.__file__).parent
     for folder in (package, package.parent):

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dta_bench.report.published import beside
 from dta_bench.report.table import LEADERS, differing
 
 
@@ -20,8 +21,8 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(f"[bold]{escape(answer(found))}[/bold]", highlight=False)
     for warning in warnings(found):
         console.print(escape(warning), highlight=False)
-    if found["published"]:
-        console.print(_published(found))
+    if rows := beside(found):
+        console.print(_published(rows))
     if found.get("link"):
         console.print(f"\nThese runs in MLflow: dta-bench ui, then {found['link']}", highlight=False, soft_wrap=True)
 
@@ -40,6 +41,8 @@ def answer(found: dict[str, Any]) -> str:
         f"{difference['points']:+.1f} points against source-only's {found['source_only'][headline]:.1f} %, "
         f"standard error {difference['standard_error']:.1f} over {difference['over']}"
     )
+    if difference["seeds"] < test["seeds"]:
+        gap += f" (on the {_seeds(difference['seeds'])} that both have)"
     verdict = (
         "more than two standard errors above it"
         if difference["beyond_two_standard_errors"]
@@ -60,9 +63,9 @@ def warnings(found: dict[str, Any]) -> list[str]:
     if found["unfinished"]:
         said.append(f"Not finished: {', '.join(found['unfinished'])}; the same sweep command goes on.")
     if found["too_few_seeds"]:
-        said.append(f"{found['too_few_seeds']} configurations have fewer seeds finished and do not compete.")
+        said.append(f"{_configurations(found['too_few_seeds'])} fewer seeds finished, so no part in the choice.")
     if found["left_out"]:
-        said.append(f"{found['left_out']} configurations of other training, labels or data are not compared here.")
+        said.append(f"{_configurations(found['left_out'])} other training, labels or data, not compared here.")
     return said
 
 
@@ -98,12 +101,12 @@ def _leaderboard(found: dict[str, Any]) -> Table:
         shown.add_row(
             str(rank) if row["competes"] else "-",
             " ".join([row["method"], *([row["backbone"]] if many else []), *point]),
-            f"{row['validation']:.1f}", f"{row['test']:.1f}", f"{row['ci95'][0]:.1f}..{row['ci95'][1]:.1f}",
+            f"{row['validation']:.1f}", f"{row['test']:.1f}", _range(row["ci95"]),
             str(row["seeds"]), style=None if row["competes"] else "dim",
         )  # fmt: skip
     more = f"; {len(rows) - LEADERS} more in the JSON" if len(rows) > LEADERS else ""
     shown.caption = (
-        f"{found['compared']} configurations ranked by {_rule(found)}{more}\n"
+        f"{found['compared']} compared, ranked by {_rule(found)}{more}\n"
         f"* {_spelt(found['headline'])} on the {found['subset']['size']} labelled images of target train; not a result"
     )
     shown.caption_justify = "left"
@@ -124,23 +127,29 @@ def _per_class(found: dict[str, Any]) -> Table:
         shown.add_column(f"{name} ({_seeds(scores['seeds'])})", justify="right")
     for one in found["test"]["per_class"]:
         shown.add_row(one, *[_percent(scores["per_class"].get(one)) for scores in sides.values()])
-    shown.add_section()
-    shown.add_row("class mean", *[f"{scores['mean_class_accuracy']:.1f}" for scores in sides.values()])
-    shown.add_row("accuracy", *[f"{scores['accuracy']:.1f}" for scores in sides.values()])
-    shown.add_row("95 % interval", *[f"{scores['ci95'][0]:.1f}..{scores['ci95'][1]:.1f}" for scores in sides.values()])
+    for name, key, interval in (
+        ("class mean", "mean_class_accuracy", "ci95_mean_class_accuracy"),
+        ("accuracy", "accuracy", "ci95"),
+    ):
+        shown.add_section()
+        shown.add_row(name, *[f"{scores[key]:.1f}" for scores in sides.values()])
+        shown.add_row("95 % interval", *[_range(scores[interval]) for scores in sides.values()])
     return shown
 
 
-def _published(found: dict[str, Any]) -> Table:
-    shown = Table(title="Published, as printed; compare only equal metrics", title_justify="left")
+def _published(rows: list[list[str]]) -> Table:
+    shown = Table(title="Published, as printed, beside ours in the same metric", title_justify="left")
     for column in ("table", "row", "backbone", "metric"):
         shown.add_column(column)
-    shown.add_column("printed", justify="right")
-    for row in found["published"]:
-        shown.add_row(
-            str(row["table"]), row["row"], row["backbone"] or "its own", row["metric"], f"{row['average']:.1f}"
-        )
+    for column in ("printed", "ours"):
+        shown.add_column(column, justify="right")
+    for row in rows:
+        shown.add_row(*map(escape, row))
     return shown
+
+
+def _range(interval: list[float]) -> str:
+    return f"{interval[0]:.1f}..{interval[1]:.1f}"
 
 
 def _percent(value: float | None) -> str:
@@ -149,6 +158,10 @@ def _percent(value: float | None) -> str:
 
 def _spelt(metric: str) -> str:
     return metric.replace("_", " ")
+
+
+def _configurations(count: int) -> str:
+    return f"{count} configuration has" if count == 1 else f"{count} configurations have"
 
 
 def _seeds(count: int) -> str:

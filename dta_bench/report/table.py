@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -66,10 +67,14 @@ def _ranked(group: list[Configuration], rule: str, headline: str) -> list[tuple[
 
 
 def _baseline(group: list[Configuration], method: str, chosen: Configuration | None) -> Configuration | None:
-    """The baseline on the same backbone and weights as the chosen configuration."""
-    fits = [c for c in group if c.method == method]
-    same = [c for c in fits if chosen and (c.backbone, c.weights) == (chosen.backbone, chosen.weights)]
-    return next(iter(same or ([] if chosen else fits)), None)
+    """The baseline on the backbone and weights of the chosen configuration, cut to its seeds if they share any."""
+    if chosen is None:
+        return next((c for c in group if c.method == method), None)
+    same = [c for c in group if (c.method, c.backbone, c.weights) == (method, chosen.backbone, chosen.weights)]
+    if not same:
+        return None
+    shared = tuple(r for r in same[0].records if r.spec.seed in chosen.seeds)
+    return dataclasses.replace(same[0], records=shared or same[0].records)
 
 
 def _named(chosen: Configuration | None) -> dict[str, Any] | None:
