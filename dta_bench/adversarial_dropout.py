@@ -11,8 +11,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
+from dta_bench.errors import UserError
 from dta_bench.losses import kl_divergence
 from dta_bench.network import DropoutSite, Features, Network, frozen_statistics, random_state, replayed
 
@@ -92,10 +94,18 @@ class TargetPass:
 
     Args:
         mask_features, mask_hidden: whether m^s is drawn at CAdD's and at EAdD's site, which a term that is off spares.
+
+    Raises:
+        UserError: ``ones`` on a network without dropout above its masks.
     """
 
     def __init__(self, net: Network, images: Tensor, start: Start, *, mask_features: bool, mask_hidden: bool) -> None:
         self.net, self.start = net, start
+        if start == "ones" and (mask_features or mask_hidden) and not _draws(net.neck, net.head):
+            raise UserError(
+                "start is ones, but this network has no dropout above its masks, so no mask could be adversarial; "
+                "give its row start: stochastic (train: --set start=stochastic)"
+            )
         self.feature_rate = net.feature_keep_rate if start == "stochastic" and mask_features else 1.0
         self.hidden_rate = net.hidden_keep_rate if start == "stochastic" and mask_hidden else 1.0
         self.draws = random_state(images.device)
@@ -169,3 +179,8 @@ class TargetPass:
     def _head(self, hidden: Tensor) -> Tensor:
         m_c = stochastic_mask(hidden, self.hidden_rate, self.net.hidden_axis)
         return self.net.head(m_c / self.hidden_rate * hidden)  # type: ignore[no-any-return]
+
+
+def _draws(*parts: nn.Module) -> bool:
+    """Whether a forward pass in training mode draws dropout in any of ``parts``."""
+    return any(isinstance(m, _DropoutNd) and m.p > 0 for part in parts for m in part.modules())

@@ -65,7 +65,9 @@ def test_masks_of_ones_give_the_plain_network(case: Case) -> None:
 def test_a_step_of_drop_to_adapt_is_finite_and_reaches_every_weight(case: Case) -> None:
     torch.manual_seed(0)
     net: Network = backbone(case[0]).build(case[1])
-    params = dta.Params(delta_c=0.05, delta_e=0.0 if case[0] == "fcn_resnet50" else 0.1, ramp_up_epochs=1)
+    params = dta.Params(
+        delta_c=0.05, delta_e=0.0 if case[0] == "fcn_resnet50" else 0.1, ramp_up_epochs=1, start="stochastic"
+    )
     labels = torch.randint(case[1], (2,) if len(case[5]) == 1 else (2, *case[2]))
     terms = dta.loss(net, Labelled(images_for(case), labels), Unlabelled(images_for(case)), 1, params)
     terms["total"].backward()
