@@ -43,13 +43,16 @@ def answer(found: dict[str, Any]) -> str:
     )
     if difference["seeds"] < test["seeds"]:
         gap += f" (on the {_seeds(difference['seeds'])} that both have)"
-    verdict = (
-        "more than two standard errors above it"
-        if difference["beyond_two_standard_errors"]
-        else "NOT more than two standard errors above it: no gain is shown"
-    )
     alone = " One seed says nothing of training's own chance." if difference["seeds"] == 1 else ""
-    return f"{said}: {gap}, {verdict}.{alone}"
+    return f"{said}: {gap}, {_verdict(difference)}.{alone}"
+
+
+def _verdict(difference: dict[str, Any]) -> str:
+    if difference["beyond_two_standard_errors"]:
+        return "more than two standard errors above it"
+    if difference["points"] < -2 * difference["standard_error"]:
+        return "more than two standard errors BELOW it: it loses to source-only here"
+    return "NOT more than two standard errors above it: no gain is shown"
 
 
 def warnings(found: dict[str, Any]) -> list[str]:
