@@ -143,3 +143,16 @@ def test_norms_and_biases_are_not_decayed() -> None:
     decayed, others = training.optimizer(net, config).param_groups
     assert [p.shape for p in decayed["params"]] == [net[0].weight.shape]
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+
+
+@pytest.mark.parametrize("option", [{"precision": "bfloat16"}, {"channels_last": True}, {"accumulate": 2}])
+def test_a_cheaper_step_is_another_run_and_trains(
+    option: dict[str, object], digits_benchmark: Benchmark, small_splits: Splits
+) -> None:
+    plain = spec_of("dta_released", epochs=1, lambda_3=0.1, epsilon=3.5)
+    cheaper = dataclasses.replace(plain, training=plain.training.model_copy(update=option))
+    assert cheaper.id != plain.id
+    seen: list[dict[str, float]] = []
+    training.train(cheaper, digits_benchmark, small_splits, Place(CPU), lambda _, m: seen.append(m))
+    assert 0 < seen[-1]["loss/total"] < 10
+    assert seen[-1]["loss/vat"] > 0
