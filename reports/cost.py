@@ -22,15 +22,8 @@ def main() -> None:
         )
         for row in found["rows"]:
             method, vat, flops, time, rate, memory = (row[column] for column in COLUMNS)
-            cells = (
-                backbone,
-                method,
-                "yes" if vat else "no",
-                f"{flops:.3f}",
-                f"{time:.2f}",
-                f"{rate:.2f}",
-                f"{memory:.0f}",
-            )
+            numbers = (f"{flops:.3f}", f"{time:.2f}", f"{rate:.2f}", f"{memory:.0f}")
+            cells = (backbone, method, "yes" if vat else "no", *numbers)
             print(f"| {' | '.join(cells)} |")
         print()
 
