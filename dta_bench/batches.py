@@ -16,10 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from dta_bench import augment
 from dta_bench.augment import Augmentation, Key
 from dta_bench.domains import Benchmark, Image, LabelledImages, UnlabelledImages
-from dta_bench.network import Labelled, Unlabelled
+from dta_bench.network import IMAGENET, Labelled, Normalisation, Unlabelled
 
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32) * 255
-IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32) * 255
 Pixels = NDArray[np.float32]
 Order = NDArray[np.int64]
 
@@ -41,11 +39,12 @@ class Batches:
         seed: int,
         channels: int,
         workers: int = 0,
+        normalisation: Normalisation = IMAGENET,
     ) -> None:
         self.source, self.target, self.workers = source, target, workers
         self.batch_size, self.seed = batch_size, seed
-        self._of_source = View(benchmark, "source", channels)
-        self._of_target = View(benchmark, "target", channels)
+        self._of_source = View(benchmark, "source", channels, normalisation)
+        self._of_target = View(benchmark, "target", channels, normalisation)
         sizes = {"source": len(source), "target": len(target), "larger": max(len(source), len(target))}
         self.steps = max(1, sizes[benchmark.epoch_length] // batch_size)
 
@@ -101,10 +100,14 @@ def _order(key: Key, size: int, count: int) -> list[Key]:
 
 
 def evaluation_batches(
-    images: Sequence[Image], benchmark: Benchmark, channels: int, batch_size: int
+    images: Sequence[Image],
+    benchmark: Benchmark,
+    channels: int,
+    batch_size: int,
+    normalisation: Normalisation = IMAGENET,
 ) -> Iterator[Tensor]:
     """All ``images`` in order, resized and standardised, (B, C, H, W) float; the last batch may be short."""
-    view = View(benchmark, "evaluation", channels)
+    view = View(benchmark, "evaluation", channels, normalisation)
     for start in range(0, len(images), batch_size):
         yield as_tensor([view.plain(images[i]) for i in range(start, min(start + batch_size, len(images)))])
 
@@ -113,11 +116,13 @@ class View:
     """How one domain's images become network input, with or without augmentation.
 
     Per-sample standardisation comes before augmentation, as in French et al., so that what a shift brings in is the
-    image's own mean and noise is in units of its deviation; ImageNet's comes after.
+    image's own mean and noise is in units of its deviation; that of the backbone's weights comes after.
     """
 
-    def __init__(self, benchmark: Benchmark, domain: str, channels: int) -> None:
-        self._size, self._channels = benchmark.image_size, channels
+    def __init__(
+        self, benchmark: Benchmark, domain: str, channels: int, normalisation: Normalisation = IMAGENET
+    ) -> None:
+        self._size, self._channels, self._normalisation = benchmark.image_size, channels, normalisation
         self._per_sample = benchmark.standardisation == "per_sample"
         self._augment = Augmentation(benchmark.augmentation, domain, benchmark.image_size, benchmark.ignore_index)
 
@@ -130,12 +135,12 @@ class View:
             seen, mask = self._augment(per_sample(adapted), key, mask)
             return seen.astype(np.float32, copy=False), mask
         seen, mask = self._augment(adapted, key, mask)
-        return imagenet(seen), mask
+        return normalised(seen, self._normalisation), mask
 
     def plain(self, image: Image) -> Pixels:
         """The whole image, resized and standardised."""
         resized = augment.resize(adapt_channels(image, self._channels), self._size)
-        return per_sample(resized) if self._per_sample else imagenet(resized)
+        return per_sample(resized) if self._per_sample else normalised(resized, self._normalisation)
 
 
 def adapt_channels(image: Image, channels: int) -> Image:
@@ -156,9 +161,12 @@ def per_sample(image: augment.Pixels) -> Pixels:
     return centred / max(deviation, np.float32(1e-3))  # type: ignore[no-any-return]
 
 
-def imagenet(image: augment.Pixels) -> Pixels:
-    """ImageNet's channel means taken off, divided by its deviations, for values 0..255."""
-    return (image.astype(np.float32) - IMAGENET_MEAN) / IMAGENET_DEVIATION
+def normalised(image: augment.Pixels, by: Normalisation) -> Pixels:
+    """Channel means taken off, divided by deviations, for values 0..255; a grey image takes the means of both."""
+    mean, deviation = (255 * np.array(values, dtype=np.float32) for values in (by.mean, by.std))
+    if image.shape[2] == 1:
+        mean, deviation = mean.mean(), deviation.mean()
+    return (image.astype(np.float32) - mean) / deviation
 
 
 def as_tensor(images: Iterable[Pixels]) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dta_bench import execution, plugins, profile
+from dta_bench import execution, plugins, pretrained, profile
 from dta_bench.sweep.plan import Plan
 
 
@@ -19,7 +19,7 @@ def costs(plan: Plan, batch: int, image_size: int | None, rounds: int) -> dict[s
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     size = (image_size, image_size) if image_size else benchmark.image_size
     rows = profile.profile(
-        plugins.load("backbone", backbone),
+        pretrained.backbone(backbone, size),
         {m: plugins.load("method", m) for m in methods},
         {m: plan.params(backbone, m, {}) for m in methods},
         classes=len(benchmark.classes), batch=batch, image_size=size, device=device, rounds=rounds,

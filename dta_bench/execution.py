@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dta_bench import checkpoint, plugins, provenance, training, validation
+from dta_bench import checkpoint, plugins, pretrained, provenance, training, validation
 from dta_bench.domains import Benchmark, Domains, Splits
 from dta_bench.errors import Diverged
 from dta_bench.experiment import LabelSubset, RunResult, RunSpec
@@ -69,11 +69,11 @@ def site_units(benchmark: str, backbone: str) -> dict[str, int]:
     """How many units CAdD (``delta_c``) and EAdD (``delta_e``) choose among in this network; computes nothing."""
     import torch
 
-    module, defined = plugins.load("backbone", backbone), benchmark_of(benchmark)
-    with torch.device("meta"):
-        network = module.build(len(defined.classes), "none").eval()
-        images = torch.empty(1, getattr(module, "channels", 3), *defined.image_size)
-        features = network.features(images)
+    defined = benchmark_of(benchmark)
+    found = pretrained.backbone(backbone, defined.image_size)
+    network = found.build(len(defined.classes)).to("meta").eval()
+    with torch.no_grad():
+        features = network.features(torch.empty(1, found.channels, *defined.image_size, device="meta"))
         hidden = network.hidden(features)
     return {
         "delta_c": features.activation.shape[network.feature_axis],
@@ -95,11 +95,24 @@ def splits(benchmark: str, root: str, subset: LabelSubset, method: Any) -> Split
 
 
 def fingerprints(spec: RunSpec, root: str) -> dict[str, str]:
-    """Data and code of a run, by which a finished run is recognised as still valid."""
-    return {
+    """Data, code and weights of a run, by which a finished run is recognised as still valid."""
+    marks = {
         "data_fingerprint": domains(spec.benchmark, root).fingerprint,
         "code_fingerprint": provenance.code_fingerprint(spec),
     }
+    return marks if spec.weights == "none" else marks | {"weights_fingerprint": weights_fingerprint(spec)}
+
+
+@functools.cache
+def _weights_fingerprint(benchmark: str, backbone: str, weights: str) -> str:
+    defined = benchmark_of(benchmark)
+    found = pretrained.backbone(backbone, defined.image_size)
+    return pretrained.weights_fingerprint(found, len(defined.classes), weights)
+
+
+def weights_fingerprint(spec: RunSpec) -> str:
+    """The file of weights that a run starts from, as a SHA-256 of 12 digits; ``none`` for random weights."""
+    return _weights_fingerprint(spec.benchmark, spec.backbone, spec.weights)
 
 
 def execute(

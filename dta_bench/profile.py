@@ -23,6 +23,7 @@ from torch.utils.flop_counter import flop_registry
 
 from dta_bench.methods import source_only
 from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.pretrained import Backbone
 
 META = torch.device("meta")
 MEMORY = {
@@ -98,7 +99,7 @@ SOURCE_ONLY = Case("source_only", source_only.loss, source_only.Params())
 
 
 def profile(
-    backbone: ModuleType,
+    backbone: Backbone,
     methods: Mapping[str, ModuleType],
     params: Mapping[str, Mapping[str, Any]],
     *,
@@ -111,16 +112,16 @@ def profile(
     """One row for source only, and one or two (without and with VAT) for each method.
 
     Args:
-        backbone: a plug-in: ``build``, ``task``, ``channels``.
+        backbone: what builds the network, and what it eats.
         methods: plug-ins by name.
         params: each method's parameters where they differ from its defaults, by name.
         batch: images of each domain; at least 2, for BatchNorm.
         rounds: each round times every row once, one after the other, so that a noisy machine is noisy to all alike.
     """
-    net: Network = backbone.build(classes).to(device)
+    net = backbone.build(classes).to(device)
     cuda = device.type == "cuda"
     twin = copy.deepcopy(net).to("meta")
-    shape = Batch(backbone.task, classes, batch, getattr(backbone, "channels", 3), image_size)
+    shape = Batch(backbone.task, classes, batch, backbone.channels, image_size)
     cases = [SOURCE_ONLY, *(case for name, method in methods.items() for case in _cases(name, method, params))]
     base = flops(twin, SOURCE_ONLY, shape)
     seconds = step_seconds(net, cases, shape, device, rounds)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from dta_bench import checkpoint, metrics, plugins
+from dta_bench import checkpoint, metrics, plugins, pretrained
 from dta_bench.batches import Batches, evaluation_batches
 from dta_bench.domains import Benchmark, LabelledImages, Splits
 from dta_bench.errors import Diverged
@@ -85,13 +84,14 @@ class Run:
         self.method = plugins.load("method", spec.method)
         # A whole number in a file is an int; a method asked for a float.
         self.params = TypeAdapter(self.method.Params).validate_python(spec.params)
-        backbone = plugins.load("backbone", spec.backbone)
-        self.channels: int = getattr(backbone, "channels", 3)
+        backbone = pretrained.backbone(spec.backbone, benchmark.image_size)
+        self.channels = backbone.channels
         self.network = self._build(backbone)
         self.optimizer = optimizer(self.network, spec.training)
         self.batches = Batches(
-            splits.source_train, splits.target_train, benchmark, spec.training.batch_size, spec.seed, self.channels
-        )
+            splits.source_train, splits.target_train, benchmark, spec.training.batch_size, spec.seed, self.channels,
+            normalisation=self.network.normalisation,
+        )  # fmt: skip
         self.epoch, self.step = 1, 0
         self.sums: dict[str, float] = {}
         self.seconds = 0.0
@@ -99,9 +99,8 @@ class Run:
         self.validation: dict[str, Scores] = {}
         self._saved_at = time.monotonic()
 
-    def _build(self, backbone: ModuleType) -> Network:
-        network: Network = backbone.build(len(self.benchmark.classes), self.spec.weights)
-        network = network.to(self.place.device)
+    def _build(self, backbone: pretrained.Backbone) -> Network:
+        network = backbone.build(len(self.benchmark.classes), self.spec.weights).to(self.place.device)
         if self.spec.training.channels_last:
             network = network.to(memory_format=torch.channels_last)
         return network.train()
@@ -158,7 +157,9 @@ class Run:
         return found
 
     def _logits(self, images: Any) -> NDArray[np.float32]:
-        batches = evaluation_batches(images, self.benchmark, self.channels, 2 * self.spec.training.batch_size)
+        batches = evaluation_batches(
+            images, self.benchmark, self.channels, 2 * self.spec.training.batch_size, self.network.normalisation
+        )
         return predict(self.network, batches, self.place.device)
 
     def _scores(self, images: LabelledImages) -> tuple[Scores, NDArray[np.int64], NDArray[np.float32]]:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.transforms.functional import normalize
 
-from dta_bench.batches import IMAGENET_DEVIATION, IMAGENET_MEAN, Batches, evaluation_batches
+from dta_bench.batches import Batches, evaluation_batches
 from dta_bench.domains import Benchmark, LabelledImages, UnlabelledImages
+from dta_bench.network import IMAGENET
 
 AUGMENTED = Benchmark("drawn", "classification", tuple("abc"), "s", "t", (6, 6), "accuracy", 1, "ours",
                       augmentation=("translate2", "noise0.1"))  # fmt: skip
@@ -43,7 +44,7 @@ def same(one, other):
 
 def numbers(images):
     """Which numbered images a plain batch holds."""
-    return (images[:, 0, 0, 0] * IMAGENET_DEVIATION[0] + IMAGENET_MEAN[0]).round().int().tolist()
+    return (255 * (images[:, 0, 0, 0] * IMAGENET.std[0] + IMAGENET.mean[0])).round().int().tolist()
 
 
 @given(st.integers(0, 7), st.integers(1, 50))

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from torch import nn
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from dta_bench.network import Network
-from dta_bench.pretrained.timm_networks import normalisation, timm_model, timm_network
+from dta_bench.pretrained.catalogue import Backbone, backbone, weights_fingerprint
 
-__all__ = ["resnet", "timm_model", "timm_network"]
+if TYPE_CHECKING:
+    from dta_bench.pretrained.smp_networks import smp_network
+    from dta_bench.pretrained.timm_networks import resnet, timm_model, timm_network
+
+__all__ = ["Backbone", "backbone", "resnet", "smp_network", "timm_model", "timm_network", "weights_fingerprint"]
 
 
-def resnet(name: str, num_classes: int, weights: str) -> Network:
-    """The paper's VisDA network on a bottleneck ResNet (Section 5, "modified ResNet-based models"; released code).
-
-    CAdD masks the 2048-channel map that enters the last bottleneck of layer4, EAdD the vector after the second of three
-    fully connected layers. The head holds no BatchNorm.
-    """
-    trunk = timm_model(name, weights)
-    stem = (trunk.conv1, trunk.bn1, trunk.act1, trunk.maxpool)
-    first, second, last = trunk.layer4
-    body = nn.Sequential(*stem, trunk.layer1, trunk.layer2, trunk.layer3, first, nn.Dropout2d(0.1), second)
-    neck = nn.Sequential(
-        last, nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        nn.Linear(2048, 1000), nn.ReLU(inplace=True), nn.Dropout(0.5),
-        nn.Linear(1000, 1000), nn.ReLU(inplace=True),
-    )  # fmt: skip
-    return Network(body, neck, nn.Linear(1000, num_classes), normalisation=normalisation(trunk, weights))
+def __getattr__(name: str) -> Any:
+    """timm and SMP take seconds to import, so they are imported when a backbone asks for them."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "smp_networks" if name == "smp_network" else "timm_networks"
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import pickle
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -104,19 +104,35 @@ def fingerprint(path: Path) -> str:
     return _sha256(path, path.stat().st_mtime)
 
 
+_noted: ContextVar[list[Path] | None] = ContextVar("noted", default=None)
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[list[Path]]:
+    """Within the block every file of weights that is read is put on the list."""
+    found: list[Path] = []
+    token = _noted.set(found)
+    try:
+        yield found
+    finally:
+        _noted.reset(token)
+
+
 def read(path: Path) -> State:
     """The tensors of a file: .safetensors, or what torch.save wrote; no code in it is run.
 
     Raises:
         UserError: the file cannot be read, or holds no state dict.
     """
+    if (list_ := _noted.get()) is not None:
+        list_.append(path)
     try:
         if path.suffix == ".safetensors":
             import safetensors.torch
 
             return safetensors.torch.load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, Exception) as error:
+    except Exception as error:  # torch and safetensors raise a dozen kinds
         said = str(error).partition("\n")[0]
         raise UserError(
             f"{path} cannot be read as weights ({type(error).__name__}: {said}); "
@@ -151,7 +167,7 @@ def fill(model: nn.Module, state: State, classifiers: tuple[str, ...], name: str
         given = {key: value for key, value in given.items() if key not in last}
     free = last - {*given}
     refuse_differences(given, {k: v for k, v in wanted.items() if k not in free}, name, path)
-    model.load_state_dict(given, strict=False)
+    nn.Module.load_state_dict(model, given, strict=False)  # SMP's own differ from class to class
 
 
 def refuse_differences(given: State, wanted: State, name: str, path: Path) -> None:
@@ -180,7 +196,7 @@ def _told(keys: list[str], what: str) -> str:
 
 def _adapted(state: State, model: nn.Module, wanted: State) -> State:
     """The file's names and shapes as this model has them: timm's own filter, and EfficientNet-PyTorch's names."""
-    if efficientnet_names.are_in(state):
+    if efficientnet_names.are_in(state) and not efficientnet_names.are_in(wanted):
         return efficientnet_names.renamed(state, model)
     if {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in wanted.items()}:
         return state

@@ -122,7 +122,7 @@ def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: i
     )  # fmt: skip
     _check_names(name, file)
     for backbone in plan.backbones:
-        plugins.load("backbone", backbone) if "/" not in backbone else None
+        _check_backbone(backbone, file.benchmark, options.weights)
     wanted = options.points or file.points
     chosen = {(b, m): _points(plan, b, m, wanted) for b in plan.backbones for m in plan.methods}
     runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(chosen) for seed in plan.seeds]
@@ -138,6 +138,18 @@ def _check_names(name: str, file: ExperimentFile) -> None:
     unknown = [where for where, key in named.items() if key not in known]
     if unknown:
         raise UserError(f"{name}: {', '.join(unknown)} are not parameters of {file.method}; it has {', '.join(known)}")
+
+
+def _check_backbone(name: str, benchmark: str, weights: str) -> None:
+    """It exists, does the benchmark's task, and its weights can be had: told once, before any run."""
+    from dta_bench import pretrained  # imports torch
+
+    defined = plugins.load("benchmark", benchmark).BENCHMARK
+    found = pretrained.backbone(name, defined.image_size)
+    if found.task != defined.task:
+        raise UserError(f"{benchmark} is {defined.task}, but the backbone {name} does {found.task}")
+    if weights != "none":
+        found.build(len(defined.classes), weights)
 
 
 def _points(plan: Plan, backbone: str, method: str, wanted: int | None) -> list[Point]:
