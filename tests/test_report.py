@@ -4,7 +4,6 @@ import dataclasses
 import io
 import json
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,15 @@ class Runs:
         }  # fmt: skip
         self.tracked.append(
             TrackedRun(
-                f"mlflow-{spec.id}", spec.id, name or f"{spec.method} seed={spec.seed}", status, spec, tags, found, "1"
+                f"mlflow-{spec.id}",
+                spec.id,
+                name or f"{spec.method} seed={spec.seed}",
+                status,
+                spec,
+                tags,
+                found,
+                "1",
+                "",
             )
         )
 
@@ -76,8 +83,8 @@ class Runs:
         for seed, test in enumerate(tests):
             self.add(spec_of(method, seed=seed, **params), test, **others)
 
-    def predictions(self, mlflow_run_id: str, names: Collection[str]) -> dict[str, np.ndarray]:
-        arrays = self._arrays[mlflow_run_id.removeprefix("mlflow-")]
+    def predictions(self, run: TrackedRun, names: Collection[str]) -> dict[str, np.ndarray]:
+        arrays = self._arrays[run.run_id]
         return {name: arrays[name] for name in names}
 
 
@@ -379,10 +386,10 @@ def test_a_record_fetches_only_what_is_asked_for(runs: Runs) -> None:
     runs.add(spec_of(), 0.5)
     asked: list[str] = []
 
-    def fetch(mlflow_run_id: str, names: Collection[str]) -> dict[str, np.ndarray]:
+    def fetch(names: Collection[str]) -> dict[str, np.ndarray]:
         asked.extend(names)
-        return runs.predictions(mlflow_run_id, names)
+        return runs.predictions(runs.tracked[0], names)
 
-    record = Record(runs.tracked[0], partial(fetch, runs.tracked[0].mlflow_run_id))
+    record = Record(runs.tracked[0], fetch)
     assert (record.test_correct == record.test_correct).all()
     assert sorted(asked) == ["target_test_labels", "target_test_logits"]

@@ -126,12 +126,12 @@ def test_a_finished_run_has_its_scores_as_metrics(tracker: Tracker) -> None:
 
 def test_predictions_come_back_in_half_precision_and_only_those_asked_for(tracker: Tracker) -> None:
     arrays = finished(tracker, spec_of())
-    mlflow_run_id = only(tracker).mlflow_run_id
-    back = tracker.predictions(mlflow_run_id)
+    run = only(tracker)
+    back = tracker.predictions(run)
     assert back.keys() == arrays.keys()
     np.testing.assert_array_equal(back["target_test_logits"], arrays["target_test_logits"].astype(np.float16))
     np.testing.assert_array_equal(back["target_validation_ids"], arrays["target_validation_ids"])
-    assert list(tracker.predictions(mlflow_run_id, ["target_test_labels"])) == ["target_test_labels"]
+    assert list(tracker.predictions(run, ["target_test_labels"])) == ["target_test_labels"]
 
 
 def test_a_finished_run_keeps_spec_subset_and_confusion_as_files(tracker: Tracker, tmp_path: Path) -> None:
@@ -347,7 +347,8 @@ def test_the_ui_serves_the_store_and_a_server_is_as_good_as_a_file(tracker: Trac
         remote = Tracker(address, tracker.out)
         remote.check()
         assert remote.runs("fonts_digits") == tracker.runs("fonts_digits")
-        back = remote.predictions(only(remote).mlflow_run_id)
+        away = dataclasses.replace(only(remote), artifact_uri="mlflow-artifacts:/not/on/this/machine")
+        back = remote.predictions(away)
         np.testing.assert_array_equal(back["target_test_labels"], arrays["target_test_labels"])
         log = opened(remote, spec_of(seed=1))
         log.log_epoch(1, {"loss/total": 1.0})

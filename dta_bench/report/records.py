@@ -104,7 +104,7 @@ def configurations(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configu
     groups: dict[str, list[Record]] = {}
     for run in runs:
         if run.status == "FINISHED":
-            record = Record(run, partial(tracker.predictions, run.mlflow_run_id))
+            record = Record(run, partial(tracker.predictions, run))
             groups.setdefault(_key(run.spec), []).append(record)
     if not groups:
         raise UserError("no finished run yet; start or resume a sweep first")
