@@ -6,6 +6,7 @@ EAdD on the 256-vector that enters the last Linear, as in its ResNets.
 
 from torch import nn
 
+from dta_bench.errors import UserError
 from dta_bench.network import Network
 
 task = "classification"
@@ -13,6 +14,8 @@ channels = 1
 
 
 def build(num_classes: int, weights: str = "none") -> Network:
+    if weights != "none":
+        raise UserError(f"conv3_fc2 has no pretrained weights, but weights are {weights!r}; allowed: none")
     body = nn.Sequential(
         nn.Conv2d(1, 32, 5), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(32, 64, 3), nn.BatchNorm2d(64), nn.ReLU(),

@@ -86,12 +86,12 @@ def test_the_visda_head_has_no_batchnorm_and_three_linear_layers(name: str) -> N
 
 @pytest.mark.parametrize(("quirk", "size"), [(False, 6), (True, 8)])
 def test_the_padding_quirk_grows_the_map_before_the_last_convolution(quirk: bool, size: int) -> None:
-    net = backbone("conv9_fc1").build(10, french_padding_quirk=quirk)
+    net = backbone("conv9_fc1").build(10, quirk=quirk)
     assert net.features(torch.randn(2, 3, 32, 32)).activation.shape == (2, 256, size, size)
 
 
 def test_with_the_padding_quirk_the_pool_reads_the_top_left_corner_alone() -> None:
-    neck = backbone("conv9_fc1").build(10, french_padding_quirk=True).eval().neck
+    neck = backbone("conv9_fc1").build(10, quirk=True).eval().neck
     x = torch.randn(1, 256, 8, 8)
     # Padded by 1, the convolution's output pixel (i, j) sees input pixel (i - 1, j - 1); the pool reads i, j < 6.
     outside, inside = x.clone(), x.clone()

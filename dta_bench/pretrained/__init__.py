@@ -8,15 +8,25 @@ from typing import TYPE_CHECKING, Any
 from dta_bench.pretrained.catalogue import Backbone, backbone, weights_fingerprint
 
 if TYPE_CHECKING:
+    from dta_bench.pretrained.fcn import fcn_resnet
     from dta_bench.pretrained.smp_networks import smp_network
     from dta_bench.pretrained.timm_networks import resnet, timm_model, timm_network
 
-__all__ = ["Backbone", "backbone", "resnet", "smp_network", "timm_model", "timm_network", "weights_fingerprint"]
+__all__ = [
+    "Backbone",
+    "backbone",
+    "fcn_resnet",
+    "resnet",
+    "smp_network",
+    "timm_model",
+    "timm_network",
+    "weights_fingerprint",
+]
 
 
 def __getattr__(name: str) -> Any:
     """timm and SMP take seconds to import, so they are imported when a backbone asks for them."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "smp_networks" if name == "smp_network" else "timm_networks"
+    module = {"smp_network": "smp_networks", "fcn_resnet": "fcn"}.get(name, "timm_networks")
     return getattr(importlib.import_module(f"{__name__}.{module}"), name)

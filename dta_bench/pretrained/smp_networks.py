@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import difflib
+import functools
 import json
 import warnings
 from pathlib import Path
@@ -110,24 +112,28 @@ def check_pair(decoder: str, encoder: str) -> None:
 
 def _check_timm_encoder(decoder: str, encoder: str) -> None:
     """Whether this timm model hands the decoder maps of several scales (a plain ViT has one, which only DPT takes)."""
-    name = encoder.removeprefix("tu-")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            info = timm.create_model(name, features_only=True).feature_info
-            scales = [int(scale) for scale in info.reduction()]
-        except (RuntimeError, AttributeError, AssertionError, TypeError, ValueError):
-            scales = []
-    if decoder == "dpt" and len(set(scales)) > 1:
+    scales = _scales(encoder.removeprefix("tu-"))
+    if decoder == "dpt" and scales > 1:
         raise UserError(
-            f"smp/dpt takes a plain vision transformer, but {encoder} hands on maps of {len(set(scales))} scales; "
+            f"smp/dpt takes a plain vision transformer, but {encoder} hands on maps of {scales} scales; "
             f"smp/fpn/{encoder} or smp/upernet/{encoder} does"
         )
-    if decoder != "dpt" and len(set(scales)) < 2:
+    if decoder != "dpt" and scales < 2:
         raise UserError(
             f"smp/{decoder} needs maps of several scales, but {encoder} has one (a plain vision transformer) or none; "
             f"smp/dpt/{encoder} takes a transformer of one scale, smp/{decoder} takes tu-convnext_tiny"
         )
+
+
+@functools.cache
+def _scales(name: str) -> int:
+    """How many scales the maps of a timm model have; 0 where timm knows of no maps."""
+    for device in ("meta", "cpu"):  # some cannot be made on meta
+        with warnings.catch_warnings(), torch.device(device), torch.random.fork_rng():
+            warnings.simplefilter("ignore")
+            with contextlib.suppress(RuntimeError, AttributeError, AssertionError, TypeError, ValueError):
+                return len(set(timm.create_model(name, features_only=True).feature_info.reduction()))
+    return 0
 
 
 def _created(decoder: str, encoder: str, num_classes: int, image_size: Size | None) -> Any:

@@ -1,0 +1,14 @@
+"""ConvNeXt-T (Liu et al., CVPR 2022): a convolutional network of today, as large as a ResNet-50.
+
+CAdD masks the 768-channel map that enters the last block, EAdD the pooled and normalised 768-vector.
+"""
+
+from dta_bench.network import Network
+from dta_bench.pretrained import timm_network
+
+task = "classification"
+channels = 3
+
+
+def build(num_classes: int, weights: str = "none") -> Network:
+    return timm_network("convnext_tiny", num_classes, weights)

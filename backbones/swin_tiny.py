@@ -1,0 +1,14 @@
+"""Swin-T (Liu et al., ICCV 2021), its windows fitted to the benchmark's image size.
+
+CAdD masks the 768 channels (last axis) of the map that enters the last block, EAdD the pooled 768-vector.
+"""
+
+from dta_bench.network import Network
+from dta_bench.pretrained import timm_network
+
+task = "classification"
+channels = 3
+
+
+def build(num_classes: int, weights: str = "none", image_size: tuple[int, int] | None = None) -> Network:
+    return timm_network("swin_tiny_patch4_window7_224", num_classes, weights, image_size)
