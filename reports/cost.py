@@ -17,9 +17,8 @@ def main() -> None:
         found = json.loads(done.stdout)
         print(f"`dta-bench {' '.join(command)}` on {found['device']}, {found['threads']} threads; ratios are multiples")
         print(f"of a source-only step, times interleaved in one process; memory: {found['peak_memory_is']}.\n")
-        print(
-            "| backbone | method | VAT | FLOPs | time | images/s | MiB |\n| --- | --- | --- | ---: | ---: | ---: | ---: |"
-        )
+        print("| backbone | method | VAT | FLOPs | time | images/s | MiB |")
+        print("| --- | --- | --- | ---: | ---: | ---: | ---: |")
         for row in found["rows"]:
             method, vat, flops, time, rate, memory = (row[column] for column in COLUMNS)
             numbers = (f"{flops:.3f}", f"{time:.2f}", f"{rate:.2f}", f"{memory:.0f}")
