@@ -252,7 +252,8 @@ def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO) -> None:
             {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params}
             for r in plan.runs
         ],
-        "done": len(state.done), "running": len(state.running), "to_do": len(state.to_do) - len(state.running),
+        "done": len(state.done), "diverged": len(state.diverged), "running": len(state.running),
+        "to_do": len(state.to_do) - len(state.running),
     }  # fmt: skip
     if as_json:
         _print_json(found, stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import platform
@@ -97,9 +98,15 @@ def _with_imports(method: ModuleType) -> set[Path]:
     return {Path(m.__file__) for m in own if m.__file__}
 
 
+@functools.cache
+def _as_imported(file: Path) -> bytes:
+    """A source file as this process first saw it: what is edited later is not what is running."""
+    return file.read_bytes()
+
+
 def _digest(files: Iterable[Path]) -> str:
     total = hashlib.sha256()
     for file in sorted(files, key=lambda f: (f.parent.name, f.name)):
         total.update(f"{file.parent.name}/{file.name}\n".encode())
-        total.update(file.read_bytes())
+        total.update(_as_imported(file))
     return total.hexdigest()[:12]

@@ -86,6 +86,9 @@ def _say(plan: Plan, state: State, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if state.diverged:
+        names = ", ".join(plan.run_name(run) for run in state.diverged)
+        console.print(f"not tried again, they diverged on this data and code: {names}", highlight=False, soft_wrap=True)
     for note in [*plan.notes(), *_empty_budgets(plan)]:
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
 

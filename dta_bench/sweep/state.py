@@ -13,9 +13,13 @@ Marks = dict[str, str]
 
 @dataclass(frozen=True)
 class State:
-    """The plan's runs by where they stand. ``stale`` were finished by other data or code than today's."""
+    """The plan's runs by where they stand.
+
+    ``diverged`` would diverge again and are not tried again; ``stale`` were made by other data or code than today's.
+    """
 
     done: tuple[RunSpec, ...]
+    diverged: tuple[RunSpec, ...]
     running: tuple[RunSpec, ...]
     to_do: tuple[RunSpec, ...]
     stale: tuple[tuple[TrackedRun, str], ...] = ()
@@ -29,19 +33,22 @@ def state_of(runs: Iterable[RunSpec], tracked: Iterable[TrackedRun], marks: Call
             identity alone decides.
     """
     known = {run.run_id: run for run in tracked}
-    done, running, to_do, stale = [], [], [], []
+    done, diverged, running, to_do, stale = [], [], [], [], []
     for run in runs:
         found = known.get(run.id)
         changes = _changes(found, marks(run)) if found is not None and marks is not None else ""
         if found is not None and found.status == "FINISHED" and not changes:
             done.append(run)
             continue
+        if found is not None and found.tags.get("diverged") and not changes:
+            diverged.append(run)
+            continue
         if found is not None and found.status == "RUNNING":
             running.append(run)
         to_do.append(run)
         if found is not None and changes:
             stale.append((found, changes))
-    return State(tuple(done), tuple(running), tuple(to_do), tuple(stale))
+    return State(tuple(done), tuple(diverged), tuple(running), tuple(to_do), tuple(stale))
 
 
 def _changes(found: TrackedRun, marks: Marks) -> str:

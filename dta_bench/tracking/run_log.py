@@ -52,8 +52,9 @@ class RunLog:
         self._client.set_terminated(self.mlflow_run_id, "FINISHED")
 
     def fail(self, reason: str) -> None:
-        """Close the run as failed, with its reason."""
+        """Close the run as diverged, with its reason; the same data and code would diverge again."""
         self._client.set_tag(self.mlflow_run_id, "reason", reason)
+        self._client.set_tag(self.mlflow_run_id, "diverged", "true")
         self._client.set_terminated(self.mlflow_run_id, "FAILED")
 
     def kill(self) -> None:

@@ -162,8 +162,8 @@ class Tracker:
         from mlflow.entities import RunTag
 
         self._client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-        if "reason" in run.data.tags:  # of a failure that is being tried again
-            self._client.delete_tag(run.info.run_id, "reason")
+        for tag in {"reason", "diverged"} & run.data.tags.keys():  # of a failure that is being tried again
+            self._client.delete_tag(run.info.run_id, tag)
         self._client.update_run(run.info.run_id, status="RUNNING", name=name)
 
     def supersede(self, mlflow_run_id: str) -> None:
