@@ -317,8 +317,10 @@ def served(tracker: Tracker) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "dta_bench", "ui", "--out", str(tracker.out), "--port", str(port)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # Where the tests run in the background, a shell has told them, and their children, to ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     try:
         wait_for(f"http://127.0.0.1:{port}/health", process)
         yield f"http://127.0.0.1:{port}", process
