@@ -102,18 +102,22 @@ class Trunk(nn.Module):
 
 
 class Neck(nn.Module):
-    """From there to the input of the classifier: the last block, what follows it, and the model's own pooling."""
+    """From there to the input of the classifier: the last block, what follows it, and the model's own pooling.
+
+    In training a Dropout(.5) comes last, as in the paper's head; timm's models have none by default, and all-ones
+    masks ask for one above them.
+    """
 
     def __init__(self, last: nn.Module, model: Any) -> None:
         super().__init__()
-        self.last, self.model = last, model
+        self.last, self.model, self.dropout = last, model, nn.Dropout(0.5)
 
     def forward(self, activation: Tensor) -> Tensor:
-        return self.model.forward_head(self.last(activation))  # type: ignore[no-any-return]
+        return self.dropout(self.model.forward_head(self.last(activation)))  # type: ignore[no-any-return]
 
 
 def timm_network(name: str, num_classes: int, weights: str = "none", image_size: Size | None = None) -> Network:
-    """Any timm classification model; its logits are the plain model's, bit for bit.
+    """Any timm classification model; in eval its logits are the plain model's, bit for bit.
 
     CAdD masks what enters the last block (in a network without blocks: the last convolution), as in the paper's
     ResNets; where no chain of modules leads there, the final feature map. EAdD masks the input of the classifier.
