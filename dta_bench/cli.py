@@ -184,6 +184,29 @@ def profile(
             show_costs(found, _console(stdout))
 
 
+@app.command(epilog="Example: dta-bench check backbone timm/convnext_tiny")
+def check(
+    kind: Annotated[str, typer.Argument(help="backbone, method, benchmark or search-space.")],
+    name: str,
+    root: Root = DATA,
+    as_json: Json = False,
+) -> None:
+    """Hold one plug-in to its contract and say in words what fails; status 2 if anything does."""
+    with _chatter_on_stderr() as stdout:
+        from dta_bench.check import check as run_check
+
+        found = run_check(kind, name, root)
+        if as_json:
+            _print_json({"kind": kind, "name": name} | vars(found), stdout)
+        else:
+            for mark, sentences in (("ok  ", found.holds), ("--  ", found.skipped), ("FAIL", found.fails)):
+                for sentence in sentences:
+                    print(f"{mark}  {sentence}", file=stdout)
+            print(f"{kind} {name}: {len(found.holds)} hold, {len(found.fails)} fail", file=stdout)
+    if found.fails:
+        raise typer.Exit(2)
+
+
 @app.command(epilog="Example: dta-bench ui")
 def ui(
     out: Out = HERE,

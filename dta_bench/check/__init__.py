@@ -1,0 +1,33 @@
+"""``dta-bench check``: one plug-in held to its contract; what fails is said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dta_bench.check.backbone import check_backbone
+from dta_bench.check.findings import Findings
+from dta_bench.check.others import check_benchmark, check_method, check_search_space
+from dta_bench.errors import UserError
+
+KINDS: dict[str, Callable[[str, Path], Findings]] = {
+    "backbone": lambda name, _: check_backbone(name),
+    "method": lambda name, _: check_method(name),
+    "benchmark": check_benchmark,
+    "search-space": lambda name, _: check_search_space(name),
+}
+
+
+def check(kind: str, name: str, root: Path) -> Findings:
+    """Everything that holds and everything that fails of one plug-in.
+
+    Args:
+        kind: backbone, method, benchmark or search-space.
+        root: where data lies; only a benchmark's check looks there.
+
+    Raises:
+        UserError: no such kind or plug-in, or its file does not run.
+    """
+    if kind not in KINDS:
+        raise UserError(f"there is nothing of kind {kind!r} to check; allowed: {', '.join(KINDS)}")
+    return KINDS[kind](name, root)
