@@ -1,7 +1,9 @@
 """Find a plug-in by its file name: the catalogue is a folder, there is nothing to register.
 
 Every kind is looked for in the working directory first (``backbones/``, ``search_spaces/``, ``benchmarks/``,
-``methods/``), then inside the installed package, then beside the package in a source checkout.
+``methods/``), then inside the installed package, then beside the package in a source checkout, then among the modules
+that other installed packages name in the entry point groups ``dta_bench.backbones``, ``dta_bench.methods`` and
+``dta_bench.benchmarks``.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
+import importlib.metadata
 import importlib.util
 import sys
 import traceback
@@ -85,6 +88,21 @@ def _files(kind: str) -> dict[str, Path]:
         for file in folder.glob(pattern):
             if not file.name.startswith("_"):
                 found.setdefault(file.stem, file)
+    for name, (_, file) in _entry_points(FOLDERS[kind]).items():
+        found.setdefault(name, file)
+    return found
+
+
+def _entry_points(plural: str) -> dict[str, tuple[str, Path]]:
+    """Other packages' modules and their files, by the names that those packages give them."""
+    found = {}
+    for entry in importlib.metadata.entry_points(group=f"{PACKAGE.name}.{plural}"):
+        try:
+            spec = importlib.util.find_spec(entry.module)
+        except (ImportError, ValueError):  # its package is broken or half removed
+            continue
+        if spec is not None and spec.origin is not None:
+            found[entry.name] = entry.module, Path(spec.origin)
     return found
 
 
@@ -98,6 +116,9 @@ def _folders(plural: str) -> Iterator[Path]:
 def _imported(kind: str, name: str, file: Path) -> ModuleType:
     if file.parent == PACKAGE / FOLDERS[kind] and (file.parent / "__init__.py").is_file():
         return importlib.import_module(f"{PACKAGE.name}.{FOLDERS[kind]}.{name}")
+    module, origin = _entry_points(FOLDERS[kind]).get(name, ("", None))
+    if origin == file:
+        return importlib.import_module(module)
     return _from_file(f"{PACKAGE.name}_{kind}_{name}", file)
 
 

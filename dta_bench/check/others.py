@@ -27,8 +27,9 @@ def check_method(name: str) -> Findings:
     """
     module, found = plugins.load("method", name), Findings()
     found.law("it opens with a docstring", lambda: "" if module.__doc__ else "there is none")
-    if found.law("Params is a frozen dataclass with a default for everything", lambda: _params(module)):
-        found.law("loss gives a finite scalar total and parts, in the first epoch and later", lambda: _loss(module))
+    sound = found.law("Params is a frozen dataclass with a default for everything", lambda: _params(module))
+    gives = "loss gives a finite scalar total and parts, in the first epoch and later"
+    if sound and found.law(gives, lambda: _loss(module)):
         found.law("the total reaches every weight of the network", lambda: _reaches(module))
     return found
 

@@ -162,7 +162,7 @@ def _traced(twin: Any, run: Any, name: str, size: tuple[int, ...]) -> Trace:
         said = str(error).partition("\n")[0]
         raise UserError(
             f"timm/{name} does not run on images of {size[0]}x{size[1]} ({said or type(error).__name__}); "
-            "take a larger image size or another model"
+            "take a benchmark of larger images or another model, such as timm/resnet18"
         ) from error
 
 
