@@ -102,6 +102,14 @@ def test_a_position_embedding_is_fitted_to_the_image_size(tmp_path: Path) -> Non
     assert net(torch.randn(2, 3, 64, 64)).shape == (2, 5)
 
 
+@pytest.mark.parametrize("name", ["timm/test_vit", "vit_small_dinov2"])
+def test_images_that_patches_do_not_tile_are_padded_and_seen_to_their_rim(name: str) -> None:
+    images = torch.randn(2, 3, 28, 36, requires_grad=True)
+    net = backbone(name, (28, 36)).build(5).eval()
+    (gradient,) = torch.autograd.grad(net(images).square().sum(), images)
+    assert all(rim.abs().sum() > 0 for rim in (gradient[:, :, -1], gradient[..., -1], gradient[:, :, 0]))
+
+
 @pytest.mark.parametrize("wrapper", ["state_dict", "model"])
 def test_a_trainers_wrapping_is_taken_off(tmp_path: Path, wrapper: str) -> None:
     model = timm.create_model("test_resnet", num_classes=5).eval()

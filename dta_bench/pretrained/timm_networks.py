@@ -66,11 +66,25 @@ def _created(name: str, num_classes: int, image_size: Size | None) -> Any:
 def _sized(name: str, num_classes: int, image_size: Size) -> Any:
     """Built for ``image_size`` if the architecture asks for one; a convolutional one takes any."""
     try:
-        return _with_cfg(timm.create_model(name, num_classes=num_classes, img_size=image_size), name)
+        model = timm.create_model(name, num_classes=num_classes, img_size=image_size)
     except TypeError as error:
         if "img_size" not in str(error):
             raise
         return _with_cfg(timm.create_model(name, num_classes=num_classes), name)
+    return _with_cfg(_padded(model, name, num_classes, image_size), name)
+
+
+def _padded(model: Any, name: str, num_classes: int, image_size: Size) -> Any:
+    """The same, but where patches do not tile the image a model that pads it, if there is one; else its rim is lost."""
+    patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
+    if not isinstance(patch, tuple) or not any(s % p for s, p in zip(image_size, patch, strict=True)):
+        return model
+    tiled = tuple(-(-side // p) * p for side, p in zip(image_size, patch, strict=True))
+    padding = {"img_size": tiled, "dynamic_img_size": True, "dynamic_img_pad": True}
+    try:
+        return timm.create_model(name, num_classes=num_classes, **padding)
+    except TypeError:
+        return model
 
 
 def _with_cfg(model: Any, name: str) -> Any:
