@@ -239,6 +239,8 @@ def _options(
 ) -> Options:  # fmt: skip
     from dta_bench.sweep.plan import Options
 
+    if weights not in ("none", "hub"):
+        weights = str(Path(weights).expanduser().resolve())  # workers run in other folders
     return Options(_tuple(backbone), _tuple(method), points, seeds, epochs, labels, weights)
 
 
