@@ -55,7 +55,7 @@ def list_(as_json: Json = False) -> None:
     for plural, entries in found.items():
         typer.echo(f"\n{plural.replace('_', ' ')}")
         for entry in entries:
-            typer.echo(f"  {entry['name']:<18} {entry['summary']}")
+            typer.echo(f"  {entry['name']:<22} {entry['summary']}")
 
 
 @app.command(epilog="Example: dta-bench prepare fonts_digits")
@@ -199,10 +199,7 @@ def check(
         if as_json:
             _print_json({"kind": kind, "name": name} | vars(found), stdout)
         else:
-            for mark, sentences in (("ok  ", found.holds), ("--  ", found.skipped), ("FAIL", found.fails)):
-                for sentence in sentences:
-                    print(f"{mark}  {sentence}", file=stdout)
-            print(f"{kind} {name}: {len(found.holds)} hold, {len(found.fails)} fail", file=stdout)
+            print(found, f"{kind} {name}: {len(found.holds)} hold, {len(found.fails)} fail", sep="\n", file=stdout)
     if found.fails:
         raise typer.Exit(2)
 

@@ -103,16 +103,11 @@ def fingerprints(spec: RunSpec, root: str) -> dict[str, str]:
     return marks if spec.weights == "none" else marks | {"weights_fingerprint": weights_fingerprint(spec)}
 
 
-@functools.cache
-def _weights_fingerprint(benchmark: str, backbone: str, weights: str) -> str:
-    defined = benchmark_of(benchmark)
-    found = pretrained.backbone(backbone, defined.image_size)
-    return pretrained.weights_fingerprint(found, len(defined.classes), weights)
-
-
 def weights_fingerprint(spec: RunSpec) -> str:
     """The file of weights that a run starts from, as a SHA-256 of 12 digits; ``none`` for random weights."""
-    return _weights_fingerprint(spec.benchmark, spec.backbone, spec.weights)
+    defined = benchmark_of(spec.benchmark)
+    found = pretrained.backbone(spec.backbone, defined.image_size)
+    return pretrained.weights_fingerprint(found, len(defined.classes), spec.weights)
 
 
 def execute(

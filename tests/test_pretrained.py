@@ -18,9 +18,11 @@ import timm
 import torch
 from torch import Tensor
 
+from dta_bench import execution
 from dta_bench.batches import evaluation_batches
 from dta_bench.domains import Benchmark
 from dta_bench.errors import UserError
+from dta_bench.experiment import LabelSubset, RunSpec, Training
 from dta_bench.network import IMAGENET, Network, Normalisation
 from dta_bench.pretrained import backbone, weights_fingerprint
 
@@ -222,6 +224,16 @@ def test_the_fingerprint_is_the_files_sha256(tmp_path: Path) -> None:
     expected = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
     assert weights_fingerprint(backbone("timm/test_resnet"), 5, path) == expected
     assert weights_fingerprint(backbone("timm/test_resnet"), 5, "none") == "none"
+
+
+def test_a_run_is_done_only_with_the_same_weights(tmp_path: Path) -> None:
+    path = saved(timm.create_model("test_resnet", num_classes=5), tmp_path / "w.pth")
+    training = Training(epochs=1, optimizer="sgd", learning_rate=0.1, batch_size=2)
+    spec = RunSpec("digits", "timm/test_resnet", path, "source_only", {}, training, LabelSubset(size=10), seed=0)
+    before = execution.fingerprints(spec, "nowhere")
+    saved(timm.create_model("test_resnet", num_classes=6), tmp_path / "w.pth")
+    after = execution.fingerprints(spec, "nowhere")
+    assert {key for key in before if before[key] != after[key]} == {"weights_fingerprint"}
 
 
 def package_file(package: str, pattern: str) -> list[Path]:

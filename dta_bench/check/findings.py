@@ -14,6 +14,10 @@ class Findings:
     fails: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        marks = (("ok  ", self.holds), ("--  ", self.skipped), ("FAIL", self.fails))
+        return "\n".join(f"{mark}  {sentence}" for mark, sentences in marks for sentence in sentences)
+
     def law(self, says: str, violation: Callable[[], str]) -> bool:
         """Whether ``says`` holds; ``violation`` gives the reason why not, or nothing, and raising is a reason too."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,11 @@ def weights_fingerprint(found: Backbone, num_classes: int, weights: str) -> str:
         return "none"
     if weights != "hub":
         return files.fingerprint(files.existing(weights))
+    return _hub_fingerprint(found.name, num_classes)
+
+
+@functools.cache
+def _hub_fingerprint(name: str, num_classes: int) -> str:
     with files.noted() as used:
-        found.build(num_classes, weights)
+        backbone(name).build(num_classes, "hub")
     return "+".join(files.fingerprint(path) for path in used) or "none"
