@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,9 @@ def test_a_run_that_diverges_or_breaks_is_told_with_its_reason_and_the_sweep_goe
 def test_a_killed_worker_and_an_interrupted_driver_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     arguments = ("sweep", "fonts_digits", "--epochs", "6", "--points", "2", "--seeds", "2", "--parallel", "2")
     driver = start(*arguments, cwd=tmp_path)
-    worker = wait_for_worker(driver)
-    worker.kill()  # SIGKILL
-    time.sleep(25)
+    wait_until(lambda: any((tmp_path / "runs").glob("*.pt")))  # an epoch of some run is done
+    busy_worker(driver).kill()  # SIGKILL
+    wait_until(lambda: any(run.status == "FINISHED" for run in tracked(tmp_path)))
     assert driver.poll() is None
     driver.send_signal(signal.SIGINT)
     _, stderr = driver.communicate(timeout=120)
@@ -121,23 +122,30 @@ def test_a_killed_worker_and_an_interrupted_driver_lose_nothing_and_repeat_nothi
     assert before.items() <= {run.run_id: run.mlflow_run_id for run in after}.items()
 
 
-def wait_for_worker(driver: subprocess.Popen[str]) -> psutil.Process:
+def busy_worker(driver: subprocess.Popen[str]) -> psutil.Process:
     """A Ray worker of this driver that is in the middle of a run."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        children = psutil.Process(driver.pid).children(recursive=True)
-        busy = [p for p in children if "run_one" in " ".join(p.cmdline()) or "ImplicitFunc" in " ".join(p.cmdline())]
-        if busy:
-            time.sleep(8)
-            return busy[0]
+    children = psutil.Process(driver.pid).children(recursive=True)
+    return next(child for child in children if "ray::ImplicitFunc" in title(child))
+
+
+def title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # ended in the meantime
+        return ""
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 300
+    while not happened():
+        assert time.monotonic() < deadline
         time.sleep(1)
-    raise AssertionError("no worker appeared")
 
 
 @pytest.mark.slow
 def test_a_second_sweep_in_the_same_folder_is_refused_with_one_sentence(tmp_path: Path) -> None:
     first = start(*TINY, cwd=tmp_path)
-    wait_for_worker(first)
+    wait_until((tmp_path / "runs" / "sweep.lock").exists)
     second = start(*TINY, cwd=tmp_path)
     _, stderr = second.communicate(timeout=120)
     assert second.returncode == 2
