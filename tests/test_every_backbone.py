@@ -33,7 +33,7 @@ FAMILIES = [
     "pvt_v2_b0", "maxvit_rmlp_pico_rw_256", "hrnet_w18_small", "mobilevit_xxs", "dla34", "fastvit_t8", "cait_xxs24_224",
 ]  # fmt: skip
 NEED_THEIR_SIZE = {"maxvit_rmlp_pico_rw_256": (256, 256), "inception_v3": (96, 96), "cait_xxs24_224": (224, 224),
-                   "mixer_s32_224": (224, 224)}  # fmt: skip
+                   "mixer_s32_224": (224, 224), "eva02_tiny_patch14_224": (56, 56)}  # fmt: skip
 PAIRS = [
     "deeplabv3plus/tu-test_resnet", "upernet/tu-test_convnext", "fpn/tu-test_efficientnet", "dpt/tu-test_vit",
     "segformer/mit_b0", "linknet/tu-test_resnet", "unet/tu-test_byobnet", "manet/tu-test_resnet",
