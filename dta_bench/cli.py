@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from dta_bench.errors import UserError
+from dta_bench.terminal import chatter_on_stderr, console, print_json, stderr_console
 
 if TYPE_CHECKING:
     from dta_bench.execution import Home
@@ -50,7 +48,7 @@ def list_(as_json: Json = False) -> None:
         for plural, kind in kinds.items()
     }
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     for plural, entries in found.items():
         typer.echo(f"\n{plural.replace('_', ' ')}")
@@ -63,10 +61,10 @@ def prepare(name: str, root: Root = DATA, as_json: Json = False) -> None:
     """Verify a benchmark's data: sizes, labels, duplicates, fingerprint; say what is missing and where it goes."""
     from dta_bench.prepare import prepare as verify
 
-    with _chatter_on_stderr() as stdout:
+    with chatter_on_stderr() as stdout:
         found = verify(name, root)
     if as_json:
-        _print_json(found, stdout)
+        print_json(found, stdout)
     else:
         for key, value in found.items():
             print(f"{key:<20} {value}", file=stdout)
@@ -93,11 +91,11 @@ def train(
     from dta_bench.single import train_one
 
     options = _options(backbone, method, None, None, epochs, labels, weights)
-    with _chatter_on_stderr() as stdout:
+    with chatter_on_stderr() as stdout:
         plan = _plan(name, options)
-        found = train_one(plan, set_ or [], seed, _home(root, out, tracking_uri), _stderr_console())
+        found = train_one(plan, set_ or [], seed, _home(root, out, tracking_uri), stderr_console())
     if as_json:
-        _print_json(found, stdout)
+        print_json(found, stdout)
     else:
         test = found["test"]
         print(f"{found['name']}: target test accuracy {test['accuracy']:.1f} %, ", end="", file=stdout)
@@ -128,7 +126,7 @@ def sweep(
 ) -> None:
     """Run what is missing of a sweep, then print its table. The same command starts, resumes and shows it."""
     options = _options(backbone, method, points, seeds, epochs, labels, weights)
-    with _chatter_on_stderr() as stdout:
+    with chatter_on_stderr() as stdout:
         plan, home = _plan(name, options), _home(root, out, tracking_uri)
         if dry_run:
             _print_plan(plan, home, as_json, stdout)
@@ -137,7 +135,7 @@ def sweep(
         from dta_bench.sweep.run import sweep as run_sweep
 
         resources = Resources(parallel, cpus_per_run, gpus_per_run, address)
-        swept = run_sweep(plan, home, resources, _stderr_console())
+        swept = run_sweep(plan, home, resources, stderr_console())
         if swept.failed and not swept.done:
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
         _report(plan.file.benchmark, plan.name, "labels", home, as_json, stdout, only={run.id for run in plan.runs})
@@ -153,7 +151,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Read a benchmark's runs back: leaderboard, selected configuration, per-class table, source-only beside it."""
-    with _chatter_on_stderr() as stdout:
+    with chatter_on_stderr() as stdout:
         from dta_bench import experiment_file, plugins
 
         is_space = name in plugins.names("search_space")
@@ -173,15 +171,15 @@ def profile(
     as_json: Json = False,
 ) -> None:
     """Measure a step: FLOPs, time, images a second, memory, shares of the terms; random input, no data needed."""
-    with _chatter_on_stderr() as stdout:
+    with chatter_on_stderr() as stdout:
         from dta_bench.cost import costs, show_costs
 
         plan = _plan(name, _options(backbone, method or ["dta", "dta_released"], None, None, None, None, "none"))
         found = costs(plan, batch, image_size, rounds)
         if as_json:
-            _print_json(found, stdout)
+            print_json(found, stdout)
         else:
-            show_costs(found, _console(stdout))
+            show_costs(found, console(stdout))
 
 
 @app.command(epilog="Example: dta-bench check backbone timm/convnext_tiny")
@@ -192,12 +190,12 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Hold one plug-in to its contract and say in words what fails; status 2 if anything does."""
-    with _chatter_on_stderr() as stdout:
+    with chatter_on_stderr() as stdout:
         from dta_bench.check import check as run_check
 
         found = run_check(kind, name, root)
         if as_json:
-            _print_json({"kind": kind, "name": name} | vars(found), stdout)
+            print_json({"kind": kind, "name": name} | vars(found), stdout)
         else:
             print(found, f"{kind} {name}: {len(found.holds)} hold, {len(found.fails)} fail", sep="\n", file=stdout)
     if found.fails:
@@ -278,7 +276,7 @@ def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO) -> None:
         "to_do": len(state.to_do) - len(state.running),
     }  # fmt: skip
     if as_json:
-        _print_json(found, stdout)
+        print_json(found, stdout)
         return
     for run in plan.runs:
         print(f"{run.id}  {run.method:<12} {run.backbone:<12} {plan.run_name(run)}", file=stdout)
@@ -293,36 +291,6 @@ def _report(
     found = reporting.make(home.tracker(), benchmark, rule, only)
     reporting.write(found, Path(home.out) / "reports" / name)
     if as_json:
-        _print_json(found, stdout)
+        print_json(found, stdout)
     else:
-        reporting.show(found, _console(stdout))
-
-
-def _console(stream: TextIO) -> Any:
-    from rich.console import Console
-
-    return Console(file=stream, width=None if stream.isatty() else 80)
-
-
-def _stderr_console() -> Any:
-    return _console(sys.stderr)
-
-
-def _print_json(found: Any, stdout: TextIO | None = None) -> None:
-    print(json.dumps(found, indent=2, allow_nan=False, default=str), file=stdout or sys.stdout)
-
-
-@contextmanager
-def _chatter_on_stderr() -> Iterator[TextIO]:
-    """Within the block file descriptor 1 leads to stderr, for child processes too; yields the real stdout."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    stdout = os.fdopen(os.dup(kept), "w")
-    try:
-        yield stdout
-    finally:
-        stdout.flush()
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        reporting.show(found, console(stdout))

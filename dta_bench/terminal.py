@@ -1,0 +1,46 @@
+"""What goes to stdout and what to stderr: results to the one, everything else to the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(stream: TextIO) -> Console:
+    """A console on ``stream``, 80 columns wide and without colour where that is no terminal."""
+    from rich.console import Console
+
+    return Console(file=stream, width=None if stream.isatty() else 80)
+
+
+def stderr_console() -> Console:
+    """The console for progress and notes."""
+    return console(sys.stderr)
+
+
+def print_json(found: Any, stdout: TextIO | None = None) -> None:
+    """Exactly one JSON object."""
+    print(json.dumps(found, indent=2, allow_nan=False, default=str), file=stdout or sys.stdout)
+
+
+@contextmanager
+def chatter_on_stderr() -> Iterator[TextIO]:
+    """Within the block file descriptor 1 leads to stderr, for child processes too; yields the real stdout."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    stdout = os.fdopen(os.dup(kept), "w")
+    try:
+        yield stdout
+    finally:
+        stdout.flush()
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
