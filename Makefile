@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: results picture cost help demo test test-slow test-cluster lint format install install-dev constraints clean
+.PHONY: table5 results picture cost help demo test test-slow test-cluster lint format install install-dev constraints clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -49,6 +49,9 @@ results: install  ## The real comparisons behind reports/*.md: an hour on 2 core
 	$(BIN)/dta-bench sweep digits --method dta_released --points 1
 	for pair in fonts_digits digits; do \
 		$(BIN)/dta-bench report $$pair > /dev/null && cp reports/$$pair/report.md reports/$$pair.md || exit; done
+
+table5: install  ## Table 5 in small, from the runs of make results, reports/table5.md
+	$(BIN)/python reports/table5.py > reports/table5.md
 
 picture: install  ## The README's picture, from the runs of make demo
 	$(BIN)/dta-bench sweep fonts_digits > /dev/null

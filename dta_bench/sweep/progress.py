@@ -92,7 +92,8 @@ class Progress:
         rows = Table.grid(padding=(0, 2))
         for name, epoch in self.running.items():
             rows.add_row(Text(name, style="dim"), Text(f"epoch {epoch}/{self.epochs}"))
-        bar = ProgressBar(total=self.total_runs * self.epochs, completed=self._epochs_done, width=60)
+        bar = Table.grid()  # a bar by itself ends no line
+        bar.add_row(ProgressBar(total=self.total_runs * self.epochs, completed=self._epochs_done, width=60))
         best = f"best so far: {self.best[1]}  {self._subset_score(self.best[0])}" if self.best else ""
         return Group(Text(counts + self._left()), bar, rows, Text(best, style="bold"))
 
