@@ -50,7 +50,11 @@ def table(benchmark: Benchmark, found: list[Configuration], runs: list[TrackedRu
         "source_only": _test(baseline, benchmark),
         "target_only": _test(_baseline(group, "target_only", chosen), benchmark),
         "difference": _difference(chosen, baseline, benchmark.headline),
-        "leaderboard": [_row(c, value, id(c) in competing, benchmark.headline) for c, value in ranked],
+        "leaderboard": [
+            _row(c, value, id(c) in competing, benchmark.headline)
+            | {"difference": _difference(c, _baseline(group, "source_only", c), benchmark.headline)}
+            for c, value in ranked
+        ],
         "collapsed": [r.run.name for c in group for r in c.records if r.collapsed],
         "failed": {r.name: r.tags.get("reason", "") for r in runs if r.status == "FAILED"},
         "unfinished": [r.name for r in runs if r.status not in ("FINISHED", "FAILED")],
