@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -54,6 +55,8 @@ def launch(
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
+    for name in ("ray.tune", "ray.air"):  # a lost worker is retried, and told by the progress view
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     interrupted = Interrupt()
     _start(ray, resources)
     try:
