@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from dta_bench.errors import UserError
+from dta_bench.errors import Interrupted, UserError
 from dta_bench.terminal import chatter_on_stderr, console, print_json, stderr_console
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ Uri = Annotated[
         "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow server or store; default: sqlite in --out."
     ),
 ]
+Space = Annotated[str, typer.Argument(help="A search space; dta-bench list names them.")]
 DATA, HERE = Path("data"), Path()
 
 
@@ -74,7 +75,7 @@ def prepare(name: str, root: Root = DATA, as_json: Json = False) -> None:
 
 @app.command(epilog="Example: dta-bench train fonts_digits --method dta --set lambda_2=0.02 --seed 1")
 def train(
-    name: str,
+    name: Space,
     backbone: Annotated[str | None, typer.Option(help="Default: the file's first.")] = None,
     method: Annotated[str | None, typer.Option(help="Default: the file's.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A parameter of the method, as key=value.")] = None,
@@ -104,7 +105,7 @@ def train(
 
 @app.command(epilog="Example: dta-bench sweep visda --backbone resnet101 --points 12 --seeds 3")
 def sweep(
-    name: str,
+    name: Space,
     backbone: Annotated[
         list[str] | None, typer.Option(help="May be given several times. Default: the file's first.")
     ] = None,
@@ -162,7 +163,7 @@ def report(
 
 @app.command(epilog="Example: dta-bench profile visda --backbone resnet101 --batch 4")
 def profile(
-    name: str,
+    name: Space,
     backbone: Annotated[str | None, typer.Option(help="Default: the file's first.")] = None,
     method: Annotated[list[str] | None, typer.Option(help="Default: dta and dta_released.")] = None,
     batch: Annotated[int, typer.Option(min=2, help="Images of each domain.")] = 8,
@@ -223,7 +224,7 @@ def main() -> None:
     except UserError as error:
         print(f"dta-bench: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except Interrupted:
         print("dta-bench: interrupted; what was finished is kept, the same command goes on", file=sys.stderr)
         sys.exit(130)
 

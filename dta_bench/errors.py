@@ -8,5 +8,9 @@ class UserError(Exception):
     """
 
 
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM was heeded: what is finished is kept, the same command goes on; exit status 130."""
+
+
 class Diverged(Exception):
     """A run whose loss or weights stopped being finite; the run is marked failed and the sweep goes on."""

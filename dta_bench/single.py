@@ -7,10 +7,11 @@ import signal
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
-from dta_bench import execution, training
-from dta_bench.errors import UserError
+from dta_bench import execution, plugins, training
+from dta_bench.errors import Interrupted, UserError
 from dta_bench.execution import Home, Label
 from dta_bench.experiment import RunSpec
 from dta_bench.sweep.plan import Plan, Point
@@ -21,9 +22,10 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
 
     Raises:
         UserError: an unknown parameter or value, missing data, a run that diverged.
-        KeyboardInterrupt: Ctrl-C; the checkpoint is kept.
+        Interrupted: Ctrl-C or SIGTERM; the checkpoint is kept.
     """
     spec = _spec(plan, settings, seed)
+    execution.splits_of(spec, home.root)  # what is wrong with the data is told before anything is written
     tracker = home.tracker()
     tracker.check()
     tracker.experiment(execution.benchmark_of(spec.benchmark))
@@ -41,7 +43,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
     label = Label(None, plan.run_name(spec), frozenset(plan.space(spec.method).inert(spec.params)))
     outcome = execution.execute(spec, home, label, stop, say)
     if outcome.status == "stopped":
-        raise KeyboardInterrupt
+        raise Interrupted
     if outcome.result is None:
         raise UserError(f"the run failed: {outcome.reason}")
     return _told(spec, label.name, outcome.result)
@@ -51,6 +53,13 @@ def _spec(plan: Plan, settings: list[str], seed: int) -> RunSpec:
     backbone, method = plan.backbones[0], plan.methods[0]
     defaults = plan.params(backbone, method, {})
     given = dict(_parsed(setting, defaults) for setting in settings)
+    params: Any = plugins.load("method", method).Params
+    try:
+        TypeAdapter(params).validate_python(defaults | given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"--set {where}={first['input']} is not allowed: {first['msg']}") from error
     return plan.spec(backbone, method, seed, given)
 
 

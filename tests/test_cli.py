@@ -145,3 +145,17 @@ def test_torch_and_torchvision_of_two_builds_are_told_in_one_sentence(tmp_path: 
     said = refused(dta_bench("sweep", "visda", "--dry-run", cwd=tmp_path, PYTHONPATH=str(tmp_path)))
     assert "were not built for each other" in said
     assert "torchvision::nms" in said
+
+
+@pytest.mark.parametrize("setting", ["kl=foo", "lambda_2=-1", "lambda_3=nan", "lambda_2=abc", "unheard=1", "lambda_2"])
+def test_a_value_that_a_method_cannot_take_is_refused_before_anything_is_written(setting: str, tmp_path: Path) -> None:
+    said = refused(dta_bench("train", "digits", "--set", setting, "--json", cwd=tmp_path))
+    assert setting.partition("=")[0] in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_label_subset_larger_than_target_train_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    said = refused(dta_bench("train", "digits", "--labels", "5000", cwd=tmp_path))
+    assert "5000" in said
+    assert "1197" in said
+    assert list(tmp_path.iterdir()) == []

@@ -37,6 +37,9 @@ class Params:
         for name, allowed in (("kl", get_args(Reduction)), ("start", get_args(Start))):
             if getattr(self, name) not in allowed:
                 raise UserError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
+        for name, value in vars(self).items():
+            if isinstance(value, float | int) and not 0 <= value < float("inf"):
+                raise UserError(f"{name} is {value}; it must be finite and not negative")
         if self.ramp_up_epochs < 1:
             raise UserError(f"ramp_up_epochs is {self.ramp_up_epochs}; it must be 1 or more")
 

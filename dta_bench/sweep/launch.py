@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dta_bench.errors import UserError
+from dta_bench.errors import Interrupted, UserError
 from dta_bench.execution import Home
 from dta_bench.experiment import RunSpec
 from dta_bench.sweep import search
@@ -46,7 +46,7 @@ def launch(
     What comes back is why a run's worker died, by run id, for those that no retry could save.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM; what was finished is kept, the rest can be resumed.
+        Interrupted: Ctrl-C or SIGTERM; what was finished is kept, the rest can be resumed.
     """
     runs = list(to_do)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -65,7 +65,7 @@ def launch(
     finally:
         ray.shutdown()
     if interrupted.requested:
-        raise KeyboardInterrupt
+        raise Interrupted
     return died
 
 

@@ -36,9 +36,9 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
 
     Raises:
         UserError: data or store out of reach, or another sweep is writing to the same folder.
-        KeyboardInterrupt: Ctrl-C; the same call goes on.
+        Interrupted: Ctrl-C or SIGTERM; the same call goes on.
     """
-    execution.domains(plan.file.benchmark, home.root)  # missing data is told before anything is written
+    execution.splits_of(plan.runs[0], home.root)  # what is wrong with the data is told before anything is written
     _make_folder(Path(home.out, "runs"))
     with _alone(home):
         tracker = home.tracker()
