@@ -309,6 +309,10 @@ def test_the_link_leads_to_the_table_of_runs() -> None:
     assert ui_link("https://mlflow.lab.org/", "7") == "https://mlflow.lab.org/#/experiments/7/runs"
 
 
+# urllib keeps the opener, and with it the proxies, of its first use in this process; loopback needs none.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 @contextmanager
 def served(tracker: Tracker) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """``dta-bench ui`` on the store, as a user starts it; its address and its process."""
@@ -333,7 +337,7 @@ def wait_for(address: str, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(address).close()
+            DIRECT.open(address).close()
         except OSError:
             time.sleep(0.5)
         else:
@@ -344,7 +348,7 @@ def wait_for(address: str, process: subprocess.Popen[str]) -> None:
 def test_the_ui_serves_the_store_and_a_server_is_as_good_as_a_file(tracker: Tracker) -> None:
     arrays = finished(tracker, spec_of())
     with served(tracker) as (address, process):
-        page = urllib.request.urlopen(f"{address}/").read().decode()
+        page = DIRECT.open(f"{address}/").read().decode()
         assert "<title>MLflow</title>" in page
         remote = Tracker(address, tracker.out)
         remote.check()

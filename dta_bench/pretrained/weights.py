@@ -85,7 +85,7 @@ def _out_of_reach() -> str:
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
     try:
-        with urllib.request.urlopen(urllib.request.Request(HUB, method="HEAD"), timeout=SECONDS):
+        with urllib.request.build_opener().open(urllib.request.Request(HUB, method="HEAD"), timeout=SECONDS):
             return ""
     except urllib.error.HTTPError:
         return ""  # it answers

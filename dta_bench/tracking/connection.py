@@ -70,7 +70,7 @@ def sqlite_path(uri: str) -> Path | None:
 def _knock(uri: str) -> None:
     """Any answer will do, a refusal too: it shows that something listens; what it is, MLflow finds out."""
     try:
-        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=REACH_SECONDS).close()
+        urllib.request.build_opener().open(f"{uri.rstrip('/')}/health", timeout=REACH_SECONDS).close()
     except urllib.error.HTTPError:
         return
     except OSError as error:
