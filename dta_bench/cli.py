@@ -169,18 +169,22 @@ def profile(
     batch: Annotated[int, typer.Option(min=2, help="Images of each domain.")] = 8,
     image_size: Annotated[int | None, typer.Option(min=8, help="Default: the benchmark's.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Steps timed for each row, interleaved.")] = 5,
+    trace: Annotated[bool, typer.Option("--trace", help="Say also by which operators time and FLOPs part.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure a step: FLOPs, time, images a second, memory, shares of the terms; random input, no data needed."""
     with chatter_on_stderr() as stdout:
-        from dta_bench.cost import costs, show_costs
+        from dta_bench.cost import costs, show_costs, show_traces, traced
 
         plan = _plan(name, _options(backbone, method or ["dta", "dta_released"], None, None, None, None, "none"))
         found = costs(plan, batch, image_size, rounds)
+        if trace:
+            found["traces"] = traced(plan, batch, image_size, rounds)
         if as_json:
             print_json(found, stdout)
         else:
             show_costs(found, console(stdout))
+            show_traces(found.get("traces", []), console(stdout))
 
 
 @app.command(epilog="Example: dta-bench check backbone timm/convnext_tiny")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from dta_bench import execution, plugins, pretrained, profile
+from dta_bench import execution, plugins, pretrained, profile, trace
+from dta_bench.network import Network
 from dta_bench.sweep.plan import Plan
 
 
@@ -30,6 +33,57 @@ def costs(plan: Plan, batch: int, image_size: int | None, rounds: int) -> dict[s
         "threads": torch.get_num_threads(), "rounds": rounds, "peak_memory_is": profile.MEMORY[device.type],
         "rows": rows,
     }  # fmt: skip
+
+
+def traced(plan: Plan, batch: int, image_size: int | None, rounds: int) -> list[dict[str, Any]]:
+    """Where each row's ratio of time parts from its ratio of FLOPs, by kind of operator; see :class:`trace.Part`."""
+    benchmark, backbone = execution.benchmark_of(plan.file.benchmark), plan.backbones[0]
+    size = (image_size, image_size) if image_size else benchmark.image_size
+    found = pretrained.backbone(backbone, size)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    shape = profile.Batch(found.task, len(benchmark.classes), batch, found.channels, size)
+    cases = [profile.SOURCE_ONLY]
+    for method in plan.methods:
+        cases += profile.cases_of(method, plugins.load("method", method), plan.params(backbone, method, {}))
+    net = found.build(len(benchmark.classes))
+    flops = [_flops_by_kind(copy.deepcopy(net).to("meta"), case, shape) for case in cases]
+    seconds = trace.seconds_by_kind(profile.steps(net.to(device), cases, shape, device), rounds, device)
+    return [
+        {
+            "method": case.method, "vat": case.vat,
+            "time_ratio": sum(took.values()) / sum(seconds[0].values()),
+            "flops_ratio": sum(did.values()) / sum(flops[0].values()),
+            "parts": [dataclasses.asdict(part) for part in trace.gap(took, seconds[0], did, flops[0])],
+        }
+        for case, took, did in zip(cases[1:], seconds[1:], flops[1:], strict=True)
+    ]  # fmt: skip
+
+
+def _flops_by_kind(twin: Network, case: profile.Case, shape: profile.Batch) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for operator, count in profile.flops_by_operator(twin, case, shape).items():
+        kind = trace.kind_of(operator)
+        found[kind] = found.get(kind, 0) + count
+    return found
+
+
+def show_traces(found: list[dict[str, Any]], console: Console) -> None:
+    """A table a row of :func:`traced`."""
+    for row in found:
+        vat = "with VAT" if row["vat"] else "without VAT"
+        shown = Table(
+            title=f"{row['method']} {vat}: {row['time_ratio']:.2f}x the time, {row['flops_ratio']:.3f}x the FLOPs",
+            title_justify="left",
+            caption="gap: what a kind of operator adds to the difference of the two ratios",
+            caption_justify="left",
+        )
+        shown.add_column("operators")
+        for column in ("share of source-only", "time", "FLOPs", "gap"):
+            shown.add_column(column, justify="right")
+        for part in row["parts"]:
+            times, flops = ("-" if part[k] is None else f"{part[k]:.2f}x" for k in ("time_ratio", "flops_ratio"))
+            shown.add_row(part["kind"], f"{100 * part['share']:.1f} %", times, flops, f"{part['gap']:+.2f}")
+        console.print(shown)
 
 
 def show_costs(found: dict[str, Any], console: Console) -> None:

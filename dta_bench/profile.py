@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, TypedDict
 
@@ -24,6 +25,8 @@ from torch.utils.flop_counter import flop_registry
 from dta_bench.methods import source_only
 from dta_bench.network import Labelled, Network, Unlabelled
 from dta_bench.pretrained import Backbone
+
+Step = Callable[[], None]
 
 META = torch.device("meta")
 MEMORY = {
@@ -122,7 +125,10 @@ def profile(
     cuda = device.type == "cuda"
     twin = copy.deepcopy(net).to("meta")
     shape = Batch(backbone.task, classes, batch, backbone.channels, image_size)
-    cases = [SOURCE_ONLY, *(case for name, method in methods.items() for case in _cases(name, method, params))]
+    cases = [
+        SOURCE_ONLY,
+        *(case for name, method in methods.items() for case in cases_of(name, method, params.get(name, {}))),
+    ]
     base = flops(twin, SOURCE_ONLY, shape)
     seconds = step_seconds(net, cases, shape, device, rounds)
     ratios = [statistics.median(t / s for t, s in zip(times, seconds[0], strict=True)) for times in seconds]
@@ -141,10 +147,11 @@ def profile(
     ]
 
 
-def _cases(name: str, method: ModuleType, params: Mapping[str, Mapping[str, Any]]) -> list[Case]:
+def cases_of(name: str, method: ModuleType, params: Mapping[str, Any]) -> list[Case]:
+    """A method without and with VAT; one case if it has none, and none for source only, which comes by itself."""
     if name == SOURCE_ONLY.method:
         return []
-    case = Case(name, method.loss, method.Params(**params.get(name, {})))
+    case = Case(name, method.loss, method.Params(**params))
     if not hasattr(case.params, "lambda_3"):
         return [case]
     switched_on = {key: getattr(case.params, key) or value for key, value in VAT.items()}
@@ -166,10 +173,15 @@ def flops(twin: Network, case: Case, batch: Batch) -> int:
 
     ``twin`` lies on the meta device, where tensors have a shape and no values: nothing is computed.
     """
+    return flops_by_operator(twin, case, batch).total()
+
+
+def flops_by_operator(twin: Network, case: Case, batch: Batch) -> Counter[str]:
+    """As :func:`flops`, by the operator's name, such as ``aten.convolution_backward``."""
     counted = _Flops()
     with counted:
         _backward(twin, case, *batch.on(META))
-    return counted.total
+    return counted.by_operator
 
 
 def kept_bytes(twin: Network, case: Case, batch: Batch) -> int:
@@ -192,20 +204,30 @@ def step_seconds(
     net: Network, cases: Sequence[Case], batch: Batch, device: torch.device, rounds: int
 ) -> list[list[float]]:
     """Seconds of a step for each case and round; one more round comes first, uncounted. Weights stay as they are."""
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.0, momentum=0.9, fused=True)
-    source, target = batch.on(device)
+    taken = steps(net, cases, batch, device)
 
-    def seconds(case: Case) -> float:
+    def seconds(step: Step) -> float:
         _finish(device)
         started = time.perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        _backward(net, case, source, target)
-        optimizer.step()
+        step()
         _finish(device)
         return time.perf_counter() - started
 
-    table = [[seconds(case) for case in cases] for _ in range(rounds + 1)][1:]
+    table = [[seconds(step) for step in taken] for _ in range(rounds + 1)][1:]
     return [list(column) for column in zip(*table, strict=True)]
+
+
+def steps(net: Network, cases: Sequence[Case], batch: Batch, device: torch.device) -> list[Step]:
+    """A whole training step for each case, all on one network and one random batch; the learning rate is zero."""
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.0, momentum=0.9, fused=True)
+    source, target = batch.on(device)
+
+    def step(case: Case) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        _backward(net, case, source, target)
+        optimizer.step()
+
+    return [partial(step, case) for case in cases]
 
 
 def _finish(device: torch.device) -> None:
@@ -222,13 +244,13 @@ class _Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.total: int = 0
+        self.by_operator: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         formula = flop_registry.get(func.overloadpacket)
         if formula is not None:
-            self.total += formula(*args, **(kwargs or {}), out_val=out)
+            self.by_operator[str(func.overloadpacket)] += formula(*args, **(kwargs or {}), out_val=out)
         return out
 
 
