@@ -1,4 +1,4 @@
-"""Logits of whole sets of images, and the scores read from them."""
+"""Logits of whole sets of images."""
 
 from __future__ import annotations
 
@@ -29,20 +29,3 @@ def evaluating(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.train(was_training)
-
-
-def label_free(logits: Logits) -> dict[str, float]:
-    """What unlabelled predictions say: mean conditional entropy, entropy of the mean prediction, classes in use.
-
-    Entropies are in nats. A class counts as in use when it takes at least 1 % of the predictions; few classes in
-    use means a collapsed run.
-    """
-    log_p = torch.log_softmax(torch.from_numpy(logits).double(), dim=1)
-    p = log_p.exp()
-    mean = p.mean(dim=0)
-    share = np.bincount(logits.argmax(axis=1), minlength=logits.shape[1]) / len(logits)
-    return {
-        "entropy": float(-(p * log_p).sum(dim=1).mean()),
-        "diversity": float(-torch.special.xlogy(mean, mean).sum()),
-        "classes_in_use": float((share >= 0.01).sum()),
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from torch import Tensor
 
 from dta_bench import checkpoint, metrics, plugins, pretrained
 from dta_bench.batches import Batches, evaluation_batches
-from dta_bench.domains import Benchmark, LabelledImages, Splits
+from dta_bench.domains import Benchmark, Image, LabelledImages, Splits
 from dta_bench.errors import Diverged
-from dta_bench.evaluation import label_free, predict
+from dta_bench.evaluation import predict
 from dta_bench.experiment import RunResult, RunSpec, Scores, Training
+from dta_bench.label_free import label_free
 from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.probes import probes
 
 EpochMetrics = dict[str, float]
 OnEpoch = Callable[[int, EpochMetrics], None]
@@ -157,10 +159,11 @@ class Run:
         return found
 
     def _logits(self, images: Any) -> NDArray[np.float32]:
-        batches = evaluation_batches(
-            images, self.benchmark, self.channels, 2 * self.spec.training.batch_size, self.network.normalisation
-        )
-        return predict(self.network, batches, self.place.device)
+        return predict(self.network, self._in_order(images), self.place.device)
+
+    def _in_order(self, images: Sequence[Image]) -> Iterator[Tensor]:
+        size = 2 * self.spec.training.batch_size
+        return evaluation_batches(images, self.benchmark, self.channels, size, self.network.normalisation)
 
     def _scores(self, images: LabelledImages) -> tuple[Scores, NDArray[np.int64], NDArray[np.float32]]:
         logits = self._logits(images.images)
@@ -178,8 +181,9 @@ class Run:
             self._validate()
         test, confusion, test_logits = self._scores(self.splits.target_test)
         source_logits = self._logits(self.splits.source_validation.images)
+        target_logits = self._logits(self.splits.target_train.images)
         arrays = {
-            "target_train_logits": self._logits(self.splits.target_train.images),
+            "target_train_logits": target_logits,
             "target_train_ids": np.array(self.splits.target_train.ids),
             "target_validation_ids": np.array(self.splits.target_validation.ids),
             "target_validation_labels": np.asarray(self.splits.target_validation.labels),
@@ -188,7 +192,7 @@ class Run:
             "target_test_logits": test_logits,
             "target_test_labels": np.asarray(self.splits.target_test.labels),
             "target_test_ids": np.array(self.splits.target_test.ids),
-        }
+        } | probes(self.network, self._in_order, self.splits, target_logits, self.place.device)
         result = RunResult(
             run_id=self.spec.id,
             validation=self.validation["validation"],

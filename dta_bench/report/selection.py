@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dta_bench.errors import UserError
-from dta_bench.evaluation import label_free
+from dta_bench.label_free import label_free
 from dta_bench.report.records import BASELINES, Configuration
 
 Rule = Callable[[Configuration, str], float]
