@@ -16,9 +16,10 @@ from dta_bench import metrics, report
 from dta_bench.domains import Benchmark
 from dta_bench.errors import UserError
 from dta_bench.experiment import RunResult, RunSpec
-from dta_bench.report.keep import markdown
+from dta_bench.report import page
 from dta_bench.report.published import published
 from dta_bench.report.records import Record, configurations
+from dta_bench.report.sections import page_of
 from dta_bench.report.show import answer, show, warnings
 from dta_bench.report.table import table
 from dta_bench.tracking import TrackedRun, Tracker
@@ -104,6 +105,10 @@ def pair(digits_benchmark: Benchmark) -> Benchmark:
 
 def told(runs: Runs, pair: Benchmark, rule: str = "labels") -> Found:
     return table(pair, configurations(runs, runs.tracked), runs.tracked, rule)  # type: ignore[arg-type]
+
+
+def markdown(found: Found) -> str:
+    return page.markdown(page_of(found))
 
 
 def screen(found: Found) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from dta_bench import plugins
 from dta_bench.errors import UserError
+from dta_bench.report.details import details
 from dta_bench.report.keep import write
 from dta_bench.report.records import configurations
 from dta_bench.report.show import show
@@ -26,4 +27,5 @@ def make(tracker: Tracker, benchmark: str, rule: str, only: set[str] | None = No
     if not any(run.status == "FINISHED" for run in runs):
         raise UserError(f"no finished run of {benchmark} in {tracker.uri}; start or resume a sweep, or name its --out")
     found = table(defined, configurations(tracker, runs), runs, rule)
-    return found | {"link": ui_link(tracker.uri, runs[0].experiment_id)}
+    found |= {"link": ui_link(tracker.uri, runs[0].experiment_id)}
+    return found | details(tracker, runs, found)

@@ -173,14 +173,34 @@ class Tracker:
         self._client.delete_tag(mlflow_run_id, "run_id")
         self._client.update_run(mlflow_run_id, name=f"{run.info.run_name} (superseded)")
 
+    def history(self, run: TrackedRun, keys: Collection[str]) -> dict[str, tuple[list[int], list[float]]]:
+        """Epochs and values of some metrics of a run; of an epoch that was told twice, after a restart, the last."""
+        found = {}
+        for key in keys:
+            by_epoch = {m.step: float(m.value) for m in self._client.get_metric_history(run.mlflow_run_id, key)}
+            epochs = sorted(by_epoch)
+            found[key] = (epochs, [by_epoch[epoch] for epoch in epochs])
+        return found
+
+    def text(self, run: TrackedRun, name: str) -> str:
+        """A text that a run keeps, such as ``confusion.csv``."""
+        with self._artifact(run, name) as path:
+            return path.read_text(encoding="utf-8")
+
     def predictions(self, run: TrackedRun, names: Collection[str] | None = None) -> Arrays:
         """What a finished run predicted, by name (only ``names``, if given); see ``training.Finished.arrays``."""
+        with self._artifact(run, PREDICTIONS) as path:
+            return _load(path, names)
+
+    @contextlib.contextmanager
+    def _artifact(self, run: TrackedRun, name: str) -> Iterator[Path]:
         parts = urlsplit(run.artifact_uri)
-        here = Path(url2pathname(parts.path)) / PREDICTIONS
+        here = Path(url2pathname(parts.path)) / name
         if parts.scheme == "file" and here.is_file():  # asking MLflow takes 80 ms, and reports ask for hundreds of runs
-            return _load(here, names)
+            yield here
+            return
         with tempfile.TemporaryDirectory() as folder:
-            return _load(Path(self._client.download_artifacts(run.mlflow_run_id, PREDICTIONS, folder)), names)
+            yield Path(self._client.download_artifacts(run.mlflow_run_id, name, folder))
 
 
 def _load(path: Path, names: Collection[str] | None) -> Arrays:

@@ -1,0 +1,1 @@
+"""Drawings of the report, as SVG that follows the page's colours: light, dark or print."""
