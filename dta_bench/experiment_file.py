@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
 
-from dta_bench import plugins
+from dta_bench import plugins, yaml_file
 from dta_bench.errors import UserError
 from dta_bench.experiment import LabelSubset, Training
 from dta_bench.search_space import Point, SearchSpace, Value
@@ -69,6 +67,28 @@ class ExperimentFile(BaseModel):
         return dict(self.backbones.get(backbone, next(iter(self.backbones.values()))))
 
 
+DEFAULT = {"classification": "any_pair", "segmentation": "any_segmentation_pair"}
+"""The search space, by task, of a benchmark that has none of its own name."""
+
+
+def for_benchmark(name: str, benchmark: str | None) -> tuple[str, ExperimentFile]:
+    """A search space on its own benchmark or on another, and what that sweep is called.
+
+    A benchmark's name may stand for a search space: it then gets the space of its name, or the default of its task.
+
+    Raises:
+        UserError: as :func:`read`, or there is no such benchmark.
+    """
+    if benchmark is None and name in plugins.names("benchmark") and name not in plugins.names("search_space"):
+        file = read(DEFAULT[plugins.load("benchmark", name).BENCHMARK.task])
+        return name, file.model_copy(update={"benchmark": name})
+    file = read(name)
+    if benchmark is None or benchmark == file.benchmark:
+        return name, file
+    plugins.path("benchmark", benchmark)
+    return f"{Path(name).stem}_{benchmark}", file.model_copy(update={"benchmark": benchmark})
+
+
 def read(name_or_path: str | Path) -> ExperimentFile:
     """A search-space file by its plug-in name, or by its path if that ends in ``.yaml`` or ``.yml``.
 
@@ -92,34 +112,7 @@ def read(name_or_path: str | Path) -> ExperimentFile:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        _refuse_repeated_keys(path, yaml.compose(text, yaml.SafeLoader))
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: not YAML: {getattr(error, 'problem', None) or error}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds {type(content).__name__}; allowed: {', '.join(ExperimentFile.model_fields)}")
-    return content
-
-
-def _refuse_repeated_keys(path: Path, node: yaml.Node | None) -> None:
-    """PyYAML keeps the last of equal keys without a word."""
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_repeated_keys(path, item)
-    if not isinstance(node, yaml.MappingNode):
-        return
-    seen: set[str] = set()
-    for key, value in node.value:
-        if str(key.value) in seen:
-            raise UserError(f"{path}, line {key.start_mark.line + 1}: {key.value} is there twice; allowed: once")
-        seen.add(str(key.value))
-        _refuse_repeated_keys(path, value)
+    return yaml_file.mapping(path, ExperimentFile.model_fields)
 
 
 def _base(path: Path, own: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
@@ -153,24 +146,13 @@ def _misfits(content: dict[str, Any]) -> Iterator[Problem]:
         ExperimentFile.model_validate(content)
     except ValidationError as refused:
         for error in refused.errors():
-            yield error["loc"], _told(error["loc"], error)
+            yield error["loc"], _told(error)
 
 
-def _told(where: tuple[Any, ...], error: Any) -> str:
-    key = ".".join(map(str, where))
-    if error["type"] == "extra_forbidden":
-        models: dict[Any, type[BaseModel]] = {"training": Training, "labels": LabelSubset}
-        allowed = list(models.get(where[0] if len(where) > 1 else None, ExperimentFile).model_fields)
-        return f"{key} is not a key here{_guess(where[-1], allowed)}; allowed: {', '.join(allowed)}"
-    if error["type"] == "missing":
-        return f"{key} is missing"
-    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{key} is {error['input']!r}; {reason}"
-
-
-def _guess(key: Any, allowed: list[str]) -> str:
-    near = difflib.get_close_matches(str(key), allowed, n=1)
-    return f", did you mean {near[0]}?" if near else ""
+def _told(error: Any) -> str:
+    where = error["loc"]
+    models: dict[Any, type[BaseModel]] = {"training": Training, "labels": LabelSubset}
+    return yaml_file.told(error, list(models.get(where[0] if len(where) > 1 else None, ExperimentFile).model_fields))
 
 
 def _disagreements(content: dict[str, Any]) -> Iterator[Problem]:
@@ -218,7 +200,7 @@ def _row_problems(backbone: str, row: Point, space: SearchSpace, methods: list[t
     where = ("backbones", backbone)
     allowed = sorted({field.name for params in methods for field in dataclasses.fields(params)})
     for name in sorted(row.keys() - set(allowed) if allowed else ()):
-        guess = _guess(name, allowed)
+        guess = yaml_file.guess(name, allowed)
         yield where, f"backbones.{backbone}.{name} is no parameter{guess}; allowed: {', '.join(allowed)}"
     try:
         space.canonical(row)
@@ -236,7 +218,7 @@ def _refused_by(params: type, values: Point) -> list[str]:
     try:
         TypeAdapter(params).validate_python({name: value for name, value in values.items() if name in takes})
     except ValidationError as refused:
-        return [_told(error["loc"], error) for error in refused.errors()]
+        return [_told(error) for error in refused.errors()]
     except UserError as refused_by_itself:
         return [str(refused_by_itself)]
     return []

@@ -23,6 +23,7 @@ from dta_bench.errors import UserError
 
 PACKAGE = Path(__file__).parent
 FOLDERS = {"benchmark": "benchmarks", "method": "methods", "backbone": "backbones", "search_space": "search_spaces"}
+SUFFIXES = {"benchmark": (".py", ".yaml"), "method": (".py",), "backbone": (".py",), "search_space": (".yaml",)}
 CONTRACT = {"benchmark": ("BENCHMARK", "load"), "method": ("Params", "loss"), "backbone": ("task", "build")}
 """What a plug-in's file has to define, by kind."""
 
@@ -50,7 +51,7 @@ def path(kind: str, name: str) -> Path:
 def summary(kind: str, name: str) -> str:
     """The first line of a plug-in's docstring (of a YAML file: its first comment), read without running the file."""
     text = path(kind, name).read_text(encoding="utf-8")
-    if kind == "search_space":
+    if path(kind, name).suffix == ".yaml":
         return next((line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#")), "")
     try:
         docstring = ast.get_docstring(ast.parse(text))
@@ -60,12 +61,15 @@ def summary(kind: str, name: str) -> str:
 
 
 def load(kind: str, name: str) -> ModuleType:
-    """The module of a benchmark, method or backbone, imported once a process.
+    """The module of a benchmark, method or backbone, imported once a process; a benchmark may be a YAML file.
 
     Raises:
         UserError: no such plug-in, or its file does not run or lacks a part; says which file, where and why.
     """
     file = path(kind, name)
+    if file.suffix == ".yaml":
+        pair: ModuleType = importlib.import_module(f"{PACKAGE.name}.benchmarks._pair_file").as_module(name, file)
+        return pair
     try:
         module = _imported(kind, name, file)
     except UserError:
@@ -82,11 +86,10 @@ def load(kind: str, name: str) -> ModuleType:
 
 def _files(kind: str) -> dict[str, Path]:
     """Plug-ins by name; the folder that comes first wins."""
-    pattern = "*.yaml" if kind == "search_space" else "*.py"
     found: dict[str, Path] = {}
     for folder in _folders(FOLDERS[kind]):
-        for file in folder.glob(pattern):
-            if not file.name.startswith("_"):
+        for file in sorted(folder.glob("*")):
+            if file.suffix in SUFFIXES[kind] and not file.name.startswith("_"):
                 found.setdefault(file.stem, file)
     for name, (_, file) in _entry_points(FOLDERS[kind]).items():
         found.setdefault(name, file)

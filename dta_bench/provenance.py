@@ -88,7 +88,8 @@ def _has_file(backbone: str) -> bool:
 
 
 def _with_family(benchmark: Path) -> set[Path]:
-    return {benchmark, *benchmark.parent.glob("_*.py")}
+    ours = Path(dta_bench.__file__).parent / "benchmarks"
+    return {benchmark, *benchmark.parent.glob("_*.py"), *ours.glob("_*.py")}
 
 
 def _with_imports(method: ModuleType) -> set[Path]:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.domains import Image
 from dta_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+Colours = Mapping[tuple[int, int, int], int]
+"""The class index of each colour (red, green, blue)."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +41,24 @@ class ImageFiles(Sequence[Image]):
     def __len__(self) -> int:
         return len(self.paths)
 
+    def file(self, index: int) -> Path:
+        """Where an image lies."""
+        return self.root / self.paths[index]
+
 
 @dataclass(frozen=True)
 class LabelMaps(Sequence[NDArray[np.uint8]]):
-    """Label maps (height, width) uint8, each value of the file looked up in ``table`` (256 entries)."""
+    """Label maps (height, width) uint8, one for each of ``images`` and of its size.
 
-    root: Path
+    Palette and grey files hold numbers, each looked up in ``table`` (256 entries). Where ``colours`` is given, the
+    files are pictures, and a colour that it does not name becomes ``ignored``.
+    """
+
+    images: ImageFiles
     paths: Sequence[str]
     table: NDArray[np.uint8]
+    colours: Colours | None = None
+    ignored: int = 255
 
     @overload
     def __getitem__(self, index: int) -> NDArray[np.uint8]: ...
@@ -49,46 +66,103 @@ class LabelMaps(Sequence[NDArray[np.uint8]]):
     def __getitem__(self, index: slice) -> LabelMaps: ...
     def __getitem__(self, index: int | slice) -> NDArray[np.uint8] | LabelMaps:
         if isinstance(index, slice):
-            return LabelMaps(self.root, self.paths[index], self.table)
-        return self.table[_read_indices(self.root / self.paths[index])]
+            return LabelMaps(self.images[index], self.paths[index], self.table, self.colours, self.ignored)
+        path = self.images.root / self.paths[index]
+        found = self.table[_indices(path)] if self.colours is None else _classes_of(path, self.colours, self.ignored)
+        self._check_size(path, found.shape, self.images.file(index))
+        return found
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def file(self, index: int) -> Path:
+        """Where a label map lies."""
+        return self.images.root / self.paths[index]
+
+    def _check_size(self, path: Path, shape: tuple[int, ...], image: Path) -> None:
+        height, width = shape
+        with _opened(image, "an image") as picture:  # reads its head alone
+            if picture.size != (width, height):
+                raise UserError(
+                    f"{path} is {width} x {height} pixels, but its image {image} is {picture.size[0]} x "
+                    f"{picture.size[1]}; a label map has its image's size"
+                )
 
 
 def read_image(path: Path) -> Image:
     """The file's pixels as RGB.
 
     Raises:
-        UserError: the file is missing or is no image.
+        UserError: the file is missing, is no image, or is cut off (OpenCV alone fills what is missing with grey).
     """
     import cv2
 
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.is_file() else None
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; get the file again") from error
+    whole = content and not _is_cut_off(content)
+    image = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR_RGB) if whole else None
     if image is None:
         raise UserError(f"{path} cannot be read as an image; get the file again, or run prepare to list all such files")
     return np.asarray(image, dtype=np.uint8)
 
 
-def _read_indices(path: Path) -> NDArray[np.uint8]:
-    """The numbers stored in a palette or grey file, before any palette turns them into colours."""
-    from PIL import Image as Picture
+def _is_cut_off(content: bytes) -> bool:
+    """Whether a JPEG has no end-of-image after its last start of scan, or a PNG no end chunk."""
+    if content.startswith(b"\xff\xd8"):
+        return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
+    return content.startswith(b"\x89PNG") and b"IEND" not in content[-64:]
+
+
+def _opened(path: Path, what: str) -> Picture:
+    from PIL import Image
 
     try:
-        with Picture.open(path) as picture:
-            if picture.mode not in ("P", "L"):
-                raise UserError(
-                    f"{path} has mode {picture.mode}; a label map is an 8-bit palette (P) or grey (L) image"
-                )
-            return np.array(picture, dtype=np.uint8)
-    except OSError as error:
+        return Image.open(path)
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path} cannot be read as {what}; get the file again") from error
+
+
+def _indices(path: Path) -> NDArray[np.uint8]:
+    """The numbers stored in a palette or grey file, before any palette turns them into colours."""
+    with _opened(path, "a label map") as picture:
+        if picture.mode not in ("P", "L"):
+            raise UserError(f"{path} has mode {picture.mode}; a label map is an 8-bit palette (P) or grey (L) image")
+        return _pixels(path, picture, picture.mode)
+
+
+def _classes_of(path: Path, colours: Colours, ignored: int) -> NDArray[np.uint8]:
+    """The class of each pixel's colour."""
+    with _opened(path, "a label map") as picture:
+        pixels = _pixels(path, picture, "RGB").astype(np.uint32)
+    packed = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
+    known = sorted(((r << 16) | (g << 8) | b, index) for (r, g, b), index in colours.items())
+    values, classes = (np.array(column) for column in zip(*known, strict=True))
+    places = np.searchsorted(values, packed).clip(max=len(values) - 1)
+    return np.where(values[places] == packed, classes[places], ignored).astype(np.uint8)
+
+
+def _pixels(path: Path, picture: Picture, mode: str) -> NDArray[np.uint8]:
+    try:
+        return np.array(picture if picture.mode == mode else picture.convert(mode), dtype=np.uint8)
+    except (OSError, SyntaxError) as error:  # PIL calls a broken chunk a syntax error
         raise UserError(f"{path} cannot be read as a label map; get the file again") from error
 
 
 def stays_within(path: str) -> bool:
     """Whether a path read from a list is relative and never climbs out of its folder."""
     parts = PurePosixPath(path).parts
-    return bool(parts) and not path.startswith(("/", "\\")) and ".." not in parts and ":" not in parts[0]
+    return (
+        bool(parts) and not path.startswith(("/", "\\")) and ".." not in parts and ":" not in parts[0]
+        and "\0" not in path
+    )  # fmt: skip
+
+
+def images_in(folder: Path) -> list[str]:
+    """Every image file under ``folder``, by its path within, sorted; hidden files are passed over."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts))
 
 
 def wanted(path: Path, what: str) -> None:

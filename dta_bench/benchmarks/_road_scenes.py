@@ -78,4 +78,5 @@ def _paired(root: Path, images: list[str], maps: list[str], table: NDArray[np.ui
         raise UserError(f"no image was found under {root}: {what}")
     for label_map in maps:
         _files.wanted(root / label_map, what)
-    return LabelledImages(_files.ImageFiles(root, images), _files.LabelMaps(root, maps, table), images)
+    found = _files.ImageFiles(root, images)
+    return LabelledImages(found, _files.LabelMaps(found, maps, table), images)

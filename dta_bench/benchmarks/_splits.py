@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.domains import Domains, LabelledImages
+from dta_bench.errors import UserError
 
 
 def hold_out(images: LabelledImages, per_class: int, seed: int) -> tuple[LabelledImages, LabelledImages]:
@@ -26,6 +27,23 @@ def hold_out_share(images: LabelledImages, share: float, seed: int) -> tuple[Lab
     order = np.random.default_rng(seed).permutation(len(images))
     held = max(1, round(share * len(images)))
     return images.select(np.sort(order[held:])), images.select(np.sort(order[:held]))
+
+
+def hold_out_share_of_each(images: LabelledImages, share: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
+    """As :func:`hold_out_share`, but of every class by itself, so that each set has them all.
+
+    Raises:
+        UserError: a class has a single image.
+    """
+    labels = np.asarray(images.labels)
+    rng = np.random.default_rng(seed)
+    held = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        if len(members) < 2:
+            raise UserError(f"{images.ids[members[0]]} is the only image of its class; a class needs two, to be split")
+        held[members[: min(max(1, round(share * len(members))), len(members) - 1)]] = True
+    return images.select(np.flatnonzero(~held)), images.select(np.flatnonzero(held))
 
 
 def in_memory(

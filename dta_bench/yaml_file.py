@@ -1,0 +1,66 @@
+"""A YAML file as a mapping, and what is wrong with it in words: file, key, what came, what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dta_bench.errors import UserError
+
+
+def mapping(path: Path, allowed: Iterable[str]) -> dict[str, Any]:
+    """The file's content.
+
+    Raises:
+        UserError: it cannot be read, is no YAML, says a key twice, or is no mapping of the ``allowed`` keys.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        _refuse_repeated_keys(path, yaml.compose(text, yaml.SafeLoader))
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{line}: not YAML: {getattr(error, 'problem', None) or error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds {type(content).__name__}; allowed: {', '.join(allowed)}")
+    return content
+
+
+def _refuse_repeated_keys(path: Path, node: yaml.Node | None) -> None:
+    """PyYAML keeps the last of equal keys without a word."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated_keys(path, item)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        if str(key.value) in seen:
+            raise UserError(f"{path}, line {key.start_mark.line + 1}: {key.value} is there twice; allowed: once")
+        seen.add(str(key.value))
+        _refuse_repeated_keys(path, value)
+
+
+def told(error: Any, allowed: list[str]) -> str:
+    """One of pydantic's errors; ``allowed`` are the keys that may stand where it lies."""
+    where = error["loc"]
+    key = ".".join(map(str, where))
+    if error["type"] == "extra_forbidden":
+        return f"{key} is not a key here{guess(where[-1], allowed)}; allowed: {', '.join(allowed)}"
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{key} is {error['input']!r}; {reason}" if key else str(reason)
+
+
+def guess(key: Any, allowed: Iterable[str]) -> str:
+    """``, did you mean ...?`` or nothing."""
+    near = difflib.get_close_matches(str(key), list(allowed), n=1)
+    return f", did you mean {near[0]}?" if near else ""
