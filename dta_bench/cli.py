@@ -34,7 +34,8 @@ Uri = Annotated[
         "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow server or store; default: sqlite in --out."
     ),
 ]
-Space = Annotated[str, typer.Argument(help="A search space; dta-bench list names them.")]
+Space = Annotated[str, typer.Argument(help="A search space, or a benchmark that has none; dta-bench list names them.")]
+On = Annotated[str | None, typer.Option("--benchmark", help="Run the search space on another benchmark.")]
 DATA, HERE = Path("data"), Path()
 
 
@@ -83,6 +84,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
     weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
+    benchmark: On = None,
     root: Root = DATA,
     out: Out = HERE,
     tracking_uri: Uri = None,
@@ -93,7 +95,7 @@ def train(
 
     options = _options(backbone, method, None, None, epochs, labels, weights)
     with chatter_on_stderr() as stdout:
-        plan = _plan(name, options)
+        plan = _plan(name, options, benchmark)
         found = train_one(plan, set_ or [], seed, _home(root, out, tracking_uri), stderr_console())
     if as_json:
         print_json(found, stdout)
@@ -119,6 +121,7 @@ def sweep(
     labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
     weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
     address: Annotated[str | None, typer.Option(help="A Ray cluster. Default: RAY_ADDRESS, else a local Ray.")] = None,
+    benchmark: On = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
     root: Root = DATA,
     out: Out = HERE,
@@ -128,7 +131,7 @@ def sweep(
     """Run what is missing of a sweep, then print its table. The same command starts, resumes and shows it."""
     options = _options(backbone, method, points, seeds, epochs, labels, weights)
     with chatter_on_stderr() as stdout:
-        plan, home = _plan(name, options), _home(root, out, tracking_uri)
+        plan, home = _plan(name, options, benchmark), _home(root, out, tracking_uri)
         if dry_run:
             _print_plan(plan, home, as_json, stdout)
             return
@@ -248,13 +251,13 @@ def _tuple(given: list[str] | str | None) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given or ())
 
 
-def _plan(name: str, options: Options) -> Plan:
+def _plan(name: str, options: Options, benchmark: str | None = None) -> Plan:
     from dta_bench import experiment_file, plugins, provenance
 
     provenance.check_torchvision()
     from dta_bench.sweep.plan import make_plan
 
-    file = experiment_file.read(name)
+    name, file = experiment_file.for_benchmark(name, benchmark)
     return make_plan(name, file, options, plugins.load("benchmark", file.benchmark).BENCHMARK.label_budget)
 
 

@@ -75,10 +75,6 @@ class LabelMaps(Sequence[NDArray[np.uint8]]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def file(self, index: int) -> Path:
-        """Where a label map lies."""
-        return self.images.root / self.paths[index]
-
     def _check_size(self, path: Path, shape: tuple[int, ...], image: Path) -> None:
         height, width = shape
         with _opened(image, "an image") as picture:  # reads its head alone

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,28 +31,24 @@ def load(file: PairFile, root: Path) -> Domains:
     """
     source = _side(file, file.source, file.source.folder, root)
     target = _side(file, file.target, file.target.folder, root)
+    apart = _side(file, file.target, file.target.test, root) if file.target.test else None
     hold_out = hold_out_share if file.task == "segmentation" else hold_out_share_of_each
-    if file.target.test:
-        train, test = target, _side(file, file.target, file.target.test, root)
-    else:
-        train, test = hold_out(target, file.test_share, seed=0)
-    parts = hold_out(source, file.validation_share, seed=0)
-    entries = dict.fromkeys(entry for images in (*parts, train, test) for entry in _entries(images))
-    return Domains(*parts, train, test, _files.fingerprint(root, entries))
+    train, test = (target, apart) if apart else hold_out(target, file.test_share, seed=0)
+    entries = {entry for images in (source, target, apart) if images for entry in _entries(images)}
+    return Domains(*hold_out(source, file.validation_share, seed=0), train, test, _files.fingerprint(root, entries))
 
 
-def _entries(images: LabelledImages) -> Iterator[tuple[str, str]]:
-    if isinstance(images.labels, np.ndarray):
-        yield from zip(images.ids, map(str, images.labels), strict=True)
-        return
-    for index, path in enumerate(images.ids):
-        yield path, ""
-        yield str(images.labels.file(index)), "map"  # type: ignore[attr-defined]
+def _entries(images: LabelledImages) -> list[tuple[str, str]]:
+    if isinstance(images.labels, _files.LabelMaps):
+        return [(path, "") for path in images.ids] + [(path, "map") for path in images.labels.paths]
+    return list(zip(images.ids, map(str, images.labels), strict=True))
 
 
 def _side(file: PairFile, side: Side, folder: str, root: Path) -> LabelledImages:
     if not (root / folder).is_dir():
-        raise UserError(f"{root / folder} is missing: put the images of the domain {folder!r} there, or name their root")
+        raise UserError(
+            f"{root / folder} is missing: put the images of the domain {folder!r} there, or name their root"
+        )
     if file.task == "segmentation":
         return _with_masks(file, side, folder, root)
     found = _from_list(file, side, folder, root) if side.list else _from_folders(file, folder, root)
@@ -116,7 +111,9 @@ def _with_masks(file: PairFile, side: Side, folder: str, root: Path) -> Labelled
     images, masks = root / folder / side.images, root / folder / side.masks
     for path, what in ((images, "images"), (masks, "masks")):
         if not path.is_dir():
-            raise UserError(f"{path} is missing: put the {what} there, or say what their folder is called ({what}: ...)")
+            raise UserError(
+                f"{path} is missing: put the {what} there, or say what their folder is called ({what}: ...)"
+            )
     by_stem = {str(Path(path).with_suffix("")): path for path in _files.images_in(masks)}
     found = _files.images_in(images)
     without = [path for path in found if str(Path(path).with_suffix("")) not in by_stem]

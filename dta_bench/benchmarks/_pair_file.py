@@ -27,7 +27,7 @@ def _square(given: Any) -> Any:
 def _by_class(given: Any) -> Any:
     """A list of classes, or classes with the other names that folders and lists call them by."""
     if isinstance(given, list):
-        return {name: () for name in given}
+        return dict.fromkeys(given, ())
     if isinstance(given, dict):
         return {name: (other,) if isinstance(other, str) else tuple(other or ()) for name, other in given.items()}
     raise ValueError("allowed: a list of names, or a mapping from names to the folders' names")
