@@ -101,7 +101,8 @@ def train(
         print_json(found, stdout)
     else:
         test = found["test"]
-        print(f"{found['name']}: target test accuracy {test['accuracy']:.1f} %, ", end="", file=stdout)
+        maps = f"mean IoU {test['miou']:.1f} %, pixel " if "miou" in test else ""
+        print(f"{found['name']}: target test {maps}accuracy {test['accuracy']:.1f} %, ", end="", file=stdout)
         print(f"class mean {test['mean_class_accuracy']:.1f} % (last epoch, seed {seed})", file=stdout)
 
 

@@ -90,7 +90,10 @@ def _one_spelling(value: Value) -> Value:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one set of predictions, in percent. ``per_class`` holds accuracy (or IoU); absent classes are None."""
+    """Scores of one set of predictions, in percent. ``per_class`` holds accuracy (or IoU); absent classes are None.
+
+    For label maps ``accuracy`` is over pixels, ``mean_class_accuracy`` the mean recall, ``miou`` the mean IoU.
+    """
 
     accuracy: float
     mean_class_accuracy: float
@@ -100,6 +103,11 @@ class Scores:
     def to_dict(self) -> dict[str, Any]:
         """A plain dict; ``miou`` only where the task has it."""
         return {k: v for k, v in dataclasses.asdict(self).items() if k != "miou" or v is not None}
+
+    def means(self) -> dict[str, float]:
+        """The averages by name, ``miou`` only where the task has it."""
+        found = {"accuracy": self.accuracy, "mean_class_accuracy": self.mean_class_accuracy}
+        return found if self.miou is None else found | {"miou": self.miou}
 
 
 @dataclass(frozen=True)
@@ -113,3 +121,8 @@ class RunResult:
     collapsed: bool
     epochs: int
     seconds: float
+
+
+def spelt(metric: str) -> str:
+    """A metric's name in words: ``mean class accuracy``, ``mean IoU``."""
+    return "mean IoU" if metric == "miou" else metric.replace("_", " ")

@@ -23,7 +23,8 @@ def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, num_classes: int
 def scores(confusion: Confusion, classes: Sequence[str], segmentation: bool = False) -> Scores:
     """Scores in percent. ``per_class`` is recall, or IoU for segmentation; a class that is absent is None, not 0.
 
-    The class mean and the mean IoU are over the classes that are present.
+    The class mean and the mean IoU are over the classes that are present. For IoU a class is absent where it is neither
+    true nor predicted of any pixel, as in Cityscapes' own evaluation.
     """
     hits, truths, guesses = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     recall = _ratio(hits, truths)
@@ -37,10 +38,18 @@ def scores(confusion: Confusion, classes: Sequence[str], segmentation: bool = Fa
     )
 
 
-def collapsed(confusion: Confusion) -> bool:
-    """Whether fewer than half of the classes hold 1 % or more of the predictions each."""
+def collapsed(confusion: Confusion, segmentation: bool = False) -> bool:
+    """Whether fewer than half of the classes are in use.
+
+    A class of images is in use when it holds 1 % or more of the predictions. Classes of pixels are far from equally
+    frequent: one is in use when it holds a tenth or more of its true share, and those without truth do not count.
+    """
     share = confusion.sum(axis=0) / max(confusion.sum(), 1)
-    return bool((share >= 0.01).sum() < len(share) / 2)
+    if not segmentation:
+        return bool((share >= 0.01).sum() < len(share) / 2)
+    truth = confusion.sum(axis=1) / max(confusion.sum(), 1)
+    present = truth > 0
+    return bool((share[present] >= 0.1 * truth[present]).sum() < present.sum() / 2)
 
 
 def _ratio(part: Confusion, whole: Confusion) -> NDArray[np.float64]:

@@ -18,8 +18,8 @@ from dta_bench.experiment import RunSpec
 
 # The modules whose text decides numbers; command line, tracking, sweep and report do not.
 NUMERIC = (
-    "adversarial_dropout", "augment", "batches", "domains", "evaluation", "label_free", "losses",
-    "metrics", "network", "probes", "training", "validation",
+    "adversarial_dropout", "augment", "batches", "domains", "evaluation", "label_free", "losses", "measurement",
+    "metrics", "network", "probes", "segmentation", "training", "validation",
 )  # fmt: skip
 LIBRARIES = (
     "torch", "torchvision", "timm", "segmentation-models-pytorch", "albumentations", "numpy", "scikit-learn",

@@ -13,7 +13,7 @@ from rich.console import Console
 from dta_bench import execution, plugins, training
 from dta_bench.errors import Interrupted, UserError
 from dta_bench.execution import Home, Label
-from dta_bench.experiment import RunSpec
+from dta_bench.experiment import RunSpec, spelt
 from dta_bench.sweep.plan import Plan, Point
 
 
@@ -33,10 +33,12 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
     signal.signal(signal.SIGTERM, lambda *_: setattr(stop, "requested", True))
     signal.signal(signal.SIGINT, lambda *_: setattr(stop, "requested", True))
 
+    headline = execution.benchmark_of(spec.benchmark).headline
+
     def say(epoch: int, metrics: dict[str, float]) -> None:
         console.print(
             f"epoch {epoch}/{spec.training.epochs}  loss {metrics['loss/total']:.3f}  "
-            f"accuracy on the labelled subset {metrics['validation/accuracy']:.1f} %",
+            f"{spelt(headline)} on the labelled subset {metrics[f'validation/{headline}']:.1f} %",
             highlight=False,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,11 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from dta_bench import checkpoint, metrics, plugins, pretrained
-from dta_bench.batches import Batches, evaluation_batches
-from dta_bench.domains import Benchmark, Image, LabelledImages, Splits
+from dta_bench.batches import Batches
+from dta_bench.domains import Benchmark, Splits
 from dta_bench.errors import Diverged
-from dta_bench.evaluation import predict
-from dta_bench.experiment import RunResult, RunSpec, Scores, Training
-from dta_bench.label_free import label_free
+from dta_bench.experiment import RunResult, RunSpec, Training
+from dta_bench.measurement import Measured, Meter, Surveyed, named
 from dta_bench.network import Labelled, Network, Unlabelled
 from dta_bench.probes import probes
 
@@ -31,7 +30,11 @@ OnEpoch = Callable[[int, EpochMetrics], None]
 
 @dataclass(frozen=True)
 class Finished:
-    """A run's result, and what selection rules may want later: logits and labels by name, and the test confusion."""
+    """A run's result, and what selection rules may want later: arrays by name, and the test confusion.
+
+    ``arrays``: of each set its ids, and its logits and labels, or its confusions, entropies and mean predictions
+    (see :mod:`dta_bench.measurement`) under ``<set>_<name>``.
+    """
 
     result: RunResult
     arrays: dict[str, NDArray[Any]]
@@ -94,11 +97,13 @@ class Run:
             splits.source_train, splits.target_train, benchmark, spec.training.batch_size, spec.seed, self.channels,
             normalisation=self.network.normalisation,
         )  # fmt: skip
+        self.meter = self._meter()
         self.epoch, self.step = 1, 0
         self.sums: dict[str, float] = {}
         self.seconds = 0.0
         self.best = {"epoch": 0.0, "validation": -1.0}
-        self.validation: dict[str, Scores] = {}
+        self.validation: dict[str, Measured] = {}
+        self.surveyed: Surveyed | None = None
         self._saved_at = time.monotonic()
 
     def _build(self, backbone: pretrained.Backbone) -> Network:
@@ -143,32 +148,26 @@ class Run:
         if self.place.stop.requested:
             raise Stopped(f"stopped in epoch {self.epoch} after step {self.step}")
 
+    def _meter(self) -> Meter:
+        """Measures this run's network; evaluation keeps no gradients, so that twice the batch fits."""
+        return Meter(self.network, self.benchmark, self.channels, 2 * self.spec.training.batch_size, self.place.device)
+
     def _validate(self) -> EpochMetrics:
         self.validation = {
-            "validation": self._scores(self.splits.target_validation)[0],
-            "source_validation": self._scores(self.splits.source_validation)[0],
+            "validation": self.meter.measure(self.splits.target_validation),
+            "source_validation": self.meter.measure(self.splits.source_validation),
         }
+        self.surveyed = self.meter.survey(self.splits.target_train.images)
         found = {
-            f"{name}/{key}": getattr(scores, key)
-            for name, scores in self.validation.items()
-            for key in ("accuracy", "mean_class_accuracy")
+            f"{name}/{key}": value
+            for name, measured in self.validation.items()
+            for key, value in measured.scores.means().items()
         }
-        found |= {f"target_train/{k}": v for k, v in label_free(self._logits(self.splits.target_train.images)).items()}
-        if found["validation/accuracy"] > self.best["validation"]:
-            self.best = {"epoch": float(self.epoch), "validation": found["validation/accuracy"]}
+        found |= {f"target_train/{name}": value for name, value in self.surveyed.statistics.items()}
+        headline = found[f"validation/{self.benchmark.headline}"]
+        if headline > self.best["validation"]:
+            self.best = {"epoch": float(self.epoch), "validation": headline}
         return found
-
-    def _logits(self, images: Any) -> NDArray[np.float32]:
-        return predict(self.network, self._in_order(images), self.place.device)
-
-    def _in_order(self, images: Sequence[Image]) -> Iterator[Tensor]:
-        size = 2 * self.spec.training.batch_size
-        return evaluation_batches(images, self.benchmark, self.channels, size, self.network.normalisation)
-
-    def _scores(self, images: LabelledImages) -> tuple[Scores, NDArray[np.int64], NDArray[np.float32]]:
-        logits = self._logits(images.images)
-        confusion = metrics.confusion_matrix(images.labels, logits.argmax(axis=1), len(self.benchmark.classes))
-        return metrics.scores(confusion, self.benchmark.classes), confusion, logits
 
     def advance(self) -> None:
         """Go to the start of the next epoch and save."""
@@ -177,32 +176,38 @@ class Run:
 
     def finish(self) -> Finished:
         """Measure the target test set, once, and collect what selection rules may want."""
-        if not self.validation:  # resumed after the last epoch
+        if self.surveyed is None:  # resumed after the last epoch
             self._validate()
-        test, confusion, test_logits = self._scores(self.splits.target_test)
-        source_logits = self._logits(self.splits.source_validation.images)
-        target_logits = self._logits(self.splits.target_train.images)
+        assert self.surveyed is not None
+        test = self.meter.measure(self.splits.target_test)
+        subset, source = self.validation["validation"], self.validation["source_validation"]
         arrays = {
-            "target_train_logits": target_logits,
+            **named("target_train", self.surveyed.arrays),
             "target_train_ids": np.array(self.splits.target_train.ids),
+            **named("target_validation", subset.arrays),
             "target_validation_ids": np.array(self.splits.target_validation.ids),
-            "target_validation_labels": np.asarray(self.splits.target_validation.labels),
-            "source_validation_logits": source_logits,
-            "source_validation_labels": np.asarray(self.splits.source_validation.labels),
-            "target_test_logits": test_logits,
-            "target_test_labels": np.asarray(self.splits.target_test.labels),
+            **named("source_validation", source.arrays),
+            **named("target_test", test.arrays),
             "target_test_ids": np.array(self.splits.target_test.ids),
-        } | probes(self.network, self._in_order, self.splits, target_logits, self.place.device)
+            **self._probes(self.surveyed),
+        }
         result = RunResult(
             run_id=self.spec.id,
-            validation=self.validation["validation"],
-            source_validation=self.validation["source_validation"],
-            test=test,
-            collapsed=metrics.collapsed(confusion),
+            validation=subset.scores,
+            source_validation=source.scores,
+            test=test.scores,
+            collapsed=metrics.collapsed(test.confusion, self.benchmark.task == "segmentation"),
             epochs=self.spec.training.epochs,
             seconds=self.seconds,
         )
-        return Finished(result, arrays, confusion)
+        return Finished(result, arrays, test.confusion)
+
+    def _probes(self, surveyed: Surveyed) -> dict[str, NDArray[Any]]:
+        """What other rules need of images that have one class each; label maps leave no such thing."""
+        logits = surveyed.arrays.get("logits")
+        if logits is None:
+            return {}
+        return dict(probes(self.network, self.meter.batches, self.splits, logits, self.place.device))
 
     def _save(self, seconds: float) -> None:
         self._saved_at = time.monotonic()

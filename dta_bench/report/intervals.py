@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dta_bench.report import map_intervals
+from dta_bench.report.map_intervals import MapOutcomes
+
 Floats = NDArray[np.float64]
 DRAWS = 2000
 
@@ -32,21 +35,38 @@ class Outcomes:
         """The difference of two methods; both must have the same seeds, in the same order, and the same images."""
         return Outcomes(self.values - other.values, self.labels)
 
+    def of_seeds(self, rows: Sequence[int]) -> Outcomes:
+        """Those of some seeds, by their rows."""
+        return Outcomes(self.values[list(rows)], self.labels)
 
-def score(outcomes: Outcomes, metric: str) -> float:
-    """Accuracy or class mean, averaged over seeds, in percent."""
+
+def minus(one: Outcomes | MapOutcomes, other: Outcomes | MapOutcomes) -> Outcomes | MapOutcomes:
+    """The difference of two methods; both must have the same seeds, in the same order, and the same images."""
+    if isinstance(one, MapOutcomes) and isinstance(other, MapOutcomes):
+        return one.minus(other)
+    assert isinstance(one, Outcomes)
+    assert isinstance(other, Outcomes)
+    return one.minus(other)
+
+
+def score(outcomes: Outcomes | MapOutcomes, metric: str) -> float:
+    """Accuracy, class mean or mean IoU, averaged over seeds, in percent."""
+    if isinstance(outcomes, MapOutcomes):
+        return map_intervals.score(outcomes, metric)
     images = np.ones((1, len(outcomes.labels)))
     means = outcomes.values.mean(axis=0)[None]
     return float(_metric(images, means, outcomes.labels, metric)[0])
 
 
-def interval(outcomes: Outcomes, metric: str, draws: int = DRAWS) -> tuple[float, float]:
+def interval(outcomes: Outcomes | MapOutcomes, metric: str, draws: int = DRAWS) -> tuple[float, float]:
     """A 95 % percentile interval in percent: seeds and images are both drawn with replacement, by a fixed generator.
 
     The images of a draw are the same for all of its seeds (Owen's pigeonhole bootstrap, Ann. Appl. Stat. 2007),
     because the seeds share one test set: more seeds do not make it larger. With one seed it covers the images
     alone, and with few seeds it is narrow, for three seeds show little of how far apart seeds can be.
     """
+    if isinstance(outcomes, MapOutcomes):
+        return map_intervals.interval(outcomes, metric, draws)
     rng = np.random.default_rng(0)
     patterns, labels, counts = _groups(outcomes)
     images = rng.multinomial(counts.sum(), counts / counts.sum(), size=draws).astype(np.float64)
@@ -56,12 +76,14 @@ def interval(outcomes: Outcomes, metric: str, draws: int = DRAWS) -> tuple[float
     return float(low), float(high)
 
 
-def standard_error(outcomes: Outcomes, metric: str) -> float:
+def standard_error(outcomes: Outcomes | MapOutcomes, metric: str) -> float:
     """Of the score's mean over seeds, in points: the spread between seeds and that between images, added as variances.
 
     Slightly too large rather than too small, as what seed and image decide together is in both parts. With one
     seed it is that of the images alone.
     """
+    if isinstance(outcomes, MapOutcomes):
+        return map_intervals.standard_error(outcomes, metric)
     by_seed = np.array([score(Outcomes(row[None], outcomes.labels), metric) for row in outcomes.values])
     seeds = by_seed.var(ddof=1) / outcomes.seeds if outcomes.seeds > 1 else 0.0
     return float(np.sqrt(seeds + _image_variance(outcomes.values.mean(axis=0), outcomes.labels, metric)))

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 import dta_bench
+from dta_bench.experiment import spelt
 
 
 def published(benchmark: str) -> list[dict[str, Any]]:
@@ -24,7 +25,7 @@ def beside(found: dict[str, Any]) -> list[list[str]]:
     fitting = (None, found["selected"]["backbone"]) if found["selected"] else ()
     return [
         [
-            str(row["table"]), row["row"], row["backbone"] or "its own", row["metric"].replace("_", " "),
+            str(row["table"]), row["row"], row["backbone"] or "its own", spelt(row["metric"]),
             f"{row['average']:.1f}", f"{test[row['metric']]:.1f}" if row["metric"] in test else "-",
         ]
         for row in found["published"]

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from dta_bench.errors import UserError
 from dta_bench.experiment import RunSpec
+from dta_bench.report import map_intervals
 from dta_bench.report.intervals import Outcomes, outcomes
+from dta_bench.report.map_intervals import MapOutcomes
 from dta_bench.tracking import TrackedRun, Tracker
 
+METRICS = ("accuracy", "mean_class_accuracy", "miou")
 BASELINES = ("source_only", "target_only")  # shown beside the others; they never compete for selection
 
 
@@ -60,9 +63,23 @@ class Record:
         labels = found["target_test_labels"].astype(np.int64)
         return found["target_test_logits"].argmax(axis=1) == labels, labels
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The averages that the run's task has."""
+        return tuple(key for key in METRICS if f"test/{key}" in self.run.metrics)
+
+    @cached_property
+    def test_counts(self) -> NDArray[np.float64]:
+        """Of each target test label map: pixels right, true and predicted of each class, (3, images, K)."""
+        return map_intervals.counts(self.fetch(("target_test_confusions",))["target_test_confusions"])
+
     def target_train_logits(self) -> NDArray[np.float32]:
-        """Logits (N, K) of the unlabelled target train, as stored in half precision; fetched each time."""
-        return self.fetch(("target_train_logits",))["target_train_logits"].astype(np.float32)
+        """Logits (N, K) of the unlabelled target train, as stored in half precision; fetched each time.
+
+        For label maps those of a fixed sample of its pixels.
+        """
+        name = "target_train_pixels" if "miou" in self.metrics else "target_train_logits"
+        return self.fetch((name,))[name].astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -79,9 +96,16 @@ class Configuration:
         """A score averaged over seeds, such as ``mean("test", "accuracy")``, in percent."""
         return float(np.mean([record.score(part, key) for record in self.records]))
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The averages that the task has."""
+        return self.records[0].metrics
+
     @cached_property
-    def test(self) -> Outcomes:
-        """Which target test images are right under which seed."""
+    def test(self) -> Outcomes | MapOutcomes:
+        """Which target test images are right under which seed; of label maps, the counts of their pixels."""
+        if "miou" in self.metrics:
+            return MapOutcomes(np.stack([record.test_counts for record in self.records]))
         return outcomes([record.test_correct for record in self.records], self.records[0].test_labels)
 
     @property

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dta_bench.experiment import spelt
 from dta_bench.report.published import beside
-from dta_bench.report.table import LEADERS, differing
+from dta_bench.report.table import LEADERS, averages, differing
 
 
 def show(found: dict[str, Any], console: Console) -> None:
@@ -32,7 +33,7 @@ def answer(found: dict[str, Any]) -> str:
     test, difference, headline = found["test"], found["difference"], found["headline"]
     low, high = test["ci95" if headline == "accuracy" else f"ci95_{headline}"]
     said = (
-        f"{found['selected']['method']}, chosen by {_rule(found)}, has {_spelt(headline)} {test[headline]:.1f} % on"
+        f"{found['selected']['method']}, chosen by {_rule(found)}, has {spelt(headline)} {test[headline]:.1f} % on"
         f" target test (95 % interval {low:.1f} to {high:.1f}, {_seeds(test['seeds'])})"
     )
     if difference is None:
@@ -93,7 +94,7 @@ def _leaderboard(found: dict[str, Any]) -> Table:
     rows = found["leaderboard"]
     names = differing(rows)
     many = len({row["backbone"] for row in rows}) > 1
-    headline = _spelt(found["headline"])
+    headline = spelt(found["headline"])
     shown = Table(title=f"{found['benchmark']}: {found['source']} -> {found['target']}", title_justify="left")
     shown.add_column("#", justify="right")
     shown.add_column("configuration", ratio=1)
@@ -110,7 +111,7 @@ def _leaderboard(found: dict[str, Any]) -> Table:
     more = f"; {len(rows) - LEADERS} more in the JSON" if len(rows) > LEADERS else ""
     shown.caption = (
         f"{found['compared']} compared, ranked by {_rule(found)}{more}\n"
-        f"* {_spelt(found['headline'])} on the {found['subset']['size']} labelled images of target train; not a result"
+        f"* {spelt(found['headline'])} on the {found['subset']['size']} labelled images of target train; not a result"
     )
     shown.caption_justify = "left"
     return shown
@@ -130,10 +131,7 @@ def _per_class(found: dict[str, Any]) -> Table:
         shown.add_column(f"{name} ({_seeds(scores['seeds'])})", justify="right")
     for one in found["test"]["per_class"]:
         shown.add_row(one, *[_percent(scores["per_class"].get(one)) for scores in sides.values()])
-    for name, key, interval in (
-        ("class mean", "mean_class_accuracy", "ci95_mean_class_accuracy"),
-        ("accuracy", "accuracy", "ci95"),
-    ):
+    for name, key, interval in averages(found["test"]):
         shown.add_section()
         shown.add_row(name, *[f"{scores[key]:.1f}" for scores in sides.values()])
         shown.add_row("95 % interval", *[_range(scores[interval]) for scores in sides.values()])
@@ -157,10 +155,6 @@ def _range(interval: list[float]) -> str:
 
 def _percent(value: float | None) -> str:
     return "absent" if value is None else f"{value:.1f}"
-
-
-def _spelt(metric: str) -> str:
-    return metric.replace("_", " ")
 
 
 def _configurations(count: int) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from dta_bench.domains import Benchmark
-from dta_bench.report.intervals import Outcomes, interval, score, standard_error
+from dta_bench.report.intervals import Outcomes, interval, minus, score, standard_error
+from dta_bench.report.map_intervals import MapOutcomes
 from dta_bench.report.published import published
 from dta_bench.report.records import BASELINES, Configuration, comparable
 from dta_bench.report.selection import competitors, scores
@@ -90,7 +91,7 @@ def _named(chosen: Configuration | None) -> dict[str, Any] | None:
 def _validation(chosen: Configuration | None) -> dict[str, Any] | None:
     if chosen is None:
         return None
-    return {key: chosen.mean("validation", key) for key in ("accuracy", "mean_class_accuracy")}
+    return {key: chosen.mean("validation", key) for key in chosen.metrics}
 
 
 def _test(chosen: Configuration | None, benchmark: Benchmark) -> dict[str, Any] | None:
@@ -98,14 +99,25 @@ def _test(chosen: Configuration | None, benchmark: Benchmark) -> dict[str, Any] 
     if chosen is None:
         return None
     return {
-        "accuracy": chosen.mean("test", "accuracy"),
-        "mean_class_accuracy": chosen.mean("test", "mean_class_accuracy"),
+        **{key: chosen.mean("test", key) for key in chosen.metrics},
         "per_class": {name: _mean([r.class_score(name) for r in chosen.records]) for name in benchmark.classes},
-        "ci95": list(interval(chosen.test, "accuracy")),
-        "ci95_mean_class_accuracy": list(interval(chosen.test, "mean_class_accuracy")),
+        **{interval_key(key): list(interval(chosen.test, key)) for key in chosen.metrics},
         "seeds": len(chosen.records),
         "by_seed": {str(r.spec.seed): r.score("test", benchmark.headline) for r in chosen.records},
     }
+
+
+def interval_key(metric: str) -> str:
+    """Where :func:`table` keeps a metric's interval."""
+    return "ci95" if metric == "accuracy" else f"ci95_{metric}"
+
+
+def averages(test: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, key and interval's key of each average of a set of scores; for label maps of pixels, and IoU first."""
+    maps = "miou" in test
+    named = [("mean IoU", "miou")] if maps else []
+    named += [("class mean", "mean_class_accuracy"), ("pixel accuracy" if maps else "accuracy", "accuracy")]
+    return [(name, key, interval_key(key)) for name, key in named]
 
 
 def _mean(values: list[float | None]) -> float | None:
@@ -120,7 +132,7 @@ def _difference(chosen: Configuration | None, baseline: Configuration | None, he
     both = [seed for seed in chosen.seeds if seed in baseline.seeds]
     if not both:
         return None
-    paired = _of_seeds(chosen, both).minus(_of_seeds(baseline, both))
+    paired = minus(_of_seeds(chosen, both), _of_seeds(baseline, both))
     points, error = score(paired, headline), standard_error(paired, headline)
     return {
         "metric": headline,
@@ -133,9 +145,9 @@ def _difference(chosen: Configuration | None, baseline: Configuration | None, he
     }
 
 
-def _of_seeds(configuration: Configuration, seeds: list[int]) -> Outcomes:
+def _of_seeds(configuration: Configuration, seeds: list[int]) -> Outcomes | MapOutcomes:
     rows = [configuration.seeds.index(seed) for seed in seeds]
-    return Outcomes(configuration.test.values[rows], configuration.test.labels)
+    return configuration.test.of_seeds(rows)
 
 
 def _row(configuration: Configuration, value: float, competes: bool, headline: str) -> dict[str, Any]:

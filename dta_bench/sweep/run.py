@@ -14,7 +14,7 @@ from rich.console import Console
 from dta_bench import execution
 from dta_bench.errors import UserError
 from dta_bench.execution import Home
-from dta_bench.experiment import RunSpec
+from dta_bench.experiment import RunSpec, spelt
 from dta_bench.sweep.launch import Resources, launch
 from dta_bench.sweep.plan import Plan
 from dta_bench.sweep.progress import Progress
@@ -112,9 +112,7 @@ def _work(plan: Plan, state: State, home: Home, tracker: Tracker, resources: Res
     benchmark = execution.benchmark_of(plan.file.benchmark)
     tracker.experiment(benchmark)
     parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), {"search_space": plan.name})
-    progress = Progress(
-        console, len(state.to_do), plan.training.epochs, len(state.done), benchmark.headline.replace("_", " ")
-    )
+    progress = Progress(console, len(state.to_do), plan.training.epochs, len(state.done), spelt(benchmark.headline))
     ended, died = "KILLED", dict[str, str]()
     try:
         with progress:

@@ -85,9 +85,7 @@ def _flat(spec: RunSpec, inert: set[str]) -> dict[str, Any]:
 def _final(result: RunResult) -> dict[str, float]:
     found = {"seconds": result.seconds}
     for part in ("test", "validation", "source_validation"):
-        scores = getattr(result, part)
-        values = {key: getattr(scores, key) for key in ("accuracy", "mean_class_accuracy", "miou")}
-        found |= {f"{part}/{key}": value for key, value in values.items() if value is not None}
+        found |= {f"{part}/{key}": value for key, value in getattr(result, part).means().items()}
     return found | {f"test/class/{name}": value for name, value in result.test.per_class.items() if value is not None}
 
 
