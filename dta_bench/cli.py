@@ -14,6 +14,7 @@ from dta_bench.terminal import chatter_on_stderr, console, print_json, stderr_co
 
 if TYPE_CHECKING:
     from dta_bench.execution import Home
+    from dta_bench.reporting import Form, Told
     from dta_bench.sweep.plan import Options, Plan
 
 app = typer.Typer(
@@ -143,26 +144,33 @@ def sweep(
         swept = run_sweep(plan, home, resources, stderr_console())
         if swept.failed and not swept.done:
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
-        _report(plan.file.benchmark, plan.name, "labels", home, as_json, stdout, only={run.id for run in plan.runs})
+        from dta_bench import reporting
+
+        told = reporting.report_runs(plan.name, "labels", home, only={run.id for run in plan.runs})
+        _tell(told, "json" if as_json else "screen", stdout)
 
 
 @app.command(epilog="Example: dta-bench report fonts_digits --select oracle")
 def report(
-    name: str,
+    name: Annotated[str | None, typer.Argument(help="A benchmark or a search space.")] = None,
     select: Annotated[str, typer.Option(help="labels, source, entropy or oracle.")] = "labels",
+    paper: Annotated[str | None, typer.Option(help="Rebuild a table of the paper instead: table1 to table5.")] = None,
+    as_html: Annotated[bool, typer.Option("--html", help="Print the HTML page on stdout.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the Markdown on stdout.")] = False,
     root: Root = DATA,
     out: Out = HERE,
     tracking_uri: Uri = None,
     as_json: Json = False,
 ) -> None:
-    """Read a benchmark's runs back: leaderboard, selected configuration, per-class table, source-only beside it."""
+    """Read runs back: the answer, leaderboard, classes, source-only beside it; kept in reports/<name>/."""
+    if (name is None) == (paper is None):
+        raise UserError("report takes a name that dta-bench list shows, or --paper table1 to table5 instead of it")
     with chatter_on_stderr() as stdout:
-        from dta_bench import experiment_file, plugins
+        from dta_bench import reporting
 
-        is_space = name in plugins.names("search_space")
-        benchmark = experiment_file.read(name).benchmark if is_space else name
-        plugins.path("benchmark", benchmark)
-        _report(benchmark, name, select, _home(root, out, tracking_uri), as_json, stdout)
+        wanted, home = reporting.form(json=as_json, html=as_html, markdown=as_markdown), _home(root, out, tracking_uri)
+        told = reporting.report_paper(paper, home) if paper else reporting.report_runs(name or "", select, home)
+        _tell(told, wanted, stdout)
 
 
 @app.command(epilog="Example: dta-bench profile visda --backbone resnet101 --batch 4")
@@ -292,14 +300,10 @@ def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO) -> None:
     print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {found['to_do']} to do", file=stdout)
 
 
-def _report(
-    benchmark: str, name: str, rule: str, home: Home, as_json: bool, stdout: TextIO, only: set[str] | None = None
-) -> None:
-    from dta_bench import report as reporting
-
-    found = reporting.make(home.tracker(), benchmark, rule, only)
-    reporting.write(found, Path(home.out) / "reports" / name)
-    if as_json:
-        print_json(found, stdout)
+def _tell(told: Told, wanted: Form, stdout: TextIO) -> None:
+    if wanted == "json":
+        print_json(told.found, stdout)
+    elif wanted == "screen":
+        told.show(console(stdout))
     else:
-        reporting.show(found, console(stdout))
+        print(told.text(wanted), end="", file=stdout)

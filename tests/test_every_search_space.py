@@ -9,6 +9,8 @@ import pytest
 from dta_bench import experiment_file, plugins
 from dta_bench.experiment_file import ExperimentFile
 from dta_bench.search_space import SearchSpace
+from dta_bench.sweep.launch import key_of, suggestion
+from dta_bench.sweep.plan import Options, make_plan
 
 FOLDER = Path(__file__).parents[1] / "search_spaces"
 SWEEPS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "paper_sets")
@@ -55,6 +57,15 @@ def test_each_row_tells_every_parameter_of_the_paper(name: str) -> None:
     file = experiment_file.read(FOLDER / f"{name}.yaml")
     told = {"lambda_1", "lambda_2", "lambda_3", "delta_e", "delta_c", "ramp_up_epochs", "epsilon"}
     assert all(told <= file.row(backbone).keys() for backbone in file.backbones)
+
+
+@every_sweep
+def test_every_run_of_its_sweep_is_a_point_that_can_be_suggested(name: str) -> None:
+    plan = make_plan(name, experiment_file.read(FOLDER / f"{name}.yaml"), Options(), label_budget=1000)
+    found = [suggestion(plan, run) for run in plan.runs]
+    assert len({key_of(config) for config in found}) == len(plan.runs)
+    for run, config in zip(plan.runs, found, strict=True):
+        assert all(run.params[key] == value for key, value in config.items() if key in run.params)
 
 
 @every_sweep

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,17 @@ from dta_bench.experiment import spelt
 def published(benchmark: str) -> list[dict[str, Any]]:
     """The rows of Tables 1 to 5 that belong to ``benchmark``."""
     return [row for row in _file()["rows"] if row["benchmark"] == benchmark]
+
+
+def of_table(number: int) -> list[dict[str, Any]]:
+    """The rows of one table of the paper, 1 to 5."""
+    return [row for row in _file()["rows"] if row["table"] == number]
+
+
+def beyond() -> list[dict[str, Any]]:
+    """Figures of later works, each with its source."""
+    found: list[dict[str, Any]] = _file()["beyond_the_paper"]
+    return found
 
 
 def beside(found: dict[str, Any]) -> list[list[str]]:
@@ -33,6 +45,7 @@ def beside(found: dict[str, Any]) -> list[list[str]]:
     ]  # fmt: skip
 
 
+@functools.cache
 def _file() -> dict[str, Any]:
     package = Path(dta_bench.__file__).parent
     for folder in (package, package.parent):

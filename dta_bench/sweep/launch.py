@@ -153,7 +153,9 @@ def _gpus_a_run() -> float:
 
 def suggestion(plan: Plan, run: RunSpec) -> dict[str, Any]:
     """A run as a point of the joint space, in Optuna's spelling."""
-    point = plan.space(run.method).canonical({k: run.params[k] for k in plan.space(run.method).sets})
+    space = plan.space(run.method)
+    told = space.sets.keys() - space.inert(run.params)  # what has no effect is zero in a run, which its set may lack
+    point = space.canonical({k: run.params[k] for k in space.sets if k in told})
     return {"backbone": run.backbone, "method": run.method, "seed": run.seed} | point
 
 
