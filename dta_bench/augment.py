@@ -27,7 +27,9 @@ Pixels = NDArray[np.uint8] | NDArray[np.float32]
 Key = tuple[int, ...]
 """Non-negative integers that name one view of one sample: (seed, epoch, domain, cycle, index)."""
 
-ALLOWED = "translateN, hflip, resize, random_resized_crop, noiseS; with source: or target: before it for one domain"
+ALLOWED = (
+    "translateN, hflip, resize, random_resized_crop, strong, noiseS; with source: or target: before it for one domain"
+)
 
 
 class Augmentation:
@@ -37,6 +39,8 @@ class Augmentation:
     * ``hflip``: mirror left to right, every other time.
     * ``resize``: to the benchmark's image size.
     * ``random_resized_crop``: a crop of 75 to 100 % of the area, to that size.
+    * ``strong``: a turn of up to 30 degrees, a shear of up to 10, a scale of 0.8 to 1.2, and a rectangle of a
+      quarter to a half of each side blanked, as strong views in self-training have it.
     * ``noiseS``: Gaussian noise of deviation S, added last, in the units of the (standardised) input.
 
     Raises:
@@ -93,6 +97,13 @@ def _transforms(name: str, size: tuple[int, int], ignore_index: int) -> list[Any
         return [_strictly(A.Resize, *size, interpolation=cv2.INTER_AREA, p=1.0)]
     if name == "random_resized_crop":
         return [_strictly(A.RandomResizedCrop, size, scale=(0.75, 1.0), interpolation=cv2.INTER_AREA, p=1.0)]
+    if name == "strong":
+        warp = _strictly(A.Affine, scale=(0.8, 1.2), rotate=(-30, 30), shear=(-10, 10), fill_mask=ignore_index, p=1.0)
+        share = (0.25, 0.5)
+        hole = _strictly(
+            A.CoarseDropout, num_holes_range=(1, 1), hole_height_range=share, hole_width_range=share, p=1.0
+        )
+        return [warp, hole]
     raise UserError(f"augmentation {name!r} is unknown; allowed: {ALLOWED}")
 
 

@@ -6,6 +6,7 @@ An epoch is a function of (seed, epoch) alone, so a resumed run goes on at any s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from dta_bench.network import IMAGENET, Labelled, Normalisation, Unlabelled
 
 Pixels = NDArray[np.float32]
 Order = NDArray[np.int64]
+SecondView = Literal["again", "strong"]
+SECOND = 2
+"""Stands for the domain in the key of a second view, so that its draws are its own."""
 
 
 class Batches:
@@ -27,7 +31,8 @@ class Batches:
 
     An epoch goes once through the domain that the benchmark's ``epoch_length`` names, without its last short batch;
     a shorter domain is reshuffled and repeated, a longer one is cut. ``workers`` processes decode and augment lazy
-    sets; images that are in memory need none.
+    sets; images that are in memory need none. ``second_view`` gives each target image a second view in the batch:
+    ``again`` from the benchmark's own augmentation, ``strong`` with the ``strong`` augmentation on top.
     """
 
     def __init__(
@@ -40,11 +45,13 @@ class Batches:
         channels: int,
         workers: int = 0,
         normalisation: Normalisation = IMAGENET,
+        second_view: SecondView | None = None,
     ) -> None:
         self.source, self.target, self.workers = source, target, workers
         self.batch_size, self.seed = batch_size, seed
         self._of_source = View(benchmark, "source", channels, normalisation)
         self._of_target = View(benchmark, "target", channels, normalisation)
+        self._again = View(benchmark, "target", channels, normalisation, second_view) if second_view else None
         sizes = {"source": len(source), "target": len(target), "larger": max(len(source), len(target))}
         self.steps = max(1, sizes[benchmark.epoch_length] // batch_size)
 
@@ -72,7 +79,15 @@ class Batches:
 
     def target_batch(self, keys: Sequence[Key]) -> Unlabelled:
         """The views of target images that ``keys`` name."""
-        return Unlabelled(as_tensor([self._of_target(self.target.images[key[-1]], key)[0] for key in keys]))
+        images = [self.target.images[key[-1]] for key in keys]
+        first = as_tensor([self._of_target(image, key)[0] for image, key in zip(images, keys, strict=True)])
+        return Unlabelled(first, self._second_view(images, keys), torch.tensor([key[-1] for key in keys]))
+
+    def _second_view(self, images: list[Image], keys: Sequence[Key]) -> Tensor | None:
+        if self._again is None:
+            return None
+        seconds = [(seed, epoch, SECOND, *rest) for seed, epoch, _, *rest in keys]
+        return as_tensor([self._again(image, key)[0] for image, key in zip(images, seconds, strict=True)])
 
     def _label_map(self, index: int) -> NDArray[np.uint8] | None:
         return None if isinstance(self.source.labels, np.ndarray) else self.source.labels[index]
@@ -120,11 +135,17 @@ class View:
     """
 
     def __init__(
-        self, benchmark: Benchmark, domain: str, channels: int, normalisation: Normalisation = IMAGENET
+        self,
+        benchmark: Benchmark,
+        domain: str,
+        channels: int,
+        normalisation: Normalisation = IMAGENET,
+        second_view: SecondView = "again",
     ) -> None:
         self._size, self._channels, self._normalisation = benchmark.image_size, channels, normalisation
         self._per_sample = benchmark.standardisation == "per_sample"
-        self._augment = Augmentation(benchmark.augmentation, domain, benchmark.image_size, benchmark.ignore_index)
+        parts = (*benchmark.augmentation, "strong") if second_view == "strong" else benchmark.augmentation
+        self._augment = Augmentation(parts, domain, benchmark.image_size, benchmark.ignore_index)
 
     def __call__(
         self, image: Image, key: Key, mask: NDArray[np.uint8] | None = None

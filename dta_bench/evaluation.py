@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from dta_bench.network import evaluating
 
 Logits = NDArray[np.float32]
 
@@ -18,14 +19,3 @@ def predict(network: nn.Module, batches: Iterable[Tensor], device: torch.device)
     with evaluating(network), torch.no_grad():
         parts = [network(images.to(device, non_blocking=True)).float().cpu() for images in batches]
     return torch.cat(parts).numpy()
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Within the block the network is in evaluation mode; afterwards it is as it was."""
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)

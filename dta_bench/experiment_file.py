@@ -207,12 +207,12 @@ def _row_problems(backbone: str, row: Point, space: SearchSpace, methods: list[t
     except UserError as error:
         yield where, f"backbones.{backbone}: {error}"
     for params in methods:
-        yield from ((where, f"backbones.{backbone}.{said}") for said in _refused_by(params, row))
+        yield from ((where, f"backbones.{backbone}.{said}") for said in refused_by(params, row))
         swept = ({name: value} for name, values in space.sets.items() for value in values)
-        yield from ((("sets",), f"sets.{said}") for value in swept for said in _refused_by(params, value))
+        yield from ((("sets",), f"sets.{said}") for value in swept for said in refused_by(params, value))
 
 
-def _refused_by(params: type, values: Point) -> list[str]:
+def refused_by(params: type, values: Point) -> list[str]:
     """What a method cannot be told: values of another type, words that it does not know."""
     takes = {field.name for field in dataclasses.fields(params)}
     try:

@@ -17,6 +17,7 @@ from dta_bench.domains import Benchmark, Image, LabelledImages
 from dta_bench.evaluation import predict
 from dta_bench.experiment import Scores
 from dta_bench.label_free import label_free
+from dta_bench.learner import Learner
 from dta_bench.network import Network
 
 Arrays = dict[str, NDArray[Any]]
@@ -52,7 +53,7 @@ class Meter:
     ``window`` (height, width) has label maps predicted window by window; None, image by image.
     """
 
-    network: Network
+    network: Network | Learner
     benchmark: Benchmark
     channels: int
     batch_size: int

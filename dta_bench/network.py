@@ -25,9 +25,15 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """A batch without labels: images (B, C, H, W) float."""
+    """A batch without labels: images (B, C, H, W) float.
+
+    ``again`` is a second view of the same images, for methods that ask for one; ``index`` (B,) says which images of
+    target train they are.
+    """
 
     images: Tensor
+    again: Tensor | None = None
+    index: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,11 @@ class Network(nn.Module):
         """The activation at EAdD's site."""
         return self.neck(features.activation, *features.skips)  # type: ignore[no-any-return]
 
+    def activations(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The activation at EAdD's site, which alignment methods compare, and the logits, from one pass."""
+        hidden = self.hidden(self.features(images))
+        return hidden, self.head(hidden)
+
     def feature_dropout(self, features: Features) -> DropoutSite:
         """CAdD's site; its upper part h_u is the neck and the head, fed the unmasked skips.
 
@@ -135,6 +146,17 @@ class Network(nn.Module):
                 return self.head(hidden)  # type: ignore[no-any-return]
 
         return DropoutSite(upper, self.hidden_keep_rate, self.hidden_axis)
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Within the block the network is in evaluation mode; afterwards it is as it was."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
 
 
 @contextmanager

@@ -22,9 +22,25 @@ from types import ModuleType
 from dta_bench.errors import UserError
 
 PACKAGE = Path(__file__).parent
-FOLDERS = {"benchmark": "benchmarks", "method": "methods", "backbone": "backbones", "search_space": "search_spaces"}
-SUFFIXES = {"benchmark": (".py", ".yaml"), "method": (".py",), "backbone": (".py",), "search_space": (".yaml",)}
-CONTRACT = {"benchmark": ("BENCHMARK", "load"), "method": ("Params", "loss"), "backbone": ("task", "build")}
+FOLDERS = {
+    "benchmark": "benchmarks",
+    "method": "methods",
+    "backbone": "backbones",
+    "search_space": "search_spaces",
+    "method_sets": "search_spaces/methods",
+}
+SUFFIXES = {
+    "benchmark": (".py", ".yaml"),
+    "method": (".py",),
+    "backbone": (".py",),
+    "search_space": (".yaml",),
+    "method_sets": (".yaml",),
+}
+CONTRACT = {
+    "benchmark": ("BENCHMARK", "load"),
+    "method": ("Params", "loss or Method"),
+    "backbone": ("task", "build"),
+}
 """What a plug-in's file has to define, by kind."""
 
 
@@ -76,7 +92,7 @@ def load(kind: str, name: str) -> ModuleType:
         raise
     except Exception as error:
         raise UserError(f"{file}, line {_line_in(file, error)}: {type(error).__name__}: {error}") from error
-    missing = [part for part in CONTRACT[kind] if not hasattr(module, part)]
+    missing = [part for part in CONTRACT[kind] if not any(hasattr(module, name) for name in part.split(" or "))]
     if missing:
         raise UserError(
             f"{file} does not define {' and '.join(missing)}; a {kind} has to define {' and '.join(CONTRACT[kind])}"

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dta_bench.domains import Image, Picked, Splits
-from dta_bench.evaluation import evaluating, predict
-from dta_bench.network import Network
+from dta_bench.evaluation import predict
+from dta_bench.learner import Learner
+from dta_bench.network import Network, evaluating
 
 Arrays = dict[str, NDArray[np.generic]]
 Indices = NDArray[np.int64]
@@ -26,7 +27,11 @@ MIX = 0.55  # the share of a mixed image's first part, as published (Hu et al., 
 
 
 def probes(
-    network: Network, as_batches: AsBatches, splits: Splits, target_logits: NDArray[np.float32], device: torch.device
+    learner: Learner,
+    as_batches: AsBatches,
+    splits: Splits,
+    target_logits: NDArray[np.float32],
+    device: torch.device,
 ) -> Arrays:
     """Features (n, L) of source train, source validation and target train; logits of mixed target images.
 
@@ -44,12 +49,12 @@ def probes(
     rows = {name: sample(len(images)) for name, images in sets.items()}
     found: Arrays = {f"probe_{name}_rows": taken for name, taken in rows.items()}
     for name, images in sets.items():
-        found[f"probe_{name}_features"] = features(network, as_batches(Picked(images, rows[name])), device)
+        found[f"probe_{name}_features"] = features(learner.predictor, as_batches(Picked(images, rows[name])), device)
     images, guesses = sets["target_train"], target_logits.argmax(axis=1)
     first, second = partners(rows["target_train"], guesses)
     mixed = mixtures(as_batches(Picked(images, first)), as_batches(Picked(images, second)))
     return found | {
-        "probe_mixed_logits": predict(network, mixed, device),
+        "probe_mixed_logits": predict(learner, mixed, device),
         "probe_mixed_labels": guesses[first],
         "probe_mixed_intra": guesses[first] == guesses[second],
     }

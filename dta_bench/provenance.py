@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import importlib.metadata
@@ -18,9 +19,11 @@ from dta_bench.experiment import RunSpec
 
 # The modules whose text decides numbers; command line, tracking, sweep and report do not.
 NUMERIC = (
-    "adversarial_dropout", "augment", "batches", "domains", "evaluation", "label_free", "losses", "measurement",
-    "metrics", "network", "probes", "segmentation", "training", "validation",
+    "adversarial_dropout", "augment", "batches", "domains", "evaluation", "label_free", "learner", "losses",
+    "measurement", "metrics", "network", "probes", "segmentation", "training", "validation",
 )  # fmt: skip
+SILENT = ("errors", "experiment", "experiment_file", "plugins", "search_space")
+"""Modules that a method may import and that decide no number."""
 LIBRARIES = (
     "torch", "torchvision", "timm", "segmentation-models-pytorch", "albumentations", "numpy", "scikit-learn",
     "ray", "optuna", "mlflow",
@@ -93,10 +96,29 @@ def _with_family(benchmark: Path) -> set[Path]:
 
 
 def _with_imports(method: ModuleType) -> set[Path]:
-    """A method's file and those of the methods that it builds on."""
-    modules = [method] + [m for m in vars(method).values() if isinstance(m, ModuleType)]
-    own = [m for m in modules if m is method or m.__name__.startswith("dta_bench.methods.")]
-    return {Path(m.__file__) for m in own if m.__file__}
+    """A method's file and every file of this package that it imports, directly or by way of another."""
+    found: set[Path] = set()
+    waiting = [Path(str(method.__file__))]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += _imports(file)
+    return found
+
+
+def _imports(file: Path) -> list[Path]:
+    """Files of this package that ``file`` imports by name, but for those that cannot decide a number."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(_as_imported(file))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    package = Path(dta_bench.__file__).parent
+    own = [name.split(".")[1:] for name in names if name.startswith("dta_bench.")]
+    files = (package.joinpath(*parts).with_suffix(".py") for parts in own if parts[0] not in SILENT)
+    return [file for file in files if file.is_file()]
 
 
 @functools.cache

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from dta_bench import metrics
 from dta_bench.augment import resize_labels
-from dta_bench.evaluation import evaluating
 from dta_bench.label_free import IN_USE, label_free
+from dta_bench.network import evaluating
 
 LabelMap = NDArray[np.uint8]
 Size = tuple[int, int]

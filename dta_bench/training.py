@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -11,15 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from dta_bench import checkpoint, metrics, plugins, pretrained
+from dta_bench import checkpoint, learner, metrics, plugins, pretrained
 from dta_bench.batches import Batches
 from dta_bench.domains import Benchmark, Splits
 from dta_bench.errors import Diverged
-from dta_bench.experiment import RunResult, RunSpec, Training
+from dta_bench.experiment import RunResult, RunSpec
+from dta_bench.learner import Learner, Progress, Setting
 from dta_bench.measurement import Measured, Meter, Surveyed, named
 from dta_bench.network import Labelled, Network, Unlabelled
 from dta_bench.probes import probes
@@ -72,18 +75,36 @@ def train(
         Diverged: the loss stopped being finite.
         Stopped: ``place.stop`` was set; call again to go on.
     """
-    run = Run(spec, benchmark, splits, place)
-    run.resume()
-    while run.epoch <= spec.training.epochs:
-        on_epoch(run.epoch, run.one_epoch())
-        run.advance()
-    return run.finish()
+    return (
+        Run(spec, benchmark, splits, place, first_stage(spec, benchmark, splits, place)).to_the_end(on_epoch).finish()
+    )
+
+
+def first_stage(spec: RunSpec, benchmark: Benchmark, splits: Splits, place: Place) -> Run | None:
+    """The finished run that a method's second stage starts from: same seed, data and training, by another method.
+
+    It is trained once: its last checkpoint is kept in ``first/`` beside the run's own, where other runs find it.
+    """
+    named = getattr(plugins.load("method", spec.method), "first_stage", None)
+    if named is None:
+        return None
+    method, params = named(spec.params)
+    defaults = dataclasses.asdict(plugins.load("method", method).Params())
+    before = dataclasses.replace(spec, method=method, params=defaults | params)
+    if place.checkpoint is None:
+        return Run(before, benchmark, splits, place).to_the_end()
+    kept = place.checkpoint.parent / "first" / f"{before.id}.pt"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept.with_suffix(".lock")):
+        return Run(before, benchmark, splits, dataclasses.replace(place, checkpoint=kept)).to_the_end()
 
 
 class Run:
     """The moving parts of one run: network, optimiser, batches, and the position (epoch, step)."""
 
-    def __init__(self, spec: RunSpec, benchmark: Benchmark, splits: Splits, place: Place) -> None:
+    def __init__(
+        self, spec: RunSpec, benchmark: Benchmark, splits: Splits, place: Place, first: Run | None = None
+    ) -> None:
         self.spec, self.benchmark, self.splits, self.place = spec, benchmark, splits, place
         torch.manual_seed(spec.seed)
         self.method = plugins.load("method", spec.method)
@@ -92,19 +113,27 @@ class Run:
         backbone = pretrained.backbone(spec.backbone, benchmark.image_size)
         self.channels = backbone.channels
         self.network = self._build(backbone)
-        self.optimizer = optimizer(self.network, spec.training)
         self.batches = Batches(
             splits.source_train, splits.target_train, benchmark, spec.training.batch_size, spec.seed, self.channels,
-            normalisation=self.network.normalisation,
+            normalisation=self.network.normalisation, second_view=getattr(self.method, "second_view", None),
         )  # fmt: skip
+        self.learner = self._learner(first)
         self.meter = self._meter()
         self.epoch, self.step = 1, 0
         self.sums: dict[str, float] = {}
-        self.seconds = 0.0
+        self.seconds: float = first.seconds if first else 0.0
         self.best = {"epoch": 0.0, "validation": -1.0}
         self.validation: dict[str, Measured] = {}
         self.surveyed: Surveyed | None = None
         self._saved_at = time.monotonic()
+
+    def to_the_end(self, on_epoch: OnEpoch = lambda *_: None) -> Run:
+        """From the checkpoint, if there is one, to the end of the last epoch."""
+        self.resume()
+        while self.epoch <= self.spec.training.epochs:
+            on_epoch(self.epoch, self.one_epoch())
+            self.advance()
+        return self
 
     def _build(self, backbone: pretrained.Backbone) -> Network:
         network = backbone.build(len(self.benchmark.classes), self.spec.weights).to(self.place.device)
@@ -112,11 +141,19 @@ class Run:
             network = network.to(memory_format=torch.channels_last)
         return network.train()
 
+    def _learner(self, first: Run | None) -> Learner:
+        shape = (self.channels, *self.benchmark.image_size)
+        classes, targets = len(self.benchmark.classes), len(self.splits.target_train)
+        setting = Setting(self.spec.training, classes, shape, targets, first.learner if first else None)
+        return learner.make(self.method, self.network, self.params, setting)
+
     def one_epoch(self) -> EpochMetrics:
         """Train the rest of this epoch; the mean of each part of the loss, and the validation scores after it."""
         started = time.monotonic()
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.spec.training, self.epoch)
+        self.learner.set_learning_rates(self.epoch)
+        self.learner.at = self._progress()
+        if self.step == 0:
+            self.learner.before_epoch(self._plain_targets)
         for source, target in self.batches.epoch(self.epoch, self.step):
             self._take_step(source, target)
             self.step += 1
@@ -126,18 +163,16 @@ class Run:
         if not all(math.isfinite(value) for value in losses.values()):
             bad = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
             raise Diverged(f"{bad} stopped being finite in epoch {self.epoch}")
-        return losses | self._validate() | {"learning_rate": learning_rate(self.spec.training, self.epoch)}
+        return losses | self._validate() | {"learning_rate": learner.learning_rate(self.spec.training, self.epoch)}
 
     def _take_step(self, source: Labelled, target: Unlabelled) -> None:
-        training, device = self.spec.training, self.place.device
-        self.optimizer.zero_grad(set_to_none=True)
-        for piece_s, piece_t in pieces(source, target, training, device):
-            with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
-                parts = self.method.loss(self.network, piece_s, piece_t, self.epoch, self.params)
-            (parts["total"] / training.accumulate).backward()
-            for name, value in parts.items():
-                self.sums[name] = self.sums.get(name, 0.0) + float(value.detach()) / training.accumulate
-        self.optimizer.step()
+        self.learner.at = self._progress()
+        for name, value in self.learner.step(source, target).items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+
+    def _progress(self) -> Progress:
+        steps = len(self.batches)
+        return Progress(self.epoch, (self.epoch - 1) * steps + self.step, self.spec.training.epochs * steps)
 
     def _keep_position(self, started: float) -> None:
         """Save inside the epoch when asked to stop, or when the last checkpoint has grown old."""
@@ -149,8 +184,8 @@ class Run:
             raise Stopped(f"stopped in epoch {self.epoch} after step {self.step}")
 
     def _meter(self) -> Meter:
-        """Measures this run's network; evaluation keeps no gradients, so that twice the batch fits."""
-        return Meter(self.network, self.benchmark, self.channels, 2 * self.spec.training.batch_size, self.place.device)
+        """Measures what this run's method predicts; evaluation keeps no gradients, so that twice the batch fits."""
+        return Meter(self.learner, self.benchmark, self.channels, 2 * self.spec.training.batch_size, self.place.device)
 
     def _validate(self) -> EpochMetrics:
         self.validation = {
@@ -168,6 +203,9 @@ class Run:
         if headline > self.best["validation"]:
             self.best = {"epoch": float(self.epoch), "validation": headline}
         return found
+
+    def _plain_targets(self) -> Iterator[Tensor]:
+        return (images.to(self.place.device) for images in self.meter.batches(self.splits.target_train.images))
 
     def advance(self) -> None:
         """Go to the start of the next epoch and save."""
@@ -207,7 +245,7 @@ class Run:
         logits = surveyed.arrays.get("logits")
         if logits is None:
             return {}
-        return dict(probes(self.network, self.meter.batches, self.splits, logits, self.place.device))
+        return dict(probes(self.learner, self.meter.batches, self.splits, logits, self.place.device))
 
     def _save(self, seconds: float) -> None:
         self._saved_at = time.monotonic()
@@ -216,7 +254,7 @@ class Run:
         cuda = torch.cuda.get_rng_state(self.place.device) if self.place.device.type == "cuda" else None
         state = self.place.fingerprints | {
             "run_id": self.spec.id, "epoch": self.epoch, "step": self.step, "sums": self.sums, "best": self.best,
-            "seconds": seconds, "network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "seconds": seconds, "learner": self.learner.position(),
             "random": torch.get_rng_state(), "random_cuda": cuda,
         }  # fmt: skip
         checkpoint.save(self.place.checkpoint, state)
@@ -227,41 +265,9 @@ class Run:
         state = checkpoint.load(path, {"run_id": self.spec.id} | self.place.fingerprints) if path else None
         if state is None:
             return
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.learner.restore(state["learner"])
         self.epoch, self.step, self.sums = state["epoch"], state["step"], state["sums"]
         self.best, self.seconds = state["best"], state["seconds"]
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.place.device)
-
-
-def learning_rate(training: Training, epoch: int) -> float:
-    """The step decay of Appendix B: times ``decay_factor`` after every ``decay_every`` epochs; epochs count from 1."""
-    decays = (epoch - 1) // training.decay_every if training.decay_every else 0
-    return training.learning_rate * training.decay_factor**decays
-
-
-def optimizer(network: torch.nn.Module, training: Training) -> torch.optim.Optimizer:
-    """Adam, AdamW or SGD over all weights; norms and biases are not decayed."""
-    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": training.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    if training.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=training.learning_rate, momentum=training.momentum, fused=True)
-    kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, lr=training.learning_rate, fused=True)
-
-
-def pieces(
-    source: Labelled, target: Unlabelled, training: Training, device: torch.device
-) -> Iterator[tuple[Labelled, Unlabelled]]:
-    """A batch in ``accumulate`` equal pieces on the device, in the memory format that the run asks for."""
-    layout = torch.channels_last if training.channels_last else torch.contiguous_format
-
-    def moved(images: Tensor) -> tuple[Tensor, ...]:
-        return images.to(device, non_blocking=True, memory_format=layout).chunk(training.accumulate)
-
-    labels = source.labels.to(device, non_blocking=True).chunk(training.accumulate)
-    for images_s, labels_s, images_t in zip(moved(source.images), labels, moved(target.images), strict=True):
-        yield Labelled(images_s, labels_s), Unlabelled(images_t)

@@ -97,6 +97,8 @@ from dataclasses import dataclass
 
 from torch.nn.functional import cross_entropy
 
+tasks = ("classification",)
+
 
 @dataclass(frozen=True)
 class Params:
@@ -112,9 +114,9 @@ def loss(net, source, target, epoch, params):
 @pytest.mark.parametrize(("name", "wrong", "right", "told"), [
     ("thawed", "@dataclass\n", "@dataclass(frozen=True)\n", "it is not frozen"),
     ("bare", "scale: float\n", "scale: float = 1.0\n", "scale has none"),
-    ("nameless", '{"task": task}', '{"total": task}', "without a total"),
-    ("shaped", '{"total": task.repeat(2)}', '{"total": task}', "its total is tensor"),
-    ("infinite", '{"total": task / (epoch < 2)}', '{"total": task}', "in epoch 1000 its total is tensor.inf"),
+    ("nameless", '{"task": task}', '{"total": task}', "loss gives task and no total"),
+    ("shaped", '{"total": task.repeat(2)}', '{"total": task}', "only for scalar outputs"),
+    ("infinite", '{"total": task / (epoch < 2)}', '{"total": task}', "in epoch 10 its total is tensor.inf"),
     ("detached", "net.head(net.hidden(net.features(source.images).detach()))", "net(source.images)",
      "body.0.weight.* gets no gradient"),
     ("mute", "", '"""Cross-entropy."""\n', "docstring: there is none"),

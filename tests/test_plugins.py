@@ -142,7 +142,7 @@ def test_a_broken_file_still_has_a_line_in_the_list(here: Path) -> None:
 @pytest.mark.parametrize(("kind", "text", "lacks"), [
     ("backbone", 'task = "classification"\n', "build"),
     ("method", "def loss(): ...\n", "Params"),
-    ("method", "class Params: ...\n", "loss"),
+    ("method", "class Params: ...\n", "loss or Method"),
     ("benchmark", "def load(root): ...\n", "BENCHMARK"),
 ])  # fmt: skip
 def test_a_file_without_a_part_of_its_contract_is_refused_by_name(here: Path, kind: str, text: str, lacks: str) -> None:

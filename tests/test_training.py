@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import spec_of
 
-from dta_bench import training, validation
+from dta_bench import learner, training, validation
 from dta_bench.domains import Benchmark, Domains, LabelledImages, Splits
 from dta_bench.errors import Diverged
 from dta_bench.experiment import LabelSubset, Training
@@ -122,7 +122,7 @@ def test_accumulated_pieces_give_the_gradient_of_the_whole_batch() -> None:
     torch.nn.functional.cross_entropy(net(images), labels).backward()
     whole = net[1].weight.grad.clone()
     net.zero_grad()
-    parts = list(training.pieces(source, target, config, CPU))
+    parts = list(learner.pieces(source, target, config, CPU))
     for piece, _ in parts:
         (torch.nn.functional.cross_entropy(net(piece.images), piece.labels) / 4).backward()
     assert len(parts) == 4
@@ -134,13 +134,13 @@ def test_visda_learning_rate_decays_after_the_tenth_epoch(epoch: int, expected: 
     visda = Training(
         epochs=20, optimizer="sgd", learning_rate=1e-3, decay_every=10, decay_factor=0.1, batch_size=128
     )  # fmt: skip
-    assert training.learning_rate(visda, epoch) == pytest.approx(expected)
+    assert learner.learning_rate(visda, epoch) == pytest.approx(expected)
 
 
 def test_norms_and_biases_are_not_decayed() -> None:
     net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
     config = Training(epochs=1, optimizer="sgd", learning_rate=1, batch_size=8, weight_decay=0.1)
-    decayed, others = training.optimizer(net, config).param_groups
+    decayed, others = learner.optimizer([net], config).param_groups
     assert [p.shape for p in decayed["params"]] == [net[0].weight.shape]
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dta_bench.check.backbone import check_backbone
 from dta_bench.check.findings import Findings
-from dta_bench.check.others import check_benchmark, check_method, check_search_space
+from dta_bench.check.method import check_method
+from dta_bench.check.others import check_benchmark, check_search_space
 from dta_bench.errors import UserError
 
 KINDS: dict[str, Callable[[str, Path], Findings]] = {

@@ -1,86 +1,17 @@
-"""The contracts of methods, benchmarks and search spaces."""
+"""The contracts of benchmarks and search spaces."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-import torch
-from torch import Tensor, nn
 
 from dta_bench import experiment_file, plugins, prepare, pretrained
 from dta_bench.augment import Augmentation
 from dta_bench.check.findings import Findings
 from dta_bench.domains import Benchmark
 from dta_bench.errors import UserError
-from dta_bench.network import Labelled, Network, Unlabelled
 from dta_bench.sweep.plan import Options, make_plan
-
-
-def check_method(name: str) -> Findings:
-    """Its parameters, and its loss on a small network and random images.
-
-    Raises:
-        UserError: there is no such method, or its file does not run.
-    """
-    module, found = plugins.load("method", name), Findings()
-    found.law("it opens with a docstring", lambda: "" if module.__doc__ else "there is none")
-    sound = found.law("Params is a frozen dataclass with a default for everything", lambda: _params(module))
-    gives = "loss gives a finite scalar total and parts, in the first epoch and later"
-    if sound and found.law(gives, lambda: _loss(module)):
-        found.law("the total reaches every weight of the network", lambda: _reaches(module))
-    return found
-
-
-def _params(module: ModuleType) -> str:
-    if not dataclasses.is_dataclass(module.Params):
-        return "it is no dataclass"
-    if not vars(module.Params)["__dataclass_params__"].frozen:
-        return "it is not frozen"
-    missing = dataclasses.MISSING
-    bare = [f.name for f in dataclasses.fields(module.Params) if f.default is missing and f.default_factory is missing]
-    return f"{', '.join(bare)} has none" if bare else ""
-
-
-def _small() -> Network:
-    torch.manual_seed(0)
-    body = nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU())
-    neck = nn.Sequential(
-        nn.Conv2d(16, 16, 3),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(16, 32),
-        nn.ReLU(),
-        nn.Dropout(0.5),
-    )
-    return Network(body, neck, nn.Linear(32, 5))
-
-
-def _parts(module: ModuleType, net: Network, epoch: int) -> dict[str, Tensor]:
-    source = Labelled(torch.randn(4, 3, 16, 16), torch.randint(5, (4,)))
-    parts: dict[str, Tensor] = module.loss(net, source, Unlabelled(torch.randn(4, 3, 16, 16)), epoch, module.Params())
-    return parts
-
-
-def _loss(module: ModuleType) -> str:
-    for epoch in (1, 1000):
-        parts: Any = _parts(module, _small(), epoch)
-        if not isinstance(parts, dict) or "total" not in parts:
-            return f"it gives {type(parts).__name__} without a total, not a dict of tensors by name"
-        for part, value in parts.items():
-            if not isinstance(value, Tensor) or value.ndim or not torch.isfinite(value):
-                return f"in epoch {epoch} its {part} is {value!r}"
-    return ""
-
-
-def _reaches(module: ModuleType) -> str:
-    net = _small()
-    torch.autograd.backward(_parts(module, net, 1)["total"])
-    lost = [name for name, p in net.named_parameters() if p.grad is None]
-    return f"{', '.join(lost)} gets no gradient" if lost else ""
 
 
 def check_benchmark(name: str, root: Path) -> Findings:

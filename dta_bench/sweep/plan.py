@@ -10,6 +10,7 @@ from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.experiment import LabelSubset, RunSpec, Training, Value
 from dta_bench.experiment_file import ExperimentFile
+from dta_bench.method_sets import MethodSets, method_sets
 from dta_bench.search_space import RAMP, SearchSpace
 from dta_bench.sweep import search
 
@@ -56,21 +57,30 @@ class Plan:
         """All parameters of a run; those without effect at this point are zero (a ramp: its default), so that
         equal runs are equal."""
         defaults = method_defaults(method)
-        row = {k: v for k, v in self.file.row(backbone).items() if k in defaults}
-        merged: Point = defaults | row | point
+        merged: Point = defaults | self.row(backbone, method) | point
         space = self.space(method)
         inert = space.inert(merged) & set(space.sets)
         return {k: v if k not in inert else defaults[k] if k == RAMP else 0 for k, v in merged.items()}
 
     def space(self, method: str) -> SearchSpace:
-        """The sets of the parameters that this method has."""
-        return self.file.space(set(method_defaults(method)))
+        """The method's own sets if it has some and the file is of another method; else those of the file."""
+        own = self._own_sets(method)
+        return own.space if own else self.file.space(set(method_defaults(method)))
+
+    def row(self, backbone: str, method: str) -> Point:
+        """What precedes a method's defaults: the row beside its own sets, else the file's row for the backbone."""
+        own = self._own_sets(method)
+        row = own.row if own else self.file.row(backbone)
+        return {k: v for k, v in row.items() if k in method_defaults(method)}
 
     def row_point(self, backbone: str, method: str) -> Point:
-        """The published row of the backbone, as a point of the method's space."""
+        """The first row as a point of the method's space."""
         space = self.space(method)
-        row = method_defaults(method) | self.file.row(backbone)
+        row = method_defaults(method) | self.row(backbone, method)
         return space.canonical({k: row[k] for k in space.sets})
+
+    def _own_sets(self, method: str) -> MethodSets | None:
+        return None if method == self.file.method else method_sets(method)
 
     def swept(self) -> tuple[str, ...]:
         """Names of the parameters that have more than one value."""
@@ -121,6 +131,8 @@ def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: i
         seeds=tuple(range(options.seeds or file.seeds)), points=0, runs=(),
     )  # fmt: skip
     _check_names(name, file)
+    for method in plan.methods:
+        _check_task(method, file.benchmark)
     for backbone in plan.backbones:
         _check_backbone(backbone, file.benchmark, options.weights)
     wanted = options.points or file.points
@@ -138,6 +150,13 @@ def _check_names(name: str, file: ExperimentFile) -> None:
     unknown = [where for where, key in named.items() if key not in known]
     if unknown:
         raise UserError(f"{name}: {', '.join(unknown)} are not parameters of {file.method}; it has {', '.join(known)}")
+
+
+def _check_task(method: str, benchmark: str) -> None:
+    task = plugins.load("benchmark", benchmark).BENCHMARK.task
+    tasks = getattr(plugins.load("method", method), "tasks", (task,))
+    if task not in tasks:
+        raise UserError(f"{benchmark} is {task}, but the method {method} does {' and '.join(tasks)}")
 
 
 def _check_backbone(name: str, benchmark: str, weights: str) -> None:

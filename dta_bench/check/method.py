@@ -1,0 +1,140 @@
+"""The contract of a method: its parameters, its steps on a small network, and that all it holds is in its position."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dta_bench import learner, plugins
+from dta_bench.check.findings import Findings
+from dta_bench.experiment import Training
+from dta_bench.learner import Learner, Progress, Setting
+from dta_bench.network import Labelled, Network, Unlabelled, evaluating
+
+CLASSES, SIDE, TARGETS = 5, 16, 8
+TRAINING = Training(epochs=10, optimizer="adam", learning_rate=1e-3, batch_size=4)
+
+
+def check_method(name: str) -> Findings:
+    """Its parameters, and its steps on small networks and random images.
+
+    Raises:
+        UserError: there is no such method, or its file does not run.
+    """
+    module, found = plugins.load("method", name), Findings()
+    found.law("it opens with a docstring", lambda: "" if module.__doc__ else "there is none")
+    if not found.law("Params is a frozen dataclass with a default for everything", lambda: _params(module)):
+        return found
+    for task in getattr(module, "tasks", ("classification", "segmentation")):
+        gives = f"{task}: a step gives a finite scalar total and parts, in the first epoch and later"
+        if found.law(gives, partial(_steps, module, task)):
+            found.law(f"{task}: every weight that it trains gets a gradient", partial(_reaches, module, task))
+            found.law(f"{task}: what it predicts are logits", partial(_logits, module, task))
+            found.law(f"{task}: restored from its position it goes on bit for bit", partial(_resumes, module, task))
+    return found
+
+
+def _params(module: ModuleType) -> str:
+    if not dataclasses.is_dataclass(module.Params):
+        return "it is no dataclass"
+    if not vars(module.Params)["__dataclass_params__"].frozen:
+        return "it is not frozen"
+    missing = dataclasses.MISSING
+    bare = [f.name for f in dataclasses.fields(module.Params) if f.default is missing and f.default_factory is missing]
+    return f"{', '.join(bare)} has none" if bare else ""
+
+
+def small(task: str) -> Network:
+    """A network of a few weights for 3 x 16 x 16 images; for segmentation its hidden map is half as large."""
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU())
+    if task == "segmentation":
+        down = nn.Sequential(nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(), nn.Dropout2d(0.5))
+        return Network(body, down, nn.Sequential(nn.Conv2d(32, CLASSES, 1), nn.Upsample(scale_factor=2)))
+    pooled = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 32), nn.ReLU(), nn.Dropout(0.5))
+    return Network(body, nn.Sequential(nn.Conv2d(16, 16, 3), nn.ReLU(), *pooled), nn.Linear(32, CLASSES))
+
+
+def made(module: ModuleType, task: str) -> Learner:
+    """A method's learner on the small network; one with a stage before it starts from an untrained one."""
+    net, first = small(task), None
+    if named := getattr(module, "first_stage", None):
+        first = made(plugins.load("method", named(dataclasses.asdict(module.Params()))[0]), task)
+    setting = Setting(TRAINING, CLASSES, (3, SIDE, SIDE), TARGETS, first)
+    return learner.make(module, net, module.Params(), setting)
+
+
+def batch(task: str) -> tuple[Labelled, Unlabelled]:
+    """Random images, as many of each domain; on label maps some pixels have no label."""
+    images = torch.randn(3, 4, 3, SIDE, SIDE)
+    labels = torch.randint(CLASSES, (4,) if task == "classification" else (4, SIDE, SIDE))
+    if task == "segmentation":
+        labels[:, :2] = 255
+    return Labelled(images[0], labels), Unlabelled(images[1], images[2], torch.arange(4))
+
+
+def walk(of: Learner, task: str, epochs: Sequence[int]) -> dict[str, Tensor]:
+    """One step in each of ``epochs``, and the parts of the last."""
+    parts: dict[str, Tensor] = {}
+    for epoch in epochs:
+        of.at = Progress(epoch, epoch - 1, TRAINING.epochs)
+        plain = torch.randn(TARGETS, 3, SIDE, SIDE)
+        of.before_epoch(lambda plain=plain: plain.split(4))  # type: ignore[misc]
+        parts = of.step(*batch(task))
+    return parts
+
+
+def _steps(module: ModuleType, task: str) -> str:
+    of = made(module, task)
+    for epoch in (1, TRAINING.epochs):
+        parts: Any = walk(of, task, [epoch])
+        if "total" not in parts:
+            return "it gives no total"
+        for part, value in parts.items():
+            if value.ndim or not torch.isfinite(value):
+                return f"in epoch {epoch} its {part} is {value!r}"
+    return ""
+
+
+def _reaches(module: ModuleType, task: str) -> str:
+    of = made(module, task)
+    update, reached = of.update, set[int]()
+
+    def noted(players: Sequence[str]) -> None:
+        reached.update(id(weight) for weight in of.parameters() if weight.grad is not None)
+        update(players)
+
+    of.update = noted  # type: ignore[method-assign]
+    walk(of, task, [1, 2])
+    trained = {id(w) for own in of.optimizers.values() for group in own.param_groups for w in group["params"]}
+    lost = [name for name, weight in of.named_parameters() if id(weight) in trained - reached]
+    return f"{', '.join(name.removeprefix('net.') for name in lost)} gets no gradient" if lost else ""
+
+
+def _logits(module: ModuleType, task: str) -> str:
+    of, images = made(module, task), batch(task)[1].images
+    with torch.no_grad(), evaluating(of):
+        shape = tuple(of(images).shape)
+    wanted = (4, CLASSES) if task == "classification" else (4, CLASSES, SIDE, SIDE)
+    return "" if shape == wanted else f"they are {shape} for 4 images and {CLASSES} classes, not {wanted}"
+
+
+def _resumes(module: ModuleType, task: str) -> str:
+    of = made(module, task)
+    walk(of, task, [1, 2])
+    position, other = of.position(), made(module, task)
+    other.restore(copy.deepcopy(position))
+    ends = []
+    for each in (of, other):
+        torch.manual_seed(1)
+        walk(each, task, [3, 4])
+        ends.append(each.state_dict())
+    parted = [name for name, value in ends[0].items() if not torch.equal(value, ends[1][name])]
+    return f"{', '.join(parted[:3])} differs after two more steps" if parted else ""
