@@ -153,7 +153,9 @@ def sweep(
 @app.command(epilog="Example: dta-bench report fonts_digits --select oracle")
 def report(
     name: Annotated[str | None, typer.Argument(help="A benchmark or a search space.")] = None,
-    select: Annotated[str, typer.Option(help="labels, source, entropy or oracle.")] = "labels",
+    select: Annotated[
+        str, typer.Option(help="A selection rule (labels, source, entropy, oracle, ...), or all.")
+    ] = "labels",
     paper: Annotated[str | None, typer.Option(help="Rebuild a table of the paper instead: table1 to table5.")] = None,
     as_html: Annotated[bool, typer.Option("--html", help="Print the HTML page on stdout.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the Markdown on stdout.")] = False,

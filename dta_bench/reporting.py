@@ -52,7 +52,7 @@ def report_runs(name: str, rule: str, home: Home, only: set[str] | None = None) 
     is_space = name in plugins.names("search_space")
     benchmark = experiment_file.read(name).benchmark if is_space else name
     plugins.path("benchmark", benchmark)
-    found = make(home.tracker(), benchmark, rule, only)
+    found = make(home.tracker(), benchmark, rule, only, home.root)
     write(found, Path(home.out) / "reports" / name)
     return Told(found, page_of(found), partial(show, found))
 

@@ -125,6 +125,7 @@ class Run:
         self.best = {"epoch": 0.0, "validation": -1.0}
         self.validation: dict[str, Measured] = {}
         self.surveyed: Surveyed | None = None
+        self.asked = 0  # how often the labelled target subset was asked
         self._saved_at = time.monotonic()
 
     def to_the_end(self, on_epoch: OnEpoch = lambda *_: None) -> Run:
@@ -188,6 +189,7 @@ class Run:
         return Meter(self.learner, self.benchmark, self.channels, 2 * self.spec.training.batch_size, self.place.device)
 
     def _validate(self) -> EpochMetrics:
+        self.asked += 1
         self.validation = {
             "validation": self.meter.measure(self.splits.target_validation),
             "source_validation": self.meter.measure(self.splits.source_validation),
@@ -199,6 +201,7 @@ class Run:
             for key, value in measured.scores.means().items()
         }
         found |= {f"target_train/{name}": value for name, value in self.surveyed.statistics.items()}
+        found["validation/asked"] = float(self.asked)
         headline = found[f"validation/{self.benchmark.headline}"]
         if headline > self.best["validation"]:
             self.best = {"epoch": float(self.epoch), "validation": headline}
@@ -255,6 +258,7 @@ class Run:
         state = self.place.fingerprints | {
             "run_id": self.spec.id, "epoch": self.epoch, "step": self.step, "sums": self.sums, "best": self.best,
             "seconds": seconds, "learner": self.learner.position(),
+            "asked": self.asked,
             "random": torch.get_rng_state(), "random_cuda": cuda,
         }  # fmt: skip
         checkpoint.save(self.place.checkpoint, state)
@@ -267,7 +271,7 @@ class Run:
             return
         self.learner.restore(state["learner"])
         self.epoch, self.step, self.sums = state["epoch"], state["step"], state["sums"]
-        self.best, self.seconds = state["best"], state["seconds"]
+        self.best, self.seconds, self.asked = state["best"], state["seconds"], state["asked"]
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.place.device)

@@ -6,6 +6,7 @@ from typing import Any
 
 from dta_bench import plugins
 from dta_bench.errors import UserError
+from dta_bench.report.choosing import choosing
 from dta_bench.report.details import details
 from dta_bench.report.keep import write
 from dta_bench.report.records import configurations
@@ -16,8 +17,12 @@ from dta_bench.tracking import Tracker, ui_link
 __all__ = ["make", "show", "write"]
 
 
-def make(tracker: Tracker, benchmark: str, rule: str, only: set[str] | None = None) -> dict[str, Any]:
+def make(
+    tracker: Tracker, benchmark: str, rule: str, only: set[str] | None = None, root: str = "data"
+) -> dict[str, Any]:
     """The report of a benchmark's runs (of those whose identity is in ``only``, if given) under a selection rule.
+
+    ``all`` puts every rule and the label-budget curve (which needs the data under ``root``) beside ``labels``.
 
     Raises:
         UserError: no finished run, or an unknown rule.
@@ -26,6 +31,9 @@ def make(tracker: Tracker, benchmark: str, rule: str, only: set[str] | None = No
     defined = plugins.load("benchmark", benchmark).BENCHMARK
     if not any(run.status == "FINISHED" for run in runs):
         raise UserError(f"no finished run of {benchmark} in {tracker.uri}; start or resume a sweep, or name its --out")
-    found = table(defined, configurations(tracker, runs), runs, rule)
+    grouped = configurations(tracker, runs)
+    found = table(defined, grouped, runs, "labels" if rule == "all" else rule)
+    if rule == "all":
+        found |= choosing(defined, grouped, root)
     found |= {"link": ui_link(tracker.uri, runs[0].experiment_id)}
     return found | details(tracker, runs, found)

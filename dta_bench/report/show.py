@@ -10,16 +10,18 @@ from rich.table import Table
 
 from dta_bench.experiment import spelt
 from dta_bench.report.published import beside
+from dta_bench.report.show_choosing import ORACLE, show_choosing
 from dta_bench.report.table import LEADERS, averages, differing
 
 
 def show(found: dict[str, Any], console: Console) -> None:
     """Print leaderboard, selected configuration, per-class table, and what is not to be overlooked."""
-    console.print(_leaderboard(found))
+    console.print(_leaderboard(found), style=ORACLE if found["rule"] == "oracle" else None)
     if found["selected"]:
         console.print(f"[bold]Selected[/bold] by {_rule(found)}: {escape(_selected(found))}\n", highlight=False)
         console.print(_per_class(found))
         console.print(f"[bold]{escape(answer(found))}[/bold]", highlight=False)
+    show_choosing(found, console)
     for warning in warnings(found):
         console.print(escape(warning), highlight=False)
     if rows := beside(found):
@@ -79,9 +81,11 @@ def _rule(found: dict[str, Any]) -> str:
         "labels": f"{size} labelled images of target train (rule: labels)",
         "source": "held-out source images (rule: source)",
         "entropy": "the entropy of its target predictions (rule: entropy)",
+        "last": "nobody: it is the row that was started first (rule: last)",
         "oracle": "ORACLE: the target test labels",
     }
-    return rules[found["rule"]]
+    label_free = f"{found['rule'].replace('_', ' ')}, without a target label (rule: {found['rule']})"
+    return rules.get(found["rule"], label_free)
 
 
 def _selected(found: dict[str, Any]) -> str:

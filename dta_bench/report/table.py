@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,8 @@ from dta_bench.report.intervals import Outcomes, interval, minus, score, standar
 from dta_bench.report.map_intervals import MapOutcomes
 from dta_bench.report.published import published
 from dta_bench.report.records import BASELINES, Configuration, comparable
-from dta_bench.report.selection import competitors, scores
+from dta_bench.report.rules import regret
+from dta_bench.report.selection import Unavailable, competitors, scores
 from dta_bench.tracking import TrackedRun
 
 LEADERS = 20  # rows of the leaderboard on the screen; the JSON has all
@@ -28,7 +31,7 @@ def table(benchmark: Benchmark, found: list[Configuration], runs: list[TrackedRu
     Raises:
         UserError: an unknown rule.
     """
-    group = max(comparable(found).values(), key=lambda one: sum(len(c.records) for c in one))
+    group = largest(found)
     ranked = _ranked(group, rule, benchmark.headline)
     eligible = competitors([c for c, _ in ranked])
     chosen = next(iter(eligible), None)
@@ -44,9 +47,11 @@ def table(benchmark: Benchmark, found: list[Configuration], runs: list[TrackedRu
         "left_out": len(found) - len(group),
         "compared": len(eligible),
         "too_few_seeds": sum(c.method not in BASELINES for c in group) - len(eligible),
-        "subset": _subset(group[0]),
+        "subset": _subset(group[0]) | {"asked": _asked(group)},
         "selected": _named(chosen),
         "validation": _validation(chosen),
+        "inflation": _inflation(chosen, benchmark.headline),
+        "regret": _regret(chosen, eligible, benchmark.headline),
         "test": _test(chosen, benchmark),
         "source_only": _test(baseline, benchmark),
         "target_only": _test(_baseline(group, "target_only", chosen), benchmark),
@@ -65,10 +70,29 @@ def table(benchmark: Benchmark, found: list[Configuration], runs: list[TrackedRu
     }
 
 
-def _ranked(group: list[Configuration], rule: str, headline: str) -> list[tuple[Configuration, float]]:
+def largest(found: list[Configuration]) -> list[Configuration]:
+    """The comparable group with the most runs."""
+    return max(comparable(found).values(), key=lambda one: sum(len(c.records) for c in one))
+
+
+def _ranked(group: list[Configuration], rule: str, headline: str) -> list[tuple[Configuration, float | None]]:
     """Best by the rule first; fewer seeds after more, baselines last; among equals what was started first."""
-    pairs = list(zip(group, scores(group, rule, headline), strict=True))
-    return sorted(pairs, key=lambda pair: (pair[0].method in BASELINES, -len(pair[0].records), -pair[1]))
+    values: dict[int, float | None] = {id(c): None for c in group}
+    competing = competitors(group)
+    values |= _values(competing, rule, headline)
+    others = [c for c in group if c not in competing]
+    with contextlib.suppress(Unavailable):  # what does not compete may be older, and have stored less
+        values |= _values(others, rule, headline)
+    pairs = [(c, values[id(c)]) for c in group]
+    return sorted(pairs, key=lambda pair: (pair[0].method in BASELINES, -len(pair[0].records), -_known(pair[1])))
+
+
+def _values(found: list[Configuration], rule: str, headline: str) -> dict[int, float]:
+    return {id(c): value for c, value in zip(found, scores(found, rule, headline), strict=True)}
+
+
+def _known(value: float | None) -> float:
+    return -math.inf if value is None or math.isnan(value) else value
 
 
 def _baseline(group: list[Configuration], method: str, chosen: Configuration | None) -> Configuration | None:
@@ -92,6 +116,20 @@ def _validation(chosen: Configuration | None) -> dict[str, Any] | None:
     if chosen is None:
         return None
     return {key: chosen.mean("validation", key) for key in chosen.metrics}
+
+
+def _inflation(chosen: Configuration | None, headline: str) -> float | None:
+    """By how many points the subset's score of what was chosen exceeds its target test score."""
+    return chosen.mean("validation", headline) - chosen.mean("test", headline) if chosen else None
+
+
+def _regret(chosen: Configuration | None, eligible: list[Configuration], headline: str) -> dict[str, Any] | None:
+    """What the choice loses on target test against the oracle's, which reads the test labels."""
+    if chosen is None:
+        return None
+    best = max(eligible, key=lambda c: c.mean("test", headline))
+    lost = regret(chosen, best, headline)
+    return {"points": lost["regret"], "ci95": lost["regret_ci95"], "oracle": best.mean("test", headline)}
 
 
 def _test(chosen: Configuration | None, benchmark: Benchmark) -> dict[str, Any] | None:
@@ -150,7 +188,7 @@ def _of_seeds(configuration: Configuration, seeds: list[int]) -> Outcomes | MapO
     return configuration.test.of_seeds(rows)
 
 
-def _row(configuration: Configuration, value: float, competes: bool, headline: str) -> dict[str, Any]:
+def _row(configuration: Configuration, value: float | None, competes: bool, headline: str) -> dict[str, Any]:
     """One configuration of the leaderboard; ``value`` is what the selection rule says of it."""
     return {
         "method": configuration.method, "backbone": configuration.backbone, "params": configuration.params,
@@ -173,6 +211,12 @@ def differing(rows: list[dict[str, Any]]) -> list[str]:
 def _subset(configuration: Configuration) -> dict[str, Any]:
     run = configuration.records[0].run
     return run.spec.label_subset.model_dump() | {"hash": run.tags.get("subset_hash", "")}
+
+
+def _asked(group: list[Configuration]) -> int:
+    """How often the subset's labels were asked: once an epoch of each run, as each run counted."""
+    runs = [r.run for c in group for r in c.records]
+    return sum(int(run.metrics.get("validation/asked", run.spec.training.epochs)) for run in runs)
 
 
 def _provenance(group: list[Configuration]) -> dict[str, list[str]]:

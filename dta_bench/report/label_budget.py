@@ -1,0 +1,65 @@
+"""How many labels choosing needs: regret against the size of the labelled subset, drawn again and again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+DRAWS = 500
+AT_ONCE = 50  # draws in memory at a time
+
+
+def label_budget(
+    correct: Floats, labels: NDArray[np.int64], test: list[float], headline: str, draws: int = DRAWS
+) -> list[dict[str, Any]]:
+    """A row for each number of labels, 10 to all: mean regret in points, its middle 90 % and its share of best choices.
+
+    Args:
+        correct: (configurations, images) of target train, the share of seeds that are right.
+        labels: the true class of each image; used to draw and to score subsets, never seen by a run.
+        test: the target test score of each configuration in percent.
+        headline: ``accuracy`` or ``mean_class_accuracy``, of the classes that a subset holds.
+    """
+    rng = np.random.default_rng(0)
+    sizes = [size for size in SIZES if size < len(labels)]
+    found: dict[int, list[float]] = {size: [] for size in sizes}
+    for start in range(0, draws, AT_ONCE):
+        order = rng.random((min(AT_ONCE, draws - start), len(labels))).argsort(axis=1).argsort(axis=1)
+        for size in sizes:
+            found[size] += _regrets((order < size).astype(np.float64), correct, labels, test, headline)
+    every = np.ones((1, len(labels)))
+    found[len(labels)] = _regrets(every, correct, labels, test, headline)
+    return [_told(size, np.array(values)) for size, values in found.items()]
+
+
+def _regrets(
+    drawn: Floats, correct: Floats, labels: NDArray[np.int64], test: list[float], headline: str
+) -> list[float]:
+    """Of each draw, a row of ``drawn`` (draws, images) with ones where an image is in: what its choice loses."""
+    chosen = _scores(drawn, correct, labels, headline).argmax(axis=1)
+    return [max(test) - test[i] for i in chosen]
+
+
+def _scores(drawn: Floats, correct: Floats, labels: NDArray[np.int64], headline: str) -> Floats:
+    """(draws, configurations)."""
+    if headline == "accuracy":
+        return np.asarray(drawn @ correct.T / drawn.sum(axis=1, keepdims=True))
+    total, present = np.zeros((len(drawn), len(correct))), np.zeros((len(drawn), 1))
+    for one in np.unique(labels):
+        part = drawn[:, labels == one]
+        count = part.sum(axis=1, keepdims=True)
+        total += np.divide(part @ correct[:, labels == one].T, count, out=np.zeros_like(total), where=count > 0)
+        present += count > 0
+    return np.asarray(total / present)
+
+
+def _told(size: int, regrets: Floats) -> dict[str, Any]:
+    low, high = np.quantile(regrets, (0.05, 0.95))
+    return {
+        "labels": size, "regret": float(regrets.mean()), "low": float(low), "high": float(high),
+        "finds_the_best": float((regrets == 0).mean()), "draws": len(regrets),
+    }  # fmt: skip
