@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +23,7 @@ def kept(folder: Path, name: str, by: Sequence[ModuleType], draw: Callable[[], A
     A folder that cannot be written, and a file that cannot be read, cost only time.
     """
     path = folder / f"{name}-{_digest(by)}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError), np.load(path) as found:
+    with contextlib.suppress(OSError, ValueError, EOFError, zipfile.BadZipFile), np.load(path) as found:
         return dict(found)
     arrays = draw()
     fresh = path.with_suffix(f".{os.getpid()}.npz")

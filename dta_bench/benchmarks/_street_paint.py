@@ -87,7 +87,7 @@ def _lane_marks(scene: Scene) -> Floats:
         corners = [
             scene.at(dx, 0, z) for z, dx in ((ends[0], -0.08), (ends[0], 0.08), (ends[1], 0.08), (ends[1], -0.08))
         ]
-        cv2.fillPoly(marks, np.array(corners).round().astype(np.int32)[None], 1.0)
+        cv2.fillPoly(marks, [np.array(corners).round().astype(np.int32)], (1.0,))
     return np.asarray(marks * (scene.labels == street.ROAD), dtype=np.float32)
 
 

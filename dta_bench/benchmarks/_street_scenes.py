@@ -41,14 +41,14 @@ class Scene:
 
     def fill(self, points: Points, part: float = 1.0) -> None:
         """A polygon of (column, row) corners."""
-        corners = np.array(points).round().astype(np.int32)[None]
+        corners = np.array(points).round().astype(np.int32)
         for canvas, value in self._canvases(part):
-            cv2.fillPoly(canvas, corners, value)
+            cv2.fillPoly(canvas, [corners], (value,))
 
     def disc(self, column: float, row: float, radius: float, part: float = 1.0) -> None:
         """A filled circle, at least one pixel wide."""
         for canvas, value in self._canvases(part):
-            cv2.circle(canvas, (round(column), round(row)), max(1, round(radius)), value, -1)
+            cv2.circle(canvas, (round(column), round(row)), max(1, round(radius)), (value,), -1)
 
     def at(self, x: float, height: float, depth: float) -> tuple[float, float]:
         """Where a point ``x`` metres right of the middle, ``height`` above the road and ``depth`` ahead is seen."""

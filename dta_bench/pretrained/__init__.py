@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from dta_bench.pretrained.fcn import fcn_resnet
     from dta_bench.pretrained.smp_networks import smp_network
     from dta_bench.pretrained.timm_networks import resnet, timm_model, timm_network
+    from dta_bench.pretrained.unet import small_unet
 
 __all__ = [
     "Backbone",
     "backbone",
     "fcn_resnet",
     "resnet",
+    "small_unet",
     "smp_network",
     "timm_model",
     "timm_network",
@@ -28,5 +30,6 @@ def __getattr__(name: str) -> Any:
     """timm and SMP take seconds to import, so they are imported when a backbone asks for them."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = {"smp_network": "smp_networks", "fcn_resnet": "fcn"}.get(name, "timm_networks")
+    own = {"smp_network": "smp_networks", "fcn_resnet": "fcn", "small_unet": "unet"}
+    module = own.get(name, "timm_networks")
     return getattr(importlib.import_module(f"{__name__}.{module}"), name)
