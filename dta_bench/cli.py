@@ -175,6 +175,40 @@ def report(
         _tell(told, wanted, stdout)
 
 
+@app.command(epilog="Example: dta-bench replay grid_fonts_digits")
+def replay(
+    name: Space,
+    table: Annotated[Path | None, typer.Option(help="A kept grid. Default: the shipped one of this name.")] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Write the table of the complete grid in --out to this file, and replay nothing."),
+    ] = None,
+    repetitions: Annotated[int, typer.Option(min=1, help="Of each search, each with its own seed.")] = 200,
+    share: Annotated[float, typer.Option(min=0.01, max=1, help="Of the grid's epochs that a search may spend.")] = 0.4,
+    root: Root = DATA,
+    out: Out = HERE,
+    tracking_uri: Uri = None,
+    as_json: Json = False,
+) -> None:
+    """Replay searches and stop rules on a kept grid: regret against epochs spent. Trains nothing."""
+    with chatter_on_stderr() as stdout:
+        from dta_bench.replay.run import keep as keep_table
+        from dta_bench.replay.run import replayed
+        from dta_bench.replay.show import show
+
+        home = _home(root, out, tracking_uri)
+        if keep is not None:
+            print_json(
+                keep_table(_plan(name, _options(None, None, None, None, None, None, "none")), home, keep), stdout
+            )
+            return
+        found = replayed(name, table, repetitions, share, Path(home.out) / "reports" / name)
+        if as_json:
+            print_json(found, stdout)
+        else:
+            show(found, console(stdout))
+
+
 @app.command(epilog="Example: dta-bench profile visda --backbone resnet101 --batch 4")
 def profile(
     name: Space,

@@ -7,6 +7,7 @@ the one that was started first. A rule that the runs cannot serve is unavailable
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,52 +54,58 @@ def criterion(name: str, sign: float = 1.0) -> Rule:
     return rule
 
 
-def class_ami(found: Sequence[Configuration], headline: str) -> list[float]:  # noqa: ARG001
-    """Agreement of predicted classes with clusters of the target's features."""
+def final(name: str) -> Rule:
+    """A rule that reads one of ``FINAL``, measured from what a run stored at its end."""
 
-    def of(record: Record) -> float:
-        stored = _stored(record, "target_train_logits", "probe_target_train_rows", "probe_target_train_features")
-        logits, rows, features = stored
-        return validators.class_ami(_floats(features), logits[rows].argmax(axis=1), logits.shape[1])
+    def rule(found: Sequence[Configuration], headline: str) -> list[float]:  # noqa: ARG001
+        return _mean_over_seeds(found, FINAL[name])
 
-    return _mean_over_seeds(found, of)
-
-
-def dev(found: Sequence[Configuration], headline: str) -> list[float]:  # noqa: ARG001
-    """Less the risk on source validation, weighted towards what looks like the target (DEV)."""
-
-    def of(record: Record) -> float:
-        logits, truth, rows = _stored(
-            record, "source_validation_logits", "source_validation_labels", "probe_source_validation_rows"
-        )
-        names = ("source_train", "target_train", "source_validation")
-        features = [_floats(one) for one in _stored(record, *(f"probe_{name}_features" for name in names))]
-        losses = validators.cross_entropies(_floats(logits[rows]), truth[rows])
-        return -validators.deep_embedded_validation(validators.density_ratio(*features), losses)
-
-    return _mean_over_seeds(found, of)
+    return rule
 
 
 def mixval(found: Sequence[Configuration], headline: str) -> list[float]:  # noqa: ARG001
     """Mean rank of consistency on mixed target images, of one predicted class and of two (MixVal)."""
+    kinds = (FINAL["mixval_intra"], FINAL["mixval_inter"])
+    return validators.mean_rank(*(_mean_over_seeds(found, of) for of in kinds))
 
-    def of(intra: bool) -> Callable[[Record], float]:
-        def consistency(record: Record) -> float:
-            logits, guesses, kind = _stored(record, "probe_mixed_logits", "probe_mixed_labels", "probe_mixed_intra")
-            chosen = kind.astype(bool) == intra
-            if not chosen.any():  # a single predicted class has no image of another to be mixed with
-                return 0.0
-            return validators.interpolation_consistency(logits[chosen], guesses[chosen])
 
-        return consistency
+def _class_ami(record: Record) -> float:
+    """Agreement of predicted classes with clusters of the target's features."""
+    stored = _stored(record, "target_train_logits", "probe_target_train_rows", "probe_target_train_features")
+    logits, rows, features = stored
+    return validators.class_ami(_floats(features), logits[rows].argmax(axis=1), logits.shape[1])
 
-    return validators.mean_rank(_mean_over_seeds(found, of(True)), _mean_over_seeds(found, of(False)))
 
+def _dev(record: Record) -> float:
+    """Less the risk on source validation, weighted towards what looks like the target (DEV)."""
+    logits, truth, rows = _stored(
+        record, "source_validation_logits", "source_validation_labels", "probe_source_validation_rows"
+    )
+    names = ("source_train", "target_train", "source_validation")
+    features = [_floats(one) for one in _stored(record, *(f"probe_{name}_features" for name in names))]
+    losses = validators.cross_entropies(_floats(logits[rows]), truth[rows])
+    return -validators.deep_embedded_validation(validators.density_ratio(*features), losses)
+
+
+def _consistency(record: Record, intra: bool) -> float:
+    logits, guesses, kind = _stored(record, "probe_mixed_logits", "probe_mixed_labels", "probe_mixed_intra")
+    chosen = kind.astype(bool) == intra
+    if not chosen.any():  # a single predicted class has no image of another to be mixed with
+        return 0.0
+    return validators.interpolation_consistency(logits[chosen], guesses[chosen])
+
+
+FINAL: dict[str, Callable[[Record], float]] = {
+    "class_ami": _class_ami,
+    "dev": _dev,
+    "mixval_intra": partial(_consistency, intra=True),
+    "mixval_inter": partial(_consistency, intra=False),
+}
 
 RULES: dict[str, Rule] = {
     "labels": labels, "source": source, "entropy": criterion("entropy", -1.0),
     "information": criterion("information"), "bnm": criterion("bnm"), "snd": criterion("snd"),
-    "class_ami": class_ami, "dev": dev, "mixval": mixval, "last": last, "oracle": oracle,
+    "class_ami": final("class_ami"), "dev": final("dev"), "mixval": mixval, "last": last, "oracle": oracle,
 }  # fmt: skip
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import random
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +12,12 @@ from typing import Any
 
 import optuna
 
+from dta_bench.errors import UserError
 from dta_bench.experiment import Value
 from dta_bench.search_space import SearchSpace
 
 Point = dict[str, Value]
+KINDS = ("grid", "random", "tpe")
 
 
 def walk(space: SearchSpace, first: Point, count: int, seed: int = 0) -> list[Point]:
@@ -55,3 +60,86 @@ def sampler(seed: int = 0) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.BruteForceSampler(seed=seed)
+
+
+class Proposals:
+    """Points of a finite space one after another, none twice, the first row first.
+
+    ``grid`` is a seeded BruteForceSampler's order, ``random`` a RandomSampler's, ``tpe`` learns from what it is told.
+    """
+
+    def __init__(self, space: SearchSpace, first: Point, kind: str = "grid", seed: int = 0) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._space, self._random = space, random.Random(seed)
+        self._study = optuna.create_study(direction="maximize", sampler=_sampler_of(kind, seed))
+        self._study.enqueue_trial(first)
+        self._left = {_key(point): point for point in space.points()}
+        self._open: dict[str, optuna.Trial] = {}
+
+    def ask(self) -> Point | None:
+        """The next point; None when all have been proposed.
+
+        A sampler that comes back to a point (TPE does) is given the nearest one that is left, by how many parameters
+        differ.
+        """
+        if not self._left:
+            return None
+        trial = self._study.ask()
+        point = self._space.suggest(trial)
+        if self._left.pop(_key(point), None) is None:
+            self._close(trial, None, optuna.trial.TrialState.FAIL)  # proposed before: nothing to learn from it
+            self._study.enqueue_trial(self._nearest(point))
+            return self.ask()
+        self._open[_key(point)] = trial
+        return point
+
+    def _nearest(self, point: Point) -> Point:
+        def differing(other: Point) -> int:
+            return sum(point.get(name) != other.get(name) for name in self._space.sets)
+
+        left = list(self._left.values())
+        fewest = min(map(differing, left))
+        return self._random.choice([other for other in left if differing(other) == fewest])
+
+    def tell(self, point: Point, score: float) -> None:
+        """The final score of a proposed point."""
+        self._close(self._open.pop(_key(point)), score)
+
+    def tell_stopped(self, point: Point, epoch: int, score: float) -> None:
+        """A point that was given up after ``epoch``: Optuna ranks it below all that finished, by how far it came."""
+        trial = self._open.pop(_key(point))
+        trial.report(score, epoch)
+        self._close(trial, None, optuna.trial.TrialState.PRUNED)
+
+    def tell_failed(self, point: Point) -> None:
+        """A point without any score."""
+        self._close(self._open.pop(_key(point)), None, optuna.trial.TrialState.FAIL)
+
+    def _close(self, trial: optuna.Trial, score: float | None, state: optuna.trial.TrialState | None = None) -> None:
+        with contextlib.suppress(RuntimeError):  # a BruteForceSampler that has nothing left stops a study's own loop
+            self._study.tell(trial, score, state=state)
+
+
+def check_kind(kind: str) -> None:
+    """Refuse what is no search.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    if kind not in KINDS:
+        raise UserError(f"--search {kind} is not known; it takes {', '.join(KINDS)}")
+
+
+def _sampler_of(kind: str, seed: int) -> optuna.samplers.BaseSampler:
+    check_kind(kind)
+    if kind == "grid":
+        return sampler(seed)
+    if kind == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+
+
+def _key(point: Point) -> str:
+    return json.dumps(point, sort_keys=True)
