@@ -7,7 +7,14 @@ import toy
 
 pytestmark = pytest.mark.slow
 
-HARMLESS = [("mcc", {}), ("bnm", {}), ("afn", {"weight": 0.01, "step": 0.3}), ("mdd", {})]
+HARMLESS = [
+    ("mcc", {}),
+    ("bnm", {}),
+    ("afn", {"weight": 0.01, "step": 0.3}),
+    ("mdd", {}),
+    ("shot", {}),
+    ("fixmatch", {}),
+]
 
 
 @pytest.mark.parametrize(("method", "params"), HARMLESS, ids=lambda of: of if isinstance(of, str) else "")
@@ -19,6 +26,7 @@ HELPS = [
     ("mcc", {}, {"weight": 0.0}),
     ("bnm", {}, {"weight": 0.0}),
     ("mdd", {"gamma": 2.0}, {"gamma": 2.0, "reversal": 0.0}),
+    ("fixmatch", {}, {"weight": 0.0}),
 ]
 
 
@@ -36,3 +44,8 @@ def test_longer_features_are_what_afn_gives_the_target() -> None:
     long, short = (toy.trained("afn", pair, 0, weight=weight) for weight in (0.05, 0.0))
     lengths = [of.net.activations(pair.target.images)[0].norm(dim=1).mean() for of in (long, short)]
     assert lengths[0] > 2 * lengths[1]
+
+
+def test_shot_mends_without_the_source_what_its_first_stage_gets_wrong() -> None:
+    before = toy.mean_accuracy("source_smoothed", "far", normed=False)
+    assert toy.mean_accuracy("shot", "far", normed=False) > before + 2

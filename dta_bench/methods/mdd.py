@@ -37,6 +37,11 @@ class Params:
         within(self, gamma=(0, inf), reversal=(0, inf), ramp_rate=(0, inf))
 
 
+def floor(params: Params) -> float:  # noqa: ARG001
+    """The least work of a step, in source-only steps."""
+    return 2.0
+
+
 class Method(Learner):
     """The network and a second head like its own, one optimiser: the reversal makes features and h' opponents."""
 

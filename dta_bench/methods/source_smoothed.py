@@ -1,0 +1,38 @@
+"""Source only with smoothed labels: the first stage of SHOT (Liang et al., ICML 2020, Eq. 1).
+
+Cross-entropy on the labelled source with (1 - a) of a label's mass on its class and a spread over all K.
+
+Floor: 1 forward and backward pass (source).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from dta_bench.errors import within
+from dta_bench.network import Labelled, Network, Unlabelled
+
+
+@dataclass(frozen=True)
+class Params:
+    """Default: the authors'."""
+
+    label_smoothing: float = 0.1
+
+    def __post_init__(self) -> None:
+        within(self, label_smoothing=(0, 1))
+
+
+def floor(params: Params) -> float:  # noqa: ARG001
+    """The least work of a step, in source-only steps."""
+    return 1.0
+
+
+def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params: Params) -> dict[str, Tensor]:  # noqa: ARG001
+    """Target and epoch are not looked at. Source pixels labelled 255 do not count."""
+    logits = net(source.images)
+    task = cross_entropy(logits, source.labels, ignore_index=255, label_smoothing=params.label_smoothing)
+    return {"total": task, "task": task}
