@@ -5,22 +5,25 @@ An epoch is a function of (seed, epoch) alone, so a resumed run goes on at any s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from dta_bench import augment
 from dta_bench.augment import Augmentation, Key
-from dta_bench.domains import Benchmark, Image, LabelledImages, UnlabelledImages
+from dta_bench.domains import Benchmark, Image, LabelledImages, UnlabelledImages, is_lazy
+from dta_bench.errors import UserError
 from dta_bench.network import IMAGENET, Labelled, Normalisation, Unlabelled
 
 Pixels = NDArray[np.float32]
-Order = NDArray[np.int64]
+Item = TypeVar("Item")
 SecondView = Literal["again", "strong"]
 SECOND = 2
 """Stands for the domain in the key of a second view, so that its draws are its own."""
@@ -47,7 +50,8 @@ class Batches:
         normalisation: Normalisation = IMAGENET,
         second_view: SecondView | None = None,
     ) -> None:
-        self.source, self.target, self.workers = source, target, workers
+        self.source, self.target = source, target
+        self.workers = workers if is_lazy(source.images) or is_lazy(target.images) else 0
         self.batch_size, self.seed = batch_size, seed
         self._of_source = View(benchmark, "source", channels, normalisation)
         self._of_target = View(benchmark, "target", channels, normalisation)
@@ -59,15 +63,12 @@ class Batches:
         return self.steps
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[tuple[Labelled, Unlabelled]]:
-        """The batches of ``epoch`` from ``start_step`` on."""
-        steps = _Steps(self, epoch)
-        remaining = range(start_step, self.steps)
-        if not self.workers:
-            return (steps[step] for step in remaining)
-        # A generator of its own: without one the loader draws from torch's, and a resumed run would differ.
-        return iter(
-            DataLoader(steps, batch_size=None, sampler=remaining, num_workers=self.workers, generator=torch.Generator())
-        )
+        """The batches of ``epoch`` from ``start_step`` on.
+
+        Raises:
+            UserError: an image of it cannot be read.
+        """
+        return _loaded(_Steps(self, epoch), range(start_step, self.steps), self.workers)
 
     def source_batch(self, keys: Sequence[Key]) -> Labelled:
         """The views of source images, with their labels, that ``keys`` name; a key ends in the image's index."""
@@ -91,6 +92,35 @@ class Batches:
 
     def _label_map(self, index: int) -> NDArray[np.uint8] | None:
         return None if isinstance(self.source.labels, np.ndarray) else self.source.labels[index]
+
+
+def _loaded(parts: Dataset[Item], order: range, workers: int) -> Iterator[Item]:
+    """``parts`` in ``order``, by so many processes. An error of the user's crosses from them as a value, because a
+    loader would raise it with its traceback as its text."""
+    if not workers:
+        yield from (parts[i] for i in order)
+        return
+    # A generator of its own: without one the loader draws from torch's, and a resumed run would differ.
+    loader: DataLoader[Item | UserError] = DataLoader(
+        _Caught(parts), batch_size=None, sampler=order, num_workers=workers, generator=torch.Generator()
+    )
+    for part in loader:
+        if isinstance(part, UserError):
+            raise part
+        yield part
+
+
+class _Caught(Dataset[Item | UserError]):
+    """Parts, or why they cannot be had."""
+
+    def __init__(self, parts: Dataset[Item]) -> None:
+        self._parts = parts
+
+    def __getitem__(self, index: int) -> Item | UserError:
+        try:
+            return self._parts[index]
+        except UserError as error:
+            return error
 
 
 class _Steps(Dataset[tuple[Labelled, Unlabelled]]):
@@ -120,11 +150,27 @@ def evaluation_batches(
     channels: int,
     batch_size: int,
     normalisation: Normalisation = IMAGENET,
+    workers: int = 0,
 ) -> Iterator[Tensor]:
-    """All ``images`` in order, resized and standardised, (B, C, H, W) float; the last batch may be short."""
-    view = View(benchmark, "evaluation", channels, normalisation)
-    for start in range(0, len(images), batch_size):
-        yield as_tensor([view.plain(images[i]) for i in range(start, min(start + batch_size, len(images)))])
+    """All ``images`` in order, resized and standardised, (B, C, H, W) float; the last batch may be short.
+
+    Raises:
+        UserError: an image cannot be read.
+    """
+    plain = _Plain(images, View(benchmark, "evaluation", channels, normalisation), batch_size)
+    return _loaded(plain, range(-(-len(images) // batch_size)), workers if is_lazy(images) else 0)
+
+
+class _Plain(Dataset[Tensor]):
+    """Batches of whole images by their number."""
+
+    def __init__(self, images: Sequence[Image], view: View, batch_size: int) -> None:
+        self._images, self._view, self._batch_size = images, view, batch_size
+
+    def __getitem__(self, batch: int) -> Tensor:
+        start = batch * self._batch_size
+        stop = min(start + self._batch_size, len(self._images))
+        return as_tensor([self._view.plain(self._images[i]) for i in range(start, stop)])
 
 
 class View:
@@ -184,12 +230,34 @@ def per_sample(image: augment.Pixels) -> Pixels:
 
 def normalised(image: augment.Pixels, by: Normalisation) -> Pixels:
     """Channel means taken off, divided by deviations, for values 0..255; a grey image takes the means of both."""
-    mean, deviation = (255 * np.array(values, dtype=np.float32) for values in (by.mean, by.std))
-    if image.shape[2] == 1:
-        mean, deviation = mean.mean(), deviation.mean()
+    if image.dtype == np.uint8:
+        return augment.looked_up(image.astype(np.uint8, copy=False), _table(by, image.shape[2]))
+    mean, deviation = _moments(by, image.shape[2])
     return (image.astype(np.float32) - mean) / deviation
 
 
-def as_tensor(images: Iterable[Pixels]) -> Tensor:
-    """Images (H, W, C) stacked to (B, C, H, W)."""
-    return torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2).contiguous()
+@functools.cache
+def _table(by: Normalisation, channels: int) -> Pixels:
+    """The normalised value of each channel and value 0..255: dividing 256 numbers is quicker than dividing them all."""
+    mean, deviation = _moments(by, channels)
+    return ((np.arange(256, dtype=np.float32)[:, None] - mean) / deviation).T.copy()
+
+
+def _moments(by: Normalisation, channels: int) -> tuple[Pixels, Pixels]:
+    mean, deviation = (255 * np.array(values, dtype=np.float32) for values in (by.mean, by.std))
+    return (mean, deviation) if channels == len(mean) else (mean.mean(keepdims=True), deviation.mean(keepdims=True))
+
+
+def as_tensor(images: Sequence[Pixels]) -> Tensor:
+    """Images (H, W, C) stacked to (B, C, H, W); in a loader's worker in shared memory, from where no copy is needed."""
+    height, width, channels = images[0].shape
+    shape = (len(images), channels, height, width)
+    if get_worker_info() is None:
+        stacked = torch.empty(shape, dtype=torch.float32)
+    else:
+        storage = torch.UntypedStorage._new_shared(4 * math.prod(shape))  # type: ignore[no-untyped-call]
+        stacked = torch.empty(0, dtype=torch.float32).set_(storage).view(shape)
+    into = stacked.numpy().transpose(0, 2, 3, 1)
+    for place, image in zip(into, images, strict=True):
+        place[...] = image
+    return stacked

@@ -65,6 +65,18 @@ class Picked(Sequence[Item]):
     def __len__(self) -> int:
         return len(self._indices)
 
+    @property
+    def items(self) -> Sequence[Item]:
+        """What is picked from."""
+        return self._items
+
+
+def is_lazy(items: Sequence[Item]) -> bool:
+    """Whether items are made when asked for (read from files), and not in memory already."""
+    while isinstance(items, Picked):
+        items = items.items
+    return not isinstance(items, list | tuple)
+
 
 @dataclass(frozen=True)
 class UnlabelledImages:

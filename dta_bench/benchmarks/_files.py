@@ -75,6 +75,13 @@ class LabelMaps(Sequence[NDArray[np.uint8]]):
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def meaning(self) -> str:
+        """What the numbers or colours of these files stand for, as a digest: a part of the data's fingerprint."""
+        colours = sorted(self.colours.items()) if self.colours else None
+        stated = self.table.tobytes() + f"{colours} {self.ignored}".encode()
+        return hashlib.sha256(stated).hexdigest()[:12]
+
     def _check_size(self, path: Path, shape: tuple[int, ...], image: Path) -> None:
         height, width = shape
         with _opened(image, "an image") as picture:  # reads its head alone

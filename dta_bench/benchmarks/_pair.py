@@ -40,7 +40,7 @@ def load(file: PairFile, root: Path) -> Domains:
 
 def _entries(images: LabelledImages) -> list[tuple[str, str]]:
     if isinstance(images.labels, _files.LabelMaps):
-        return [(path, "") for path in images.ids] + [(path, "map") for path in images.labels.paths]
+        return [(path, "") for path in images.ids] + [(path, images.labels.meaning) for path in images.labels.paths]
     return list(zip(images.ids, map(str, images.labels), strict=True))
 
 

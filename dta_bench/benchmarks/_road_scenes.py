@@ -56,7 +56,7 @@ def cityscapes(root: Path, part: str) -> LabelledImages:
 def entries(images: LabelledImages) -> list[tuple[str, str]]:
     """What a fingerprint is taken over: every image, and every label map as its own label."""
     assert isinstance(images.labels, _files.LabelMaps)
-    return [(path, "") for path in images.ids] + [(path, "map") for path in images.labels.paths]
+    return [(path, "") for path in images.ids] + [(path, images.labels.meaning) for path in images.labels.paths]
 
 
 def from_label_ids() -> NDArray[np.uint8]:
