@@ -37,6 +37,7 @@ Uri = Annotated[
 ]
 Space = Annotated[str, typer.Argument(help="A search space, or a benchmark that has none; dta-bench list names them.")]
 On = Annotated[str | None, typer.Option("--benchmark", help="Run the search space on another benchmark.")]
+Skip = Annotated[bool, typer.Option("--skip-unreadable", help="Leave images out that cannot be read, and name them.")]
 DATA, HERE = Path("data"), Path()
 
 
@@ -86,6 +87,7 @@ def train(
     labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
     weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
     benchmark: On = None,
+    skip_unreadable: Skip = False,
     root: Root = DATA,
     out: Out = HERE,
     tracking_uri: Uri = None,
@@ -97,7 +99,7 @@ def train(
     options = _options(backbone, method, None, None, epochs, labels, weights)
     with chatter_on_stderr() as stdout:
         plan = _plan(name, options, benchmark)
-        found = train_one(plan, set_ or [], seed, _home(root, out, tracking_uri), stderr_console())
+        found = train_one(plan, set_ or [], seed, _home(root, out, tracking_uri, skip_unreadable), stderr_console())
     if as_json:
         print_json(found, stdout)
     else:
@@ -124,6 +126,7 @@ def sweep(
     weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
     address: Annotated[str | None, typer.Option(help="A Ray cluster. Default: RAY_ADDRESS, else a local Ray.")] = None,
     benchmark: On = None,
+    skip_unreadable: Skip = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
     root: Root = DATA,
     out: Out = HERE,
@@ -133,7 +136,7 @@ def sweep(
     """Run what is missing of a sweep, then print its table. The same command starts, resumes and shows it."""
     options = _options(backbone, method, points, seeds, epochs, labels, weights)
     with chatter_on_stderr() as stdout:
-        plan, home = _plan(name, options, benchmark), _home(root, out, tracking_uri)
+        plan, home = _plan(name, options, benchmark), _home(root, out, tracking_uri, skip_unreadable)
         if dry_run:
             _print_plan(plan, home, as_json, stdout)
             return
@@ -306,13 +309,15 @@ def _plan(name: str, options: Options, benchmark: str | None = None) -> Plan:
     return make_plan(name, file, options, plugins.load("benchmark", file.benchmark).BENCHMARK.label_budget)
 
 
-def _home(root: Path, out: Path, tracking_uri: str | None) -> Home:
+def _home(root: Path, out: Path, tracking_uri: str | None, skip_unreadable: bool = False) -> Home:
     from dta_bench.execution import Home
 
     out = out.expanduser().resolve()
     if out.exists() and (not out.is_dir() or not os.access(out, os.W_OK)):
         raise UserError(f"--out {out} is not a folder that can be written to; name another one")
-    return Home(str(root.expanduser().resolve()), str(out), tracking_uri or f"sqlite:///{out / 'mlflow.db'}")
+    return Home(
+        str(root.expanduser().resolve()), str(out), tracking_uri or f"sqlite:///{out / 'mlflow.db'}", skip_unreadable
+    )
 
 
 def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO) -> None:

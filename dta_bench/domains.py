@@ -124,6 +124,8 @@ class Domains:
     target_test: LabelledImages
     fingerprint: str
     """SHA-256 over the images and labels (or over the file list with sizes, for sets too large to read)."""
+    unreadable: tuple[str, ...] = ()
+    """Ids of images that were left out because they cannot be read."""
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dta_bench import checkpoint, plugins, pretrained, provenance, training, validation
+from dta_bench import (
+    checkpoint,
+    image_cache,
+    plugins,
+    prepared,
+    pretrained,
+    provenance,
+    training,
+    unreadable,
+    validation,
+)
 from dta_bench.domains import Benchmark, Domains, Splits
-from dta_bench.errors import Diverged
-from dta_bench.experiment import LabelSubset, RunResult, RunSpec
+from dta_bench.errors import Diverged, UserError
+from dta_bench.experiment import RunResult, RunSpec
 from dta_bench.tracking import RunLog, Tracker
 
 
 @dataclass(frozen=True)
 class Home:
-    """Where data lies, where runs and reports go, and where runs are tracked; plain strings, fit to cross processes."""
+    """Where data lies, where runs and reports go, and where runs are tracked; plain values, fit to cross processes.
+
+    ``skip_unreadable`` leaves images out that cannot be read, instead of stopping at the first.
+    """
 
     root: str
     out: str
     tracking_uri: str
+    skip_unreadable: bool = False
 
     def checkpoint(self, run_id: str) -> Path:
         """The checkpoint of a run that is not finished."""
@@ -53,10 +67,13 @@ class Label:
 
 
 @functools.lru_cache(maxsize=2)
-def domains(benchmark: str, root: str) -> Domains:
+def domains(benchmark: str, root: str, skip_unreadable: bool = False) -> Domains:
     """A benchmark's data, loaded once a process."""
     loaded: Domains = plugins.load("benchmark", benchmark).load(Path(root))
-    return loaded
+    if not skip_unreadable:
+        return loaded
+    known = prepared.unreadable(benchmark, Path(root), loaded.fingerprint)
+    return unreadable.left_out(loaded, known if known is not None else list(unreadable.find(loaded)))
 
 
 def benchmark_of(name: str) -> Benchmark:
@@ -81,23 +98,18 @@ def site_units(benchmark: str, backbone: str) -> dict[str, int]:
     }
 
 
-def splits_of(spec: RunSpec, root: str) -> Splits:
+def splits_of(spec: RunSpec, root: str, skip_unreadable: bool = False) -> Splits:
     """The five sets of a run; ``target_only`` is given the labelled target train as its source."""
-    return splits(spec.benchmark, root, spec.label_subset, plugins.load("method", spec.method))
+    method: Any = plugins.load("method", spec.method)
+    loaded = domains(spec.benchmark, root, skip_unreadable)
+    split = validation.split_supervised if getattr(method, "uses_target_labels", False) else validation.split
+    return image_cache.kept(split(loaded, spec.label_subset), benchmark_of(spec.benchmark))
 
 
-def splits(benchmark: str, root: str, subset: LabelSubset, method: Any) -> Splits:
-    """As :func:`splits_of`, from the parts of a spec that decide it."""
-    loaded = domains(benchmark, root)
-    if getattr(method, "uses_target_labels", False):
-        return validation.split_supervised(loaded, subset)
-    return validation.split(loaded, subset)
-
-
-def fingerprints(spec: RunSpec, root: str) -> dict[str, str]:
+def fingerprints(spec: RunSpec, root: str, skip_unreadable: bool = False) -> dict[str, str]:
     """Data, code and weights of a run, by which a finished run is recognised as still valid."""
     marks = {
-        "data_fingerprint": domains(spec.benchmark, root).fingerprint,
+        "data_fingerprint": domains(spec.benchmark, root, skip_unreadable).fingerprint,
         "code_fingerprint": provenance.code_fingerprint(spec),
     }
     return marks if spec.weights == "none" else marks | {"weights_fingerprint": weights_fingerprint(spec)}
@@ -115,18 +127,25 @@ def execute(
 ) -> Outcome:
     """Train ``spec`` and put everything it says on its tracked run.
 
-    A run that diverges is marked failed with its reason; one that is stopped keeps its checkpoint.
+    A run that diverges, or that the user has to mend something for (an image that cannot be read), is marked failed
+    with its reason; one that is stopped keeps its checkpoint.
     """
-    benchmark, found = benchmark_of(spec.benchmark), splits_of(spec, home.root)
-    marks = fingerprints(spec, home.root)
+    benchmark, found = benchmark_of(spec.benchmark), splits_of(spec, home.root, home.skip_unreadable)
+    marks = fingerprints(spec, home.root, home.skip_unreadable)
     kept = home.checkpoint(spec.id)
-    place = dataclasses.replace(training.Place(), checkpoint=kept, fingerprints=marks, stop=stop)
-    facts = marks | {
-        "commit": provenance.commit(),
-        "device": str(place.device),
-        "subset_hash": found.subset_hash,
-        "versions": " ".join(f"{k}={v}" for k, v in provenance.versions().items()),
-    }
+    place = dataclasses.replace(
+        training.Place(), checkpoint=kept, fingerprints=marks, stop=stop, workers=_loader_workers()
+    )
+    facts = (
+        marks
+        | {
+            "commit": provenance.commit(),
+            "device": str(place.device),
+            "subset_hash": found.subset_hash,
+            "versions": " ".join(f"{k}={v}" for k, v in provenance.versions().items()),
+        }
+        | {f"note_{about}": said for about, said in found.notes.items()}
+    )
     log = home.tracker().open_run(spec, label.parent, label.name, set(label.inert), facts)
 
     def each_epoch(epoch: int, metrics: dict[str, float]) -> None:
@@ -136,6 +155,14 @@ def execute(
     return _finish(spec, benchmark, found, place, log, each_epoch)
 
 
+def _loader_workers() -> int:
+    """How many processes read ahead: all of a run's cores where a GPU computes, else at most one of several."""
+    import torch
+
+    cores = torch.get_num_threads()
+    return cores if torch.cuda.is_available() else min(1, cores - 1)
+
+
 def _finish(
     spec: RunSpec, benchmark: Benchmark, found: Splits, place: training.Place, log: RunLog, each_epoch: training.OnEpoch
 ) -> Outcome:
@@ -143,6 +170,9 @@ def _finish(
         finished = training.train(spec, benchmark, found, place, each_epoch)
     except Diverged as error:
         log.fail(str(error))
+        return Outcome("failed", reason=str(error))
+    except UserError as error:
+        log.stop(str(error))
         return Outcome("failed", reason=str(error))
     except training.Stopped as error:
         log.kill()

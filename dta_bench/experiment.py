@@ -121,6 +121,8 @@ class RunResult:
     collapsed: bool
     epochs: int
     seconds: float
+    whole: Scores | None = None
+    """Of target test with the labelled subset put back in, where it had been left out; for comparison alone."""
 
 
 def spelt(metric: str) -> str:

@@ -59,6 +59,7 @@ class Meter:
     batch_size: int
     device: torch.device
     window: tuple[int, int] | None = None
+    workers: int = 0
 
     def measure(self, images: LabelledImages) -> Measured:
         """Predict ``images`` and hold the predictions against their labels."""
@@ -97,7 +98,9 @@ class Meter:
 
     def batches(self, images: Sequence[Image]) -> Iterator[Tensor]:
         """Images in order, as the network is fed them."""
-        return evaluation_batches(images, self.benchmark, self.channels, self.batch_size, self.network.normalisation)
+        return evaluation_batches(
+            images, self.benchmark, self.channels, self.batch_size, self.network.normalisation, self.workers
+        )
 
 
 def named(prefix: str, arrays: Arrays) -> Arrays:

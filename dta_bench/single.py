@@ -25,7 +25,8 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
         Interrupted: Ctrl-C or SIGTERM; the checkpoint is kept.
     """
     spec = _spec(plan, settings, seed)
-    execution.splits_of(spec, home.root)  # what is wrong with the data is told before anything is written
+    # What is wrong with the data is told before anything is written.
+    execution.splits_of(spec, home.root, home.skip_unreadable)
     tracker = home.tracker()
     tracker.check()
     tracker.experiment(execution.benchmark_of(spec.benchmark))

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from dta_bench import checkpoint, learner, metrics, plugins, pretrained
+from dta_bench import checkpoint, learner, metrics, plugins, pretrained, validation
 from dta_bench.batches import Batches
 from dta_bench.domains import Benchmark, Splits
 from dta_bench.errors import Diverged
-from dta_bench.experiment import RunResult, RunSpec
+from dta_bench.experiment import RunResult, RunSpec, Scores
 from dta_bench.learner import Learner, Progress, Setting
 from dta_bench.measurement import Measured, Meter, Surveyed, named
 from dta_bench.network import Labelled, Network, Unlabelled
@@ -57,12 +57,16 @@ class Stop:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run computes and keeps its checkpoint. ``every_seconds`` bounds what a kill can lose inside an epoch."""
+    """Where a run computes and keeps its checkpoint. ``every_seconds`` bounds what a kill can lose inside an epoch.
+
+    ``workers`` processes read lazy sets ahead; batches are the same for any number of them.
+    """
 
     device: torch.device = field(default_factory=lambda: torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint: Path | None = None
     fingerprints: dict[str, str] = field(default_factory=dict)
     every_seconds: float = 600.0
+    workers: int = 0
     stop: Stop = field(default_factory=Stop)
 
 
@@ -115,7 +119,8 @@ class Run:
         self.network = self._build(backbone)
         self.batches = Batches(
             splits.source_train, splits.target_train, benchmark, spec.training.batch_size, spec.seed, self.channels,
-            normalisation=self.network.normalisation, second_view=getattr(self.method, "second_view", None),
+            workers=place.workers, normalisation=self.network.normalisation,
+            second_view=getattr(self.method, "second_view", None),
         )  # fmt: skip
         self.learner = self._learner(first)
         self.meter = self._meter()
@@ -186,7 +191,8 @@ class Run:
 
     def _meter(self) -> Meter:
         """Measures what this run's method predicts; evaluation keeps no gradients, so that twice the batch fits."""
-        return Meter(self.learner, self.benchmark, self.channels, 2 * self.spec.training.batch_size, self.place.device)
+        place, batch = self.place, 2 * self.spec.training.batch_size
+        return Meter(self.learner, self.benchmark, self.channels, batch, place.device, workers=place.workers)
 
     def _validate(self) -> EpochMetrics:
         self.asked += 1
@@ -237,11 +243,19 @@ class Run:
             validation=subset.scores,
             source_validation=source.scores,
             test=test.scores,
+            whole=self._whole(test, subset),
             collapsed=metrics.collapsed(test.confusion, self.benchmark.task == "segmentation"),
             epochs=self.spec.training.epochs,
             seconds=self.seconds,
         )
         return Finished(result, arrays, test.confusion)
+
+    def _whole(self, test: Measured, subset: Measured) -> Scores | None:
+        """The test set with the labelled subset that was left out of it, as papers measure that train on their test."""
+        if validation.LEFT_OUT not in self.splits.notes:
+            return None
+        segments = self.benchmark.task == "segmentation"
+        return metrics.scores(test.confusion + subset.confusion, self.benchmark.classes, segments)
 
     def _probes(self, surveyed: Surveyed) -> dict[str, NDArray[Any]]:
         """What other rules need of images that have one class each; label maps leave no such thing."""

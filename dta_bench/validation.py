@@ -8,11 +8,14 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from dta_bench import unreadable
 from dta_bench.domains import Domains, LabelledImages, Splits
 from dta_bench.errors import UserError
 from dta_bench.experiment import LabelSubset
 
 Indices = NDArray[np.int64]
+LEFT_OUT = "target_test"
+"""The note of splits whose test set held the labelled subset."""
 
 
 def split(domains: Domains, subset: LabelSubset) -> Splits:
@@ -33,7 +36,7 @@ def split(domains: Domains, subset: LabelSubset) -> Splits:
         target_test=test,
         fingerprint=domains.fingerprint,
         subset_hash=hash_of(chosen),
-        notes=notes | _drawn(chosen, domains, subset),
+        notes=notes | _left_out(domains) | _drawn(chosen, domains, subset),
     )
 
 
@@ -80,7 +83,11 @@ def _without(images: LabelledImages, ids: set[str]) -> tuple[LabelledImages, dic
     if len(kept) == len(images):
         return images, {}
     left_out = len(images) - len(kept)
-    return images.select(kept), {"target_test": f"the complement of the labelled subset: {left_out} images left out"}
+    return images.select(kept), {LEFT_OUT: f"the complement of the labelled subset: {left_out} images left out"}
+
+
+def _left_out(domains: Domains) -> dict[str, str]:
+    return {"unreadable": unreadable.told(domains.unreadable)} if domains.unreadable else {}
 
 
 def _drawn(chosen: LabelledImages, domains: Domains, subset: LabelSubset) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Shared by all tests: one thread, so that numbers are the same on any machine; small cuts of the real digits."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,12 @@ from dta_bench.domains import Benchmark, Domains, LabelledImages, Splits
 from dta_bench.experiment import LabelSubset, RunSpec, Training
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_image_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Decoded images go to the tests' own folder."""
+    os.environ["DTA_BENCH_CACHE"] = str(tmp_path_factory.mktemp("image_cache"))
 
 
 def cut(images: LabelledImages, count: int) -> LabelledImages:

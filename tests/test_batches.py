@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torchvision.transforms.functional import normalize
 
 from dta_bench.batches import Batches, evaluation_batches
 from dta_bench.domains import Benchmark, LabelledImages, UnlabelledImages
+from dta_bench.errors import UserError
 from dta_bench.network import IMAGENET
 
 AUGMENTED = Benchmark("drawn", "classification", tuple("abc"), "s", "t", (6, 6), "accuracy", 1, "ours",
@@ -42,6 +44,32 @@ def same(one, other):
     )
 
 
+class Lazily(Sequence):
+    """Images made when asked for, as those of files are."""
+
+    def __init__(self, images):
+        self._images = images
+
+    def __getitem__(self, index):
+        return self._images[index]
+
+    def __len__(self):
+        return len(self._images)
+
+
+def lazily(count):
+    return Lazily(noisy(count))
+
+
+class Broken(Lazily):
+    """One of them cannot be read."""
+
+    def __getitem__(self, index):
+        if index == 7:
+            raise UserError("7.jpg cannot be read")
+        return super().__getitem__(index)
+
+
 def numbers(images):
     """Which numbered images a plain batch holds."""
     return (255 * (images[:, 0, 0, 0] * IMAGENET.std[0] + IMAGENET.mean[0])).round().int().tolist()
@@ -58,15 +86,41 @@ def test_epochs_and_seeds_differ():
     assert not same(first, batches(seed=1).epoch(1))
 
 
-def test_workers_make_the_same_batches():
-    assert same(batches().epoch(1), batches(workers=2).epoch(1))
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_workers_make_the_same_batches_from_any_step(workers):
+    assert same(list(batches().epoch(1))[2:], batches(images=lazily, workers=workers).epoch(1, start_step=2))
+
+
+def test_workers_differ_in_what_they_draw():
+    first, second = (b.images for _, b in batches(images=lambda n: Lazily(noisy(1) * n), workers=2).epoch(1, 5))
+    assert not torch.equal(first, second)
+
+
+def test_images_in_memory_need_no_workers():
+    assert batches(workers=2).workers == 0
+    assert batches(images=lazily, workers=2).workers == 2
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_torchs_own_generator_is_left_alone(workers):
     before = torch.get_rng_state()
-    list(batches(workers=workers).epoch(1, start_step=5))
+    list(batches(images=lazily, workers=workers).epoch(1, start_step=5))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_image_that_cannot_be_read_ends_the_epoch_with_its_name_alone(workers):
+    with pytest.raises(UserError) as caught:
+        list(batches(images=lambda n: Broken(noisy(n)), workers=workers).epoch(1))
+    assert str(caught.value) == "7.jpg cannot be read"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_evaluation_is_the_same_with_workers_and_names_what_it_cannot_read(workers):
+    found = torch.cat(list(evaluation_batches(lazily(13), AUGMENTED, 1, 5, workers=workers)))
+    assert torch.equal(found, torch.cat(list(evaluation_batches(noisy(13), AUGMENTED, 1, 5))))
+    with pytest.raises(UserError, match=r"^7\.jpg cannot be read$"):
+        list(evaluation_batches(Broken(noisy(13)), AUGMENTED, 1, 5, workers=workers))
 
 
 @pytest.mark.parametrize(("length", "steps"), [("source", 4), ("target", 7), ("larger", 7)])

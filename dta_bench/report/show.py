@@ -68,6 +68,10 @@ def warnings(found: dict[str, Any]) -> list[str]:
     said += [f"Failed: {name}: {reason}." for name, reason in found["failed"].items()]
     if found["unfinished"]:
         said.append(f"Not finished: {', '.join(found['unfinished'])}; the same sweep command goes on.")
+    said += [f"Left out, they cannot be read: {names}." for names in found["unreadable"]]
+    if found["whole"]:
+        scores = ", ".join(f"{spelt(key)} {value:.1f} %" for key, value in found["whole"].items())
+        said.append(f"For comparison, with the labelled subset put back into target test, as papers have it: {scores}.")
     if found["too_few_seeds"]:
         said.append(f"{_configurations(found['too_few_seeds'])} fewer seeds finished, so no part in the choice.")
     if found["left_out"]:

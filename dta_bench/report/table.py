@@ -19,6 +19,7 @@ from dta_bench.report.rules import regret
 from dta_bench.report.selection import Unavailable, competitors, scores
 from dta_bench.tracking import TrackedRun
 
+UNREADABLE = "note_unreadable"  # the tag of a run that left images out
 LEADERS = 20  # rows of the leaderboard on the screen; the JSON has all
 
 
@@ -64,6 +65,8 @@ def table(benchmark: Benchmark, found: list[Configuration], runs: list[TrackedRu
         "collapsed": [r.run.name for c in group for r in c.records if r.collapsed],
         "failed": {r.name: r.tags.get("reason", "") for r in runs if r.status == "FAILED"},
         "unfinished": [r.name for r in runs if r.status not in ("FINISHED", "FAILED")],
+        "whole": _whole(chosen),
+        "unreadable": sorted({r.run.tags[UNREADABLE] for c in group for r in c.records if UNREADABLE in r.run.tags}),
         "published": published(benchmark.name),
         "training": group[0].records[0].spec.training.model_dump(),
         "provenance": _provenance(group),
@@ -143,6 +146,13 @@ def _test(chosen: Configuration | None, benchmark: Benchmark) -> dict[str, Any] 
         "seeds": len(chosen.records),
         "by_seed": {str(r.spec.seed): r.score("test", benchmark.headline) for r in chosen.records},
     }
+
+
+def _whole(chosen: Configuration | None) -> dict[str, float] | None:
+    """Scores on target test with the labelled subset put back in, where it had been left out."""
+    if chosen is None or not all("whole/accuracy" in record.run.metrics for record in chosen.records):
+        return None
+    return {key: chosen.mean("whole", key) for key in chosen.metrics}
 
 
 def interval_key(metric: str) -> str:

@@ -38,7 +38,8 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
         UserError: data or store out of reach, or another sweep is writing to the same folder.
         Interrupted: Ctrl-C or SIGTERM; the same call goes on.
     """
-    execution.splits_of(plan.runs[0], home.root)  # what is wrong with the data is told before anything is written
+    # What is wrong with the data is told before anything is written.
+    execution.splits_of(plan.runs[0], home.root, home.skip_unreadable)
     _make_folder(Path(home.out, "runs"))
     with _alone(home):
         tracker = home.tracker()
@@ -57,7 +58,7 @@ def standing(plan: Plan, home: Home, tracker: Tracker) -> State:
     """Where each run of the plan stands, judged by today's data and code."""
 
     def marks(run: RunSpec) -> dict[str, str]:
-        return execution.fingerprints(run, home.root)
+        return execution.fingerprints(run, home.root, home.skip_unreadable)
 
     return state_of(plan.runs, tracker.runs(plan.file.benchmark), marks)
 

@@ -57,6 +57,11 @@ class RunLog:
         self._client.set_tag(self.mlflow_run_id, "diverged", "true")
         self._client.set_terminated(self.mlflow_run_id, "FAILED")
 
+    def stop(self, reason: str) -> None:
+        """Close the run as failed, with its reason, for the user to mend something and run it again."""
+        self._client.set_tag(self.mlflow_run_id, "reason", reason)
+        self._client.set_terminated(self.mlflow_run_id, "FAILED")
+
     def kill(self) -> None:
         """Close the run as interrupted; it can be opened again."""
         self._client.set_terminated(self.mlflow_run_id, "KILLED")
@@ -84,8 +89,9 @@ def _flat(spec: RunSpec, inert: set[str]) -> dict[str, Any]:
 
 def _final(result: RunResult) -> dict[str, float]:
     found = {"seconds": result.seconds}
-    for part in ("test", "validation", "source_validation"):
-        found |= {f"{part}/{key}": value for key, value in getattr(result, part).means().items()}
+    for part in ("test", "validation", "source_validation", "whole"):
+        scores = getattr(result, part)
+        found |= {f"{part}/{key}": value for key, value in scores.means().items()} if scores else {}
     return found | {f"test/class/{name}": value for name, value in result.test.per_class.items() if value is not None}
 
 
