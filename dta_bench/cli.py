@@ -60,18 +60,28 @@ def list_(as_json: Json = False) -> None:
             typer.echo(f"  {entry['name']:<22} {entry['summary']}")
 
 
-@app.command(epilog="Example: dta-bench prepare fonts_digits")
-def prepare(name: str, root: Root = DATA, as_json: Json = False) -> None:
-    """Verify a benchmark's data: sizes, labels, duplicates, fingerprint; say what is missing and where it goes."""
+@app.command(epilog="Example: dta-bench prepare svhn_mnist --root DATA")
+def prepare(
+    name: str,
+    root: Root = DATA,
+    check: Annotated[bool, typer.Option("--check", help="Only verify; fetch nothing.")] = False,
+    mirror: Annotated[str | None, typer.Option(help="URL of a folder that holds the owners' files.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch a benchmark's data where that may be done, and verify it: sizes, labels, unreadable files, duplicates.
+
+    Says what is missing and where it goes; status 2 if anything is wrong. An interrupted download goes on.
+    """
     from dta_bench.prepare import prepare as verify
 
     with chatter_on_stderr() as stdout:
-        found = verify(name, root)
+        found = verify(name, root.expanduser().resolve(), check, mirror, stderr_console())
     if as_json:
         print_json(found, stdout)
     else:
-        for key, value in found.items():
-            print(f"{key:<20} {value}", file=stdout)
+        from dta_bench.inspection import told
+
+        print(told(found), file=stdout)
     if found["problems"]:
         raise typer.Exit(2)
 

@@ -5,7 +5,7 @@ The type of the target training set has no labels to give, so a method cannot re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, overload
 
@@ -45,6 +45,8 @@ class Benchmark:
     splits_stated: str = ""
     ignore_index: int = 255
     epoch_length: Literal["source", "target", "larger"] = "larger"
+    published_sizes: Mapping[str, int] = field(default_factory=dict)
+    """How many images the owners of the sets count: ``source`` (training and validation), ``target_train``, ..."""
 
 
 class Picked(Sequence[Item]):
@@ -124,6 +126,8 @@ class Domains:
     target_test: LabelledImages
     fingerprint: str
     """SHA-256 over the images and labels (or over the file list with sizes, for sets too large to read)."""
+    subset_of: LabelledImages | None = None
+    """Where the labelled subset is drawn from; None: target train, whose other labels nobody reads."""
     unreadable: tuple[str, ...] = ()
     """Ids of images that were left out because they cannot be read."""
 

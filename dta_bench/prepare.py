@@ -1,120 +1,104 @@
-"""Is a benchmark's data here and sound: sizes, classes, label values, unreadable files, duplicates across sets."""
+"""Is a benchmark's data here and sound: fetch what may be fetched, say what the user has to get, verify all of it."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TransferSpeedColumn as SpeedColumn
 
-from dta_bench import plugins
-from dta_bench.domains import Benchmark, Domains, LabelledImages
-from dta_bench.errors import UserError
+from dta_bench import downloads, plugins, prepared
+from dta_bench.domains import Benchmark, Domains
+from dta_bench.downloads import Archive
+from dta_bench.errors import Interrupted, UserError
+from dta_bench.inspection import SETS, inspect
 
-NAMED = 5  # of many alike problems, this many are named
-Hashes = dict[str, str]
-"""Image id to the SHA-256 of its shape and pixels."""
+__all__ = ["inspect", "prepare"]
 
 
-def prepare(name: str, root: Path) -> dict[str, Any]:
-    """Load benchmark ``name`` from ``root``, read every image and label once, and say what was found.
+def prepare(
+    name: str, root: Path, check: bool = False, mirror: str | None = None, console: Console | None = None
+) -> dict[str, Any]:
+    """Fetch what is missing of benchmark ``name`` (unless ``check``), read every image and label once, keep the result.
 
     Returns:
-        ``benchmark``, ``fingerprint``, ``splits``, ``sizes`` (images a set), ``class_counts`` (images, or pixels, of
-        each class in each set) and ``problems`` (sentences; none when all is well).
+        As :func:`dta_bench.inspection.inspect`; it is kept as ``<root>/<name>.prepared.json``, beside the data.
 
     Raises:
-        UserError: data is missing; the sentence says what to put where.
+        UserError: data is missing and cannot be had; says which file is wanted where.
+        Interrupted: Ctrl-C; what came is kept.
     """
     module = plugins.load("benchmark", name)
-    return inspect(module.BENCHMARK, module.load(root))
+    archives: list[Archive] = module.archives() if hasattr(module, "archives") else []
+    console = console or Console(stderr=True, quiet=True)
+    try:
+        if not check:
+            _fetch([one for one in archives if not one.is_there(root)], root, mirror, console)
+        domains = _loaded(module, root)
+        found = _inspected(module.BENCHMARK, domains, console)
+    except KeyboardInterrupt as stopped:
+        raise Interrupted from stopped
+    found["problems"] += _wrong_files(archives, root) + _wrong_sizes(module.BENCHMARK, domains)
+    if not prepared.write(found, root):
+        found["notes"].append(f"{root} cannot be written, so this is not kept beside the data")
+    return found
 
 
-def inspect(benchmark: Benchmark, domains: Domains) -> dict[str, Any]:
-    """As :func:`prepare`, of domains that are loaded already."""
-    sets = {
-        "source_train": domains.source_train,
-        "source_validation": domains.source_validation,
-        "target_train": domains.target_train,
-        "target_test": domains.target_test,
-    }
-    problems: list[str] = []
-    counts = {name: _class_counts(name, images, benchmark, problems) for name, images in sets.items()}
-    hashes = {name: _read_all(name, images, problems) for name, images in sets.items()}
-    problems += _duplicates(hashes)
-    return {
-        "benchmark": benchmark.name,
-        "fingerprint": domains.fingerprint,
-        "splits": benchmark.splits_stated,
-        "sizes": {name: len(images) for name, images in sets.items()},
-        "class_counts": {
-            name: dict(zip(benchmark.classes, map(int, found), strict=True)) for name, found in counts.items()
-        },
-        "problems": problems,
-    }
+def _fetch(missing: list[Archive], root: Path, mirror: str | None, console: Console) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), SpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        tasks: dict[str, Any] = {}
+
+        def tell(file: str, there: int, total: int) -> None:
+            if file not in tasks:
+                tasks[file] = progress.add_task(file, total=total or None)
+            progress.update(tasks[file], completed=there)
+
+        for archive in missing:
+            try:
+                downloads.fetch(archive, root, mirror, tell)
+            except UserError as error:
+                wanted = ", ".join(archive.gives or [archive.file])
+                raise UserError(f"{error}; or put {wanted} into {root} by hand, and run the command again") from error
 
 
-def _class_counts(name: str, images: LabelledImages, benchmark: Benchmark, problems: list[str]) -> NDArray[np.int64]:
-    """Labels of each class in a set; adds a problem for values that are no class and for classes without any."""
-    classes = len(benchmark.classes)
-    counts = _count(images, problems)
-    if benchmark.task == "segmentation":
-        counts[benchmark.ignore_index] = 0
-    strange = [str(value) for value in np.flatnonzero(counts) if value >= classes]
-    if strange:
-        problems.append(f"{name} has labels {', '.join(strange[:NAMED])}; allowed: 0..{classes - 1}")
-    empty = [label for label, count in zip(benchmark.classes, counts, strict=False) if not count]
-    if empty:
-        problems.append(f"{name} has no label of {', '.join(empty)}")
-    return counts[:classes]
+def _loaded(module: ModuleType, root: Path) -> Domains:
+    """The benchmark's sets; where its data are missing, with what its file says of how to get them."""
+    try:
+        domains: Domains = module.load(root)
+    except UserError as error:
+        by_hand = getattr(module, "BY_HAND", "")
+        raise UserError(f"{error}\n{by_hand.format(root=root)}" if by_hand else str(error)) from error
+    return domains
 
 
-def _count(images: LabelledImages, problems: list[str]) -> NDArray[np.int64]:
-    if isinstance(images.labels, np.ndarray):
-        return np.bincount(images.labels, minlength=256)
-    counts = np.zeros(256, dtype=np.int64)
-    for index in range(len(images)):
-        try:
-            counts += np.bincount(images.labels[index].ravel(), minlength=256)
-        except UserError as error:
-            problems.append(str(error))
-    return counts
+def _inspected(benchmark: Benchmark, domains: Domains, console: Console) -> dict[str, Any]:
+    total = len({name for part in SETS for name in getattr(domains, part).ids})
+    with Progress(TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), console=console) as progress:
+        task = progress.add_task("", total=total)
+        return inspect(benchmark, domains, lambda: progress.advance(task))
 
 
-def _read_all(name: str, images: LabelledImages, problems: list[str]) -> Hashes:
-    """Hashes of a set's images; adds a problem for each that cannot be read or is of the wrong kind."""
-    hashes = {}
-    for index, identity in enumerate(images.ids):
-        try:
-            image = images.images[index]
-        except UserError as error:
-            problems.append(str(error))
-            continue
-        if image.dtype != np.uint8 or image.ndim != 3:
-            problems.append(f"{identity} in {name} is {image.dtype} {image.shape}; expected uint8 (H, W, C)")
-        hashes[identity] = hashlib.sha256(f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
-    return hashes
-
-
-def _duplicates(hashes: dict[str, Hashes]) -> list[str]:
-    """A sentence for each pair of sets that share an image under two ids."""
-    names = list(hashes)
-    pairs = [(one, other) for i, one in enumerate(names) for other in names[i + 1 :]]
-    found = [(one, other, _shared(hashes[one], hashes[other])) for one, other in pairs]
+def _wrong_files(archives: list[Archive], root: Path) -> list[str]:
+    """Files whose owner publishes another MD5."""
+    wanted = {path: md5 for one in archives for path, md5 in one.gives.items() if md5}
+    found = {path: downloads.md5(root / path) for path in wanted}
     return [
-        f"{one} and {other} share {len(shared)} image{'s' if len(shared) > 1 else ''}: {'; '.join(shared[:NAMED])}"
-        for one, other, shared in found
-        if shared
+        f"{root / path} has MD5 {md5}, its owner's has {wanted[path]}: it is torn or another version"
+        for path, md5 in found.items()
+        if md5 != wanted[path]
     ]
 
 
-def _shared(one: Hashes, other: Hashes) -> Sequence[str]:
-    by_hash = {digest: identity for identity, digest in one.items()}
+def _wrong_sizes(benchmark: Benchmark, domains: Domains) -> list[str]:
+    """Sets that do not hold as many images as their owner counts."""
+    found = {name: len(getattr(domains, name)) for name in SETS}
+    found["source"] = found["source_train"] + found["source_validation"]
     return [
-        f"{by_hash[digest]} = {identity}"
-        for identity, digest in other.items()
-        if digest in by_hash and identity not in one
+        f"{name} holds {found[name]:,} images, its owner counts {wanted:,}"
+        for name, wanted in benchmark.published_sizes.items()
+        if found[name] != wanted
     ]

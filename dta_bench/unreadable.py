@@ -13,7 +13,7 @@ import numpy as np
 from dta_bench.domains import Domains, LabelledImages, is_lazy
 from dta_bench.errors import UserError
 
-SETS = ("source_train", "source_validation", "target_train", "target_test")
+SETS = ("source_train", "source_validation", "target_train", "target_test", "subset_of")
 NAMED = 20  # of many, so many are named
 
 
@@ -33,7 +33,8 @@ def left_out(domains: Domains, names: Sequence[str]) -> Domains:
     if not names:
         return domains
     gone = set(names)
-    without = {name: _select(getattr(domains, name), gone) for name in SETS}
+    sets = {name: getattr(domains, name) for name in SETS}
+    without = {name: _select(images, gone) for name, images in sets.items() if images is not None}
     total = hashlib.sha256("\n".join([domains.fingerprint, *sorted(gone)]).encode()).hexdigest()
     return dataclasses.replace(domains, **without, fingerprint=total, unreadable=tuple(sorted(gone)))
 
@@ -46,8 +47,8 @@ def told(names: Sequence[str]) -> str:
 
 def _each(domains: Domains) -> Iterator[tuple[LabelledImages, int, str]]:
     for part in SETS:
-        images: LabelledImages = getattr(domains, part)
-        if is_lazy(images.images):
+        images: LabelledImages | None = getattr(domains, part)
+        if images is not None and is_lazy(images.images):
             yield from ((images, i, name) for i, name in enumerate(images.ids))
 
 

@@ -26,7 +26,8 @@ def split(domains: Domains, subset: LabelSubset) -> Splits:
     Raises:
         UserError: the subset is larger than target train, or is to be stratified over label maps.
     """
-    chosen = domains.target_train.select(_draw(domains.target_train, subset))
+    pool = domains.subset_of or domains.target_train
+    chosen = pool.select(_draw(pool, subset))
     test, notes = _without(domains.target_test, set(chosen.ids))
     return Splits(
         source_train=domains.source_train,
@@ -59,7 +60,7 @@ def hash_of(images: LabelledImages) -> str:
 def _draw(images: LabelledImages, subset: LabelSubset) -> Indices:
     """Indices of the subset in ascending order; stratified means each class's share is its share of ``images``."""
     if subset.size > len(images):
-        raise UserError(f"label subset size is {subset.size}, but target train holds {len(images)} images")
+        raise UserError(f"label subset size is {subset.size}, but {len(images)} images are there to draw it from")
     shuffled = np.random.default_rng(subset.seed).permutation(len(images))
     if subset.stratified:
         shuffled = _by_share(shuffled, images)
@@ -91,6 +92,7 @@ def _left_out(domains: Domains) -> dict[str, str]:
 
 
 def _drawn(chosen: LabelledImages, domains: Domains, subset: LabelSubset) -> dict[str, str]:
-    share = 100 * len(chosen) / len(domains.target_train)
+    where = "the domain to tune on" if domains.subset_of else "target train"
+    share = 100 * len(chosen) / len(domains.subset_of or domains.target_train)
     how = "stratified by class (itself a use of target labels)" if subset.stratified else "at random"
-    return {"label_subset": f"{len(chosen)} images, {share:.1f} % of target train, drawn {how} by seed {subset.seed}"}
+    return {"label_subset": f"{len(chosen)} images, {share:.1f} % of {where}, drawn {how} by seed {subset.seed}"}

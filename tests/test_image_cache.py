@@ -181,7 +181,7 @@ def test_a_forked_process_reads_what_its_parent_wrote_and_the_parent_what_it_wro
 
 
 def test_a_runs_lazy_sets_are_kept_as_their_domain_needs_them(tmp_path: Path) -> None:
-    drawn.visda(tmp_path, visda.CLASSES, per_class=5, size=(60, 90))
+    drawn.visda(tmp_path, visda.BENCHMARK.classes, per_class=5, size=(60, 90))
     benchmark = dataclasses.replace(visda.BENCHMARK, image_size=(28, 28))
     splits = image_cache.kept(validation.split(visda.load(tmp_path), LabelSubset(size=10)), benchmark)
     assert splits.source_train.images[0].shape == (32, 48, 3)  # the shorter side is 8/7 of 28

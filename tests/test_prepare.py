@@ -21,7 +21,7 @@ def test_shipped_data_is_sound(tmp_path):
 
 def test_missing_data_says_what_to_put_where(tmp_path):
     with pytest.raises(UserError, match=str(tmp_path / "visda")):
-        prepare.prepare("visda", tmp_path)
+        prepare.prepare("visda", tmp_path, check=True)
 
 
 def visda_domains(root, per_class=10):

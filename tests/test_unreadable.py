@@ -25,7 +25,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A drawn VisDA at 32 px whose one image is cut off."""
     small = dataclasses.replace(visda.BENCHMARK, image_size=(32, 32))
     monkeypatch.setattr(visda, "BENCHMARK", small)
-    drawn.visda(tmp_path, visda.CLASSES, per_class=6, size=(40, 60))
+    drawn.visda(tmp_path, visda.BENCHMARK.classes, per_class=6, size=(40, 60))
     path = tmp_path / BROKEN
     path.write_bytes(path.read_bytes()[:-40])
     return tmp_path
@@ -74,7 +74,7 @@ def test_what_prepare_found_is_not_looked_for_again(root: Path, monkeypatch: pyt
 
 
 def test_sound_data_stay_as_they_are(tmp_path: Path) -> None:
-    drawn.visda(tmp_path, visda.CLASSES, per_class=2)
+    drawn.visda(tmp_path, visda.BENCHMARK.classes, per_class=2)
     domains = visda.load(tmp_path)
     assert unreadable.find(domains) == {}
     assert unreadable.left_out(domains, []) is domains

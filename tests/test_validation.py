@@ -127,7 +127,7 @@ def test_the_upper_bound_trains_on_target_labels_but_not_on_the_subset():
 
 
 def test_a_subset_larger_than_target_train_is_refused():
-    with pytest.raises(UserError, match="size is 101, but target train holds 100"):
+    with pytest.raises(UserError, match="size is 101, but 100 images are there"):
         validation.split(drawn(np.arange(100) % 5), LabelSubset(size=101))
 
 

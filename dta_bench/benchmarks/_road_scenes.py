@@ -19,6 +19,13 @@ LABEL_IDS = {
 }  # fmt: skip
 CLASSES = tuple(LABEL_IDS)
 IGNORED = 255
+BY_HAND = """
+Both sets need their owners' licence, so they are yours to get; unpack them so:
+  {root}/gta5/images/00001.png .. 24966.png    images and labels, parts 01 to 10, of "Playing for Data":
+  {root}/gta5/labels/00001.png .. 24966.png    download.visinf.tu-darmstadt.de/data/from_games; Cityscapes' label ids
+  {root}/cityscapes/leftImg8bit/train|val/<city>/*_leftImg8bit.png    leftImg8bit_trainvaltest.zip
+  {root}/cityscapes/gtFine/train|val/<city>/*_gtFine_labelIds.png     gtFine_trainvaltest.zip (or *_labelTrainIds.png)
+Cityscapes is at cityscapes-dataset.com. Then run the same command again; it verifies them."""
 GTA5 = "put GTA5's images/ and labels/ (PNG, palette files of Cityscapes label ids) into {folder}; they need a login"
 CITYSCAPES = "put Cityscapes' leftImg8bit/ and gtFine/ (train and val, by city) into {folder}; they need a login"
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dta_bench.benchmarks import _torchvision
 from dta_bench.domains import Benchmark, Domains
+from dta_bench.downloads import Archive
 
 BENCHMARK = Benchmark(
     name="cifar_stl",
@@ -17,9 +18,15 @@ BENCHMARK = Benchmark(
     label_budget_source="ours: 225 images, 5 % of target train, of which Shu et al.'s 1,000 would be 22 %",
     augmentation=("translate2", "hflip", "noise0.1"),
     splits_stated=_torchvision.SPLITS_STATED,
+    published_sizes={"source": 45_000, "target_train": 4_500, "target_test": 7_200},
 )
 
 
 def load(root: Path) -> Domains:
     """Read ``root/cifar10`` and ``root/stl10``."""
     return _torchvision.domains(_torchvision.cifar(root), _torchvision.stl(root))
+
+
+def archives() -> list[Archive]:
+    """What ``prepare`` downloads."""
+    return _torchvision.archives("cifar10", "stl10")

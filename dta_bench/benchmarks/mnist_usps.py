@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dta_bench.benchmarks import _torchvision
 from dta_bench.domains import Benchmark, Domains
+from dta_bench.downloads import Archive
 
 BENCHMARK = Benchmark(
     name="mnist_usps",
@@ -17,9 +18,15 @@ BENCHMARK = Benchmark(
     label_budget_source="ours: 365 images, 5 % of target train, of which Shu et al.'s 1,000 would be 14 %",
     augmentation=("translate2", "noise0.1"),
     splits_stated=_torchvision.SPLITS_STATED,
+    published_sizes={"source": 60_000, "target_train": 7_291, "target_test": 2_007},
 )
 
 
 def load(root: Path) -> Domains:
     """Read ``root/mnist`` and ``root/usps``."""
     return _torchvision.domains(_torchvision.mnist(root), _torchvision.usps(root))
+
+
+def archives() -> list[Archive]:
+    """What ``prepare`` downloads."""
+    return _torchvision.archives("mnist", "usps")

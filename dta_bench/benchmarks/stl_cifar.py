@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dta_bench.benchmarks import _torchvision
 from dta_bench.domains import Benchmark, Domains
+from dta_bench.downloads import Archive
 
 BENCHMARK = Benchmark(
     name="stl_cifar",
@@ -17,9 +18,15 @@ BENCHMARK = Benchmark(
     label_budget_source="Shu et al. (2018), whom the paper follows: 1,000, here 2.2 % of target train",
     augmentation=("translate2", "hflip", "noise0.1"),
     splits_stated=_torchvision.SPLITS_STATED,
+    published_sizes={"source": 4_500, "target_train": 4_5000, "target_test": 9_000},
 )
 
 
 def load(root: Path) -> Domains:
     """Read ``root/stl10`` and ``root/cifar10``."""
     return _torchvision.domains(_torchvision.stl(root), _torchvision.cifar(root))
+
+
+def archives() -> list[Archive]:
+    """What ``prepare`` downloads."""
+    return _torchvision.archives("stl10", "cifar10")

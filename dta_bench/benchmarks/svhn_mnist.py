@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dta_bench.benchmarks import _torchvision
 from dta_bench.domains import Benchmark, Domains
+from dta_bench.downloads import Archive
 
 BENCHMARK = Benchmark(
     name="svhn_mnist",
@@ -18,9 +19,15 @@ BENCHMARK = Benchmark(
     augmentation=("translate2", "noise0.1"),
     splits_stated=_torchvision.SPLITS_STATED,
     epoch_length="target",
+    published_sizes={"source": 73_257, "target_train": 60_000, "target_test": 10_000},
 )
 
 
 def load(root: Path) -> Domains:
     """Read ``root/svhn`` and ``root/mnist``."""
     return _torchvision.domains(_torchvision.svhn(root), _torchvision.mnist(root, padding=2))
+
+
+def archives() -> list[Archive]:
+    """What ``prepare`` downloads."""
+    return _torchvision.archives("svhn", "mnist")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dta_bench.benchmarks import _torchvision
 from dta_bench.domains import Benchmark, Domains
+from dta_bench.downloads import Archive
 
 BENCHMARK = Benchmark(
     name="usps_mnist",
@@ -17,9 +18,15 @@ BENCHMARK = Benchmark(
     label_budget_source="Shu et al. (2018), whom the paper follows: 1,000, here 1.7 % of target train",
     augmentation=("translate2", "noise0.1"),
     splits_stated=_torchvision.SPLITS_STATED,
+    published_sizes={"source": 7_291, "target_train": 60_000, "target_test": 10_000},
 )
 
 
 def load(root: Path) -> Domains:
     """Read ``root/usps`` and ``root/mnist``."""
     return _torchvision.domains(_torchvision.usps(root), _torchvision.mnist(root))
+
+
+def archives() -> list[Archive]:
+    """What ``prepare`` downloads."""
+    return _torchvision.archives("usps", "mnist")
