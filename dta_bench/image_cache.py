@@ -53,7 +53,7 @@ def kept(splits: Splits, benchmark: Benchmark) -> Splits:
         return dataclasses.replace(found, images=Kept(found.images, found.ids, rule or _as_it_is, store, f"{rule}"))
 
     train = splits.source_train
-    if source is not None and not isinstance(train.labels, np.ndarray):
+    if source is not None and is_lazy(train.images) and not isinstance(train.labels, np.ndarray):
         train = dataclasses.replace(
             train, labels=Kept(train.labels, train.ids, source.labels, store, f"labels {source}")
         )

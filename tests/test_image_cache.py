@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from dta_bench import image_cache, validation
 from dta_bench.augment import Shrink
 from dta_bench.benchmarks import gta5_cityscapes, visda
+from dta_bench.domains import LabelledImages
 from dta_bench.errors import UserError
 from dta_bench.experiment import LabelSubset
 from dta_bench.image_cache import Kept, Store
@@ -208,3 +209,7 @@ def test_images_in_memory_stay_as_they_are(small_splits) -> None:  # type: ignor
 
     kept = image_cache.kept(small_splits, execution.benchmark_of("fonts_digits"))
     assert kept.source_train is small_splits.source_train
+    maps = [np.zeros((6, 8), dtype=np.uint8)] * 2
+    scenes = LabelledImages([np.zeros((6, 8, 3), dtype=np.uint8)] * 2, maps, ["a", "b"])
+    whole = dataclasses.replace(small_splits, source_train=scenes)
+    assert image_cache.kept(whole, gta5_cityscapes.BENCHMARK).source_train.labels is maps
