@@ -35,6 +35,9 @@ Uri = Annotated[
         "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow server or store; default: sqlite in --out."
     ),
 ]
+Keep = Annotated[
+    bool, typer.Option("--keep-network", help="Keep the final network also above 4 MiB, for dta-bench figures.")
+]
 Space = Annotated[str, typer.Argument(help="A search space, or a benchmark that has none; dta-bench list names them.")]
 On = Annotated[str | None, typer.Option("--benchmark", help="Run the search space on another benchmark.")]
 Skip = Annotated[bool, typer.Option("--skip-unreadable", help="Leave images out that cannot be read, and name them.")]
@@ -98,6 +101,7 @@ def train(
     weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
     benchmark: On = None,
     skip_unreadable: Skip = False,
+    keep_network: Keep = False,
     root: Root = DATA,
     out: Out = HERE,
     tracking_uri: Uri = None,
@@ -109,7 +113,9 @@ def train(
     options = _options(backbone, method, None, None, epochs, labels, weights)
     with chatter_on_stderr() as stdout:
         plan = _plan(name, options, benchmark)
-        found = train_one(plan, set_ or [], seed, _home(root, out, tracking_uri, skip_unreadable), stderr_console())
+        found = train_one(
+            plan, set_ or [], seed, _home(root, out, tracking_uri, skip_unreadable, keep_network), stderr_console()
+        )
     if as_json:
         print_json(found, stdout)
     else:
@@ -138,6 +144,7 @@ def sweep(
     benchmark: On = None,
     skip_unreadable: Skip = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+    keep_network: Keep = False,
     root: Root = DATA,
     out: Out = HERE,
     tracking_uri: Uri = None,
@@ -146,7 +153,8 @@ def sweep(
     """Run what is missing of a sweep, then print its table. The same command starts, resumes and shows it."""
     options = _options(backbone, method, points, seeds, epochs, labels, weights)
     with chatter_on_stderr() as stdout:
-        plan, home = _plan(name, options, benchmark), _home(root, out, tracking_uri, skip_unreadable)
+        plan = _plan(name, options, benchmark)
+        home = _home(root, out, tracking_uri, skip_unreadable, keep_network)
         if dry_run:
             _print_plan(plan, home, as_json, stdout)
             return
@@ -220,6 +228,26 @@ def replay(
             print_json(found, stdout)
         else:
             show(found, console(stdout))
+
+
+@app.command(epilog="Example: dta-bench figures 63c7ccb1951f")
+def figures(
+    run: Annotated[str, typer.Argument(help="How a run's identity (its tag run_id) or its MLflow id begins.")],
+    beside: Annotated[str | None, typer.Option(help="Another run. Default: source-only of the same seed.")] = None,
+    root: Root = DATA,
+    out: Out = HERE,
+    tracking_uri: Uri = None,
+    as_json: Json = False,
+) -> None:
+    """Draw what a run's final network shows: t-SNE, Grad-CAM without and with adversarial dropout."""
+    with chatter_on_stderr() as stdout:
+        from dta_bench.figures import draw
+
+        found = draw(run, beside, _home(root, out, tracking_uri))
+        if as_json:
+            print_json(found, stdout)
+        else:
+            print(*filter(None, [found["note"], *found["files"].values(), found["page"]]), sep="\n", file=stdout)
 
 
 @app.command(epilog="Example: dta-bench profile visda --backbone resnet101 --batch 4")
@@ -319,15 +347,16 @@ def _plan(name: str, options: Options, benchmark: str | None = None) -> Plan:
     return make_plan(name, file, options, plugins.load("benchmark", file.benchmark).BENCHMARK.label_budget)
 
 
-def _home(root: Path, out: Path, tracking_uri: str | None, skip_unreadable: bool = False) -> Home:
+def _home(
+    root: Path, out: Path, tracking_uri: str | None, skip_unreadable: bool = False, keep_network: bool = False
+) -> Home:
     from dta_bench.execution import Home
 
     out = out.expanduser().resolve()
     if out.exists() and (not out.is_dir() or not os.access(out, os.W_OK)):
         raise UserError(f"--out {out} is not a folder that can be written to; name another one")
-    return Home(
-        str(root.expanduser().resolve()), str(out), tracking_uri or f"sqlite:///{out / 'mlflow.db'}", skip_unreadable
-    )
+    uri = tracking_uri or f"sqlite:///{out / 'mlflow.db'}"
+    return Home(str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_network)
 
 
 def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO) -> None:

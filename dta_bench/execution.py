@@ -12,6 +12,7 @@ from typing import Any, Literal
 from dta_bench import (
     checkpoint,
     image_cache,
+    network_file,
     plugins,
     prepared,
     pretrained,
@@ -25,6 +26,8 @@ from dta_bench.errors import Diverged, UserError
 from dta_bench.experiment import RunResult, RunSpec
 from dta_bench.tracking import RunLog, Tracker
 
+SMALL_NETWORK = 4 * 2**20  # bytes; a grid of hundreds of runs then keeps about a gigabyte
+
 
 @dataclass(frozen=True)
 class Home:
@@ -37,6 +40,8 @@ class Home:
     out: str
     tracking_uri: str
     skip_unreadable: bool = False
+    keep_network: bool = False
+    """Whether a run keeps its final network also where it is large."""
 
     def checkpoint(self, run_id: str) -> Path:
         """The checkpoint of a run that is not finished."""
@@ -152,7 +157,7 @@ def execute(
         log.log_epoch(epoch, metrics)
         on_epoch(epoch, metrics)
 
-    return _finish(spec, benchmark, found, place, log, each_epoch)
+    return _finish(spec, benchmark, found, place, log, each_epoch, home.keep_network)
 
 
 def _loader_workers() -> int:
@@ -164,8 +169,9 @@ def _loader_workers() -> int:
 
 
 def _finish(
-    spec: RunSpec, benchmark: Benchmark, found: Splits, place: training.Place, log: RunLog, each_epoch: training.OnEpoch
-) -> Outcome:
+    spec: RunSpec, benchmark: Benchmark, found: Splits, place: training.Place, log: RunLog,
+    each_epoch: training.OnEpoch, keep_network: bool,
+) -> Outcome:  # fmt: skip
     try:
         finished = training.train(spec, benchmark, found, place, each_epoch)
     except Diverged as error:
@@ -177,6 +183,9 @@ def _finish(
     except training.Stopped as error:
         log.kill()
         return Outcome("stopped", reason=str(error))
+    if keep_network or network_file.size(finished.network) <= SMALL_NETWORK:
+        with network_file.written(finished.network) as path:
+            log.keep(path)
     log.finish(finished.result, finished.arrays, finished.confusion, benchmark.classes)
     if place.checkpoint is not None:
         checkpoint.discard(place.checkpoint)

@@ -42,6 +42,7 @@ class Finished:
     result: RunResult
     arrays: dict[str, NDArray[Any]]
     confusion: NDArray[np.int64]
+    network: Network
 
 
 class Stopped(Exception):
@@ -248,7 +249,7 @@ class Run:
             epochs=self.spec.training.epochs,
             seconds=self.seconds,
         )
-        return Finished(result, arrays, test.confusion)
+        return Finished(result, arrays, test.confusion, self.meter.network)
 
     def _whole(self, test: Measured, subset: Measured) -> Scores | None:
         """The test set with the labelled subset that was left out of it, as papers measure that train on their test."""

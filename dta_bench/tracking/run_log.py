@@ -51,6 +51,10 @@ class RunLog:
         self._client.set_tag(self.mlflow_run_id, "collapsed", str(result.collapsed).lower())
         self._client.set_terminated(self.mlflow_run_id, "FINISHED")
 
+    def keep(self, path: Path, folder: str | None = None) -> None:
+        """Keep a file with the run."""
+        self._client.log_artifact(self.mlflow_run_id, str(path), folder)
+
     def fail(self, reason: str) -> None:
         """Close the run as diverged, with its reason; the same data and code would diverge again."""
         self._client.set_tag(self.mlflow_run_id, "reason", reason)

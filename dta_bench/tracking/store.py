@@ -184,16 +184,25 @@ class Tracker:
 
     def text(self, run: TrackedRun, name: str) -> str:
         """A text that a run keeps, such as ``confusion.csv``."""
-        with self._artifact(run, name) as path:
+        with self.artifact(run, name) as path:
             return path.read_text(encoding="utf-8")
+
+    def keeps(self, run: TrackedRun, name: str) -> bool:
+        """Whether the run keeps a file of this name."""
+        return name in {file.path for file in self._client.list_artifacts(run.mlflow_run_id)}
+
+    def keep(self, run: TrackedRun, path: Path, folder: str) -> None:
+        """Keep a file with the run, in a folder of its artifacts."""
+        self._client.log_artifact(run.mlflow_run_id, str(path), folder)
 
     def predictions(self, run: TrackedRun, names: Collection[str] | None = None) -> Arrays:
         """What a finished run predicted, by name (only ``names``, if given); see ``training.Finished.arrays``."""
-        with self._artifact(run, PREDICTIONS) as path:
+        with self.artifact(run, PREDICTIONS) as path:
             return _load(path, names)
 
     @contextlib.contextmanager
-    def _artifact(self, run: TrackedRun, name: str) -> Iterator[Path]:
+    def artifact(self, run: TrackedRun, name: str) -> Iterator[Path]:
+        """A file that a run keeps, there within the block."""
         parts = urlsplit(run.artifact_uri)
         here = Path(url2pathname(parts.path)) / name
         if parts.scheme == "file" and here.is_file():  # asking MLflow takes 80 ms, and reports ask for hundreds of runs
