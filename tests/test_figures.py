@@ -114,8 +114,10 @@ def deep() -> tuple[Network, Tensor]:
 def test_adversarial_dropout_takes_just_its_budget_and_rescales_the_rest() -> None:
     net, images = deep()
     m_f, m_c = masks(net, net.features(images), Deltas(0.125, 0.1))
-    assert ((m_f == 0).flatten(1).sum(dim=1) == 4).all()
-    assert ((m_c == 0).sum(dim=1) <= 4).all()
+    for mask in (m_f, m_c):  # 0.125 of 32 channels, 0.1 of 40 units
+        dropped = (mask == 0).flatten(1).sum(dim=1)
+        assert (dropped <= 4).all()
+        assert dropped.float().mean() > 3
     assert torch.allclose(m_f.mean(dim=1), torch.ones(()))
 
 
@@ -134,7 +136,7 @@ def test_what_it_takes_changes_the_prediction_more_than_chance_does() -> None:
     m_f, m_c = masks(net, Features(features.activation), Deltas(0.125, 0.1))
     with torch.no_grad():
         chance = [divergence(at_random(m_f, 4), at_random(m_c, 4)) for _ in range(20)]
-        assert divergence(m_f, m_c) > 1.5 * float(np.mean(chance))
+        assert divergence(m_f, m_c) > 2 * float(np.mean(chance))
 
 
 def test_without_a_budget_nothing_is_taken() -> None:

@@ -75,29 +75,27 @@ def grad_cam(network: Network, images: Tensor, classes: Tensor | None = None, de
 def masks(network: Network, features: Features, deltas: Deltas) -> tuple[Tensor, Tensor]:
     """The units that adversarial dropout takes from a network that is not training; the rest is rescaled.
 
-    From all ones, as in the released code, so that units are only dropped. A network in evaluation mode predicts the
-    same twice, and D (Eq. 2) has no slope there; its slope at ones is therefore the mean over some random masks m^s
-    of that of D[h(x; m^s), h(x; m)] (a-14), with both sites' keep rates.
+    From all ones, the network as it predicts, so that units are only dropped. There D[h(x; 1), h(x; m)] (Eq. 2) has its
+    minimum and no slope; it is therefore linearised at random masks m^s with both sites' keep rates, and the slopes are
+    averaged over some draws.
     """
     with torch.no_grad():
         hidden = network.hidden(features)
-    m_f = torch.ones_like(stochastic_mask(features.activation, 1.0, network.feature_axis)).requires_grad_()
-    m_c = torch.ones_like(stochastic_mask(hidden, 1.0, network.hidden_axis)).requires_grad_()
-    divergence = torch.zeros(())
+        clean = network.head(hidden)
+    m_f = stochastic_mask(features.activation, 1.0, network.feature_axis)
+    m_c = stochastic_mask(hidden, 1.0, network.hidden_axis)
+    j_f, j_c = torch.zeros_like(m_f), torch.zeros_like(m_c)
     for _ in range(DRAWS):
-        with torch.no_grad():
-            draw_f = stochastic_mask(features.activation, network.feature_keep_rate, network.feature_axis)
-            thinned = network.hidden(features.masked(draw_f / network.feature_keep_rate))
-            draw_c = stochastic_mask(hidden, network.hidden_keep_rate, network.hidden_axis)
-            reference = network.head(draw_c / network.hidden_keep_rate * thinned)
-        full = network.head(m_c * network.hidden(features.detach().masked(m_f)))
-        divergence = divergence + kl_divergence(reference, full)
-    j_f, j_c = torch.autograd.grad(divergence, (m_f, m_c))
+        draw_f = stochastic_mask(features.activation, network.feature_keep_rate, network.feature_axis).requires_grad_()
+        thinned = network.hidden(features.detach().masked(draw_f / network.feature_keep_rate))
+        draw_c = stochastic_mask(hidden, network.hidden_keep_rate, network.hidden_axis).requires_grad_()
+        divergence = kl_divergence(clean, network.head(draw_c / network.hidden_keep_rate * thinned))
+        slopes = torch.autograd.grad(divergence, (draw_f, draw_c))
+        j_f, j_c = j_f + slopes[0], j_c + slopes[1]
     return _dropped(m_f, j_f, deltas.delta_c), _dropped(m_c, j_c, deltas.delta_e)
 
 
 def _dropped(ones: Tensor, impact: Tensor, delta: float) -> Tensor:
-    ones = ones.detach()
     return rescaled(flipped(ones, impact, delta)) if budget(delta, ones[0].numel()) else ones
 
 
