@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -52,9 +53,16 @@ def report_runs(name: str, rule: str, home: Home, only: set[str] | None = None) 
     is_space = name in plugins.names("search_space")
     benchmark = experiment_file.read(name).benchmark if is_space else name
     plugins.path("benchmark", benchmark)
-    found = make(home.tracker(), benchmark, rule, only, home.root)
-    write(found, Path(home.out) / "reports" / name)
+    folder = Path(home.out) / "reports" / name
+    found = make(home.tracker(), benchmark, rule, only, home.root) | _replay(folder)
+    write(found, folder)
     return Told(found, page_of(found), partial(show, found))
+
+
+def _replay(folder: Path) -> dict[str, Any]:
+    """Regret against budget, where ``dta-bench replay`` has left it beside the report."""
+    path = folder / "replay.json"
+    return {"replay": json.loads(path.read_text(encoding="utf-8"))["replay"]} if path.exists() else {}
 
 
 def report_paper(name: str, home: Home) -> Told:

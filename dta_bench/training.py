@@ -249,7 +249,7 @@ class Run:
             epochs=self.spec.training.epochs,
             seconds=self.seconds,
         )
-        return Finished(result, arrays, test.confusion, self.meter.network)
+        return Finished(result, arrays, test.confusion, self.learner.predictor)
 
     def _whole(self, test: Measured, subset: Measured) -> Scores | None:
         """The test set with the labelled subset that was left out of it, as papers measure that train on their test."""
