@@ -31,10 +31,13 @@ def redrawn(module: Module) -> Module:
 
 
 @torch.no_grad()
-def follow(teacher: nn.Module, student: nn.Module, keep: float) -> None:
-    """theta' <- keep theta' + (1 - keep) theta, for parameters; buffers are left alone."""
+def follow(teacher: nn.Module, student: nn.Module, keep: float, *, buffers: bool = False) -> None:
+    """theta' <- keep theta' + (1 - keep) theta, for parameters; buffers are left alone, or taken over as they are."""
     for old, new in zip(teacher.parameters(), student.parameters(), strict=True):
         old.lerp_(new, 1 - keep)
+    if buffers:
+        for kept, fresh in zip(teacher.buffers(), student.buffers(), strict=True):
+            kept.copy_(fresh)
 
 
 def warmed_up(keep: float, iteration: int) -> float:

@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from dta_bench.network import precision
+
 ALPHAS = (0.125, 0.25, 0.5, 1.0, 2.0)
 """Bandwidths as multiples of the mean squared distance (Long et al. 2015)."""
 
@@ -17,7 +19,7 @@ Estimator = Literal["biased", "paired"]
 
 def squared_distances(rows: Tensor) -> Tensor:
     """||x_i - x_j||^2 of all pairs, (N, N), at least float32; by one matrix product of the centred rows."""
-    with torch.autocast(rows.device.type, enabled=False):
+    with precision(rows.device, None):
         centred = rows.to(torch.promote_types(rows.dtype, torch.float32))
         centred = centred - centred.detach().mean(0)
         lengths = centred.square().sum(1)

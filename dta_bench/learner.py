@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from dta_bench.errors import UserError
 from dta_bench.experiment import Training
-from dta_bench.network import Labelled, Network, Normalisation, Unlabelled, evaluating
+from dta_bench.network import Labelled, Network, Normalisation, Unlabelled, evaluating, precision
 
 Parts = dict[str, Tensor]
 Loss = Callable[[Labelled, Unlabelled], Parts]
@@ -128,7 +128,7 @@ class Learner(nn.Module):
             optimizer.zero_grad(set_to_none=True)
         with self._only(players):
             for source, target in self._pieces:
-                with torch.autocast(self.device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
+                with precision(self.device, torch.bfloat16 if training.precision == "bfloat16" else None):
                     parts = loss(source, target)
                 if "total" not in parts:
                     raise UserError(f"the loss gives {', '.join(parts) or 'nothing'} and no total")

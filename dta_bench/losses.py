@@ -5,6 +5,7 @@ A mean over the batch is a mean over the batch and, on maps, over the pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -33,6 +34,23 @@ def kl_divergence(p_logits: Tensor, q_logits: Tensor, reduction: Reduction = "cl
     log_p, log_q = p_logits.log_softmax(1), q_logits.log_softmax(1)
     over_classes = F.kl_div(log_q, log_p, reduction="none", log_target=True).mean()
     return over_classes if reduction == "classes" else over_classes * p_logits.shape[1]
+
+
+def symmetric_kl(p_logits: Tensor, q_logits: Tensor) -> Tensor:
+    """Half of KL(p || q) + KL(q || p) in nats per sample, a scalar (ADR, Eq. 3); the gradient flows into both sides."""
+    p_to_q = kl_divergence(p_logits, q_logits, "per_sample")
+    return (p_to_q + kl_divergence(q_logits, p_logits, "per_sample")) / 2
+
+
+def l1_discrepancy(p_logits: Tensor, q_logits: Tensor) -> Tensor:
+    """Mean |p_k - q_k| over batch and classes, between 0 and 2 / K (MCD, Eq. 1)."""
+    return (p_logits.softmax(1) - q_logits.softmax(1)).abs().mean()
+
+
+def mean_prediction(*logits: Tensor) -> Tensor:
+    """The log-probabilities of the mean of the predictions, for several classifiers that speak as one."""
+    log_p = torch.stack([each.log_softmax(1) for each in logits])
+    return log_p.logsumexp(0) - math.log(len(logits))
 
 
 def conditional_entropy(logits: Tensor) -> Tensor:

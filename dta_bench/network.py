@@ -7,8 +7,9 @@ the vector that element-wise adversarial dropout (EAdD) masks, ``head`` gives th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -181,6 +182,14 @@ def replayed(state: RandomState) -> Iterator[None]:
         yield
     finally:
         _restore(now)
+
+
+def precision(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
+    """Within the block matrix products are computed in ``dtype``; None: in that of their operands, also where a block
+    around it asks for another."""
+    if device.type == "meta":
+        return nullcontext()
+    return torch.autocast(device.type, dtype, enabled=dtype is not None)
 
 
 @dataclass(frozen=True)

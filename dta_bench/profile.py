@@ -22,11 +22,14 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from dta_bench import learner, plugins
+from dta_bench.experiment import Training
+from dta_bench.learner import Learner, Progress, Setting
 from dta_bench.methods import source_only
 from dta_bench.network import Labelled, Network, Unlabelled
 from dta_bench.pretrained import Backbone
 
-Step = Callable[[], None]
+Step = Callable[[], object]
 
 META = torch.device("meta")
 MEMORY = {
@@ -77,15 +80,21 @@ class Batch:
         shape = (self.size, self.channels, *self.image_size)
         label_shape = (self.size, *self.image_size) if self.task == "segmentation" else (self.size,)
         labels = torch.randint(self.classes, label_shape, device=device)
-        return Labelled(torch.randn(shape, device=device), labels), Unlabelled(torch.randn(shape, device=device))
+        source, target, again = (torch.randn(shape, device=device) for _ in range(3))
+        return Labelled(source, labels), Unlabelled(target, again, torch.arange(self.size, device=device))
+
+    def setting(self, first: Learner | None = None) -> Setting:
+        """What a method is told when it builds its modules; optimisers move no weight."""
+        still = Training(epochs=RAMPED_UP, optimizer="sgd", learning_rate=1e-30, batch_size=self.size)
+        return Setting(still, self.classes, (self.channels, *self.image_size), self.size, first)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table: a method's loss with its parameters."""
+    """One line of the table: a method's file with its parameters."""
 
     method: str
-    loss: Callable[..., dict[str, Tensor]]
+    module: ModuleType
     params: Any
 
     @property
@@ -98,7 +107,7 @@ class Case:
         return dataclasses.replace(self, params=dataclasses.replace(self.params, **settings))
 
 
-SOURCE_ONLY = Case("source_only", source_only.loss, source_only.Params())
+SOURCE_ONLY = Case("source_only", source_only, source_only.Params())
 
 
 def profile(
@@ -151,7 +160,7 @@ def cases_of(name: str, method: ModuleType, params: Mapping[str, Any]) -> list[C
     """A method without and with VAT; one case if it has none, and none for source only, which comes by itself."""
     if name == SOURCE_ONLY.method:
         return []
-    case = Case(name, method.loss, method.Params(**params))
+    case = Case(name, method, method.Params(**params))
     if not hasattr(case.params, "lambda_3"):
         return [case]
     switched_on = {key: getattr(case.params, key) or value for key, value in VAT.items()}
@@ -178,25 +187,25 @@ def flops(twin: Network, case: Case, batch: Batch) -> int:
 
 def flops_by_operator(twin: Network, case: Case, batch: Batch) -> Counter[str]:
     """As :func:`flops`, by the operator's name, such as ``aten.convolution_backward``."""
-    counted = _Flops()
+    counted, taken = _Flops(), step(twin, case, batch)
     with counted:
-        _backward(twin, case, *batch.on(META))
+        taken()
     return counted.by_operator
 
 
 def kept_bytes(twin: Network, case: Case, batch: Batch) -> int:
     """Peak of the bytes that autograd keeps during one step; ``twin`` lies on the meta device."""
-    kept = _Kept()
+    kept, taken = _Kept(), step(twin, case, batch)
     with saved_tensors_hooks(kept.keep, lambda held: held.tensor):
-        _backward(twin, case, *batch.on(META))
+        taken()
     return kept.peak
 
 
 def allocated_bytes(net: Network, case: Case, batch: Batch, device: torch.device) -> int:
     """Peak of the bytes that torch has allocated on a CUDA device during one step."""
-    net.zero_grad(set_to_none=True)
+    taken = step(net, case, batch)
     torch.cuda.reset_peak_memory_stats(device)
-    _backward(net, case, *batch.on(device))
+    taken()
     return torch.cuda.max_memory_allocated(device)
 
 
@@ -218,25 +227,30 @@ def step_seconds(
 
 
 def steps(net: Network, cases: Sequence[Case], batch: Batch, device: torch.device) -> list[Step]:
-    """A whole training step for each case, all on one network and one random batch; the learning rate is zero."""
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.0, momentum=0.9, fused=True)
-    source, target = batch.on(device)
+    """A whole training step for each case, all on one network and one random batch; no weight moves."""
+    images = batch.on(device)
+    return [step(net, case, batch, images) for case in cases]
 
-    def step(case: Case) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        _backward(net, case, source, target)
-        optimizer.step()
 
-    return [partial(step, case) for case in cases]
+def step(net: Network, case: Case, batch: Batch, images: tuple[Labelled, Unlabelled] | None = None) -> Step:
+    """A case's whole training step near the end of a long run, where every ramp has ended."""
+    of = _learner(net, case.module, case.params, batch)
+    of.at = Progress(RAMPED_UP, RAMPED_UP - 1, RAMPED_UP)
+    return partial(of.step, *(images or batch.on(of.device)))
+
+
+def _learner(net: Network, method: ModuleType, params: Any, batch: Batch) -> Learner:
+    first, named = None, getattr(method, "first_stage", None)
+    if named is not None:
+        before, changed = named(dataclasses.asdict(params))
+        module = plugins.load("method", before)
+        first = _learner(copy.deepcopy(net), module, module.Params(**changed), batch)
+    return learner.make(method, net, params, batch.setting(first))
 
 
 def _finish(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _backward(net: Network, case: Case, source: Labelled, target: Unlabelled) -> None:
-    torch.autograd.backward(case.loss(net, source, target, RAMPED_UP, case.params)["total"])
 
 
 class _Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]

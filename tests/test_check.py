@@ -86,11 +86,6 @@ def test_a_backbone_without_a_file_is_checked_by_its_name() -> None:
     assert check("backbone", "smp/fpn/tu-test_resnet", Path()).fails == []
 
 
-@pytest.mark.parametrize("name", plugins.names("method"))
-def test_every_shipped_method_passes(name: str) -> None:
-    assert check("method", name, Path()).fails == []
-
-
 METHOD = '''"""Cross-entropy."""
 
 from dataclasses import dataclass

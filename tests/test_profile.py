@@ -15,7 +15,7 @@ from dta_bench.profile import SOURCE_ONLY, Batch, Case, flops, kept_bytes, profi
 
 VISDA = {"lambda_2": 0.02, "lambda_3": 0.2, "delta_c": 0.01, "delta_e": 0.1, "epsilon": 15.0}
 DIGITS = Batch("classification", 10, 4, 1, (28, 28))
-DTA = Case("dta", dta.loss, dta.Params(lambda_3=0.0))
+DTA = Case("dta", dta, dta.Params(lambda_3=0.0))
 
 
 def digits_net() -> Network:
@@ -34,7 +34,7 @@ def test_flops_of_a_linear_network_are_those_of_its_matrix_products() -> None:
 def test_vat_costs_a_forward_pass_and_the_gradient_for_the_input_and_then_a_step() -> None:
     net = Network(nn.Flatten(), nn.Linear(12, 7), nn.Linear(7, 5)).to("meta")
     batch = Batch("classification", 5, 3, 3, (2, 2))
-    off = Case("dta", dta.loss, dta.Params(delta_c=0.0, delta_e=0.0, lambda_3=0.0))
+    off = Case("dta", dta, dta.Params(delta_c=0.0, delta_e=0.0, lambda_3=0.0))
     extra = flops(net, off.changed({"lambda_3": 0.1}), batch) - flops(net, off, batch)
     one_pass = 2 * 3 * (12 * 7 + 7 * 5)
     assert extra == 2 * one_pass + flops(net, SOURCE_ONLY, batch)
@@ -64,14 +64,14 @@ def test_a_step_stays_below_the_bar_on_the_papers_networks(
         net = plugins.load("backbone", name).build(12)
     batch = Batch("classification", 12, 2, 3, (224, 224))
     base = flops(net, SOURCE_ONLY, batch)
-    with_vat = Case("dta", dta.loss, dta.Params(**VISDA, start=start))  # type: ignore[arg-type]
+    with_vat = Case("dta", dta, dta.Params(**VISDA, start=start))  # type: ignore[arg-type]
     assert flops(net, with_vat.changed({"lambda_3": 0.0}), batch) / base <= bar
     assert flops(net, with_vat, batch) / base <= bar_with_vat
 
 
 @pytest.mark.parametrize("method", [dta, dta_released])
 def test_the_shares_of_a_step_sum_to_one_and_name_the_terms_that_are_on(method) -> None:
-    found = shares(digits_net(), Case("any", method.loss, method.Params(delta_c=0.0)), DIGITS)
+    found = shares(digits_net(), Case("any", method, method.Params(delta_c=0.0)), DIGITS)
     assert sum(found.values()) == pytest.approx(1)
     assert {"task", "target", "c_dta", "vat"} <= set(found)
     assert "f_dta" not in found

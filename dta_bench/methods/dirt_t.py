@@ -1,0 +1,90 @@
+"""DIRT-T: decision-boundary refinement with a teacher (Shu et al., ICLR 2018), Eqs. 10-12; without the source.
+
+A second stage: it starts from the averaged weights of a whole VADA run of the same seed and training, and minimises
+
+    total = lambda_t * (H(target) + VAT(target)) + beta * KL(teacher || p)
+
+The teacher is frozen, in evaluation mode, and replaced by the average ``refreshes`` times a run. The average predicts.
+
+Floor: the target one forward and backward pass, VAT one forward pass and the gradient for the images, then a forward
+and backward pass, the teacher one forward pass; and the whole first stage, once a seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import torch
+
+from dta_bench.copies import follow, frozen
+from dta_bench.errors import within
+from dta_bench.learner import Learner, Parts, Setting
+from dta_bench.losses import conditional_entropy, kl_divergence, virtual_adversarial_loss
+from dta_bench.methods import vada
+from dta_bench.network import Labelled, Network, Unlabelled, evaluating, random_state
+
+__all__ = ["Method", "Params", "first_stage", "floor", "vada"]
+
+
+@dataclass(frozen=True)
+class Params:
+    """Defaults: the paper's, Appendix B; it refreshes every 5,000 of up to 80,000 steps."""
+
+    lambda_t: float = 0.01
+    beta: float = 0.01
+    epsilon: float = 3.5
+    alpha: float = 0.998
+    refreshes: int = 16
+
+    def __post_init__(self) -> None:
+        within(self, lambda_t=(0, inf), beta=(0, inf), epsilon=(0, inf), alpha=(0, 1), refreshes=(1, inf))
+
+
+def first_stage(params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """VADA at its defaults, with the same radius."""
+    return "vada", {"epsilon": params["epsilon"]}
+
+
+def floor(params: Params) -> float:
+    """The least work of a step, in source-only steps (a forward pass is a third of one), without the first stage."""
+    return 1 + 1 / 3 + (5 / 3 if params.lambda_t else 0)
+
+
+class Method(Learner):
+    """The network, the average that predicts, and the teacher."""
+
+    def __init__(self, net: Network, params: Params, setting: Setting) -> None:
+        super().__init__(net, params, setting)
+        assert setting.first is not None
+        net.load_state_dict(setting.first.predictor.state_dict())
+        self.average = frozen(net)
+        self.teacher = frozen(net)
+
+    @property
+    def predictor(self) -> Network:
+        """The average of past weights."""
+        return self.average
+
+    def loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - the source is not looked at
+        """On the target alone."""
+        a, draws = self.params, random_state(target.images.device)
+        logits = self.net(target.images)
+        with torch.no_grad(), evaluating(self.teacher):
+            taught = self.teacher(target.images)
+        entropy = conditional_entropy(logits)
+        vat = logits.new_zeros(())
+        if a.lambda_t:
+            clean = (logits, draws)
+            vat = virtual_adversarial_loss(self.net, target.images, a.epsilon, reduction="per_sample", clean=clean)
+        kept = kl_divergence(taught, logits, "per_sample")
+        total = a.lambda_t * (entropy + vat) + a.beta * kept
+        return {"total": total, "entropy": entropy, "vat": vat, "teacher": kept}
+
+    def after_step(self) -> None:
+        """The average follows; when a stretch of the run ends, it becomes the teacher."""
+        follow(self.average, self.net, self.params.alpha, buffers=True)
+        stretches, at = self.params.refreshes, self.at
+        if (at.iteration + 1) * stretches // at.total > at.iteration * stretches // at.total:
+            self.teacher.load_state_dict(self.average.state_dict())

@@ -1,0 +1,34 @@
+"""VAT and entropy: virtual adversarial training (Miyato et al., TPAMI 2018) with entropy minimisation on the target.
+
+Eq. 6 of Drop to Adapt without its adversarial dropout: total = CE(source) + lambda_2 H(target) + lambda_3 VAT(target).
+Same ``loss`` as ``dta``; only the defaults differ. It is the row "VAT" of that paper's Table 5.
+
+Floor: source and target one forward and backward pass each; VAT one forward pass and the gradient for the images, then
+a forward and backward pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dta_bench.methods import dta
+from dta_bench.methods.dta import loss
+
+__all__ = ["Params", "floor", "loss"]
+
+
+@dataclass(frozen=True)
+class Params(dta.Params):
+    """Defaults: Table A-1's small data sets, without adversarial dropout."""
+
+    lambda_1: float = 0.0
+    lambda_2: float = 0.01
+    lambda_3: float = 0.1
+    delta_e: float = 0.0
+    delta_c: float = 0.0
+    epsilon: float = 3.5
+
+
+def floor(params: Params) -> float:
+    """The least work of a step, in source-only steps (a forward pass is a third of one)."""
+    return 2 + 5 / 3 if params.lambda_3 and params.epsilon else 2.0
