@@ -29,7 +29,8 @@ Key = tuple[int, ...]
 """Non-negative integers that name one view of one sample: (seed, epoch, domain, cycle, index)."""
 
 ALLOWED = (
-    "translateN, hflip, resize, random_resized_crop, strong, noiseS; with source: or target: before it for one domain"
+    "translateN, hflip, resize, random_resized_crop, cropHxW, strong, noiseS; "
+    "with source: or target: before it for one domain"
 )
 
 
@@ -43,6 +44,7 @@ class Augmentation:
       brought down to 8/7 of it first (256 to 224), so that what is decoded once can be kept.
     * ``strong``: a turn of up to 30 degrees, a shear of up to 10, a scale of 0.8 to 1.2, and a rectangle of a
       quarter to a half of each side blanked, as strong views in self-training have it.
+    * ``cropHxW``: a cut of H rows and W columns from anywhere in the image.
     * ``noiseS``: Gaussian noise of deviation S, added last, in the units of the (standardised) input.
 
     Raises:
@@ -144,6 +146,8 @@ def _transforms(name: str, size: tuple[int, int], ignore_index: int) -> list[Any
         return [_Resize(size)]
     if name == "random_resized_crop":
         return [_strictly(A.RandomResizedCrop, size, scale=(0.75, 1.0), interpolation=cv2.INTER_AREA, p=1.0)]
+    if cut := re.fullmatch(r"crop(\d+)x(\d+)", name):
+        return [_strictly(A.RandomCrop, *map(int, cut.groups()), p=1.0)]
     if name == "strong":
         warp = _strictly(A.Affine, scale=(0.8, 1.2), rotate=(-30, 30), shear=(-10, 10), fill_mask=ignore_index, p=1.0)
         share = (0.25, 0.5)

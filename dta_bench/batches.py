@@ -190,7 +190,10 @@ class View:
     ) -> None:
         self._size, self._channels, self._normalisation = benchmark.image_size, channels, normalisation
         self._per_sample = benchmark.standardisation == "per_sample"
-        parts = (*benchmark.augmentation, "strong") if second_view == "strong" else benchmark.augmentation
+        parts = benchmark.augmentation
+        if benchmark.crop and domain != "evaluation":
+            parts = (*parts, "crop{}x{}".format(*benchmark.crop))
+        parts = (*parts, "strong") if second_view == "strong" else parts
         self._augment = Augmentation(parts, domain, benchmark.image_size, benchmark.ignore_index)
 
     def __call__(

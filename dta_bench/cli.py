@@ -41,6 +41,10 @@ Keep = Annotated[
 Space = Annotated[str, typer.Argument(help="A search space, or a benchmark that has none; dta-bench list names them.")]
 On = Annotated[str | None, typer.Option("--benchmark", help="Run the search space on another benchmark.")]
 Skip = Annotated[bool, typer.Option("--skip-unreadable", help="Leave images out that cannot be read, and name them.")]
+TrainingOptions = Annotated[
+    list[str] | None,
+    typer.Option("--training", help="A field of the file's training, as key=value: batch_size=8, crop=[256,512]."),
+]
 DATA, HERE = Path("data"), Path()
 
 
@@ -99,6 +103,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
     weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
+    training: TrainingOptions = None,
     benchmark: On = None,
     skip_unreadable: Skip = False,
     keep_network: Keep = False,
@@ -110,7 +115,7 @@ def train(
     """Train one configuration and measure it; an interrupted run goes on where it stopped."""
     from dta_bench.single import train_one
 
-    options = _options(backbone, method, None, None, epochs, labels, weights)
+    options = _options(backbone, method, None, None, epochs, labels, weights, training)
     with chatter_on_stderr() as stdout:
         plan = _plan(name, options, benchmark)
         found = train_one(
@@ -140,6 +145,7 @@ def sweep(
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
     weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
+    training: TrainingOptions = None,
     address: Annotated[str | None, typer.Option(help="A Ray cluster. Default: RAY_ADDRESS, else a local Ray.")] = None,
     benchmark: On = None,
     skip_unreadable: Skip = False,
@@ -151,7 +157,7 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Run what is missing of a sweep, then print its table. The same command starts, resumes and shows it."""
-    options = _options(backbone, method, points, seeds, epochs, labels, weights)
+    options = _options(backbone, method, points, seeds, epochs, labels, weights, training)
     with chatter_on_stderr() as stdout:
         plan = _plan(name, options, benchmark)
         home = _home(root, out, tracking_uri, skip_unreadable, keep_network)
@@ -324,13 +330,13 @@ def main() -> None:
 
 def _options(
     backbone: list[str] | str | None, method: list[str] | str | None, points: int | None, seeds: int | None,
-    epochs: int | None, labels: int | None, weights: str,
+    epochs: int | None, labels: int | None, weights: str, training: list[str] | None = None,
 ) -> Options:  # fmt: skip
     from dta_bench.sweep.plan import Options
 
     if weights not in ("none", "hub"):
         weights = str(Path(weights).expanduser().resolve())  # workers run in other folders
-    return Options(_tuple(backbone), _tuple(method), points, seeds, epochs, labels, weights)
+    return Options(_tuple(backbone), _tuple(method), points, seeds, epochs, labels, weights, _tuple(training))
 
 
 def _tuple(given: list[str] | str | None) -> tuple[str, ...]:

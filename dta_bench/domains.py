@@ -6,11 +6,13 @@ The type of the target training set has no labels to give, so a method cannot re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dta_bench.experiment import Training
 
 Image = NDArray[np.uint8]
 """One image as read: uint8, (height, width, channels)."""
@@ -28,6 +30,7 @@ class Benchmark:
     own mean and divides by its own deviation (French et al.), ``imagenet`` uses ImageNet's channel
     statistics. ``label_budget`` is the size of the labelled target subset that selection may read,
     ``label_budget_source`` says who set it. ``augmentation`` names the parts of :mod:`dta_bench.augment`.
+    ``crop`` is the size of the random cuts that training sees of an image resized to ``image_size``; None: all of it.
     ``epoch_length`` says which domain an epoch goes through once; the other is cut, or reshuffled and repeated.
     """
 
@@ -47,6 +50,16 @@ class Benchmark:
     epoch_length: Literal["source", "target", "larger"] = "larger"
     published_sizes: Mapping[str, int] = field(default_factory=dict)
     """How many images the owners of the sets count: ``source`` (training and validation), ``target_train``, ..."""
+    crop: tuple[int, int] | None = None
+
+    @property
+    def train_size(self) -> tuple[int, int]:
+        """Height and width of what a network is trained on."""
+        return self.crop or self.image_size
+
+    def under(self, training: Training) -> Benchmark:
+        """As a run with this training sees it: at its image size, trained on its crops."""
+        return replace(self, image_size=training.image_size or self.image_size, crop=training.crop or self.crop)
 
 
 class Picked(Sequence[Item]):
@@ -54,6 +67,10 @@ class Picked(Sequence[Item]):
 
     def __init__(self, items: Sequence[Item], indices: Sequence[int] | NDArray[np.int64]) -> None:
         self._items, self._indices = items, [int(i) for i in indices]
+
+    def whence(self, index: int) -> tuple[Sequence[Item], int]:
+        """The sequence that an item comes from, and its place there."""
+        return self._items, self._indices[index]
 
     @overload
     def __getitem__(self, index: int) -> Item: ...

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from dta_bench import (
     checkpoint,
     image_cache,
+    label_check,
     network_file,
     plugins,
     prepared,
@@ -108,7 +109,16 @@ def splits_of(spec: RunSpec, root: str, skip_unreadable: bool = False) -> Splits
     method: Any = plugins.load("method", spec.method)
     loaded = domains(spec.benchmark, root, skip_unreadable)
     split = validation.split_supervised if getattr(method, "uses_target_labels", False) else validation.split
-    return image_cache.kept(split(loaded, spec.label_subset), benchmark_of(spec.benchmark))
+    return image_cache.kept(split(loaded, spec.label_subset), benchmark_of(spec.benchmark).under(spec.training))
+
+
+def check_labels(benchmark: str, root: str, skip_unreadable: bool = False) -> None:
+    """Look at a benchmark's label maps, which are too many to read, before a run does.
+
+    Raises:
+        UserError: some do not fit their images, or hold what is no label.
+    """
+    label_check.check(benchmark_of(benchmark), domains(benchmark, root, skip_unreadable))
 
 
 def fingerprints(spec: RunSpec, root: str, skip_unreadable: bool = False) -> dict[str, str]:
@@ -123,7 +133,7 @@ def fingerprints(spec: RunSpec, root: str, skip_unreadable: bool = False) -> dic
 def weights_fingerprint(spec: RunSpec) -> str:
     """The file of weights that a run starts from, as a SHA-256 of 12 digits; ``none`` for random weights."""
     defined = benchmark_of(spec.benchmark)
-    found = pretrained.backbone(spec.backbone, defined.image_size)
+    found = pretrained.backbone(spec.backbone, defined.under(spec.training).train_size)
     return pretrained.weights_fingerprint(found, len(defined.classes), spec.weights)
 
 

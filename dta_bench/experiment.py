@@ -9,11 +9,20 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Value = float | int | str | bool
+
+
+def _square(given: Any) -> Any:
+    return (given, given) if isinstance(given, int) else given
+
+
+Side = Annotated[int, Field(ge=8, le=16384)]
+Size = Annotated[tuple[Side, Side], BeforeValidator(_square)]
+"""Height and width in pixels; one number stands for both."""
 
 
 class Training(BaseModel):
@@ -21,6 +30,9 @@ class Training(BaseModel):
 
     ``batch_size`` is a batch of *each* domain. The learning rate is multiplied by ``decay_factor`` every
     ``decay_every`` epochs. ``accumulate`` splits a batch into that many pieces whose gradients are added.
+    ``checkpointing`` computes activations again in the backward pass instead of keeping them.
+    ``image_size`` takes the place of the benchmark's. Segmentation alone: ``crop`` trains on random cuts of the resized
+    image, ``window`` predicts it window by window (overlapping by a third or more) instead of whole.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,10 +44,20 @@ class Training(BaseModel):
     weight_decay: float = Field(default=0.0, ge=0)
     decay_every: int | None = Field(default=None, gt=0)
     decay_factor: float = Field(default=0.1, gt=0, le=1)
-    batch_size: int = Field(gt=1)
+    batch_size: int = Field(gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False
     accumulate: int = Field(default=1, gt=0)
+    checkpointing: bool = False
+    image_size: Size | None = None
+    crop: Size | None = None
+    window: Size | None = None
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Training:
+        if self.accumulate > self.batch_size:
+            raise ValueError(f"accumulate is {self.accumulate}; allowed: 1 to batch_size, which is {self.batch_size}")
+        return self
 
 
 class LabelSubset(BaseModel):

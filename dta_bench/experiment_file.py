@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
 
 from dta_bench import plugins, yaml_file
@@ -222,3 +223,23 @@ def refused_by(params: type, values: Point) -> list[str]:
     except UserError as refused_by_itself:
         return [str(refused_by_itself)]
     return []
+
+
+def with_settings(training: Training, settings: Sequence[str]) -> Training:
+    """A file's training with ``key=value`` settings of the command line over it; values are YAML.
+
+    Raises:
+        UserError: an unknown key, or a value that the key does not take.
+    """
+    fields: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or key not in Training.model_fields:
+            known = ", ".join(Training.model_fields)
+            raise UserError(f"--training {setting} is not understood; it takes key=value with a key of {known}")
+        fields[key] = yaml.safe_load(text)
+    try:
+        return Training.model_validate(training.model_dump() | fields)
+    except ValidationError as refused:
+        said = [yaml_file.told(error, list(Training.model_fields)) for error in refused.errors()]
+        raise UserError(f"--training cannot be used: {'; '.join(said)}") from refused

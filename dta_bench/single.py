@@ -27,6 +27,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
     spec = _spec(plan, settings, seed)
     # What is wrong with the data is told before anything is written.
     execution.splits_of(spec, home.root, home.skip_unreadable)
+    execution.check_labels(spec.benchmark, home.root, home.skip_unreadable)
     tracker = home.tracker()
     tracker.check()
     tracker.experiment(execution.benchmark_of(spec.benchmark))

@@ -26,6 +26,7 @@ from dta_bench.learner import Learner, Progress, Setting
 from dta_bench.measurement import Measured, Meter, Surveyed, named
 from dta_bench.network import Labelled, Network, Unlabelled
 from dta_bench.probes import probes
+from dta_bench.recomputation import recompute_activations
 
 EpochMetrics = dict[str, float]
 OnEpoch = Callable[[int, EpochMetrics], None]
@@ -110,12 +111,13 @@ class Run:
     def __init__(
         self, spec: RunSpec, benchmark: Benchmark, splits: Splits, place: Place, first: Run | None = None
     ) -> None:
+        benchmark = benchmark.under(spec.training)
         self.spec, self.benchmark, self.splits, self.place = spec, benchmark, splits, place
         torch.manual_seed(spec.seed)
         self.method = plugins.load("method", spec.method)
         # A whole number in a file is an int; a method asked for a float.
         self.params = TypeAdapter(self.method.Params).validate_python(spec.params)
-        backbone = pretrained.backbone(spec.backbone, benchmark.image_size)
+        backbone = pretrained.backbone(spec.backbone, benchmark.train_size)
         self.channels = backbone.channels
         self.network = self._build(backbone)
         self.batches = Batches(
@@ -146,10 +148,12 @@ class Run:
         network = backbone.build(len(self.benchmark.classes), self.spec.weights).to(self.place.device)
         if self.spec.training.channels_last:
             network = network.to(memory_format=torch.channels_last)
+        if self.spec.training.checkpointing:
+            recompute_activations(network)
         return network.train()
 
     def _learner(self, first: Run | None) -> Learner:
-        shape = (self.channels, *self.benchmark.image_size)
+        shape = (self.channels, *self.benchmark.train_size)
         classes, targets = len(self.benchmark.classes), len(self.splits.target_train)
         setting = Setting(self.spec.training, classes, shape, targets, first.learner if first else None)
         return learner.make(self.method, self.network, self.params, setting)
@@ -191,9 +195,12 @@ class Run:
             raise Stopped(f"stopped in epoch {self.epoch} after step {self.step}")
 
     def _meter(self) -> Meter:
-        """Measures what this run's method predicts; evaluation keeps no gradients, so that twice the batch fits."""
-        place, batch = self.place, 2 * self.spec.training.batch_size
-        return Meter(self.learner, self.benchmark, self.channels, batch, place.device, workers=place.workers)
+        """Measures what this run's method predicts; evaluation keeps no gradients, so twice the piece fits."""
+        place, training = self.place, self.spec.training
+        size = 2 * -(-training.batch_size // training.accumulate)
+        return Meter(
+            self.learner, self.benchmark, self.channels, size, place.device, training.window, workers=place.workers
+        )
 
     def _validate(self) -> EpochMetrics:
         self.asked += 1

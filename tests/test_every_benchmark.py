@@ -161,7 +161,7 @@ def test_an_unreadable_image_is_named(tmp_path):
 
 @pytest.mark.parametrize("kind", ["labelIds", "labelTrainIds"])
 def test_road_scene_trees_load_with_19_classes_and_the_rest_ignored(kind, tmp_path):
-    ids = np.arange(36, dtype=np.uint8).reshape(4, 9)
+    ids = np.append(np.arange(35, dtype=np.uint8), np.uint8(255)).reshape(4, 9)
     expected = np.full(36, 255)
     # Cityscapes' published table: these ids, in this order, are train ids 0..18.
     for train_id, label_id in enumerate([7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]):

@@ -15,6 +15,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from dta_bench import segmentation, training, validation
+from dta_bench.batches import Batches
 from dta_bench.domains import Benchmark, Domains, LabelledImages
 from dta_bench.experiment import LabelSubset, RunSpec, Training
 from dta_bench.measurement import Meter
@@ -202,3 +203,29 @@ def test_a_report_of_label_maps_is_headed_by_mean_iou(domains: Domains, tmp_path
     show(found, console)
     assert "mean IoU" in console.file.getvalue()  # type: ignore[attr-defined]
     assert table(SCENES, configurations(tracker, runs), runs, "entropy")["leaderboard"][0]["score"] < 0
+
+
+def test_crops_cut_image_and_labels_at_one_place() -> None:
+    """A scene whose red channel is its label: after any augmentation the two still agree."""
+    rng = np.random.default_rng(0)
+    labels = [rng.integers(0, 3, (64, 64)).astype(np.uint8) for _ in range(4)]
+    images = [np.stack([label * 50] * 3, axis=2) for label in labels]
+    pair = dataclasses.replace(SCENES, standardisation="imagenet", augmentation=("hflip",), crop=(24, 40))
+    source = LabelledImages(images, labels, ["a", "b", "c", "d"])
+    batches = Batches(source, source.without_labels(), pair, 2, seed=0, channels=3)
+    for batch, unlabelled in batches.epoch(1):
+        assert batch.images.shape[2:] == batch.labels.shape[1:] == unlabelled.images.shape[2:] == (24, 40)
+        red = (batch.images[:, 0] * 0.229 + 0.485) * 255 / 50
+        torch.testing.assert_close(red.round().long(), batch.labels)
+
+
+def test_a_run_on_crops_predicts_whole_images_or_windows(domains: Domains) -> None:
+    splits = validation.split(domains, LabelSubset(size=4))
+    on_crops = spec().training.model_copy(update={"crop": (32, 32), "image_size": (64, 96)})
+    by_window = on_crops.model_copy(update={"window": (32, 64)})
+    results = [
+        training.train(dataclasses.replace(spec(), training=one), SCENES, splits, Place(CPU))
+        for one in (on_crops, by_window)
+    ]
+    assert results[0].confusion.sum() == results[1].confusion.sum()
+    assert not np.array_equal(results[0].confusion, results[1].confusion)

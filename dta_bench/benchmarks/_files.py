@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, overload
 
@@ -50,8 +50,9 @@ class ImageFiles(Sequence[Image]):
 class LabelMaps(Sequence[NDArray[np.uint8]]):
     """Label maps (height, width) uint8, one for each of ``images`` and of its size.
 
-    Palette and grey files hold numbers, each looked up in ``table`` (256 entries). Where ``colours`` is given, the
-    files are pictures, and a colour that it does not name becomes ``ignored``.
+    Palette and grey files hold numbers, each looked up in ``table`` (256 entries); ``known`` (256 entries) says which
+    may occur, None: all. Where ``colours`` is given, the files are pictures, and a colour that it does not name becomes
+    ``ignored``.
     """
 
     images: ImageFiles
@@ -59,6 +60,7 @@ class LabelMaps(Sequence[NDArray[np.uint8]]):
     table: NDArray[np.uint8]
     colours: Colours | None = None
     ignored: int = 255
+    known: NDArray[np.bool_] | None = None
 
     @overload
     def __getitem__(self, index: int) -> NDArray[np.uint8]: ...
@@ -66,11 +68,29 @@ class LabelMaps(Sequence[NDArray[np.uint8]]):
     def __getitem__(self, index: slice) -> LabelMaps: ...
     def __getitem__(self, index: int | slice) -> NDArray[np.uint8] | LabelMaps:
         if isinstance(index, slice):
-            return LabelMaps(self.images[index], self.paths[index], self.table, self.colours, self.ignored)
+            return replace(self, images=self.images[index], paths=self.paths[index])
         path = self.images.root / self.paths[index]
-        found = self.table[_indices(path)] if self.colours is None else _classes_of(path, self.colours, self.ignored)
+        if self.colours is None:
+            numbers = _indices(path)
+            self._check_numbers(path, numbers)
+            found = self.table[numbers]
+        else:
+            found = _classes_of(path, self.colours, self.ignored)
         self._check_size(path, found.shape, self.images.file(index))
         return found
+
+    def check_head(self, index: int) -> None:
+        """Insist on the size and the kind of one file, without decoding it.
+
+        Raises:
+            UserError: it has another size than its image, or holds no 8-bit numbers.
+        """
+        path = self.images.root / self.paths[index]
+        with _opened(path, "a label map") as picture:
+            if self.colours is None:
+                _insist_on_numbers(path, picture)
+            width, height = picture.size
+        self._check_size(path, (height, width), self.images.file(index))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -81,6 +101,17 @@ class LabelMaps(Sequence[NDArray[np.uint8]]):
         colours = sorted(self.colours.items()) if self.colours else None
         stated = self.table.tobytes() + f"{colours} {self.ignored}".encode()
         return hashlib.sha256(stated).hexdigest()[:12]
+
+    def _check_numbers(self, path: Path, numbers: NDArray[np.uint8]) -> None:
+        if self.known is None:
+            return
+        counts = np.bincount(numbers.ravel(), minlength=256)
+        strange = [f"{value} ({counts[value]:,} pixels)" for value in np.flatnonzero((counts > 0) & ~self.known)]
+        if strange:
+            raise UserError(
+                f"{path} holds {', '.join(strange)}, which {'is' if len(strange) == 1 else 'are'} no label here; "
+                f"known: {_ranges(np.flatnonzero(self.known))}"
+            )
 
     def _check_size(self, path: Path, shape: tuple[int, ...], image: Path) -> None:
         height, width = shape
@@ -130,9 +161,22 @@ def _opened(path: Path, what: str) -> Picture:
 def _indices(path: Path) -> NDArray[np.uint8]:
     """The numbers stored in a palette or grey file, before any palette turns them into colours."""
     with _opened(path, "a label map") as picture:
-        if picture.mode not in ("P", "L"):
-            raise UserError(f"{path} has mode {picture.mode}; a label map is an 8-bit palette (P) or grey (L) image")
+        _insist_on_numbers(path, picture)
         return _pixels(path, picture, picture.mode)
+
+
+def _insist_on_numbers(path: Path, picture: Picture) -> None:
+    if picture.mode in ("P", "L"):
+        return
+    kinds = {"1": "1 bit a pixel", "I": "16 or 32 bits a pixel", "F": "fractions"}
+    kind = kinds.get(picture.mode[:1], "colours in the place of numbers")
+    raise UserError(f"{path} has {kind} (mode {picture.mode}); a label map is an 8-bit palette (P) or grey (L) image")
+
+
+def _ranges(values: NDArray[np.int64]) -> str:
+    """``0..34, 255``."""
+    parts = np.split(values, np.flatnonzero(np.diff(values) > 1) + 1)
+    return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}..{part[-1]}" for part in parts)
 
 
 def _classes_of(path: Path, colours: Colours, ignored: int) -> NDArray[np.uint8]:

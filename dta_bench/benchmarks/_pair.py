@@ -123,7 +123,10 @@ def _with_masks(file: PairFile, side: Side, folder: str, root: Path) -> Labelled
     names = [f"{folder}/{side.images}/{path}" for path in found]
     lazy = _files.ImageFiles(root, names)
     maps = [f"{folder}/{side.masks}/{by_stem[str(Path(path).with_suffix(''))]}" for path in found]
-    return LabelledImages(lazy, _files.LabelMaps(lazy, maps, _table(file, side), _colours(file, side), IGNORED), names)
+    stated = side.values or file.values
+    known = None if stated else np.isin(np.arange(256), [*range(len(file.classes)), IGNORED])
+    labels = _files.LabelMaps(lazy, maps, _table(file, side), _colours(file, side), IGNORED, known)
+    return LabelledImages(lazy, labels, names)
 
 
 def _table(file: PairFile, side: Side) -> NDArray[np.uint8]:

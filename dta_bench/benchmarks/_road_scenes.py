@@ -26,6 +26,7 @@ Both sets need their owners' licence, so they are yours to get; unpack them so:
   {root}/cityscapes/leftImg8bit/train|val/<city>/*_leftImg8bit.png    leftImg8bit_trainvaltest.zip
   {root}/cityscapes/gtFine/train|val/<city>/*_gtFine_labelIds.png     gtFine_trainvaltest.zip (or *_labelTrainIds.png)
 Cityscapes is at cityscapes-dataset.com. Then run the same command again; it verifies them."""
+KNOWN_IDS = 35  # 0 to 33 by Cityscapes' table, 34 in GTA5's palette too
 GTA5 = "put GTA5's images/ and labels/ (PNG, palette files of Cityscapes label ids) into {folder}; they need a login"
 CITYSCAPES = "put Cityscapes' leftImg8bit/ and gtFine/ (train and val, by city) into {folder}; they need a login"
 
@@ -83,7 +84,9 @@ def from_train_ids() -> NDArray[np.uint8]:
 def _paired(root: Path, images: list[str], maps: list[str], table: NDArray[np.uint8], what: str) -> LabelledImages:
     if not images:
         raise UserError(f"no image was found under {root}: {what}")
-    for label_map in maps:
-        _files.wanted(root / label_map, what)
+    missing = [label_map for label_map in maps if not (root / label_map).is_file()]
+    if missing:
+        raise UserError(f"{root / missing[0]} is missing, as are {len(missing) - 1} others of {len(maps)}: {what}")
     found = _files.ImageFiles(root, images)
-    return LabelledImages(found, _files.LabelMaps(found, maps, table), images)
+    known = np.isin(np.arange(256), [*range(KNOWN_IDS), IGNORED])
+    return LabelledImages(found, _files.LabelMaps(found, maps, table, known=known), images)

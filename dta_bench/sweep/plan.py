@@ -9,7 +9,7 @@ from typing import Any
 from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.experiment import LabelSubset, RunSpec, Training, Value
-from dta_bench.experiment_file import ExperimentFile
+from dta_bench.experiment_file import ExperimentFile, with_settings
 from dta_bench.method_sets import MethodSets, method_sets
 from dta_bench.search_space import RAMP, SearchSpace
 from dta_bench.sweep import search
@@ -28,6 +28,7 @@ class Options:
     epochs: int | None = None
     labels: int | None = None
     weights: str = "none"
+    training: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: i
     """
     methods = options.methods or (file.method,)
     baselines = tuple(b for b in file.baselines if b not in methods)
-    training = file.training.model_copy(update={"epochs": options.epochs} if options.epochs else {})
+    settings = [*options.training, *([f"epochs={options.epochs}"] if options.epochs else [])]
+    training = with_settings(file.training, settings)
     labels = file.labels or LabelSubset(size=label_budget)
     plan = Plan(
         name=name, file=file, training=training, weights=options.weights,
@@ -134,7 +136,7 @@ def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: i
     for method in plan.methods:
         _check_task(method, file.benchmark)
     for backbone in plan.backbones:
-        _check_backbone(backbone, file.benchmark, options.weights)
+        _check_backbone(backbone, file.benchmark, options.weights, training)
     wanted = options.points or file.points
     chosen = {(b, m): _points(plan, b, m, wanted) for b in plan.backbones for m in plan.methods}
     runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(chosen) for seed in plan.seeds]
@@ -159,14 +161,15 @@ def _check_task(method: str, benchmark: str) -> None:
         raise UserError(f"{benchmark} is {task}, but the method {method} does {' and '.join(tasks)}")
 
 
-def _check_backbone(name: str, benchmark: str, weights: str) -> None:
-    """It exists, does the benchmark's task, and its weights can be had: told once, before any run."""
-    from dta_bench import pretrained  # imports torch
+def _check_backbone(name: str, benchmark: str, weights: str, training: Training) -> None:
+    """It exists, does the benchmark's task on its sizes, and its weights can be had: told once, before any run."""
+    from dta_bench import fit, pretrained  # import torch
 
-    defined = plugins.load("benchmark", benchmark).BENCHMARK
-    found = pretrained.backbone(name, defined.image_size)
+    defined = plugins.load("benchmark", benchmark).BENCHMARK.under(training)
+    found = pretrained.backbone(name, defined.train_size)
     if found.task != defined.task:
         raise UserError(f"{benchmark} is {defined.task}, but the backbone {name} does {found.task}")
+    fit.check(found, defined, training)
     if weights != "none":
         found.build(len(defined.classes), weights)
 

@@ -40,6 +40,7 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
     """
     # What is wrong with the data is told before anything is written.
     execution.splits_of(plan.runs[0], home.root, home.skip_unreadable)
+    execution.check_labels(plan.file.benchmark, home.root, home.skip_unreadable)
     _make_folder(Path(home.out, "runs"))
     with _alone(home):
         tracker = home.tracker()

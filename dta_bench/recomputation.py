@@ -1,0 +1,71 @@
+"""Activation checkpointing: blocks keep their inputs alone and are computed again in the backward pass.
+
+The numbers stay those of a plain pass: dropout draws are replayed, and BatchNorm's running statistics are updated once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+CONTAINERS = (nn.Sequential, nn.ModuleList)
+
+
+class _Recomputed:
+    """Mixed into a block's class; a class, so that a copy of the network computes by its own weights."""
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        assert isinstance(self, nn.Module)
+        plain = super().forward  # type: ignore[misc]
+        if not (self.training and torch.is_grad_enabled()):
+            return plain(*inputs, **named)
+        return checkpoint(plain, *inputs, use_reentrant=False, context_fn=self._contexts, **named)
+
+    def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        assert isinstance(self, nn.Module)
+        return nullcontext(), _as_before(self, {m: m.track_running_stats for m in _norms(self)})
+
+
+@contextmanager
+def _as_before(block: nn.Module, tracked: Mapping[_BatchNorm, bool]) -> Iterator[None]:
+    """Within it the BatchNorms track as in the first pass, but on copies of their running statistics."""
+    now = {norm: (norm.track_running_stats, dict(norm._buffers)) for norm in _norms(block)}
+    for norm, tracks in tracked.items():
+        norm.track_running_stats = tracks
+        norm._buffers.update({k: None if b is None else b.clone() for k, b in norm._buffers.items()})
+    try:
+        yield
+    finally:
+        for norm, (tracks, buffers) in now.items():
+            norm.track_running_stats = tracks
+            norm._buffers.update(buffers)
+
+
+def _norms(block: nn.Module) -> list[_BatchNorm]:
+    return [module for module in block.modules() if isinstance(module, _BatchNorm)]
+
+
+def recompute_activations(network: nn.Module) -> int:
+    """Make every block of ``network`` recompute; how many there are. Evaluation is as before."""
+    found = list(_blocks(network, inside=False))
+    for block in found:
+        kind = type(block)
+        block.__class__ = type(f"Recomputed{kind.__name__}", (_Recomputed, kind), {})
+    return len(found)
+
+
+def _blocks(module: nn.Module, inside: bool) -> Iterator[nn.Module]:
+    """The members of chains and lists (residual blocks, decoder stages), each whole."""
+    children = list(module.children())
+    chain = isinstance(module, CONTAINERS) and any(list(child.children()) for child in children)
+    if inside and children and not chain and any(True for _ in module.parameters()):
+        yield module
+        return
+    for child in children:
+        yield from _blocks(child, inside=chain)
