@@ -36,6 +36,7 @@ class Batches:
     a shorter domain is reshuffled and repeated, a longer one is cut. ``workers`` processes decode and augment lazy
     sets; images that are in memory need none. ``second_view`` gives each target image a second view in the batch:
     ``again`` from the benchmark's own augmentation, ``strong`` with the ``strong`` augmentation on top.
+    ``source_odds`` (N,), if given, says how likely each source image is at each draw; else each comes once a pass.
     """
 
     def __init__(
@@ -49,9 +50,11 @@ class Batches:
         workers: int = 0,
         normalisation: Normalisation = IMAGENET,
         second_view: SecondView | None = None,
+        source_odds: NDArray[np.float64] | None = None,
     ) -> None:
         self.source, self.target = source, target
         self.workers = workers if is_lazy(source.images) or is_lazy(target.images) else 0
+        self.source_odds = source_odds
         self.batch_size, self.seed = batch_size, seed
         self._of_source = View(benchmark, "source", channels, normalisation)
         self._of_target = View(benchmark, "target", channels, normalisation)
@@ -129,7 +132,8 @@ class _Steps(Dataset[tuple[Labelled, Unlabelled]]):
     def __init__(self, batches: Batches, epoch: int) -> None:
         count = batches.steps * batches.batch_size
         self._batches = batches
-        self._source = _order((batches.seed, epoch, 0), len(batches.source), count)
+        odds, key = batches.source_odds, (batches.seed, epoch, 0)
+        self._source = _order(key, len(batches.source), count) if odds is None else _drawn(key, odds, count)
         self._target = _order((batches.seed, epoch, 1), len(batches.target), count)
 
     def __getitem__(self, step: int) -> tuple[Labelled, Unlabelled]:
@@ -142,6 +146,18 @@ def _order(key: Key, size: int, count: int) -> list[Key]:
     cycles = range(-(-count // size))
     orders = (np.random.default_rng((*key, cycle)).permutation(size) for cycle in cycles)
     return [(*key, cycle, int(index)) for cycle, order in zip(cycles, orders, strict=True) for index in order][:count]
+
+
+def _drawn(key: Key, odds: NDArray[np.float64], count: int) -> list[Key]:
+    """``count`` keys (seed, epoch, domain, draw, index), each index drawn by ``odds``."""
+    indices = np.random.default_rng(key).choice(len(odds), count, p=odds)
+    return [(*key, draw, int(index)) for draw, index in enumerate(indices)]
+
+
+def class_counts(images: LabelledImages, classes: int) -> NDArray[np.int64]:
+    """How many pixels (or, without label maps, images) of each class each image has, (N, classes); reads every map."""
+    counted = [np.bincount(np.ravel(labels), minlength=classes)[:classes] for labels in images.labels]
+    return np.stack(counted)
 
 
 def evaluation_batches(

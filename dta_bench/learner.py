@@ -50,6 +50,7 @@ class Setting:
     image_shape: tuple[int, int, int]
     target_size: int
     first: Learner | None = None
+    class_names: tuple[str, ...] = ()
 
 
 class Learner(nn.Module):

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from dta_bench import checkpoint, learner, metrics, plugins, pretrained, validation
-from dta_bench.batches import Batches
+from dta_bench.batches import Batches, class_counts
 from dta_bench.domains import Benchmark, Splits
 from dta_bench.errors import Diverged
 from dta_bench.experiment import RunResult, RunSpec, Scores
@@ -124,6 +124,7 @@ class Run:
             splits.source_train, splits.target_train, benchmark, spec.training.batch_size, spec.seed, self.channels,
             workers=place.workers, normalisation=self.network.normalisation,
             second_view=getattr(self.method, "second_view", None),
+            source_odds=self._source_odds(),
         )  # fmt: skip
         self.learner = self._learner(first)
         self.meter = self._meter()
@@ -154,9 +155,20 @@ class Run:
 
     def _learner(self, first: Run | None) -> Learner:
         shape = (self.channels, *self.benchmark.train_size)
-        classes, targets = len(self.benchmark.classes), len(self.splits.target_train)
-        setting = Setting(self.spec.training, classes, shape, targets, first.learner if first else None)
+        classes, targets = self.benchmark.classes, len(self.splits.target_train)
+        before = first.learner if first else None
+        setting = Setting(self.spec.training, len(classes), shape, targets, before, classes)
         return learner.make(self.method, self.network, self.params, setting)
+
+    def _source_odds(self) -> NDArray[np.float64] | None:
+        """How likely a method wants each source image at each draw, where it says so."""
+        wanted = getattr(self.method, "source_odds", None)
+        if wanted is None:
+            return None
+        odds: NDArray[np.float64] = wanted(
+            self.params, class_counts(self.splits.source_train, len(self.benchmark.classes))
+        )
+        return odds
 
     def one_epoch(self) -> EpochMetrics:
         """Train the rest of this epoch; the mean of each part of the loss, and the validation scores after it."""

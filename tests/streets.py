@@ -33,7 +33,7 @@ def falls(method: str, **params: object) -> bool:
     torch.manual_seed(0)
     training = Training(epochs=6, optimizer="adam", learning_rate=3e-3, batch_size=2)
     net = plugins.load("backbone", "unet_mini").build(len(BENCHMARK.classes))
-    setting = Setting(training, len(BENCHMARK.classes), (3, *SIZE), COUNT)
+    setting = Setting(training, len(BENCHMARK.classes), (3, *SIZE), COUNT, None, BENCHMARK.classes)
     of = learner.make(module, net, module.Params(**params), setting)
     batches = Batches(
         source, target.without_labels(), BENCHMARK, 2, 0, 3, second_view=getattr(module, "second_view", None)
