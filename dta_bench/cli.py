@@ -28,7 +28,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
 Root = Annotated[Path, typer.Option("--root", envvar="DTA_BENCH_ROOT", help="Where data lies.")]
-Out = Annotated[Path, typer.Option("--out", help="Where runs, store and reports go.")]
+Out = Annotated[Path, typer.Option("--out", envvar="DTA_BENCH_OUT", help="Where runs, store and reports go.")]
 Uri = Annotated[
     str | None,
     typer.Option(
@@ -141,7 +141,9 @@ def sweep(
     seeds: Annotated[int | None, typer.Option(min=1, help="Run every point with seeds 0 to N-1.")] = None,
     parallel: Annotated[int | None, typer.Option(min=1, help="Runs at a time. Default: as many as fit.")] = None,
     cpus_per_run: Annotated[int, typer.Option(min=1)] = 1,
-    gpus_per_run: Annotated[float | None, typer.Option(min=0, help="Fractions share a GPU.")] = None,
+    gpus_per_run: Annotated[
+        float | None, typer.Option(min=0, envvar="DTA_BENCH_GPUS_PER_RUN", help="Fractions share a GPU.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
     weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
@@ -149,6 +151,8 @@ def sweep(
     address: Annotated[str | None, typer.Option(help="A Ray cluster. Default: RAY_ADDRESS, else a local Ray.")] = None,
     benchmark: On = None,
     skip_unreadable: Skip = False,
+    nodes: Annotated[int, typer.Option(min=0, envvar="DTA_BENCH_NODES", help="Worker nodes to wait for.")] = 0,
+    wait: Annotated[float, typer.Option(min=0, help="Minutes that these nodes may take to come.")] = 10,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
     keep_network: Keep = False,
     root: Root = DATA,
@@ -164,10 +168,10 @@ def sweep(
         if dry_run:
             _print_plan(plan, home, as_json, stdout)
             return
-        from dta_bench.sweep.launch import Resources
+        from dta_bench.sweep.cluster import Resources
         from dta_bench.sweep.run import sweep as run_sweep
 
-        resources = Resources(parallel, cpus_per_run, gpus_per_run, address)
+        resources = Resources(parallel, cpus_per_run, gpus_per_run, address, nodes, wait)
         swept = run_sweep(plan, home, resources, stderr_console())
         if swept.failed and not swept.done:
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
@@ -284,12 +288,12 @@ def profile(
 
 @app.command(epilog="Example: dta-bench check backbone timm/convnext_tiny")
 def check(
-    kind: Annotated[str, typer.Argument(help="backbone, method, benchmark or search-space.")],
+    kind: Annotated[str, typer.Argument(help="backbone, method, benchmark, search-space or cluster.")],
     name: str,
     root: Root = DATA,
     as_json: Json = False,
 ) -> None:
-    """Hold one plug-in to its contract and say in words what fails; status 2 if anything does."""
+    """Hold one plug-in, or a cluster file, to its contract and say in words what fails; status 2 if anything does."""
     with chatter_on_stderr() as stdout:
         from dta_bench.check import check as run_check
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,6 +157,7 @@ def execute(
         | {
             "commit": provenance.commit(),
             "device": str(place.device),
+            "host": platform.node(),
             "subset_hash": found.subset_hash,
             "versions": " ".join(f"{k}={v}" for k, v in provenance.versions().items()),
         }

@@ -125,7 +125,7 @@ def test_a_killed_worker_and_an_interrupted_driver_lose_nothing_and_repeat_nothi
 def busy_worker(driver: subprocess.Popen[str]) -> psutil.Process:
     """A Ray worker of this driver that is in the middle of a run."""
     children = psutil.Process(driver.pid).children(recursive=True)
-    return next(child for child in children if "ray::ImplicitFunc" in title(child))
+    return next(child for child in children if "ray::TrainRun" in title(child))
 
 
 def title(process: psutil.Process) -> str:

@@ -102,13 +102,16 @@ def test_epochs_told_twice_after_a_restart_are_kept_by_step(tracker: Tracker) ->
     log = opened(tracker, spec_of())
     log.log_epoch(2, {"loss/total": 2.0})
     log.log_epoch(3, {"loss/total": 1.0})
+    log.flush()
     history = tracker._client.get_metric_history(log.mlflow_run_id, "loss/total")
     assert {(m.step, m.value) for m in history} == {(1, 3.0), (2, 2.0), (3, 1.0)}
     assert only(tracker).metrics["loss/total"] == 1.0
 
 
 def test_a_loss_that_is_not_a_number_is_kept_as_such(tracker: Tracker) -> None:
-    opened(tracker, spec_of()).log_epoch(1, {"loss/total": float("nan")})
+    log = opened(tracker, spec_of())
+    log.log_epoch(1, {"loss/total": float("nan")})
+    log.flush()
     assert np.isnan(only(tracker).metrics["loss/total"])
 
 
@@ -196,6 +199,7 @@ def open_many(uri: str, out: Path, seeds: list[int]) -> None:
         log = opened(tracker, spec_of(seed=seed))
         for epoch in range(1, 4):
             log.log_epoch(epoch, {"loss/total": float(epoch)})
+        log.flush()
 
 
 def test_two_processes_at_once_lose_no_run_and_no_epoch(tracker: Tracker) -> None:

@@ -1,4 +1,4 @@
-"""``dta-bench check``: one plug-in held to its contract; what fails is said in words."""
+"""``dta-bench check``: one plug-in, or a cluster file, held to its contract; what fails is said in words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dta_bench.check.backbone import check_backbone
+from dta_bench.check.cluster import check_cluster
 from dta_bench.check.findings import Findings
 from dta_bench.check.method import check_method
 from dta_bench.check.others import check_benchmark, check_search_space
@@ -16,6 +17,7 @@ KINDS: dict[str, Callable[[str, Path], Findings]] = {
     "method": lambda name, _: check_method(name),
     "benchmark": check_benchmark,
     "search-space": lambda name, _: check_search_space(name),
+    "cluster": lambda name, _: check_cluster(name),
 }
 
 
@@ -23,7 +25,7 @@ def check(kind: str, name: str, root: Path) -> Findings:
     """Everything that holds and everything that fails of one plug-in.
 
     Args:
-        kind: backbone, method, benchmark or search-space.
+        kind: backbone, method, benchmark, search-space, or cluster (then ``name`` is a file).
         root: where data lies; only a benchmark's check looks there.
 
     Raises:

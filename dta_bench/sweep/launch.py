@@ -11,24 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dta_bench.errors import Interrupted, UserError
+from dta_bench.errors import Interrupted
 from dta_bench.execution import Home
 from dta_bench.experiment import RunSpec
-from dta_bench.sweep import search
+from dta_bench.sweep import cluster, search, worker
 from dta_bench.sweep.plan import Plan
 from dta_bench.sweep.progress import Progress
 
-RETRIES = 3  # a lost worker or node; a run that diverges is not tried again
-
-
-@dataclass(frozen=True)
-class Resources:
-    """How runs share the machine or the cluster."""
-
-    parallel: int | None = None
-    cpus_per_run: int = 1
-    gpus_per_run: float | None = None
-    address: str | None = None
+RETRIES = 3  # a lost worker or node (an announced loss does not count); a run that diverges is not tried again
 
 
 @dataclass
@@ -36,10 +26,11 @@ class Interrupt:
     """Set by Ctrl-C or SIGTERM; a plain flag, because Tune pickles all that it is given."""
 
     requested: bool = False
+    running: bool = False
 
 
 def launch(
-    plan: Plan, to_do: Iterable[RunSpec], home: Home, parent: str, resources: Resources, progress: Progress
+    plan: Plan, to_do: Iterable[RunSpec], home: Home, parent: str, resources: cluster.Resources, progress: Progress
 ) -> dict[str, str]:
     """Run ``to_do`` on a local Ray, or on the cluster at ``resources.address``; returns when all have ended.
 
@@ -58,30 +49,15 @@ def launch(
     for name in ("ray.tune", "ray.air"):  # a lost worker is retried, and told by the progress view
         logging.getLogger(name).setLevel(logging.CRITICAL)
     interrupted = Interrupt()
-    _start(ray, resources)
+    shared = cluster.connect(resources, runs[0], home, progress.console)
     try:
-        with _interruptible(interrupted):
-            died = _fit(plan, runs, home, parent, resources, progress, interrupted)
+        with _interruptible(interrupted), shared as token:
+            died = _fit(plan, runs, home, parent, resources, progress, interrupted, token)
     finally:
         ray.shutdown()
     if interrupted.requested:
         raise Interrupted
     return died
-
-
-def _start(ray: Any, resources: Resources) -> None:
-    address = resources.address or os.environ.get("RAY_ADDRESS")
-    if address:
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise UserError(f"no Ray cluster answers at {address}: {str(error).splitlines()[0]}") from error
-        return
-    cpus = max(os.cpu_count() or 1, (resources.parallel or 1) * resources.cpus_per_run)
-    ray.init(
-        address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-        _node_ip_address="127.0.0.1",
-    )  # fmt: skip
 
 
 class _interruptible:  # noqa: N801 - reads as a with-statement's verb
@@ -99,6 +75,8 @@ class _interruptible:  # noqa: N801 - reads as a with-statement's verb
             signal.signal(number, handler)
 
     def _note(self, *_: object) -> None:
+        if not self.interrupt.running:
+            raise Interrupted
         if self.interrupt.requested:  # asked twice: at once
             raise KeyboardInterrupt
         print("stopping; finished runs are kept, the same command goes on", file=sys.stderr)
@@ -106,8 +84,8 @@ class _interruptible:  # noqa: N801 - reads as a with-statement's verb
 
 
 def _fit(
-    plan: Plan, runs: list[RunSpec], home: Home, parent: str, resources: Resources, progress: Progress,
-    interrupted: Interrupt,
+    plan: Plan, runs: list[RunSpec], home: Home, parent: str, resources: cluster.Resources, progress: Progress,
+    interrupted: Interrupt, token: str,
 ) -> dict[str, str]:  # fmt: skip
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
@@ -120,11 +98,10 @@ def _fit(
         mode="max",
     )
     gpus = resources.gpus_per_run if resources.gpus_per_run is not None else _gpus_a_run()
-    job = _job(plan, runs, home, parent, resources.cpus_per_run)
-    trainable = tune.with_resources(
-        tune.with_parameters(run_one, job=job), {"cpu": resources.cpus_per_run, "gpu": gpus}
-    )
+    job = _job(plan, runs, home, parent, resources.cpus_per_run) | {"token": token}
+    trainable = tune.with_resources(worker.trainable(job), {"cpu": resources.cpus_per_run, "gpu": gpus})
     died: dict[str, str] = {}
+    interrupted.running = True
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -159,11 +136,6 @@ def suggestion(plan: Plan, run: RunSpec) -> dict[str, Any]:
     return {"backbone": run.backbone, "method": run.method, "seed": run.seed} | point
 
 
-def key_of(config: dict[str, Any]) -> str:
-    """One spelling of a suggestion, by which a worker finds its RunSpec."""
-    return " ".join(f"{k}={config[k]}" for k in sorted(config))
-
-
 def _job(plan: Plan, runs: list[RunSpec], home: Home, parent: str, threads: int) -> dict[str, Any]:
     """All that a worker needs, in plain names and numbers."""
     return {
@@ -171,48 +143,16 @@ def _job(plan: Plan, runs: list[RunSpec], home: Home, parent: str, threads: int)
         "parent": parent,
         "cwd": str(Path.cwd()),
         "threads": threads,
-        "specs": {key_of(suggestion(plan, run)): run.to_dict() for run in runs},
+        "specs": {worker.key_of(suggestion(plan, run)): run.to_dict() for run in runs},
         "names": {run.id: plan.run_name(run) for run in runs},
         "inert": {run.id: sorted(plan.space(run.method).inert(run.params)) for run in runs},
     }
 
 
-def run_one(config: dict[str, Any], job: dict[str, Any]) -> None:
-    """A worker's side of one run: train, track, and report each epoch to Tune."""
-    from ray import tune
-
-    _settle(job)
-    import torch
-
-    from dta_bench.execution import Label, execute
-    from dta_bench.training import Stop
-
-    torch.set_num_threads(job["threads"])
-    spec = RunSpec.from_dict(job["specs"][key_of(config)])
-    label = Label(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
-
-    def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        tune.report({"score": metrics["validation/accuracy"], "epoch": epoch, "run": spec.id})
-
-    outcome = execute(spec, Home(**job["home"]), label, Stop(), on_epoch)
-    tune.report({
-        "score": outcome.score, "epoch": spec.training.epochs, "run": spec.id,
-        "outcome": outcome.status, "reason": outcome.reason,
-    })  # fmt: skip
-
-
-def _settle(job: dict[str, Any]) -> None:
-    """Be where the user's command was given, so that plug-ins of the working directory are found."""
-    if Path(job["cwd"]).is_dir():
-        os.chdir(job["cwd"])
-        if job["cwd"] not in sys.path:
-            sys.path.insert(0, job["cwd"])
-
-
 def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress, died: dict[str, str]) -> Any:
     """Tune's callback that feeds the progress view, and notes why workers died."""
     names = {run.id: plan.run_name(run) for run in runs}
-    keys = {key_of(suggestion(plan, run)): run for run in runs}
+    keys = {worker.key_of(suggestion(plan, run)): run for run in runs}
 
     class Watch(tune.Callback):  # type: ignore[misc]
         def __reduce__(self) -> tuple[Any, ...]:
@@ -224,11 +164,11 @@ def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress, died: 
             if "outcome" not in result:
                 progress.epoch(names[result["run"]], result["epoch"])
                 return
-            competes = keys[key_of(trial.config)].method == plan.methods[0]
+            competes = keys[worker.key_of(trial.config)].method == plan.methods[0]
             progress.end(names[result["run"]], result["outcome"], result["score"], result["reason"], competes)
 
         def on_trial_error(self, *_: Any, trial: Any, **__: Any) -> None:
-            run = keys[key_of(trial.config)]
+            run = keys[worker.key_of(trial.config)]
             died[run.id] = last_line(trial.error_file)
             progress.end(names[run.id], "failed", 0.0, died[run.id])
 

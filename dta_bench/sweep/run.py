@@ -15,7 +15,8 @@ from dta_bench import execution
 from dta_bench.errors import UserError
 from dta_bench.execution import Home
 from dta_bench.experiment import RunSpec, spelt
-from dta_bench.sweep.launch import Resources, launch
+from dta_bench.sweep.cluster import Resources
+from dta_bench.sweep.launch import launch
 from dta_bench.sweep.plan import Plan
 from dta_bench.sweep.progress import Progress
 from dta_bench.sweep.state import State, state_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Sequence
@@ -12,16 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.experiment import RunResult, RunSpec
+from dta_bench.tracking.patience import retrying
+from dta_bench.tracking.spool import Entry, Spool
 
 Arrays = dict[str, NDArray[Any]]
 PREDICTIONS = "predictions.npz"
 
 
-class RunLog:
-    """Writes one MLflow run through ``client``."""
+LAST_WORDS = 10.0  # seconds that a run which has to make room waits for the server
 
-    def __init__(self, client: Any, mlflow_run_id: str, spec: RunSpec) -> None:
-        self._client, self.mlflow_run_id, self._spec = client, mlflow_run_id, spec
+
+class RunLog:
+    """Writes one MLflow run through ``client``; metrics go by way of a file, so that the server may be away.
+
+    Args:
+        uri: of the store.
+        folder: where metrics wait that have not arrived; those of a process that died there are sent too.
+    """
+
+    def __init__(self, client: Any, mlflow_run_id: str, spec: RunSpec, uri: str, folder: Path) -> None:
+        self._client, self.mlflow_run_id, self._spec, self.uri = client, mlflow_run_id, spec, uri
+        self._spool = Spool(folder / f"{spec.id}.metrics.jsonl", self._send, uri)
 
     def describe(self, inert: set[str]) -> None:
         """Log what the run is: every parameter (``n/a`` where it has no effect), training, label subset, seed."""
@@ -32,8 +44,15 @@ class RunLog:
         self._client.log_batch(self.mlflow_run_id, params=params)
 
     def log_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
-        """One batch, with the epoch as its step; an epoch that is told twice, after a restart, is the same numbers."""
+        """One batch, with the epoch as its step; an epoch that is told twice, after a restart, is the same numbers.
+
+        Returns at once; :meth:`finish`, :meth:`fail` and :meth:`flush` wait until it has arrived.
+        """
         self._log(metrics, epoch)
+
+    def flush(self) -> None:
+        """Wait until all epochs have arrived."""
+        self._spool.flush()
 
     def finish(self, result: RunResult, arrays: Arrays, confusion: NDArray[np.int64], classes: Sequence[str]) -> None:
         """Log the one measurement of target test and everything later selection may read, then close the run.
@@ -43,6 +62,10 @@ class RunLog:
             confusion: (K, K) of target test, a row a true class.
         """
         self._log(_final(result), result.epochs)
+        self._spool.close()
+        retrying(self.uri)(self._finish, result, arrays, confusion, classes)
+
+    def _finish(self, result: RunResult, arrays: Arrays, confusion: NDArray[np.int64], classes: Sequence[str]) -> None:
         ids = {"ids": [str(i) for i in arrays["target_validation_ids"]]}
         self._client.log_dict(self.mlflow_run_id, ids, "label_subset.json")
         self._client.log_text(self.mlflow_run_id, _csv(confusion, classes), "confusion.csv")
@@ -57,6 +80,10 @@ class RunLog:
 
     def fail(self, reason: str) -> None:
         """Close the run as diverged, with its reason; the same data and code would diverge again."""
+        self._spool.close()
+        retrying(self.uri)(self._fail, reason)
+
+    def _fail(self, reason: str) -> None:
         self._client.set_tag(self.mlflow_run_id, "reason", reason)
         self._client.set_tag(self.mlflow_run_id, "diverged", "true")
         self._client.set_terminated(self.mlflow_run_id, "FAILED")
@@ -67,14 +94,21 @@ class RunLog:
         self._client.set_terminated(self.mlflow_run_id, "FAILED")
 
     def kill(self) -> None:
-        """Close the run as interrupted; it can be opened again."""
-        self._client.set_terminated(self.mlflow_run_id, "KILLED")
+        """Close the run as interrupted, soon; it can be opened again, and what has not arrived is sent then."""
+        with contextlib.suppress(Exception):  # a server that is away must not hold up whoever has to make room
+            self._spool.close(LAST_WORDS)
+            retrying(self.uri, LAST_WORDS)(self._client.set_terminated, self.mlflow_run_id, "KILLED")
+        self._spool.abandon()
 
     def _log(self, metrics: dict[str, float], step: int) -> None:
+        self._spool.put({"at": int(time.time() * 1000), "step": step, "metrics": metrics})
+
+    def _send(self, entry: Entry) -> None:
+        """The time of writing goes with an entry, so that MLflow takes one that comes twice for the same."""
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        self._client.log_batch(self.mlflow_run_id, metrics=[Metric(k, v, now, step) for k, v in metrics.items()])
+        metrics = [Metric(key, value, entry["at"], entry["step"]) for key, value in entry["metrics"].items()]
+        self._client.log_batch(self.mlflow_run_id, metrics=metrics)
 
     def _log_arrays(self, arrays: Arrays) -> None:
         small: dict[str, Any] = {n: a.astype(np.float16) if a.dtype == np.float32 else a for n, a in arrays.items()}

@@ -19,6 +19,7 @@ from dta_bench.domains import Benchmark
 from dta_bench.errors import UserError
 from dta_bench.experiment import RunSpec
 from dta_bench.tracking import connection
+from dta_bench.tracking.patience import patient
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 
 PAGE = 1000
@@ -99,6 +100,7 @@ class Tracker:
         tags = {"mlflow.note.content": f"{benchmark.source} -> {benchmark.target}. {benchmark.splits_stated}"}
         return str(self._client.create_experiment(benchmark.name, artifact_location=local, tags=tags))
 
+    @patient
     def start_sweep(self, benchmark: str, name: str, sweep_id: str, tags: dict[str, str]) -> str:
         """The parent run of a sweep, opened again if it is known."""
         experiment = self._client.get_experiment_by_name(benchmark).experiment_id
@@ -110,16 +112,19 @@ class Tracker:
         made = self._client.create_run(experiment, run_name=f"sweep {name}", tags=tags | {"sweep_id": sweep_id})
         return str(made.info.run_id)
 
+    @patient
     def end_sweep(self, parent: str, status: str) -> None:
         """Close a sweep's parent run: FINISHED or KILLED."""
         self._client.set_terminated(parent, status)
 
+    @patient
     def end_run(self, mlflow_run_id: str, status: str, reason: str | None = None) -> None:
         """Close a run whose worker is gone: KILLED, or FAILED with the reason."""
         if reason:
             self._client.set_tag(mlflow_run_id, "reason", reason)
         self._client.set_terminated(mlflow_run_id, status)
 
+    @patient
     def runs(self, benchmark: str) -> list[TrackedRun]:
         """All runs of a benchmark that have an identity, in the order in which they were first started."""
         if not self.exists():
@@ -140,6 +145,7 @@ class Tracker:
             if not token:
                 return
 
+    @patient
     def open_run(
         self, spec: RunSpec, parent: str | None, name: str, inert: set[str], provenance: dict[str, str]
     ) -> RunLog:
@@ -149,11 +155,11 @@ class Tracker:
         tags = provenance | ({"mlflow.parentRunId": parent} if parent else {})
         if known:
             self._reopen(known[0], name, tags)
-            log = RunLog(self._client, str(known[0].info.run_id), spec)
+            log = RunLog(self._client, str(known[0].info.run_id), spec, self.uri, self.out / "runs")
         else:
             tags |= {"run_id": spec.id, "spec": json.dumps(spec.to_dict(), sort_keys=True)}
             made = self._client.create_run(experiment, run_name=name, tags=tags)
-            log = RunLog(self._client, str(made.info.run_id), spec)
+            log = RunLog(self._client, str(made.info.run_id), spec, self.uri, self.out / "runs")
         if not (known and known[0].data.params):  # a worker may have been killed before it came to this
             log.describe(inert)
         return log

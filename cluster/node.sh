@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# What a node of a cluster does, whoever it belongs to: node.sh install | head | worker | leave.
+#
+# cluster.yaml and cluster/*.yaml call it; their first setup command writes ~/.dta-bench.env:
+#   DTA_BENCH_OUT        runs, checkpoints, reports: a folder that every node sees
+#   DTA_BENCH_ROOT       the data: a folder that every node sees, or a copy on each
+#   DTA_BENCH_ARTIFACTS  where MLflow keeps artifacts: an object store, or a folder of the head
+#   DTA_BENCH_STORE      optional: MLflow's database, postgresql://...; default: sqlite on the head, copied to OUT
+#   DTA_BENCH_NODES      optional: how many workers a sweep waits for; leave it out where machines come and go
+#   DTA_BENCH_ADDRESS    optional: the head's private address; default: its first
+set -euo pipefail
+checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+node=$checkout/cluster/node.sh
+
+complain() { echo "dta-bench: $*" >&2; exit 1; }
+
+settings() {
+  if [ ! -f ~/.dta-bench.env ]; then complain "~/.dta-bench.env is missing; the cluster file's first setup command writes it"; fi
+  if grep -q FILL_IN ~/.dta-bench.env; then complain "a placeholder is left: $(grep -o '[^ =]*FILL_IN[^ ]*' ~/.dta-bench.env | xargs)"; fi
+  set -a; . ~/.dta-bench.env; set +a
+  export PATH=$checkout/.venv/bin:$PATH RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 NO_ALBUMENTATIONS_UPDATE=1
+  address=${DTA_BENCH_ADDRESS:-$(hostname -I | cut -d' ' -f1)}
+  store=${DTA_BENCH_STORE:-sqlite:///$HOME/mlflow.db}
+  : "${DTA_BENCH_OUT:?}" "${DTA_BENCH_ROOT:?}" "${DTA_BENCH_ARTIFACTS:?}"
+}
+
+install() {
+  for tool in rsync make; do command -v $tool > /dev/null || complain "$tool is not installed on $(hostname)"; done
+  mkdir -p "$DTA_BENCH_OUT/runs" || complain "$DTA_BENCH_OUT cannot be written to on $(hostname)"
+  [ -s ~/.ray/auth_token ] || complain "~/.ray/auth_token is missing; make it once with: ray get-auth-token --generate"
+  chmod 600 ~/.ray/auth_token
+  make -s -C "$checkout" install
+  { echo "set -a; . ~/.dta-bench.env; set +a"
+    echo "export PATH=$checkout/.venv/bin:\$PATH RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0"; } > ~/.dta-bench.sh
+  grep -qs dta-bench.sh ~/.bashrc || echo '. ~/.dta-bench.sh' >> ~/.bashrc
+}
+
+# Once a node, detached from the session that starts it.
+background() { setsid nohup flock -n ~/."$1".lock "$node" "$1" >> ~/"$1".log 2>&1 < /dev/null & }
+
+head() {
+  { echo "export DTA_BENCH_ADDRESS=$address MLFLOW_TRACKING_URI=http://$address:5000"
+    echo "export RAY_ADDRESS=$address:6379 RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265"; } >> ~/.dta-bench.sh
+  command -v socat > /dev/null || complain "socat is not installed on $(hostname)"
+  background mlflow
+  background mlflow_copy
+  background mlflow_on_loopback
+  for _ in $(seq 120); do (exec 3<> "/dev/tcp/$address/5000") 2> /dev/null && break; sleep 1; done
+  (exec 3<> "/dev/tcp/$address/5000") 2> /dev/null || complain "MLflow does not come up: $(tail -n 3 ~/mlflow.log)"
+}
+
+# One server for all, started again whenever it ends. It listens on the private address alone.
+mlflow() {
+  export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false PYTHONWARNINGS=ignore
+  if [ "$store" = "sqlite:///$HOME/mlflow.db" ] && [ ! -f ~/mlflow.db ] && [ -f "$DTA_BENCH_OUT/mlflow-copy.db" ]; then
+    cp "$DTA_BENCH_OUT/mlflow-copy.db" ~/mlflow.db
+  fi
+  while :; do
+    command mlflow server --host "$address" --port 5000 --workers "${DTA_BENCH_MLFLOW_WORKERS:-4}" \
+      --allowed-hosts "$address:5000,127.0.0.1:5000,localhost:5000" \
+      --backend-store-uri "$store" --artifacts-destination "$DTA_BENCH_ARTIFACTS" || true
+    sleep 2
+  done
+}
+
+# The head's disk dies with the head: its database is copied to where the checkpoints are, whole or not at all.
+mlflow_copy() {
+  while sleep "${DTA_BENCH_COPY_SECONDS:-300}"; do
+    [ -f ~/mlflow.db ] || continue
+    python - "$HOME/mlflow.db" "$DTA_BENCH_OUT/mlflow-copy.db" <<< '
+import os, sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as live, sqlite3.connect(sys.argv[2] + ".writing") as copy: live.backup(copy)
+os.replace(sys.argv[2] + ".writing", sys.argv[2])' || true
+  done
+}
+
+# For ssh's port forward, which leads to the loopback of the head.
+mlflow_on_loopback() {
+  while :; do socat TCP-LISTEN:5000,bind=127.0.0.1,reuseaddr,fork "TCP:$address:5000" || true; sleep 2; done
+}
+
+worker() {
+  background notice
+}
+
+# Wait for the cloud to say that this spot machine will be taken away (AWS: two minutes before, GCP: 30 seconds).
+notice() {
+  local aws=http://169.254.169.254/latest gcp=http://metadata.google.internal/computeMetadata/v1/instance/preempted token
+  while sleep 5; do
+    token=$(curl -sf -m 2 -X PUT "$aws/api/token" -H "X-aws-ec2-metadata-token-ttl-seconds: 60") || token=
+    if [ -n "$token" ] && curl -sf -m 2 -o /dev/null -H "X-aws-ec2-metadata-token: $token" "$aws/meta-data/spot/instance-action"; then break; fi
+    if [ "$(curl -sf -m 2 -H "Metadata-Flavor: Google" $gcp)" = TRUE ]; then break; fi
+  done
+  leave
+}
+
+# Take this node out: nothing new starts here, and every run saves its checkpoint and goes on elsewhere.
+leave() {
+  RAY_ADDRESS=auto ray drain-node --reason DRAIN_NODE_REASON_PREEMPTION --reason-message "node.sh leave" \
+    --deadline-remaining-seconds "${1:-110}"
+  pkill -TERM -u "$(id -u)" -f '^ray::TrainRun' || echo "no run was here"
+}
+
+settings
+case "${1:-}" in
+  install | head | worker | mlflow | mlflow_copy | mlflow_on_loopback | notice | leave) "$@" ;;
+  *) complain "node.sh takes install, head, worker or leave, not '${1:-}'" ;;
+esac

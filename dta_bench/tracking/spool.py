@@ -1,0 +1,122 @@
+"""Metrics on their way to the tracker: written to disk first, delivered in the background, kept until they arrived."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dta_bench.errors import UserError
+from dta_bench.tracking.patience import PATIENCE, retrying
+
+Entry = dict[str, Any]
+
+
+class Spool:
+    """A file of entries, a line each, and a thread that sends them in order.
+
+    What was written before a crash is sent by the next spool of the same file. An entry may be sent twice (it is
+    forgotten only after it arrived), so sending must bear repetition.
+
+    Args:
+        path: the file; gone whenever nothing waits.
+        send: delivers one entry, or raises.
+        uri: of the store, which decides whether a failure is worth waiting for.
+    """
+
+    def __init__(self, path: Path, send: Callable[[Entry], None], uri: str) -> None:
+        self._path, self._send, self._uri = path, send, uri
+        self._changed = threading.Condition()
+        self._closed = threading.Event()
+        self._error: Exception | None = None
+        self._waiting = _read(path)
+        self._thread = threading.Thread(target=self._deliver, name=f"spool {path.name}", daemon=True)
+
+    def put(self, entry: Entry) -> None:
+        """Keep ``entry`` on disk and send it when the store can be reached; returns at once."""
+        with self._changed:
+            with contextlib.suppress(OSError):  # a full disk: it is still sent, only a crash now could lose it
+                _append(self._path, entry)
+            self._waiting.append(entry)
+            self._start()
+
+    def flush(self, patience: float = PATIENCE) -> bool:
+        """Wait until everything has arrived; False if it has not after ``patience`` seconds.
+
+        Raises:
+            Exception: what the store refused an entry with.
+        """
+        with self._changed:
+            self._start()
+            arrived = self._changed.wait_for(lambda: not self._waiting or self._error is not None, patience)
+        if self._error is not None:
+            raise self._error
+        return arrived
+
+    def close(self, patience: float = PATIENCE) -> None:
+        """Flush, and let the thread go; what has not arrived stays on disk.
+
+        Raises:
+            UserError: something has not arrived.
+        """
+        arrived = self.flush(patience)
+        self.abandon()
+        if not arrived:
+            raise UserError(
+                f"the MLflow server {self._uri} did not answer for {patience:.0f} s; what it has not got lies in"
+                f" {self._path}, and the same command delivers it"
+            )
+
+    def abandon(self) -> None:
+        """Let the thread go at once; what has not arrived stays on disk."""
+        self._closed.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def _start(self) -> None:
+        if self._thread.ident is None:
+            self._thread.start()
+        self._changed.notify_all()
+
+    def _deliver(self) -> None:
+        while (entry := self._next()) is not None:
+            try:
+                retrying(self._uri, float("inf"), self._closed)(self._send, entry)
+            except Exception as error:  # told to whoever flushes
+                with self._changed:
+                    self._error = None if self._closed.is_set() else error
+                    self._changed.notify_all()
+                return
+            with self._changed:
+                self._waiting.pop(0)
+                if not self._waiting:
+                    self._path.unlink(missing_ok=True)
+                self._changed.notify_all()
+
+    def _next(self) -> Entry | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed.is_set())
+            return None if self._closed.is_set() else self._waiting[0]
+
+
+def _append(path: Path, entry: Entry) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" + json.dumps(entry))  # the line end comes first: a torn line before spoils only itself
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(path: Path) -> list[Entry]:
+    """The entries of a spool that was left behind; a line torn by a crash is dropped."""
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
+    return found

@@ -1,0 +1,114 @@
+"""Metrics reach a tracker that was away: in order, none lost, also across the death of the process that wrote them."""
+
+import json
+import math
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dta_bench.errors import UserError
+from dta_bench.tracking.spool import Spool
+
+AWAY = "http://127.0.0.1:9"
+STORE = "sqlite:///any.db"
+
+
+def entries(*steps: int) -> list[dict[str, Any]]:
+    return [{"at": 1000 + step, "step": step, "metrics": {"loss/total": float(step)}} for step in steps]
+
+
+class Store:
+    """A store that can be away; keeps what arrives."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, Any]] = []
+        self.back = threading.Event()
+
+    def take(self, entry: dict[str, Any]) -> None:
+        if not self.back.is_set():
+            raise ConnectionError("away")
+        self.got.append(entry)
+
+
+def test_what_is_put_while_the_server_is_away_arrives_in_order_when_it_is_back(tmp_path: Path) -> None:
+    store = Store()
+    spool = Spool(tmp_path / "spool", store.take, AWAY)
+    for entry in entries(1, 2, 3):
+        spool.put(entry)
+    assert not spool.flush(0.1)
+    assert [json.loads(line) for line in (tmp_path / "spool").read_text().splitlines() if line] == entries(1, 2, 3)
+    store.back.set()
+    assert spool.flush(30)
+    assert store.got == entries(1, 2, 3)
+    assert not (tmp_path / "spool").exists()
+
+
+def test_what_a_dead_process_left_is_sent_before_what_its_successor_writes(tmp_path: Path) -> None:
+    away, store = Store(), Store()
+    first = Spool(tmp_path / "spool", away.take, AWAY)
+    for entry in entries(1, 2):
+        first.put(entry)
+    first.abandon()
+    store.back.set()
+    second = Spool(tmp_path / "spool", store.take, AWAY)
+    for entry in entries(3):
+        second.put(entry)
+    second.close(30)
+    assert store.got == entries(1, 2, 3)
+
+
+def test_a_line_torn_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
+    away, store = Store(), Store()
+    first = Spool(tmp_path / "spool", away.take, AWAY)
+    for entry in entries(1, 2):
+        first.put(entry)
+    first.abandon()
+    whole = (tmp_path / "spool").read_bytes()
+    (tmp_path / "spool").write_bytes(whole[:-5])
+    second = Spool(tmp_path / "spool", away.take, AWAY)
+    second.put(entries(2)[0])
+    second.abandon()
+    store.back.set()
+    third = Spool(tmp_path / "spool", store.take, AWAY)
+    third.close(30)
+    assert store.got == entries(1, 2)
+
+
+def test_a_loss_that_is_not_a_number_crosses_the_disk(tmp_path: Path) -> None:
+    away, store = Store(), Store()
+    first = Spool(tmp_path / "spool", away.take, AWAY)
+    first.put({"at": 1, "step": 1, "metrics": {"loss/total": math.nan}})
+    first.abandon()
+    store.back.set()
+    Spool(tmp_path / "spool", store.take, AWAY).close(30)
+    assert math.isnan(store.got[0]["metrics"]["loss/total"])
+
+
+def test_a_refusal_is_not_waited_for(tmp_path: Path) -> None:
+    def refuse(entry: dict[str, Any]) -> None:
+        raise LookupError("no such run")
+
+    spool = Spool(tmp_path / "spool", refuse, AWAY)
+    spool.put(entries(1)[0])
+    with pytest.raises(LookupError, match="no such run"):
+        spool.close(30)
+
+
+def test_a_server_that_stays_away_is_told_in_one_sentence_and_nothing_is_dropped(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", Store().take, AWAY)
+    spool.put(entries(1)[0])
+    with pytest.raises(UserError, match=f"{AWAY} did not answer.*{tmp_path / 'spool'}"):
+        spool.close(0.2)
+    assert (tmp_path / "spool").exists()
+
+
+def test_a_full_disk_does_not_keep_metrics_from_arriving(tmp_path: Path) -> None:
+    store = Store()
+    store.back.set()
+    (tmp_path / "no folder").write_text("")  # so that nothing can be written in it, whoever asks
+    spool = Spool(tmp_path / "no folder" / "spool", store.take, STORE)
+    spool.put(entries(1)[0])
+    spool.close(30)
+    assert store.got == entries(1)
