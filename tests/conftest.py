@@ -2,7 +2,9 @@
 
 import dataclasses
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +13,9 @@ import torch
 from dta_bench import execution, validation
 from dta_bench.domains import Benchmark, Domains, LabelledImages, Splits
 from dta_bench.experiment import LabelSubset, RunSpec, Training
+
+if TYPE_CHECKING:
+    from lab_cluster import Cluster
 
 torch.set_num_threads(1)
 
@@ -69,3 +74,14 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory of the test's own."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Cluster"]:
+    """A real cluster on hosts of our own, shared by all tests that ask for it."""
+    import lab
+    import lab_cluster
+
+    if (reason := lab.why_not()) is not None:
+        pytest.skip(reason)
+    yield from lab_cluster.up(tmp_path_factory.mktemp("lab") / "lab")

@@ -24,6 +24,7 @@ ISOLATED = ("unshare", "--mount", "--uts", "--pid", "--ipc", "--net", "--fork", 
 INIT = ("bash", "-c", "while :; do sleep 3600 & wait $!; done")
 HOME = "/srv"  # there on every Debian, and empty
 SHARED = "/mnt"
+SMALL = "24m"
 NEEDED = ("ip", "sshd", "rsync", "unshare", "nsenter", "setpriv", "socat", "faketime")
 
 
@@ -58,7 +59,7 @@ class Host:
     def run(self, line: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run ``line`` here and wait for it; a failure is told with all that was printed."""
         done = subprocess.run(
-            self.command(line), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            self.command(line), stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=timeout, errors="replace",
         )  # fmt: skip
         assert done.returncode == 0 or not check, f"{self.name}: {line}\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}"
@@ -79,6 +80,7 @@ ENVIRONMENT = (
     f"HOME={HOME}",
     "USER=root",
     "LC_ALL=C.UTF-8",
+    f"PYTHONPATH={HOME}/dta-bench:{CHECKOUT}",
     f"PATH={Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin",
 )
 
@@ -93,7 +95,7 @@ def title(process: psutil.Process) -> str:
 
 @dataclass
 class Lab:
-    """Hosts by name on 10.77.0.0/24; ``folder`` is what they share, as ``/mnt`` on each."""
+    """Hosts by name on 10.77.0.0/24; ``folder`` is what they share as ``/mnt``, and ``/mnt/small`` is a small disk."""
 
     folder: Path
     names: tuple[str, ...]
@@ -105,6 +107,8 @@ class Lab:
         _make_keys(self.folder / "keys")
         self._outer = _isolate([])
         self.pid = _first_child(self._outer)
+        small = shlex.quote(str(self.folder / "shared" / "small"))
+        self._root(f"mkdir {small}; mount -t tmpfs -o size={SMALL} small {small}")
         self._root("ip link add lab type bridge; ip addr add 10.77.0.254/24 dev lab; ip link set lab up")
         for number, name in enumerate(self.names, start=1):
             self.hosts[name] = self._add(name, f"10.77.0.{number}")
@@ -141,7 +145,7 @@ SETUP = f"""
 hostname {{name}}
 ip link set lo up; ip addr add {{address}}/24 dev eth0; ip link set eth0 up; ip route add default via 10.77.0.254
 mount --make-rprivate /
-mount --bind {{folder}}/shared {SHARED}
+mount --rbind {{folder}}/shared {SHARED}
 mount -t tmpfs -o mode=755 home {HOME}
 mkdir -m 700 {HOME}/.ssh; cp {{folder}}/keys/* {HOME}/.ssh/; cp {HOME}/.ssh/id_ed25519.pub {HOME}/.ssh/authorized_keys
 sed "s|^root:[^:]*:0:0:[^:]*:[^:]*:|root:x:0:0:root:{HOME}:|" /etc/passwd > {HOME}/.passwd

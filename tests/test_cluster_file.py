@@ -1,81 +1,161 @@
-"""The cluster file, checked offline by Ray's own schema, and for what Ray does not check."""
+"""The cluster files: what is shipped, what the offline check says of them, and that it notices each mistake."""
 
+import copy
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-FILE = Path(__file__).parents[1] / "cluster.yaml"
-CLUSTER: dict[str, Any] = yaml.safe_load(FILE.read_text())
-HEAD, GPU = CLUSTER["available_node_types"]["head"], CLUSTER["available_node_types"]["gpu"]
+from dta_bench.check.cluster import check_cluster
+from dta_bench.errors import UserError
+
+CHECKOUT = Path(__file__).parents[1]
+SHIPPED = {name: CHECKOUT / name for name in ("cluster.yaml", "cluster/gcp.yaml", "cluster/machines.yaml")}
+every_file = pytest.mark.parametrize("name", SHIPPED)
+rented = pytest.mark.parametrize("name", ["cluster.yaml", "cluster/gcp.yaml"])
+LEFT = "nothing is left to fill in"
 
 
-def validate(cluster: dict[str, Any]) -> None:
-    from ray.autoscaler._private.util import prepare_config, validate_config
-
-    validate_config(prepare_config(cluster))
-
-
-def test_ray_accepts_it() -> None:
-    validate(yaml.safe_load(FILE.read_text()))
+def loaded(name: str, fill_in: bool = True) -> dict[str, Any]:
+    text = SHIPPED[name].read_text()
+    filled = re.sub(r"FILL_IN_\w+", lambda found: f"x{found.start()}", text) if fill_in else text
+    file: dict[str, Any] = yaml.safe_load(filled)
+    return file
 
 
-def test_rays_check_would_notice_a_key_that_it_does_not_know() -> None:
-    with pytest.raises(Exception, match="max_wrokers"):
-        validate(yaml.safe_load(FILE.read_text()) | {"max_wrokers": 3})
+def fails(file: dict[str, Any], tmp_path: Path) -> list[str]:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(yaml.safe_dump(file))
+    return check_cluster(str(path)).fails
 
 
-def test_nothing_trains_on_the_head_and_a_spot_price_cannot_end_it() -> None:
-    assert CLUSTER["head_node_type"] == "head"
-    assert HEAD["resources"] == {"CPU": 0}
-    assert "InstanceMarketOptions" not in HEAD["node_config"]
+@every_file
+def test_a_shipped_file_waits_only_to_be_filled_in(name: str, tmp_path: Path) -> None:
+    (left,) = check_cluster(str(SHIPPED[name])).fails
+    assert left.startswith(LEFT)
+    assert fails(loaded(name), tmp_path) == []
 
 
-def test_workers_are_spot_machines_with_a_gpu_that_come_and_go() -> None:
-    assert GPU["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
-    assert GPU["resources"]["GPU"] == 1
-    assert (GPU["min_workers"], GPU["max_workers"]) == (0, CLUSTER["max_workers"])
-    assert CLUSTER["idle_timeout_minutes"] > 0
+@every_file
+def test_a_shipped_file_holds_nobodys_account(name: str) -> None:
+    assert not re.search(r"\b\d{12}\b|ami-[0-9a-f]{8}|AKIA", SHIPPED[name].read_text())
 
 
-def test_aws_cannot_accept_it_before_every_machine_is_filled_in() -> None:
-    for node in (HEAD, GPU):
-        assert "FILL_IN" in node["node_config"]["ImageId"]  # no image id is spelled so: refused before anything starts
-        assert "FILL_IN" in node["node_config"]["IamInstanceProfile"]["Arn"]
-    assert not re.search(r"\b\d{12}\b|ami-[0-9a-f]{8}|AKIA", FILE.read_text())
+def test_the_variants_differ_only_in_landlord_machines_and_storage() -> None:
+    aws, gcp, own = (loaded(name, fill_in=False) for name in SHIPPED)
+    allowed = {"provider", "available_node_types", "setup_commands"}
+    assert {key for key in aws if aws[key] != gcp[key]} == allowed
+    rented_only = {"head_node_type", "max_workers", "idle_timeout_minutes"}
+    assert set(aws) - set(own) == rented_only | {"available_node_types"}
+    differs = {key for key in own if aws[key] != own[key]}
+    assert differs == {"provider", "auth", "setup_commands", "head_start_ray_commands"}
+    start_aws, start_own = aws["head_start_ray_commands"], own["head_start_ray_commands"]
+    assert start_own[:2] == start_aws[:2]
+    assert start_own[2] == f"export RAY_enable_autoscaler_v2=0; {start_aws[2]}"
 
 
-def test_every_bucket_and_file_system_is_a_placeholder_that_no_name_can_be() -> None:
-    text = FILE.read_text()
-    buckets = re.findall(r"s3://([^/\s]+)/", text)
-    assert len(buckets) >= 3
-    assert set(buckets) == {"FILL_IN_BUCKET"}  # capitals and underscores are refused by S3
-    assert "mount -t nfs4 FILL_IN" in text
+@rented
+def test_workers_are_spot_machines_with_a_gpu_and_ask_for_it(name: str) -> None:
+    file = loaded(name)
+    gpu = file["available_node_types"]["gpu"]
+    assert "spot" in yaml.safe_dump(gpu["node_config"]).lower()
+    assert gpu["resources"]["GPU"] == 1
+    assert (gpu["min_workers"], gpu["max_workers"]) == (0, file["max_workers"])
+    # No worker is up when a sweep starts: it could not see that there will be GPUs.
+    assert "DTA_BENCH_GPUS_PER_RUN=1" in file["setup_commands"][0]
 
 
-def test_dashboard_stays_on_loopback_and_every_start_of_ray_asks_for_the_token() -> None:
-    head, setup = " ".join(CLUSTER["head_start_ray_commands"]), " ".join(CLUSTER["setup_commands"])
-    assert "--dashboard-host=127.0.0.1" in head
-    assert "RAY_AUTH_MODE=token" in setup
-    assert CLUSTER["file_mounts"]["/home/ubuntu/.ray/auth_token"] == "~/.ray/auth_token"
+HEAD = "head_start_ray_commands"
+BREAKS: list[tuple[str, Any]] = [
+    (r"Ray's own schema accepts it: .*max_wrokers", lambda f: f.update(max_wrokers=3)),
+    ("nothing trains on the head: its resources", lambda f: types(f)["head"].update(resources={"CPU": 4})),
+    ("nothing trains on the head: its ray start lacks", lambda f: edit(f, HEAD, "--num-cpus=0", "")),
+    ("nothing trains on the head: .* no 'ray start --head'", lambda f: edit(f, HEAD, "--head", "")),
+    (
+        "the head is no spot machine",
+        lambda f: types(f)["head"]["node_config"].update(InstanceMarketOptions={"MarketType": "spot"}),
+    ),
+    ("there are workers, and idle ones go: no node type", lambda f: types(f)["gpu"].update(max_workers=0)),
+    ("there are workers, and idle ones go: idle_timeout", lambda f: f.pop("idle_timeout_minutes")),
+    ("the dashboard.*listens on 0.0.0.0", lambda f: edit(f, HEAD, "host=127.0.0.1", "host=0.0.0.0")),
+    ("Ray asks for a token: file_mounts", lambda f: f["file_mounts"].pop("~/.ray/auth_token")),
+    ("Ray asks for a token: setup_commands", lambda f: edit(f, "setup_commands", "node.sh install", "node.sh")),
+    ("one MLflow server: it starts 0", lambda f: edit(f, HEAD, "node.sh head", "true")),
+    ("one MLflow server: it starts 2", lambda f: f[HEAD].append("mlflow server --allowed-hosts x")),
+    ("one MLflow server: workers start one", lambda f: f["worker_start_ray_commands"].append("mlflow server")),
+    ("every node joins the head", lambda f: edit(f, "worker_start_ray_commands", "$RAY_HEAD_IP", "10.0.0.1")),
+    ("the checkout travels.*lacks .venv", lambda f: f["rsync_exclude"].remove(".venv")),
+    ("the checkout travels.*'.'", lambda f: f["file_mounts"].pop("~/dta-bench")),
+    ("what pip installs is pinned: boto3", lambda f: edit(f, "setup_commands", "boto3==", "boto3>=")),
+    ("told where .*DTA_BENCH_OUT", lambda f: edit(f, "setup_commands", "DTA_BENCH_OUT=", "OUT=")),
+]  # fmt: skip
 
 
-def test_one_mlflow_server_runs_on_the_head_and_workers_are_told_where() -> None:
-    head, worker = " ".join(CLUSTER["head_start_ray_commands"]), " ".join(CLUSTER["worker_start_ray_commands"])
-    assert head.count("mlflow server") == 1
-    assert "--allowed-hosts" in head
-    assert "mlflow server" not in worker
-    assert worker.index("MLFLOW_TRACKING_URI=http://$RAY_HEAD_IP:5000") < worker.index("ray start")
+def types(file: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = file["available_node_types"]
+    return found
 
 
-def test_the_checkout_travels_without_what_is_made_in_it() -> None:
-    assert "." in CLUSTER["file_mounts"].values()
-    assert {".venv", "data", "runs", "mlruns"} <= set(CLUSTER["rsync_exclude"])
+def edit(file: dict[str, Any], part: str, old: str, new: str) -> None:
+    assert any(old in line for line in file[part])
+    file[part] = [line.replace(old, new) for line in file[part]]
 
 
-def test_nodes_install_what_constraints_pin() -> None:
-    assert any("make -C ~/dta-bench install" in command for command in CLUSTER["setup_commands"])
-    loose = re.findall(r"(boto3|awscli)(?!==)[<>~ ]", " ".join(CLUSTER["setup_commands"]))
-    assert loose == []
+@pytest.mark.parametrize(("says", "change"), BREAKS, ids=[says for says, _ in BREAKS])
+def test_each_mistake_is_the_one_thing_that_is_told(says: str, change: Any, tmp_path: Path) -> None:
+    file = copy.deepcopy(loaded("cluster.yaml"))
+    change(file)
+    (told,) = fails(file, tmp_path)
+    assert re.search(says, told), told
+
+
+def test_a_machine_that_is_named_twice_is_told(tmp_path: Path) -> None:
+    file = loaded("cluster/machines.yaml")
+    file["provider"]["worker_ips"] = ["10.0.0.1", "10.0.0.1"]
+    (told,) = fails(file, tmp_path)
+    assert told.endswith("10.0.0.1 is named twice")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[1, 2]", "holds list"),
+        ("a: [", "is no plain YAML"),
+        ("a: !!python/object/apply:os.system [id]", "is no plain YAML"),
+    ],
+)
+def test_what_is_no_cluster_file_is_refused_in_one_sentence(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "file.yaml").write_text(text)
+    with pytest.raises(UserError, match=says) as told:
+        check_cluster(str(tmp_path / "file.yaml"))
+    assert "\n" not in str(told.value)
+
+
+def test_a_file_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UserError, match=r"nowhere\.yaml cannot be read"):
+        check_cluster("nowhere.yaml")
+
+
+def test_a_node_refuses_to_start_while_a_placeholder_is_left(tmp_path: Path) -> None:
+    (tmp_path / ".dta-bench.env").write_text("DTA_BENCH_OUT=/mnt DTA_BENCH_ARTIFACTS=s3://FILL_IN_BUCKET/mlflow\n")
+    for word in ("install", "head", "worker"):
+        done = subprocess.run(
+            [CHECKOUT / "cluster" / "node.sh", word], env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "a placeholder is left: s3://FILL_IN_BUCKET/mlflow" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [".dta-bench.env"]
+
+
+def test_the_check_is_a_command_with_status_2_for_what_fails() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dta_bench", "check", "cluster", SHIPPED["cluster.yaml"]], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "setup_commands.0" in done.stdout
+    assert done.stderr == ""

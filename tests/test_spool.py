@@ -87,7 +87,7 @@ def test_a_loss_that_is_not_a_number_crosses_the_disk(tmp_path: Path) -> None:
 
 
 def test_a_refusal_is_not_waited_for(tmp_path: Path) -> None:
-    def refuse(entry: dict[str, Any]) -> None:
+    def refuse(_: dict[str, Any]) -> None:
         raise LookupError("no such run")
 
     spool = Spool(tmp_path / "spool", refuse, AWAY)

@@ -94,7 +94,8 @@ class Spool:
             with self._changed:
                 self._waiting.pop(0)
                 if not self._waiting:
-                    self._path.unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):
+                        self._path.unlink(missing_ok=True)
                 self._changed.notify_all()
 
     def _next(self) -> Entry | None:

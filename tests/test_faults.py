@@ -1,0 +1,245 @@
+"""Everything that dies on a cluster, really killed on a real one: the same runs, none twice, each with all its epochs.
+
+``make faults`` keeps what each test injected and saw as reports/faults.md.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from lab import Host, title
+from lab_cluster import WORKERS, Cluster, nothing_lost, plan_of, tracked, training, wait_until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
+EPOCHS = 8
+Tell = Callable[[str, str], None]
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Tell:
+    """Keeps a row of the fault table where ``DTA_BENCH_FAULTS`` names a file."""
+
+    def keep(injected: str, seen: str) -> None:
+        if file := os.environ.get("DTA_BENCH_FAULTS"):
+            with Path(file).open("a") as table:
+                table.write(json.dumps({"test": request.node.name, "injected": injected, "seen": seen}) + "\n")
+
+    return keep
+
+
+def in_the_middle(cluster: Cluster, name: str, driver: subprocess.Popen[str]) -> None:
+    """Wait until both runs have saved an epoch and are training on."""
+    wait_until(lambda: len(list((cluster.shared / name / "runs").glob("*.pt"))) == 2, unless=driver)
+
+
+def finished(driver: subprocess.Popen[str]) -> str:
+    """What a sweep that went well said on stderr."""
+    stdout, stderr = driver.communicate(timeout=900)
+    assert driver.returncode == 0, stderr
+    assert json.loads(stdout)["runs"] == 2
+    assert "Traceback" not in stderr
+    return stderr
+
+
+def refused(cluster: Cluster, line: str) -> str:
+    """What a sweep that ended with one sentence said last."""
+    done = cluster.head.run(line, check=False, timeout=900)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr.strip().splitlines()[-1]
+
+
+def busy(cluster: Cluster) -> Host:
+    """A worker host that trains."""
+    return next(cluster.lab[name] for name in WORKERS if training(cluster.lab[name]))
+
+
+def kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+
+
+def both_nodes(cluster: Cluster) -> None:
+    wait_until(lambda: set(WORKERS) <= cluster.nodes())
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "killed_run", 0.00101, EPOCHS)
+    driver = cluster.head.start(cluster.sweep("killed_run"))
+    in_the_middle(cluster, "killed_run", driver)
+    kill(training(busy(cluster))[:1])
+    finished(driver)
+    nothing_lost(cluster, wanted, EPOCHS)
+    tell("kill -9 of a run's process", "started again from its checkpoint by itself")
+
+
+def test_a_killed_node_loses_no_run_and_is_brought_back(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "killed_node", 0.00102, EPOCHS)
+    driver = cluster.head.start(cluster.sweep("killed_node"))
+    in_the_middle(cluster, "killed_node", driver)
+    host = busy(cluster)
+    kill([p for p in host.processes("") if "sshd" not in title(p) and "sleep" not in title(p)])
+    finished(driver)
+    runs = nothing_lost(cluster, wanted, EPOCHS)
+    assert {run.host for run in runs} <= set(WORKERS)
+    both_nodes(cluster)
+    tell("kill -9 of all of a worker node's processes", "its run went on; Ray's autoscaler started the node again")
+
+
+def test_a_killed_driver_is_taken_up_by_the_same_command(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "killed_driver", 0.00103, EPOCHS)
+    driver = cluster.head.start(cluster.sweep("killed_driver"))
+    in_the_middle(cluster, "killed_driver", driver)
+    kill(cluster.head.processes("dta-bench sweep"))
+    driver.communicate(timeout=60)
+    saved = {run.run_id: run.epochs for run in tracked(cluster, wanted)}
+    assert all(epochs for epochs in saved.values())
+    finished(cluster.head.start(cluster.sweep("killed_driver")))
+    runs = nothing_lost(cluster, wanted, EPOCHS)
+    for run in runs:
+        assert set(saved[run.run_id]) <= set(run.epochs)  # not trained again: the very same losses
+    tell("kill -9 of the sweep itself, on the head", "the same command went on from both checkpoints")
+
+
+def test_an_mlflow_server_that_is_down_for_a_minute_gets_every_epoch(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "no_mlflow", 0.00104, EPOCHS)
+    driver = cluster.head.start(cluster.sweep("no_mlflow"))
+    in_the_middle(cluster, "no_mlflow", driver)
+    with mlflow_down(cluster, seconds=60):
+        spools = lambda: list((cluster.shared / "no_mlflow" / "runs").glob("*.metrics.jsonl"))  # noqa: E731
+        assert wait_until(spools, unless=driver)
+    finished(driver)
+    nothing_lost(cluster, wanted, EPOCHS)
+    assert not list((cluster.shared / "no_mlflow" / "runs").glob("*.metrics.jsonl"))
+    tell("kill -9 of the MLflow server, kept down for 60 s", "training went on; metrics waited on disk and arrived")
+
+
+@contextmanager
+def mlflow_down(cluster: Cluster, seconds: float) -> Iterator[None]:
+    """The server dead, and what starts it again held."""
+    keepers = [p for p in cluster.head.processes("node.sh mlflow") if title(p).endswith("node.sh mlflow")]
+    assert keepers
+    for keeper in keepers:
+        keeper.send_signal(signal.SIGSTOP)
+    until = time.monotonic() + seconds
+    kill(cluster.head.processes("mlflow.server") + cluster.head.processes("mlflow server"))
+    try:
+        yield
+        time.sleep(max(0.0, until - time.monotonic()))
+    finally:
+        for keeper in keepers:
+            keeper.send_signal(signal.SIGCONT)
+
+
+def test_a_node_that_will_be_taken_away_saves_and_its_run_goes_on_elsewhere(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "notice", 0.00105, EPOCHS)
+    driver = cluster.head.start(cluster.sweep("notice"))
+    in_the_middle(cluster, "notice", driver)
+    host = busy(cluster)
+    processes = training(host)
+    given = time.monotonic()
+    host.run(". ~/.dta-bench.sh; ~/dta-bench/cluster/node.sh leave")
+    wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes), seconds=110)
+    took = time.monotonic() - given
+    finished(driver)
+    nothing_lost(cluster, wanted, EPOCHS)
+    cluster.ray("up -y /mnt/machines.yaml")  # the machine comes back
+    both_nodes(cluster)
+    tell("SIGTERM as before a spot preemption", f"checkpoint and exit {took:.0f} s after the notice, of 110 s; went on")
+
+
+def test_storage_that_a_node_does_not_share_is_one_sentence_before_the_first_run(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "not_shared", 0.00106, EPOCHS)
+    host = cluster.lab[WORKERS[1]]
+    host.run("mkdir -p /mnt/not_shared; mount -t tmpfs own /mnt/not_shared")
+    said = refused(cluster, cluster.sweep("not_shared"))
+    host.run("umount /mnt/not_shared")
+    assert said.startswith(
+        "dta-bench: not every node is fit for work: worker2 does not see /mnt/not_shared/runs/sweep-"
+    )
+    assert "--out must be storage that all nodes share" in said
+    assert "worker1" not in said
+    assert tracked(cluster, wanted) == []
+    finished(cluster.head.start(cluster.sweep("not_shared", "--epochs", "1")))
+    tell("a node whose --out is a disk of its own", f"refused before the first run: {said.partition(': ')[2][:60]}…")
+
+
+def test_a_node_without_the_data_is_one_sentence_before_the_first_run(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "no_data", 0.00107, EPOCHS)
+    host = cluster.lab[WORKERS[0]]
+    host.run("mount -t tmpfs own /mnt/data")
+    said = refused(cluster, cluster.sweep("no_data"))
+    host.run("umount /mnt/data")
+    assert "worker1 has not the data: /mnt/data/few_digits.npz is missing" in said
+    assert "worker2" not in said
+    assert tracked(cluster, wanted) == []
+    tell("a node without the data", f"refused before the first run: {said.partition(': ')[2][:60]}…")
+
+
+def test_a_node_whose_clock_is_off_is_told_and_harms_no_run(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "clock", 0.00108, 3)
+    host = cluster.lab[WORKERS[0]]
+    join = "ulimit -n 65536; ray start --address=10.77.0.2:6379"
+    host.run(f". ~/.dta-bench.sh; ray stop; FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f +5h sh -c '{join}'")
+    both_nodes(cluster)
+    said = finished(cluster.head.start(cluster.sweep("clock")))
+    host.run(f". ~/.dta-bench.sh; ray stop; {join}")
+    assert "note: the clock of worker1 is +" in said
+    runs = nothing_lost(cluster, wanted, 3)
+    assert {run.host for run in runs} == set(WORKERS)
+    tell("a node whose clock is 5 h ahead", "a note before the first run; epochs in order, because they go by step")
+
+
+def test_a_full_disk_is_told_and_once_there_is_room_the_same_command_goes_on(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "full_disk", 0.00109, 3)
+    line = cluster.sweep("full_disk", out="/mnt/small/full_disk")
+    cluster.head.run("mkdir -p /mnt/small/full_disk/runs; head -c 23m /dev/zero > /mnt/small/filler")
+    said = refused(cluster, line)
+    assert "cannot write the checkpoint /mnt/small/full_disk/runs/" in said
+    assert "No space left on device" in said
+    cluster.head.run("rm /mnt/small/filler")
+    finished(cluster.head.start(line))
+    nothing_lost(cluster, wanted, 3)
+    tell(
+        "a full disk at every checkpoint",
+        "each run failed with that sentence; with room, the same command finished them",
+    )
+
+
+def test_a_torn_checkpoint_falls_back_to_the_one_before(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "torn", 0.00110, EPOCHS)
+    driver = cluster.head.start(cluster.sweep("torn"))
+    runs = cluster.shared / "torn" / "runs"
+    wait_until(lambda: len(list(runs.glob("*.previous"))) == 2, unless=driver)
+    kill(cluster.head.processes("dta-bench sweep"))
+    driver.communicate(timeout=60)
+    wait_until(lambda: not any(training(cluster.lab[name]) for name in WORKERS))
+    newest = list(runs.glob("*.pt"))
+    for checkpoint in newest:
+        checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    finished(cluster.head.start(cluster.sweep("torn")))
+    nothing_lost(cluster, wanted, EPOCHS)
+    tell(f"{len(newest)} checkpoints cut after 1,000 bytes", "both runs went on from the checkpoint before")
+
+
+def test_the_same_sweep_started_twice_at_once_from_two_machines_is_refused(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "twice", 0.00111, 3)
+    line = cluster.sweep("twice")
+    first = cluster.head.start(line)
+    wait_until(lambda: (cluster.shared / "twice" / "runs" / "sweep.lock").exists(), unless=first)
+    second = cluster.lab[WORKERS[1]].run(f"export MLFLOW_TRACKING_URI=http://10.77.0.2:5000; {line}", check=False)
+    assert second.returncode == 2
+    assert "another sweep is running in /mnt/twice" in second.stderr
+    finished(first)
+    nothing_lost(cluster, wanted, 3)
+    tell("the same sweep on head and worker at once", "the second is refused with one sentence; the first finished")
