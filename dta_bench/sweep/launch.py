@@ -99,7 +99,7 @@ def _fit(
     )
     gpus = resources.gpus_per_run if resources.gpus_per_run is not None else _gpus_a_run()
     job = _job(plan, runs, home, parent, resources.cpus_per_run) | {"token": token}
-    trainable = tune.with_resources(worker.trainable(job), {"cpu": resources.cpus_per_run, "gpu": gpus})
+    trainable = worker.trainable(job, {"CPU": float(resources.cpus_per_run), "GPU": gpus})
     died: dict[str, str] = {}
     interrupted.running = True
     tune.Tuner(

@@ -25,8 +25,8 @@ def key_of(config: Config) -> str:
     return " ".join(f"{k}={config[k]}" for k in sorted(config))
 
 
-def trainable(job: Job) -> type:
-    """What Tune runs: :func:`run_one` in a process that heeds SIGTERM."""
+def trainable(job: Job, resources: dict[str, float]) -> type:
+    """What Tune runs: :func:`run_one`, with ``resources`` for it alone, in a process that heeds SIGTERM."""
     from ray import tune
     from ray.tune.trainable.function_trainable import wrap_function
 
@@ -34,6 +34,10 @@ def trainable(job: Job) -> type:
         def setup(self, config: Config) -> None:
             signal.signal(signal.SIGTERM, make_room)  # Tune calls this in the main thread, and run_one in another
             super().setup(config)
+
+        @classmethod
+        def default_resource_request(cls, _: Config) -> Any:
+            return tune.PlacementGroupFactory([resources])
 
     return TrainRun
 

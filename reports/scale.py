@@ -1,0 +1,108 @@
+"""What a sweep of many runs costs its driver: real Ray on simulated nodes, runs that only report; ``make scale``.
+
+Prints JSON. The driver is the real one (our search, our callback, Tune), only the training is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ray
+from ray.cluster_utils import Cluster
+from rich.console import Console
+
+from dta_bench import experiment_file
+from dta_bench.execution import Home
+from dta_bench.sweep import launch, worker
+from dta_bench.sweep.cluster import Resources
+from dta_bench.sweep.plan import Options, Plan, make_plan
+from dta_bench.sweep.progress import Progress
+
+EPOCHS, CPUS_A_NODE = 20, 2
+SPACE = """# {runs} runs of nothing.
+benchmark: fonts_digits
+method: dta
+baselines: []
+seeds: 10
+points: {points}
+training: {{epochs: 20, optimizer: adam, learning_rate: 1e-3, batch_size: 64}}
+sets:
+  delta_e: [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1]
+  delta_c: [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1]
+backbones:
+  conv3_fc2: {{lambda_1: 2, lambda_2: 0.01, lambda_3: 0, delta_e: 0.1, delta_c: 0.05, ramp_up_epochs: 15, epsilon: 0}}
+"""
+
+
+def report_only(config: dict[str, Any], job: dict[str, Any]) -> None:
+    """A run without training: what a worker tells the driver, and no more."""
+    from ray import tune
+
+    run = worker.RunSpec.from_dict(job["specs"][worker.key_of(config)]).id
+    for epoch in range(1, EPOCHS + 1):
+        tune.report({"score": float(epoch), "epoch": epoch, "run": run})
+    tune.report({"score": 1.0, "epoch": EPOCHS, "run": run, "outcome": "done", "reason": ""})
+
+
+def plan_of(runs: int, folder: Path) -> Plan:
+    """``runs`` runs, a multiple of ten."""
+    file = folder / f"scale_{runs}.yaml"
+    file.write_text(SPACE.format(runs=runs, points=runs // 10))
+    return make_plan(file.stem, experiment_file.read(file), Options(), 100)
+
+
+def measure(runs: int, folder: Path) -> dict[str, float]:
+    """The driver's own seconds and memory for a sweep of ``runs`` runs."""
+    plan = plan_of(runs, folder)
+    home = Home(str(folder), str(folder), "sqlite:///none.db")
+    with Path(os.devnull).open("w") as nowhere:
+        progress = Progress(Console(file=nowhere), runs, EPOCHS)
+        used, started = _cpu(), time.monotonic()
+        died = launch._fit(plan, list(plan.runs), home, f"scale{runs}", Resources(), progress, launch.Interrupt(), "")
+        wall, cpu = time.monotonic() - started, _cpu() - used
+    assert (died, progress.done) == ({}, runs)
+    results = runs * (EPOCHS + 1)
+    return {
+        "runs": runs, "results": results, "wall_seconds": wall, "driver_cpu_seconds": cpu,
+        "driver_cpu_ms_a_result": 1000 * cpu / results, "results_a_second": results / wall,
+        "driver_mib": psutil.Process().memory_info().rss / 2**20,
+    }  # fmt: skip
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def main(nodes: int, sizes: list[int]) -> None:
+    """Start the nodes once; one sweep a size."""
+    for name in ("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"):
+        os.environ.setdefault(name, "1")
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(nodes):
+        cluster.add_node(num_cpus=CPUS_A_NODE, object_store_memory=80_000_000)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    worker.run_one = report_only
+    with tempfile.TemporaryDirectory() as folder:
+        found = [measure(runs, Path(folder)) for runs in sizes]
+    processes = psutil.Process().children(recursive=True)
+    print(json.dumps({
+        "nodes": nodes, "cpus_a_node": CPUS_A_NODE, "epochs": EPOCHS, "sweeps": found,
+        "growth_a_result": found[-1]["driver_cpu_ms_a_result"] / found[0]["driver_cpu_ms_a_result"],
+        "all_nodes_mib": sum(p.memory_info().rss for p in processes) / 2**20,
+        "load": os.getloadavg()[0], "cores": os.cpu_count(),
+    }))  # fmt: skip
+    ray.shutdown()
+    cluster.shutdown()
+
+
+main(int(sys.argv[1]), [int(size) for size in sys.argv[2:]])
