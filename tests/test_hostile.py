@@ -1,11 +1,9 @@
 """What comes from outside and means harm: each row of docs/security.md that needs no cluster."""
 
-import dataclasses
 import io
 import json
 import os
 import pickle
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,7 @@ from rich.console import Console
 from dta_bench import checkpoint, execution, experiment_file
 from dta_bench.benchmarks import _files, _image_lists
 from dta_bench.errors import UserError
-from dta_bench.report import keep, show
+from dta_bench.sweep.run import run_again
 from dta_bench.tracking import Tracker
 
 
@@ -31,9 +29,9 @@ def nothing_ran(folder: Path) -> bool:
     return not (folder / "hostile-was-here").exists()
 
 
-@pytest.mark.parametrize("tag", ["!!python/object/apply:os.system", "!!python/object/new:os.system", "!!python/name:os"])
+@pytest.mark.parametrize("tag", ["object/apply:os.system", "object/new:os.system", "name:os"])
 def test_a_search_space_builds_no_objects(tag: str, out: Path) -> None:
-    text = f"# Hostile.\nbenchmark: digits\nseeds: {tag} ['touch hostile-was-here']\n"
+    text = f"# Hostile.\nbenchmark: digits\nseeds: !!python/{tag} ['touch hostile-was-here']\n"
     (out / "evil.yaml").write_text(text)
     with pytest.raises(UserError):
         experiment_file.read(out / "evil.yaml")
@@ -70,7 +68,6 @@ def test_predictions_from_a_server_are_never_code(out: Path) -> None:
     (run,) = tracker.runs("fonts_digits")
     evil = np.array([Hostile()], dtype=object)
     np.savez(out / "predictions.npz", target_test_logits=evil)
-    assert "pickle" not in zipfile.ZipFile(out / "predictions.npz").namelist()
     log._client.log_artifact(log.mlflow_run_id, str(out / "predictions.npz"))
     with pytest.raises(ValueError, match="allow_pickle=False"):
         tracker.predictions(run)
@@ -88,13 +85,9 @@ def test_a_run_on_the_server_that_is_not_ours_is_passed_over(out: Path) -> None:
     assert [run.name for run in tracker.runs("fonts_digits")] == ["ours"]
 
 
-NASTY = "<script>alert(1)</script>[bold]|`\x1b[31m"
-
-
-def nasty_report() -> dict[str, object]:
-    """A report as ``dta-bench report --json`` prints it, whose classes and configurations have names that mean harm."""
-    row = {
-        "method": "dta", "backbone": "conv3_fc2", "params": {"kl": NASTY}, "competes": True, "seeds": 1, "score": 50.0,
-        "accuracy": 50.0, "mean_class_accuracy": 50.0, "ci95": [40.0, 60.0],
-    }  # fmt: skip
-    return {"row": row, "classes": {NASTY: 50.0}}
+def test_a_name_from_the_server_is_no_markup_and_no_control_code_on_the_screen() -> None:
+    nasty = "[red]red[/red] [/nothing] \x1b[31m\x07"
+    stream = io.StringIO()
+    run_again(Console(file=stream, width=200), nasty, "data was a, is b")
+    assert "[red]red[/red] [/nothing]" in stream.getvalue()
+    assert not {"\x1b", "\x07"} & set(stream.getvalue())

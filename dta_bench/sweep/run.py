@@ -49,11 +49,17 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
         state = standing(plan, home, tracker)
         _say(plan, state, console)
         for stale, changes in state.stale:
-            console.print(f"will run again: {stale.name} ({changes})", highlight=False, soft_wrap=True)
+            run_again(console, stale.name, changes)
             tracker.supersede(stale.mlflow_run_id)
         if state.to_do:
             _work(plan, state, home, tracker, resources, console)
     return _outcome(plan, tracker)
+
+
+def run_again(console: Console, name: str, changes: str) -> None:
+    """Say which run is superseded, and why; the name comes from the store, and is printed as the text that it is."""
+    printable = "".join(letter for letter in name if letter.isprintable())
+    console.print(f"will run again: {printable} ({changes})", highlight=False, soft_wrap=True, markup=False)
 
 
 def standing(plan: Plan, home: Home, tracker: Tracker) -> State:

@@ -126,13 +126,17 @@ class Tracker:
 
     @patient
     def runs(self, benchmark: str) -> list[TrackedRun]:
-        """All runs of a benchmark that have an identity, in the order in which they were first started."""
+        """All runs of a benchmark that have an identity, in the order in which they were first started.
+
+        A run with an identity whose spec cannot be read is not ours, and is passed over.
+        """
         if not self.exists():
             return []
         experiment = self._client.get_experiment_by_name(benchmark)
         if experiment is None:
             return []
-        return [_tracked(run) for run in self._pages(experiment.experiment_id, "tags.run_id != ''")]
+        found = (_tracked(run) for run in self._pages(experiment.experiment_id, "tags.run_id != ''"))
+        return [run for run in found if run is not None]
 
     def _pages(self, experiment: str, filter_string: str) -> Iterator[Any]:
         token = None
@@ -223,10 +227,14 @@ def _load(path: Path, names: Collection[str] | None) -> Arrays:
         return {name: stored[name] for name in stored.files if names is None or name in names}
 
 
-def _tracked(run: Any) -> TrackedRun:
+def _tracked(run: Any) -> TrackedRun | None:
     tags = dict(run.data.tags)
+    try:
+        spec = RunSpec.from_dict(json.loads(tags["spec"]))
+    except (KeyError, ValueError, TypeError):
+        return None
     return TrackedRun(
         mlflow_run_id=run.info.run_id, run_id=tags["run_id"], name=run.info.run_name, status=run.info.status,
-        spec=RunSpec.from_dict(json.loads(tags["spec"])), tags=tags, metrics=dict(run.data.metrics),
+        spec=spec, tags=tags, metrics=dict(run.data.metrics),
         experiment_id=run.info.experiment_id, artifact_uri=run.info.artifact_uri,
     )  # fmt: skip
