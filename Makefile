@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: table5 results picture cost help demo test test-slow test-cluster lint format install install-dev constraints clean
+.PHONY: table5 results picture cost help demo test test-slow test-cluster faults scale overhead lint format install install-dev constraints clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -17,6 +17,18 @@ test: install-dev lint  ## Install, lint, type-check, check the layers, run the 
 
 test-slow: install-dev  ## The tests that need minutes
 	$(BIN)/python -m pytest -m slow --timeout 3600
+
+test-cluster: install-dev  ## ray up on hosts of our own in network namespaces (root, iproute2, openssh-server, rsync, socat, faketime)
+	$(BIN)/python -m pytest -m cluster --timeout 3600
+
+faults: install-dev  ## Every fault injected on such a cluster, and what came of it, as reports/faults.md
+	$(BIN)/python reports/faults.py > reports/faults.md.new && mv reports/faults.md.new reports/faults.md
+
+scale: install  ## What a sweep of 1,000 runs costs its driver, reports/scale.json
+	reports/alone.sh $(BIN)/python reports/scale.py 6 20 100 1000 > reports/scale.json.new && mv reports/scale.json.new reports/scale.json
+
+overhead: install  ## What a sweep costs beside its training, reports/overhead.json
+	reports/alone.sh $(BIN)/python reports/overhead.py > reports/overhead.json.new && mv reports/overhead.json.new reports/overhead.json
 
 lint: install-dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
