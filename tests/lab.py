@@ -136,7 +136,7 @@ class Lab:
             next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "NSpid" in line).split()[2]
         )
         self._root(f"ip link add {name} type veth peer name eth0 netns {here}; ip link set {name} master lab up")
-        setup = SETUP.format(name=name, address=address, folder=shlex.quote(str(self.folder)))
+        setup = SETUP.format(name=name, address=address, folder=shlex.quote(str(self.folder)), prefix=sys.prefix)
         subprocess.run(["nsenter", f"--target={pid}", "--all", "bash", "-ec", setup], check=True, cwd="/")
         return host
 
@@ -145,6 +145,7 @@ SETUP = f"""
 hostname {{name}}
 ip link set lo up; ip addr add {{address}}/24 dev eth0; ip link set eth0 up; ip route add default via 10.77.0.254
 mount --make-rprivate /
+mount --bind {{prefix}} {{prefix}}; mount -o remount,bind,ro {{prefix}}  # no installation here may change it
 mount --rbind {{folder}}/shared {SHARED}
 mount -t tmpfs -o mode=755 home {HOME}
 mkdir -m 700 {HOME}/.ssh; cp {{folder}}/keys/* {HOME}/.ssh/; cp {HOME}/.ssh/id_ed25519.pub {HOME}/.ssh/authorized_keys
