@@ -93,7 +93,10 @@ def main(nodes: int, sizes: list[int]) -> None:
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     worker.run_one = report_only
     with tempfile.TemporaryDirectory() as folder:
-        found = [measure(runs, Path(folder)) for runs in sizes]
+        found = []
+        for runs in sizes:
+            found.append(measure(runs, Path(folder)))
+            print(json.dumps(found[-1]), file=sys.stderr, flush=True)
     processes = psutil.Process().children(recursive=True)
     print(json.dumps({
         "nodes": nodes, "cpus_a_node": CPUS_A_NODE, "epochs": EPOCHS, "sweeps": found,
