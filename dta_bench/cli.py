@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
@@ -142,7 +142,8 @@ def sweep(
     parallel: Annotated[int | None, typer.Option(min=1, help="Runs at a time. Default: as many as fit.")] = None,
     cpus_per_run: Annotated[int, typer.Option(min=1)] = 1,
     gpus_per_run: Annotated[
-        float | None, typer.Option(min=0, envvar="DTA_BENCH_GPUS_PER_RUN", help="Fractions share a GPU.")
+        str | None,
+        typer.Option(envvar="DTA_BENCH_GPUS_PER_RUN", help="A number; fractions share a GPU; auto measures."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
@@ -171,7 +172,7 @@ def sweep(
         from dta_bench.sweep.cluster import Resources
         from dta_bench.sweep.run import sweep as run_sweep
 
-        resources = Resources(parallel, cpus_per_run, gpus_per_run, address, nodes, wait)
+        resources = Resources(parallel, cpus_per_run, _gpus(gpus_per_run), address, nodes, wait)
         swept = run_sweep(plan, home, resources, stderr_console())
         if swept.failed and not swept.done:
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
@@ -341,6 +342,20 @@ def _options(
     if weights not in ("none", "hub"):
         weights = str(Path(weights).expanduser().resolve())  # workers run in other folders
     return Options(_tuple(backbone), _tuple(method), points, seeds, epochs, labels, weights, _tuple(training))
+
+
+def _gpus(given: str | None) -> float | Literal["auto"] | None:
+    if given is None:
+        return None
+    if given == "auto":
+        return "auto"
+    try:
+        gpus = float(given)
+    except ValueError:
+        gpus = -1.0
+    if not 0 <= gpus < float("inf"):
+        raise UserError(f"--gpus-per-run {given} is neither a number from 0 up nor auto")
+    return gpus
 
 
 def _tuple(given: list[str] | str | None) -> tuple[str, ...]:

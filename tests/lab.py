@@ -24,7 +24,7 @@ ISOLATED = ("unshare", "--mount", "--uts", "--pid", "--ipc", "--net", "--fork", 
 INIT = ("bash", "-c", "while :; do sleep 3600 & wait $!; done")
 HOME = "/srv"  # there on every Debian, and empty
 SHARED = "/mnt"
-SMALL = "24m"
+SMALL = "48m"
 NEEDED = ("ip", "sshd", "rsync", "unshare", "nsenter", "setpriv", "socat", "faketime")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from rich.console import Console
@@ -26,12 +26,13 @@ CHECK_SECONDS = 300.0  # how long a node may take to look around
 class Resources:
     """How runs share the machine or the cluster.
 
+    ``gpus_per_run`` may be a fraction, or ``auto``: as many runs share a GPU as its memory allows, measured on one.
     ``nodes`` workers are waited for, at most ``wait_minutes``, before the first run.
     """
 
     parallel: int | None = None
     cpus_per_run: int = 1
-    gpus_per_run: float | None = None
+    gpus_per_run: float | Literal["auto"] | None = None
     address: str | None = None
     nodes: int = 0
     wait_minutes: float = 10.0
@@ -64,6 +65,8 @@ def connect(resources: Resources, run: RunSpec, home: Home, console: Console) ->
 
 
 def _start_local(resources: Resources) -> None:
+    # A busy machine takes longer than Ray's own 30 seconds.
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
     import ray
 
     cpus = max(os.cpu_count() or 1, (resources.parallel or 1) * resources.cpus_per_run)

@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dta_bench.errors import Interrupted
 from dta_bench.execution import Home
 from dta_bench.experiment import RunSpec
-from dta_bench.sweep import cluster, search, worker
+from dta_bench.sweep import cluster, packing, search, worker
 from dta_bench.sweep.plan import Plan
 from dta_bench.sweep.progress import Progress
 
@@ -97,7 +97,7 @@ def _fit(
         metric="score",
         mode="max",
     )
-    gpus = resources.gpus_per_run if resources.gpus_per_run is not None else _gpus_a_run()
+    gpus = _gpus_a_run(plan, resources.gpus_per_run)
     job = _job(plan, runs, home, parent, resources.cpus_per_run) | {"token": token}
     trainable = worker.trainable(job, {"CPU": float(resources.cpus_per_run), "GPU": gpus})
     died: dict[str, str] = {}
@@ -122,10 +122,22 @@ def _fit(
     return died
 
 
-def _gpus_a_run() -> float:
+def _gpus_a_run(plan: Plan, asked: float | Literal["auto"] | None) -> float:
+    """What was asked for; else a whole GPU where there are any; ``auto`` measures on one of them."""
     import ray
 
-    return 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
+    if asked != "auto" and asked is not None:
+        return asked
+    if not ray.cluster_resources().get("GPU", 0):
+        return 0.0
+    if asked is None:
+        return 1.0
+    networks = [
+        {"benchmark": plan.file.benchmark, "backbone": b, "methods": {m: plan.params(b, m, {}) for m in plan.methods}}
+        for b in plan.backbones
+    ]
+    job = {"networks": networks, "training": plan.training.model_dump()}
+    return packing.share(*ray.get(ray.remote(num_gpus=1)(packing.measured).remote(job)))
 
 
 def suggestion(plan: Plan, run: RunSpec) -> dict[str, Any]:
@@ -164,6 +176,8 @@ def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress, died: 
             if "outcome" not in result:
                 progress.epoch(names[result["run"]], result["epoch"])
                 return
+            if result["outcome"] == "failed":
+                died[result["run"]] = result["reason"]
             competes = keys[worker.key_of(trial.config)].method == plan.methods[0]
             progress.end(names[result["run"]], result["outcome"], result["score"], result["reason"], competes)
 

@@ -56,7 +56,7 @@ def run_one(config: Config, job: Job) -> None:
     settle(job)
     import torch
 
-    from dta_bench.execution import Home, Label, execute
+    from dta_bench.execution import Home, Label, Outcome, execute, splits_of
     from dta_bench.training import Stop
 
     global _current
@@ -67,8 +67,13 @@ def run_one(config: Config, job: Job) -> None:
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         tune.report({"score": metrics["validation/accuracy"], "epoch": epoch, "run": spec.id})
 
+    home = Home(**job["home"])
+    splits_of(spec, home.root)  # a node without the data raises here, and Tune tries another
     _current = Stop()
-    outcome = execute(spec, Home(**job["home"]), label, _current, on_epoch)
+    try:
+        outcome = execute(spec, home, label, _current, on_epoch)
+    except UserError as error:  # a full disk: it would be as full the next time
+        outcome = Outcome("failed", reason=str(error))
     if outcome.status == "stopped":
         os._exit(143)  # Tune takes it for a lost worker, and starts the run again where there is room
     _current = None
