@@ -70,10 +70,13 @@ def _start_local(resources: Resources) -> None:
     import ray
 
     cpus = max(os.cpu_count() or 1, (resources.parallel or 1) * resources.cpus_per_run)
-    ray.init(
-        address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-        _node_ip_address="127.0.0.1",
-    )  # fmt: skip
+    try:
+        ray.init(
+            address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+            _node_ip_address="127.0.0.1",
+        )  # fmt: skip
+    except Exception as error:  # Ray raises no kind of its own
+        raise UserError(f"Ray does not start on this machine: {str(error).splitlines()[0]}") from error
 
 
 def _join(address: str) -> None:
