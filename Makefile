@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: table5 results picture cost help demo test test-slow test-cluster faults scale overhead lint format install install-dev constraints clean
+.PHONY: table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -25,7 +25,11 @@ faults: install-dev  ## Every fault injected on such a cluster, and what came of
 	$(BIN)/python reports/faults.py > reports/faults.md.new && mv reports/faults.md.new reports/faults.md
 
 scale: install  ## What a sweep of 1,000 runs costs its driver, reports/scale.json
-	reports/alone.sh $(BIN)/python reports/scale.py 6 20 100 1000 > reports/scale.json.new && mv reports/scale.json.new reports/scale.json
+	reports/alone.sh $(BIN)/python reports/scale.py 3 20 100 1000 > reports/scale.json.new && mv reports/scale.json.new reports/scale.json
+	reports/alone.sh $(BIN)/python reports/tracker_load.py > reports/tracker_load.json
+
+fleet: install  ## A sweep on many machines replayed as discrete events, reports/fleet.jsonl
+	for nodes in 50 2500; do $(BIN)/python reports/fleet.py --nodes $$nodes --runs $$((nodes * 20)); done > reports/fleet.jsonl
 
 overhead: install  ## What a sweep costs beside its training, reports/overhead.json
 	reports/alone.sh $(BIN)/python reports/overhead.py > reports/overhead.json.new && mv reports/overhead.json.new reports/overhead.json

@@ -98,7 +98,8 @@ notice() {
 leave() {
   RAY_ADDRESS=auto ray drain-node --reason DRAIN_NODE_REASON_PREEMPTION --reason-message "node.sh leave" \
     --deadline-remaining-seconds "${1:-110}"
-  pkill -TERM -u "$(id -u)" -f '^ray::TrainRun' || echo "no run was here"
+  # The runs themselves, which are raylet's children, and not the processes that read ahead for them.
+  pkill -TERM -P "$(pgrep -d, -u "$(id -u)" -x raylet)" -f '^ray::TrainRun' || echo "no run was here"
 }
 
 settings

@@ -197,3 +197,10 @@ def test_a_misspelt_parameter_in_a_file_is_refused(tmp_path: Path) -> None:
 
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+
+def test_a_cluster_that_is_not_there_is_told_within_seconds(tmp_path: Path) -> None:
+    process = start(*TINY, "--address", "127.0.0.1:9", cwd=tmp_path)
+    stdout, stderr = process.communicate(timeout=300)
+    assert (process.returncode, stdout) == (2, "")
+    assert stderr.splitlines()[-1] == "dta-bench: no Ray cluster answers at 127.0.0.1:9: [Errno 111] Connection refused"

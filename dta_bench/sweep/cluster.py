@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from dta_bench.experiment import RunSpec
 from dta_bench.sweep import node_check
 
 CLOCK_SECONDS = 30.0  # a clock that is further off is told of
+REACH_SECONDS = 5.0  # how long the head may take to answer the first knock
 CHECK_SECONDS = 300.0  # how long a node may take to look around
 
 
@@ -83,9 +85,17 @@ def _join(address: str) -> None:
     import ray
 
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UserError(f"no Ray cluster answers at {address}: {str(error).splitlines()[0]}") from error
+
+
+def _knock(address: str) -> None:
+    """Ray itself asks a silent address for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
 
 
 def workers() -> list[dict[str, Any]]:

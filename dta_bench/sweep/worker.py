@@ -68,7 +68,7 @@ def run_one(config: Config, job: Job) -> None:
         tune.report({"score": metrics["validation/accuracy"], "epoch": epoch, "run": spec.id})
 
     home = Home(**job["home"])
-    splits_of(spec, home.root)  # a node without the data raises here, and Tune tries another
+    splits_of(spec, home.root, home.skip_unreadable)  # a node without the data raises here, and Tune tries another
     _current = Stop()
     try:
         outcome = execute(spec, home, label, _current, on_epoch)

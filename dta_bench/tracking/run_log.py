@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dta_bench.errors import UserError
 from dta_bench.experiment import RunResult, RunSpec
 from dta_bench.tracking.patience import retrying
 from dta_bench.tracking.spool import Entry, Spool
@@ -76,7 +77,7 @@ class RunLog:
 
     def keep(self, path: Path, folder: str | None = None) -> None:
         """Keep a file with the run."""
-        self._client.log_artifact(self.mlflow_run_id, str(path), folder)
+        retrying(self.uri)(self._client.log_artifact, self.mlflow_run_id, str(path), folder)
 
     def fail(self, reason: str) -> None:
         """Close the run as diverged, with its reason; the same data and code would diverge again."""
@@ -90,6 +91,12 @@ class RunLog:
 
     def stop(self, reason: str) -> None:
         """Close the run as failed, with its reason, for the user to mend something and run it again."""
+        with contextlib.suppress(UserError):  # what has not arrived is sent when it is run again
+            self._spool.close(LAST_WORDS)
+        self._spool.abandon()
+        retrying(self.uri)(self._stop, reason)
+
+    def _stop(self, reason: str) -> None:
         self._client.set_tag(self.mlflow_run_id, "reason", reason)
         self._client.set_terminated(self.mlflow_run_id, "FAILED")
 
