@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dta_bench import experiment_file
 from dta_bench.errors import UserError
-from dta_bench.replay.regret import choice_of_all, replay, stopping
+from dta_bench.replay.regret import choices_of_all, replay, stopping
 from dta_bench.replay.search import Setting, follow, search
-from dta_bench.replay.table import Point, Run, Table, read
+from dta_bench.replay.table import Point, Run, Table, kept, read
 from dta_bench.sweep.stopping import stop_rules
 
 EPOCHS = 10
@@ -51,7 +52,8 @@ def test_a_search_to_its_end_chooses_what_the_complete_grid_chooses(kind: str) -
     toy = table(SCORES)
     *_, (spent, chosen) = search(toy, Setting(kind), seed=0, budget=10**6)
     assert spent == toy.all_epochs() == 4 * 2 * EPOCHS
-    assert chosen is choice_of_all(toy) is toy.points[2]
+    assert chosen is toy.points[2]
+    assert choices_of_all(toy) == [toy.points[2]]
 
 
 def test_a_stopped_point_is_charged_for_its_epochs_and_never_chosen() -> None:
@@ -124,4 +126,13 @@ def test_the_command_replays_every_search_and_keeps_json_and_plot(tmp_path: Path
     assert json.loads((tmp_path / "reports" / "toy" / "replay.json").read_text()) == found
     assert "<svg" in (tmp_path / "reports" / "toy" / "replay.svg").read_text()
     shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "The rule labels loses 8.00 points" in " ".join(shown.stdout.split())
+    assert "The rule labels, with its 100 labels, loses 8.00 points" in " ".join(shown.stdout.split())
+
+
+def test_the_shipped_table_is_the_complete_grid_of_its_search_space() -> None:
+    file = experiment_file.read("grid_fonts_digits")
+    shipped = read(kept("grid_fonts_digits"))
+    assert [point.params for point in shipped.points] == file.space(set(file.sets)).points()
+    assert len(shipped.points) == 120
+    assert all([run.seed for run in point.runs] == [0, 1] for point in shipped.points)
+    assert all(len(curve) == shipped.epochs for p in shipped.points for r in p.runs for curve in r.curves.values())

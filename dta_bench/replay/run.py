@@ -20,7 +20,13 @@ def replayed(name: str, table: Path | None, repetitions: int, share: float, fold
         UserError: there is no such table.
     """
     grid = read(table or kept(name))
-    found = {"name": grid.name, "bar_points": BAR_POINTS, "bar_share": BAR_SHARE, "table": summary(grid)}
+    found = {
+        "name": grid.name,
+        "labels": grid.labels,
+        "bar_points": BAR_POINTS,
+        "bar_share": BAR_SHARE,
+        "table": summary(grid),
+    }
     found |= replay(grid, repetitions, share)
     write(found, folder)
     return found

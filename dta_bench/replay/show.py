@@ -42,7 +42,8 @@ def said(found: dict[str, Any]) -> list[str]:
     reaching = [row["search"] for row in found["replay"] if row["reaches_the_bar"]]
     stops = found["stopping"]
     return [
-        f"The rule labels loses {found['regret_of_the_complete_grid']:.2f} points against the oracle's"
+        f"The rule labels, with its {found['labels']} labels, loses {found['regret_of_the_complete_grid']:.2f} points"
+        f" against the oracle's"
         f" {found['best']:.1f} % on the complete grid of {found['grid_epochs']} epochs.",
         f"At most 0.5 points at 20 % of these epochs: {', '.join(reaching) or 'no search'}.",
         f"Collapse stopping stops {stops['stopped']} of {stops['runs']} runs, {stops['stopped_of_the_ten_best']} of the"

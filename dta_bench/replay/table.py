@@ -73,7 +73,7 @@ class Table(BaseModel):
     def write(self, path: Path) -> None:
         """Keep the table as gzipped JSON, the same bytes for the same table."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.model_dump(), separators=(",", ":"), sort_keys=True)
+        text = json.dumps(self.model_dump(), separators=(",", ":"))
         path.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
 
 
