@@ -124,10 +124,10 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     return found.reshape(*size, -1)
 
 
-def looked_up(image: NDArray[np.uint8], table: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each value of an image (H, W, C) uint8 replaced by ``table[channel, value]``; (H, W, C) float32."""
-    by_value = np.ascontiguousarray(table.T)[None]
-    return cv2.LUT(image, by_value).reshape(image.shape)  # type: ignore[no-any-return]
+def look_up(image: NDArray[np.uint8], table: NDArray[np.float32], into: NDArray[np.float32]) -> None:
+    """Write ``table[channel, value]`` for each value of an image (H, W, C) into ``into`` (C, H, W)."""
+    for plane, values, place in zip(cv2.split(image), table, into, strict=True):
+        cv2.LUT(plane, values, dst=place)
 
 
 def resize_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

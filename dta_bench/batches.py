@@ -79,19 +79,20 @@ class Batches:
         labels = [
             self.source.labels[key[-1]] if mask is None else mask for key, (_, mask) in zip(keys, views, strict=True)
         ]
-        return Labelled(as_tensor([image for image, _ in views]), torch.from_numpy(np.stack(labels).astype(np.int64)))
+        images = self._of_source.stacked([image for image, _ in views])
+        return Labelled(images, torch.from_numpy(np.stack(labels).astype(np.int64)))
 
     def target_batch(self, keys: Sequence[Key]) -> Unlabelled:
         """The views of target images that ``keys`` name."""
         images = [self.target.images[key[-1]] for key in keys]
-        first = as_tensor([self._of_target(image, key)[0] for image, key in zip(images, keys, strict=True)])
+        first = self._of_target.stacked([self._of_target(i, key)[0] for i, key in zip(images, keys, strict=True)])
         return Unlabelled(first, self._second_view(images, keys), torch.tensor([key[-1] for key in keys]))
 
     def _second_view(self, images: list[Image], keys: Sequence[Key]) -> Tensor | None:
         if self._again is None:
             return None
         seconds = [(seed, epoch, SECOND, *rest) for seed, epoch, _, *rest in keys]
-        return as_tensor([self._again(image, key)[0] for image, key in zip(images, seconds, strict=True)])
+        return self._again.stacked([self._again(i, key)[0] for i, key in zip(images, seconds, strict=True)])
 
     def _label_map(self, index: int) -> NDArray[np.uint8] | None:
         return None if isinstance(self.source.labels, np.ndarray) else self.source.labels[index]
@@ -186,7 +187,7 @@ class _Plain(Dataset[Tensor]):
     def __getitem__(self, batch: int) -> Tensor:
         start = batch * self._batch_size
         stop = min(start + self._batch_size, len(self._images))
-        return as_tensor([self._view.plain(self._images[i]) for i in range(start, stop)])
+        return self._view.stacked([self._view.plain(self._images[i]) for i in range(start, stop)])
 
 
 class View:
@@ -214,19 +215,43 @@ class View:
 
     def __call__(
         self, image: Image, key: Key, mask: NDArray[np.uint8] | None = None
-    ) -> tuple[Pixels, NDArray[np.uint8] | None]:
-        """The augmented view that ``key`` names, standardised, with its label map if there is one."""
+    ) -> tuple[augment.Pixels, NDArray[np.uint8] | None]:
+        """The augmented view that ``key`` names, with its label map if there is one; :meth:`stacked` makes it input."""
         adapted = adapt_channels(image, self._channels)
-        if self._per_sample:
-            seen, mask = self._augment(per_sample(adapted), key, mask)
-            return seen.astype(np.float32, copy=False), mask
-        seen, mask = self._augment(adapted, key, mask)
-        return normalised(seen, self._normalisation), mask
+        return self._augment(per_sample(adapted) if self._per_sample else adapted, key, mask)
 
-    def plain(self, image: Image) -> Pixels:
-        """The whole image, resized and standardised."""
+    def plain(self, image: Image) -> augment.Pixels:
+        """The whole image, resized, and standardised if that is by its own moments."""
         resized = augment.resize(adapt_channels(image, self._channels), self._size)
-        return per_sample(resized) if self._per_sample else normalised(resized, self._normalisation)
+        return per_sample(resized) if self._per_sample else resized
+
+    def stacked(self, views: Sequence[augment.Pixels]) -> Tensor:
+        """Views (H, W, C), standardised, in one tensor (B, C, H, W)."""
+        height, width, channels = views[0].shape
+        tensor = _empty((len(views), channels, height, width))
+        by = None if self._per_sample else self._normalisation
+        for place, view in zip(tensor.numpy(), views, strict=True):
+            _write(view, by, place)
+        return tensor
+
+
+def _empty(shape: tuple[int, int, int, int]) -> Tensor:
+    """A tensor; in a loader's worker in shared memory, from where no copy is needed."""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.float32)
+    storage = torch.UntypedStorage._new_shared(4 * math.prod(shape))  # type: ignore[no-untyped-call]
+    return torch.empty(0, dtype=torch.float32).set_(storage).view(shape)
+
+
+def _write(view: augment.Pixels, by: Normalisation | None, place: Pixels) -> None:
+    """One view into its place (C, H, W), by the channel moments ``by`` unless it has its own."""
+    if by is None:
+        place[...] = view.transpose(2, 0, 1)
+    elif view.dtype == np.uint8:
+        augment.look_up(view.astype(np.uint8, copy=False), _table(by, view.shape[2]), place)
+    else:
+        mean, deviation = _moments(by, view.shape[2])
+        place[...] = ((view - mean) / deviation).transpose(2, 0, 1)
 
 
 def adapt_channels(image: Image, channels: int) -> Image:
@@ -247,36 +272,14 @@ def per_sample(image: augment.Pixels) -> Pixels:
     return centred / max(deviation, np.float32(1e-3))  # type: ignore[no-any-return]
 
 
-def normalised(image: augment.Pixels, by: Normalisation) -> Pixels:
-    """Channel means taken off, divided by deviations, for values 0..255; a grey image takes the means of both."""
-    if image.dtype == np.uint8:
-        return augment.looked_up(image.astype(np.uint8, copy=False), _table(by, image.shape[2]))
-    mean, deviation = _moments(by, image.shape[2])
-    return (image.astype(np.float32) - mean) / deviation
-
-
 @functools.cache
 def _table(by: Normalisation, channels: int) -> Pixels:
-    """The normalised value of each channel and value 0..255: dividing 256 numbers is quicker than dividing them all."""
+    """Channel means taken off, divided by deviations, of each value 0..255: (C, 256), as few numbers are divided."""
     mean, deviation = _moments(by, channels)
     return ((np.arange(256, dtype=np.float32)[:, None] - mean) / deviation).T.copy()
 
 
 def _moments(by: Normalisation, channels: int) -> tuple[Pixels, Pixels]:
+    """Means and deviations for values 0..255; a grey image takes the mean of those of the colours."""
     mean, deviation = (255 * np.array(values, dtype=np.float32) for values in (by.mean, by.std))
     return (mean, deviation) if channels == len(mean) else (mean.mean(keepdims=True), deviation.mean(keepdims=True))
-
-
-def as_tensor(images: Sequence[Pixels]) -> Tensor:
-    """Images (H, W, C) stacked to (B, C, H, W); in a loader's worker in shared memory, from where no copy is needed."""
-    height, width, channels = images[0].shape
-    shape = (len(images), channels, height, width)
-    if get_worker_info() is None:
-        stacked = torch.empty(shape, dtype=torch.float32)
-    else:
-        storage = torch.UntypedStorage._new_shared(4 * math.prod(shape))  # type: ignore[no-untyped-call]
-        stacked = torch.empty(0, dtype=torch.float32).set_(storage).view(shape)
-    into = stacked.numpy().transpose(0, 2, 3, 1)
-    for place, image in zip(into, images, strict=True):
-        place[...] = image
-    return stacked

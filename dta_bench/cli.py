@@ -261,22 +261,33 @@ def figures(
             print(*filter(None, [found["note"], *found["files"].values(), found["page"]]), sep="\n", file=stdout)
 
 
-@app.command(epilog="Example: dta-bench profile visda --backbone resnet101 --batch 4")
+@app.command(epilog="Examples: dta-bench profile visda --backbone resnet101 --batch 4; dta-bench profile data visda")
 def profile(
-    name: Space,
+    name: Annotated[
+        list[str], typer.Argument(metavar="NAME | data NAME", help="A search space; or data, a benchmark.")
+    ],
     backbone: Annotated[str | None, typer.Option(help="Default: the file's first.")] = None,
     method: Annotated[list[str] | None, typer.Option(help="Default: dta and dta_released.")] = None,
     batch: Annotated[int, typer.Option(min=2, help="Images of each domain.")] = 8,
     image_size: Annotated[int | None, typer.Option(min=8, help="Default: the benchmark's.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Steps timed for each row, interleaved.")] = 5,
     trace: Annotated[bool, typer.Option("--trace", help="Say also by which operators time and FLOPs part.")] = False,
+    images: Annotated[int, typer.Option(min=2, help="With data: how many of each domain.")] = 256,
+    workers: Annotated[int, typer.Option(min=0, help="With data: processes that read ahead.")] = 1,
+    root: Root = DATA,
     as_json: Json = False,
 ) -> None:
-    """Measure a step: FLOPs, time, images a second, memory, shares of the terms; random input, no data needed."""
+    """Measure a step: FLOPs, time, images a second, memory, shares of the terms; random input, no data needed.
+
+    With data: what an image costs from its file to the step, and how long a ResNet-18 waits for its batches.
+    """
+    if name[0] == "data":
+        _profile_data(name[1:], backbone, batch, images, workers, root, rounds, as_json)
+        return
     with chatter_on_stderr() as stdout:
         from dta_bench.cost import costs, show_costs, show_traces, traced
 
-        plan = _plan(name, _options(backbone, method or ["dta", "dta_released"], None, None, None, None, "none"))
+        plan = _plan(_only(name), _options(backbone, method or ["dta", "dta_released"], None, None, None, None, "none"))
         found = costs(plan, batch, image_size, rounds)
         if trace:
             found["traces"] = traced(plan, batch, image_size, rounds)
@@ -285,6 +296,27 @@ def profile(
         else:
             show_costs(found, console(stdout))
             show_traces(found.get("traces", []), console(stdout))
+
+
+def _profile_data(
+    name: list[str], backbone: str | None, batch: int, images: int, workers: int, root: Path, rounds: int, as_json: bool
+) -> None:
+    with chatter_on_stderr() as stdout:
+        from dta_bench import data_cost
+
+        found = data_cost.data_costs(
+            _only(name), root.expanduser().resolve(), backbone or "timm/resnet18", batch, images, workers, rounds
+        )
+        if as_json:
+            print_json(found, stdout)
+        else:
+            data_cost.show(found, console(stdout))
+
+
+def _only(names: list[str]) -> str:
+    if len(names) != 1:
+        raise UserError(f"profile takes one name, or data and one name; {len(names)} came")
+    return names[0]
 
 
 @app.command(epilog="Example: dta-bench check backbone timm/convnext_tiny")

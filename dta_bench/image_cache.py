@@ -37,12 +37,12 @@ Bytes = NDArray[np.uint8]
 Set = TypeVar("Set", LabelledImages, UnlabelledImages)
 
 
-def kept(splits: Splits, benchmark: Benchmark) -> Splits:
+def kept(splits: Splits, benchmark: Benchmark, use_store: bool = True) -> Splits:
     """The same sets, with each lazy image as it is kept, from this machine's store where that has it.
 
     Label maps are kept so for source train alone: scores are measured on label maps as they are.
     """
-    store = open_store(splits.fingerprint)
+    store = open_store(splits.fingerprint) if use_store else None
     source, target = (
         augment.shrink(benchmark.augmentation, domain, benchmark.image_size) for domain in ("source", "target")
     )

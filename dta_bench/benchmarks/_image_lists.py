@@ -19,8 +19,14 @@ def read(root: Path, folder: str, classes: int, what: str) -> LabelledImages:
     """
     source = root / folder / "image_list.txt"
     _files.wanted(source, what)
-    lines = [line for line in source.read_text(encoding="utf-8").splitlines() if line.strip()]
-    entries = [_entry(line, f"{source} line {number}", classes) for number, line in enumerate(lines, start=1)]
+    try:
+        lines = source.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    entries = [_entry(line, f"{source} line {number}", classes) for number, line in numbered]
+    if not entries:
+        raise UserError(f"{source} names no image; get the data set again")
     paths = [f"{folder}/{path}" for path, _ in entries]
     labels = np.array([label for _, label in entries], dtype=np.int64)
     return LabelledImages(_files.ImageFiles(root, paths), labels, paths)
@@ -28,7 +34,7 @@ def read(root: Path, folder: str, classes: int, what: str) -> LabelledImages:
 
 def _entry(line: str, where: str, classes: int) -> tuple[str, int]:
     path, _, label = line.strip().rpartition(" ")
-    if not (label.isascii() and label.isdigit() and int(label) < classes):
+    if len(label) > 4 or not (label.isascii() and label.isdigit() and int(label) < classes):
         raise UserError(f"{where} is {line.strip()!r}; expected a path and a class index 0..{classes - 1}")
     if not _files.stays_within(path):
         raise UserError(f"{where} names {path!r}, which is not a relative path within its folder")
