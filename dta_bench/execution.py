@@ -19,6 +19,7 @@ from dta_bench import (
     prepared,
     pretrained,
     provenance,
+    scenes,
     training,
     unreadable,
     validation,
@@ -198,6 +199,10 @@ def _finish(
     if keep_network or network_file.size(finished.network) <= SMALL_NETWORK:
         with network_file.written(finished.network) as path:
             log.keep(path)
+    if finished.scenes is not None:
+        with scenes.written(finished.scenes, benchmark) as paths:
+            for path in paths:
+                log.keep(path, scenes.FOLDER)
     log.finish(finished.result, finished.arrays, finished.confusion, benchmark.classes)
     if place.checkpoint is not None:
         checkpoint.discard(place.checkpoint)

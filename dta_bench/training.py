@@ -27,6 +27,7 @@ from dta_bench.measurement import Measured, Meter, Surveyed, named
 from dta_bench.network import Labelled, Network, Unlabelled
 from dta_bench.probes import probes
 from dta_bench.recomputation import recompute_activations
+from dta_bench.scenes import Scenes, collect
 
 EpochMetrics = dict[str, float]
 OnEpoch = Callable[[int, EpochMetrics], None]
@@ -44,6 +45,7 @@ class Finished:
     arrays: dict[str, NDArray[Any]]
     confusion: NDArray[np.int64]
     network: Network
+    scenes: Scenes | None = None
 
 
 class Stopped(Exception):
@@ -268,7 +270,12 @@ class Run:
             epochs=self.spec.training.epochs,
             seconds=self.seconds,
         )
-        return Finished(result, arrays, test.confusion, self.learner.predictor)
+        return Finished(result, arrays, test.confusion, self.learner.predictor, self._scenes(test))
+
+    def _scenes(self, test: Measured) -> Scenes | None:
+        """Label maps to look at; images of one class each have none."""
+        counted = test.arrays.get("confusions")
+        return None if counted is None else collect(self.meter, self.splits.target_test, counted)
 
     def _whole(self, test: Measured, subset: Measured) -> Scores | None:
         """The test set with the labelled subset that was left out of it, as papers measure that train on their test."""
