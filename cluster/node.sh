@@ -31,7 +31,8 @@ install() {
   chmod 600 ~/.ray/auth_token
   make -s -C "$checkout" install
   { echo "set -a; . ~/.dta-bench.env; set +a"
-    echo "export PATH=$checkout/.venv/bin:\$PATH RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0"; } > ~/.dta-bench.sh
+    echo "export PATH=$checkout/.venv/bin:\$PATH RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0"
+    echo "[ ! -f ~/.dta-bench.head.sh ] || . ~/.dta-bench.head.sh"; } > ~/.dta-bench.sh
   grep -qs dta-bench.sh ~/.bashrc || echo '. ~/.dta-bench.sh' >> ~/.bashrc
 }
 
@@ -40,7 +41,7 @@ background() { setsid nohup flock -n ~/."$1".lock "$node" "$1" >> ~/"$1".log 2>&
 
 head() {
   { echo "export DTA_BENCH_ADDRESS=$address MLFLOW_TRACKING_URI=http://$address:5000"
-    echo "export RAY_ADDRESS=$address:6379 RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265"; } >> ~/.dta-bench.sh
+    echo "export RAY_ADDRESS=$address:6379 RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265"; } > ~/.dta-bench.head.sh
   command -v socat > /dev/null || complain "socat is not installed on $(hostname)"
   background mlflow
   background mlflow_copy

@@ -9,7 +9,7 @@ if $alone ip link set lo up 2> /dev/null; then
     ip link set lo up; ip link add out type veth peer name nowhere
     ip addr add 10.78.0.1/24 dev out; ip link set out up; ip link set nowhere up
     ip route add default via 10.78.0.2
-    mount -t tmpfs tmp /dev/shm
+    mount -t tmpfs tmp /dev/shm; mkdir -p /tmp/ray; mount -t tmpfs ray /tmp/ray
     exec "$@"' sh "$@"
 fi
 exec "$@"

@@ -26,14 +26,15 @@ from dta_bench.sweep.cluster import Resources
 from dta_bench.sweep.plan import Options, Plan, make_plan
 from dta_bench.sweep.progress import Progress
 
-EPOCHS, CPUS_A_NODE = 20, 2
+EPOCHS = int(os.environ.get("EPOCHS", "20"))
+CPUS_A_NODE = 2
 SPACE = """# {runs} runs of nothing.
 benchmark: fonts_digits
 method: dta
 baselines: []
 seeds: 10
 points: {points}
-training: {{epochs: 20, optimizer: adam, learning_rate: 1e-3, batch_size: 64}}
+training: {{epochs: {epochs}, optimizer: adam, learning_rate: 1e-3, batch_size: 64}}
 sets:
   delta_e: [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1]
   delta_c: [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1]
@@ -46,16 +47,17 @@ def report_only(config: dict[str, Any], job: dict[str, Any]) -> None:
     """A run without training: what a worker tells the driver, and no more."""
     from ray import tune
 
-    run = worker.RunSpec.from_dict(job["specs"][worker.key_of(config)]).id
-    for epoch in range(1, EPOCHS + 1):
+    spec = worker.RunSpec.from_dict(job["specs"][worker.key_of(config)])
+    run, epochs = spec.id, spec.training.epochs
+    for epoch in range(1, epochs + 1):
         tune.report({"score": float(epoch), "epoch": epoch, "run": run})
-    tune.report({"score": 1.0, "epoch": EPOCHS, "run": run, "outcome": "done", "reason": ""})
+    tune.report({"score": 1.0, "epoch": epochs, "run": run, "outcome": "done", "reason": ""})
 
 
 def plan_of(runs: int, folder: Path) -> Plan:
     """``runs`` runs, a multiple of ten."""
     file = folder / f"scale_{runs}.yaml"
-    file.write_text(SPACE.format(runs=runs, points=runs // 10))
+    file.write_text(SPACE.format(runs=runs, points=runs // 10, epochs=EPOCHS))
     return make_plan(file.stem, experiment_file.read(file), Options(), 100)
 
 

@@ -35,6 +35,7 @@ def test_a_sweep_finds_cluster_and_tracker_by_itself_waits_for_the_nodes_and_wor
 def test_a_second_ray_up_updates_the_cluster_and_leaves_the_one_mlflow_server_alone(cluster: Cluster) -> None:
     before = {process.pid for process in cluster.head.processes("mlflow server")}
     cluster.ray(f"up -y --no-restart {FILE}")
+    assert "10.77.0.2:6379" in cluster.head.run(". ~/.dta-bench.sh; echo $RAY_ADDRESS").stdout
     assert {process.pid for process in cluster.head.processes("mlflow server")} == before
 
 

@@ -204,3 +204,10 @@ def test_a_cluster_that_is_not_there_is_told_within_seconds(tmp_path: Path) -> N
     stdout, stderr = process.communicate(timeout=300)
     assert (process.returncode, stdout) == (2, "")
     assert stderr.splitlines()[-1] == "dta-bench: no Ray cluster answers at 127.0.0.1:9: [Errno 111] Connection refused"
+
+
+def test_nodes_without_a_cluster_are_refused(tmp_path: Path) -> None:
+    process = start(*TINY, "--nodes", "2", cwd=tmp_path)
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert "2 worker nodes are to be waited for, but no cluster is named" in stderr.splitlines()[-1]

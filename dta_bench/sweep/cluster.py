@@ -50,6 +50,11 @@ def connect(resources: Resources, run: RunSpec, home: Home, console: Console) ->
         UserError: no cluster answers, promised nodes do not come, or nodes are not fit for work.
     """
     address = resources.address or os.environ.get("RAY_ADDRESS")
+    if not address and resources.nodes:
+        raise UserError(
+            f"{resources.nodes} worker nodes are to be waited for, but no cluster is named; give --address or"
+            " RAY_ADDRESS, or leave out --nodes and DTA_BENCH_NODES"
+        )
     if not address:
         _start_local(resources)
         yield ""
