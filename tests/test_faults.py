@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from lab import Host, title
 from lab_cluster import WORKERS, Cluster, nothing_lost, plan_of, tracked, training, wait_until
 
@@ -68,6 +69,12 @@ def kill(processes: list[psutil.Process]) -> None:
             process.kill()
         except psutil.NoSuchProcess:
             continue
+
+
+def saved_within_an_epoch(cluster: Cluster, name: str) -> bool:
+    """Whether a checkpoint lies between two epochs' ends, where only a run that was told to stop saves."""
+    found = [torch.load(file, weights_only=True) for file in (cluster.shared / name / "runs").glob("*.pt")]
+    return any(state["step"] > 0 for state in found)
 
 
 def both_nodes(cluster: Cluster) -> None:
@@ -142,6 +149,39 @@ def mlflow_down(cluster: Cluster, seconds: float) -> Iterator[None]:
             keeper.send_signal(signal.SIGCONT)
 
 
+METADATA = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Landlord(BaseHTTPRequestHandler):
+    def answer(self):
+        known = self.path in ("/latest/api/token", "/latest/meta-data/spot/instance-action")
+        self.send_response(200 if known else 404)
+        self.end_headers()
+        self.wfile.write(b"token")
+    do_GET = do_PUT = answer
+HTTPServer(("169.254.169.254", 80), Landlord).serve_forever()
+"""
+
+
+def announce_the_end(cluster: Cluster, host: Host) -> subprocess.Popen[str]:
+    """What AWS answers within a machine that it will take away in two minutes, at the address where it answers."""
+    (cluster.shared / "metadata.py").write_text(METADATA)
+    host.run("ip addr add 169.254.169.254/32 dev lo")
+    return host.start("python3 /mnt/metadata.py")
+
+
+def test_a_run_that_is_told_to_end_saves_first(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "sigterm", 0.00112, EPOCHS)
+    driver = cluster.head.start(cluster.sweep("sigterm"))
+    in_the_middle(cluster, "sigterm", driver)
+    (run, *_) = training(busy(cluster))
+    run.terminate()
+    wait_until(lambda: not run.is_running() or run.status() == psutil.STATUS_ZOMBIE, seconds=100)
+    assert saved_within_an_epoch(cluster, "sigterm")
+    finished(driver)
+    nothing_lost(cluster, wanted, EPOCHS)
+    tell("SIGTERM to a run's process", "it saved after its step, ended, and was started again from there")
+
+
 def test_a_node_that_will_be_taken_away_saves_and_its_run_goes_on_elsewhere(cluster: Cluster, tell: Tell) -> None:
     wanted = plan_of(cluster, "notice", 0.00105, EPOCHS)
     driver = cluster.head.start(cluster.sweep("notice"))
@@ -149,14 +189,19 @@ def test_a_node_that_will_be_taken_away_saves_and_its_run_goes_on_elsewhere(clus
     host = busy(cluster)
     processes = training(host)
     given = time.monotonic()
-    host.run(". ~/.dta-bench.sh; ~/dta-bench/cluster/node.sh leave")
+    landlord = announce_the_end(cluster, host)
     wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes), seconds=110)
     took = time.monotonic() - given
+    assert saved_within_an_epoch(cluster, "notice")
+    landlord.kill()
     finished(driver)
     nothing_lost(cluster, wanted, EPOCHS)
-    host.run(f". ~/.dta-bench.sh; ray stop; {JOIN}")  # the machine comes back
+    host.run("pkill -f metadata.py; ip addr del 169.254.169.254/32 dev lo")
+    host.run(f". ~/.dta-bench.sh; ray stop; {JOIN}; ~/dta-bench/cluster/node.sh worker")  # the machine comes back
     both_nodes(cluster)
-    tell("SIGTERM as before a spot preemption", f"checkpoint and exit {took:.0f} s after the notice, of 110 s; went on")
+    tell(
+        "AWS's notice that a spot machine will go", f"SIGTERM, checkpoint and exit within {took:.0f} s of 120; went on"
+    )
 
 
 def test_storage_that_a_node_does_not_share_is_one_sentence_before_the_first_run(cluster: Cluster, tell: Tell) -> None:
