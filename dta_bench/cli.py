@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
@@ -413,7 +414,8 @@ def _home(
     if out.exists() and (not out.is_dir() or not os.access(out, os.W_OK)):
         raise UserError(f"--out {out} is not a folder that can be written to; name another one")
     uri = tracking_uri or f"sqlite:///{out / 'mlflow.db'}"
-    return Home(str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_network)
+    typed = shlex.join(["dta-bench", *sys.argv[1:]])
+    return Home(str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_network, typed)
 
 
 def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO) -> None:

@@ -45,6 +45,8 @@ class Home:
     skip_unreadable: bool = False
     keep_network: bool = False
     """Whether a run keeps its final network also where it is large."""
+    command: str = ""
+    """What the user typed, kept with each run."""
 
     def checkpoint(self, run_id: str) -> Path:
         """The checkpoint of a run that is not finished."""
@@ -164,6 +166,8 @@ def execute(
         }
         | {f"note_{about}": said for about, said in found.notes.items()}
     )
+    if home.command:
+        facts |= {"command": home.command}
     log = home.tracker().open_run(spec, label.parent, label.name, set(label.inert), facts)
 
     def each_epoch(epoch: int, metrics: dict[str, float]) -> None:

@@ -376,7 +376,7 @@ def test_a_report_of_a_real_store_is_kept_as_files(tmp_path: Path, digits_benchm
         finish(tracker, spec_of("source_only", seed=seed), 0.5)
     found = report.make(tracker, "fonts_digits", "entropy")
     assert found["test"]["accuracy"] == pytest.approx(80, abs=2)
-    assert found["link"].endswith("/#/experiments/1/runs")
+    assert found["link"].endswith("/#/experiments/1/runs?viewStateShareKey=dta-bench")
     assert report.make(tracker, "fonts_digits", "labels", only={spec_of().id})["source_only"] is None
 
     report.write(found, tmp_path / "reports" / "mine")

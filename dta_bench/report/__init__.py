@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from dta_bench import plugins
@@ -35,5 +36,9 @@ def make(
     found = table(defined, grouped, runs, "labels" if rule == "all" else rule)
     if rule == "all":
         found |= choosing(defined, grouped, root)
+    chosen = found["leaderboard"][0]["mlflow_run_ids"] if found["selected"] else []
+    if only is None:
+        with contextlib.suppress(Exception):  # a store that may only be read has its report all the same
+            tracker.mark_chosen(runs, found["rule"], chosen)
     found |= {"link": ui_link(tracker.uri, runs[0].experiment_id)}
     return found | details(tracker, runs, found)

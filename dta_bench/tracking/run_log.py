@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dta_bench.errors import UserError
 from dta_bench.experiment import RunResult, RunSpec
+from dta_bench.tracking import dress
 from dta_bench.tracking.patience import retrying
 from dta_bench.tracking.spool import Entry, Spool
 
@@ -36,13 +37,15 @@ class RunLog:
         self._client, self.mlflow_run_id, self._spec, self.uri = client, mlflow_run_id, spec, uri
         self._spool = Spool(folder / f"{spec.id}.metrics.jsonl", self._send, uri)
 
-    def describe(self, inert: set[str]) -> None:
-        """Log what the run is: every parameter (``n/a`` where it has no effect), training, label subset, seed."""
-        from mlflow.entities import Param
+    def describe(self, inert: set[str], fingerprint: str) -> None:
+        """Log what the run is: every parameter (``n/a`` where it has no effect), training, label subset, seed, data."""
+        from mlflow.entities import Param, RunTag
 
         self._client.log_dict(self.mlflow_run_id, self._spec.to_dict(), "run_spec.json")
         params = [Param(key, str(value)) for key, value in _flat(self._spec, inert).items()]
-        self._client.log_batch(self.mlflow_run_id, params=params)
+        note = RunTag("mlflow.note.content", dress.description(self._spec, inert))
+        self._client.log_inputs(self.mlflow_run_id, datasets=dress.data_sets(self._spec, fingerprint))
+        self._client.log_batch(self.mlflow_run_id, params=params, tags=[note])
 
     def log_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
         """One batch, with the epoch as its step; an epoch that is told twice, after a restart, is the same numbers.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 from dta_bench.domains import Benchmark
 from dta_bench.errors import UserError
 from dta_bench.experiment import RunSpec
-from dta_bench.tracking import connection
+from dta_bench.tracking import connection, dress
 from dta_bench.tracking.patience import patient
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 
@@ -86,19 +86,22 @@ class Tracker:
         found = self._client.get_experiment_by_name(benchmark.name)
         if found is None:
             with contextlib.suppress(Exception):  # made by another process in the meantime
-                return self._make_experiment(benchmark)
+                self._make_experiment(benchmark)
             found = self._client.get_experiment_by_name(benchmark.name)
         if found.lifecycle_stage == "deleted":
             raise UserError(
                 f"the MLflow experiment {benchmark.name} has been deleted; bring it back with"
                 f" mlflow experiments restore -x {found.experiment_id}, or name another folder with --out"
             )
+        for key, view in dress.saved_view(benchmark.headline).items():
+            if found.tags.get(key) != view:
+                self._client.set_experiment_tag(found.experiment_id, key, view)
         return str(found.experiment_id)
 
-    def _make_experiment(self, benchmark: Benchmark) -> str:
+    def _make_experiment(self, benchmark: Benchmark) -> None:
         local = None if connection.is_server(self.uri) else (self.out / "mlartifacts").resolve().as_uri()
         tags = {"mlflow.note.content": f"{benchmark.source} -> {benchmark.target}. {benchmark.splits_stated}"}
-        return str(self._client.create_experiment(benchmark.name, artifact_location=local, tags=tags))
+        self._client.create_experiment(benchmark.name, artifact_location=local, tags=tags)
 
     @patient
     def start_sweep(self, benchmark: str, name: str, sweep_id: str, tags: dict[str, str]) -> str:
@@ -156,7 +159,7 @@ class Tracker:
         """The one MLflow run of ``spec``: found by its identity and opened again, or made."""
         experiment = self._client.get_experiment_by_name(spec.benchmark).experiment_id
         known = self._client.search_runs([experiment], f"tags.run_id = '{spec.id}'", max_results=1)
-        tags = provenance | ({"mlflow.parentRunId": parent} if parent else {})
+        tags = provenance | dress.source_tags(provenance) | ({"mlflow.parentRunId": parent} if parent else {})
         if known:
             self._reopen(known[0], name, tags)
             log = RunLog(self._client, str(known[0].info.run_id), spec, self.uri, self.out / "runs")
@@ -165,7 +168,7 @@ class Tracker:
             made = self._client.create_run(experiment, run_name=name, tags=tags)
             log = RunLog(self._client, str(made.info.run_id), spec, self.uri, self.out / "runs")
         if not (known and known[0].data.params):  # a worker may have been killed before it came to this
-            log.describe(inert)
+            log.describe(inert, provenance.get("data_fingerprint", ""))
         return log
 
     def _reopen(self, run: Any, name: str, tags: dict[str, str]) -> None:
@@ -175,6 +178,16 @@ class Tracker:
         for tag in {"reason", "diverged"} & run.data.tags.keys():  # of a failure that is being tried again
             self._client.delete_tag(run.info.run_id, tag)
         self._client.update_run(run.info.run_id, status="RUNNING", name=name)
+
+    def mark_chosen(self, runs: Iterable[TrackedRun], rule: str, chosen: Collection[str]) -> None:
+        """Tag the runs that ``rule`` chooses, by their MLflow ids, and no other, as ``chosen_by_<rule>``."""
+        tag = f"chosen_by_{rule}"
+        for run in runs:
+            is_chosen, was_chosen = run.mlflow_run_id in chosen, tag in run.tags
+            if is_chosen and not was_chosen:
+                self._client.set_tag(run.mlflow_run_id, tag, "yes")
+            elif was_chosen and not is_chosen:
+                self._client.delete_tag(run.mlflow_run_id, tag)
 
     def supersede(self, mlflow_run_id: str) -> None:
         """Take a run's identity from it, because other data or code made it; nothing is deleted."""

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from dta_bench.errors import UserError
 from dta_bench.tracking.connection import is_server
+from dta_bench.tracking.dress import VIEW
 from dta_bench.tracking.store import Tracker
 
 
 def ui_link(uri: str, experiment_id: str, port: int = 5000) -> str:
-    """The page of an experiment's runs, at the server itself or where ``dta-bench ui`` serves a local store."""
+    """The page of an experiment's runs, with our columns and order, at the server or where ``ui`` serves a store."""
     base = uri.rstrip("/") if is_server(uri) else f"http://127.0.0.1:{port}"
-    return f"{base}/#/experiments/{experiment_id}/runs"
+    return f"{base}/#/experiments/{experiment_id}/runs?viewStateShareKey={VIEW}"
 
 
 def serve_ui(uri: str, out: Path, host: str, port: int) -> None:
