@@ -1,6 +1,6 @@
 """The pictures of the README and of docs/: the report in light and dark, and MLflow's runs page.
 
-``python reports/screenshots.py OUT NAME`` takes them of the report NAME of the runs in OUT, into docs/pictures/; it needs
+``python reports/screenshots.py OUT NAME`` takes them of report NAME of the runs in OUT, into docs/pictures/; it needs
 Debian's chromium and chromium-driver. ``make screenshots`` does so for the runs of ``make demo``.
 """
 
