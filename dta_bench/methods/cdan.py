@@ -62,13 +62,18 @@ class Method(Learner):
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Cross-entropy, and the conditional domain loss whose gradient arrives at the features reversed."""
-        (hidden_s, logits_s), (hidden_t, logits_t) = (self.net.activations(of.images) for of in (source, target))
+        seen_s, seen_t = (self.net.activations(of.images) for of in (source, target))
+        return self.aligned(seen_s, seen_t, source.labels)
+
+    def aligned(self, seen_s: tuple[Tensor, Tensor], seen_t: tuple[Tensor, Tensor], labels: Tensor) -> Parts:
+        """The loss from each domain's features and logits."""
+        (hidden_s, logits_s), (hidden_t, logits_t) = seen_s, seen_t
         p_s, p_t = (logits.detach().softmax(1) for logits in (logits_s, logits_t))
         weights = (entropy_weights(p_s), entropy_weights(p_t)) if self.params.entropy else (None, None)
         domain = domain_loss(
             *judged(self.discriminator, self._seen(hidden_s, p_s), self._seen(hidden_t, p_t)), *weights
         )
-        task = cross_entropy(logits_s, source.labels)
+        task = cross_entropy(logits_s, labels)
         return {"total": task + domain, "task": task, "domain": domain}
 
     def _seen(self, hidden: Tensor, p: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ from dta_bench.learner import Learner, Loss, Parts, Players, Setting, shapes
 from dta_bench.losses import conditional_entropy, virtual_adversarial_loss
 from dta_bench.network import Labelled, Network, RandomState, Unlabelled, random_state
 
+Pass = tuple[RandomState, Tensor, Tensor]
+
 
 @dataclass(frozen=True)
 class Params:
@@ -75,14 +77,22 @@ class Method(Learner):
 
     def phases(self) -> Iterator[tuple[Sequence[str], Loss]]:
         """The network against D as it stands, then D."""
-        self._seen.clear()
+        self.start_step()
         yield ("net",), self.adapt
         yield ("discriminator",), self.tell_apart
 
+    def start_step(self) -> None:
+        """Forget the features of a step that was broken off."""
+        self._seen.clear()
+
     def adapt(self, source: Labelled, target: Unlabelled) -> Parts:
         """The main phase; domains are swapped to fool D."""
+        return self.terms(source, target, *map(self.passed, (source.images, target.images)))
+
+    def terms(self, source: Labelled, target: Unlabelled, of_source: Pass, of_target: Pass) -> Parts:
+        """The main phase's loss, from each domain's pass."""
         a = self.params
-        (draws_s, hidden_s, logits_s), (draws_t, hidden_t, logits_t) = map(self._pass, (source.images, target.images))
+        (draws_s, hidden_s, logits_s), (draws_t, hidden_t, logits_t) = of_source, of_target
         seen = rows(hidden_s, self.net.hidden_axis), rows(hidden_t, self.net.hidden_axis)
         self._seen.append((seen[0].detach(), seen[1].detach()))
         fooled, taken = judged(self.discriminator, *seen)
@@ -103,7 +113,8 @@ class Method(Learner):
         """The average follows; BatchNorm's statistics are the network's own, as released."""
         follow(self.average, self.net, self.params.alpha, buffers=True)
 
-    def _pass(self, images: Tensor) -> tuple[RandomState, Tensor, Tensor]:
+    def passed(self, images: Tensor) -> Pass:
+        """One pass of the network: the draws that it began with, features, logits."""
         draws = random_state(images.device)
         return draws, *self.net.activations(images)
 
