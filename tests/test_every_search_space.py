@@ -9,8 +9,9 @@ import pytest
 from dta_bench import experiment_file, plugins
 from dta_bench.experiment_file import ExperimentFile
 from dta_bench.search_space import SearchSpace
-from dta_bench.sweep.launch import key_of, suggestion
+from dta_bench.sweep.launch import suggestion
 from dta_bench.sweep.plan import Options, make_plan
+from dta_bench.sweep.worker import key_of
 
 FOLDER = Path(__file__).parents[1] / "search_spaces"
 SWEEPS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "paper_sets")
