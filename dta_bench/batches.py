@@ -6,24 +6,21 @@ An epoch is a function of (seed, epoch) alone, so a resumed run goes on at any s
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from dta_bench import augment
+from dta_bench import ahead, augment
+from dta_bench.ahead import Parts
 from dta_bench.augment import Augmentation, Key
 from dta_bench.domains import Benchmark, Image, LabelledImages, UnlabelledImages, is_lazy
-from dta_bench.errors import UserError
 from dta_bench.network import IMAGENET, Labelled, Normalisation, Unlabelled
 
 Pixels = NDArray[np.float32]
-Item = TypeVar("Item")
 SecondView = Literal["again", "strong"]
 SECOND = 2
 """Stands for the domain in the key of a second view, so that its draws are its own."""
@@ -71,75 +68,50 @@ class Batches:
         Raises:
             UserError: an image of it cannot be read.
         """
-        return _loaded(_Steps(self, epoch), range(start_step, self.steps), self.workers)
+        keys = _Keys(self, epoch)
+        steps = ahead.made(lambda step: self._views(*keys.of(step)), range(start_step, self.steps), self.workers)
+        return (self._input(views, keys.of(step)[1]) for step, views in steps)
 
-    def source_batch(self, keys: Sequence[Key]) -> Labelled:
-        """The views of source images, with their labels, that ``keys`` name; a key ends in the image's index."""
-        views = [self._of_source(self.source.images[key[-1]], key, self._label_map(key[-1])) for key in keys]
+    def _views(self, source: Sequence[Key], target: Sequence[Key]) -> Parts:
+        """The views that keys name, with the source's labels; a key ends in the image's index."""
+        views = [self._of_source(self.source.images[key[-1]], key, self._label_map(key[-1])) for key in source]
         labels = [
-            self.source.labels[key[-1]] if mask is None else mask for key, (_, mask) in zip(keys, views, strict=True)
+            np.asarray(self.source.labels[key[-1]]) if mask is None else mask
+            for key, (_, mask) in zip(source, views, strict=True)
         ]
-        images = self._of_source.stacked([image for image, _ in views])
-        return Labelled(images, torch.from_numpy(np.stack(labels).astype(np.int64)))
+        images = [self.target.images[key[-1]] for key in target]
+        found = {"source": [image for image, _ in views], "labels": labels}
+        found["target"] = [self._of_target(image, key)[0] for image, key in zip(images, target, strict=True)]
+        if self._again is not None:
+            seconds = [(seed, epoch, SECOND, *rest) for seed, epoch, _, *rest in target]
+            found["again"] = [self._again(image, key)[0] for image, key in zip(images, seconds, strict=True)]
+        return found
 
-    def target_batch(self, keys: Sequence[Key]) -> Unlabelled:
-        """The views of target images that ``keys`` name."""
-        images = [self.target.images[key[-1]] for key in keys]
-        first = self._of_target.stacked([self._of_target(i, key)[0] for i, key in zip(images, keys, strict=True)])
-        return Unlabelled(first, self._second_view(images, keys), torch.tensor([key[-1] for key in keys]))
-
-    def _second_view(self, images: list[Image], keys: Sequence[Key]) -> Tensor | None:
-        if self._again is None:
-            return None
-        seconds = [(seed, epoch, SECOND, *rest) for seed, epoch, _, *rest in keys]
-        return self._again.stacked([self._again(i, key)[0] for i, key in zip(images, seconds, strict=True)])
+    def _input(self, views: Parts, target: Sequence[Key]) -> tuple[Labelled, Unlabelled]:
+        """Views as a network takes them."""
+        labels = torch.from_numpy(np.stack(list(views["labels"])).astype(np.int64))
+        second = self._again.stacked(views["again"]) if self._again is not None else None
+        first, indices = self._of_target.stacked(views["target"]), torch.tensor([key[-1] for key in target])
+        return Labelled(self._of_source.stacked(views["source"]), labels), Unlabelled(first, second, indices)
 
     def _label_map(self, index: int) -> NDArray[np.uint8] | None:
         return None if isinstance(self.source.labels, np.ndarray) else self.source.labels[index]
 
 
-def _loaded(parts: Dataset[Item], order: range, workers: int) -> Iterator[Item]:
-    """``parts`` in ``order``, by so many processes. An error of the user's crosses from them as a value, because a
-    loader would raise it with its traceback as its text."""
-    if not workers:
-        yield from (parts[i] for i in order)
-        return
-    # A generator of its own: without one the loader draws from torch's, and a resumed run would differ.
-    loader: DataLoader[Item | UserError] = DataLoader(
-        _Caught(parts), batch_size=None, sampler=order, num_workers=workers, generator=torch.Generator()
-    )
-    for part in loader:
-        if isinstance(part, UserError):
-            raise part
-        yield part
-
-
-class _Caught(Dataset[Item | UserError]):
-    """Parts, or why they cannot be had."""
-
-    def __init__(self, parts: Dataset[Item]) -> None:
-        self._parts = parts
-
-    def __getitem__(self, index: int) -> Item | UserError:
-        try:
-            return self._parts[index]
-        except UserError as error:
-            return error
-
-
-class _Steps(Dataset[tuple[Labelled, Unlabelled]]):
-    """One epoch's batches by step."""
+class _Keys:
+    """Which views make up each step of an epoch."""
 
     def __init__(self, batches: Batches, epoch: int) -> None:
-        count = batches.steps * batches.batch_size
-        self._batches = batches
+        self._size = batches.batch_size
+        count = batches.steps * self._size
         odds, key = batches.source_odds, (batches.seed, epoch, 0)
         self._source = _order(key, len(batches.source), count) if odds is None else _drawn(key, odds, count)
         self._target = _order((batches.seed, epoch, 1), len(batches.target), count)
 
-    def __getitem__(self, step: int) -> tuple[Labelled, Unlabelled]:
-        here = slice(step * self._batches.batch_size, (step + 1) * self._batches.batch_size)
-        return self._batches.source_batch(self._source[here]), self._batches.target_batch(self._target[here])
+    def of(self, step: int) -> tuple[list[Key], list[Key]]:
+        """Keys of the source's and of the target's views."""
+        here = slice(step * self._size, (step + 1) * self._size)
+        return self._source[here], self._target[here]
 
 
 def _order(key: Key, size: int, count: int) -> list[Key]:
@@ -174,20 +146,14 @@ def evaluation_batches(
     Raises:
         UserError: an image cannot be read.
     """
-    plain = _Plain(images, View(benchmark, "evaluation", channels, normalisation), batch_size)
-    return _loaded(plain, range(-(-len(images) // batch_size)), workers if is_lazy(images) else 0)
+    view = View(benchmark, "evaluation", channels, normalisation)
 
+    def plain(batch: int) -> Parts:
+        here = range(batch * batch_size, min((batch + 1) * batch_size, len(images)))
+        return {"images": [view.plain(images[i]) for i in here]}
 
-class _Plain(Dataset[Tensor]):
-    """Batches of whole images by their number."""
-
-    def __init__(self, images: Sequence[Image], view: View, batch_size: int) -> None:
-        self._images, self._view, self._batch_size = images, view, batch_size
-
-    def __getitem__(self, batch: int) -> Tensor:
-        start = batch * self._batch_size
-        stop = min(start + self._batch_size, len(self._images))
-        return self._view.stacked([self._view.plain(self._images[i]) for i in range(start, stop)])
+    batches = ahead.made(plain, range(-(-len(images) // batch_size)), workers if is_lazy(images) else 0)
+    return (view.stacked(views["images"]) for _, views in batches)
 
 
 class View:
@@ -225,22 +191,14 @@ class View:
         resized = augment.resize(adapt_channels(image, self._channels), self._size)
         return per_sample(resized) if self._per_sample else resized
 
-    def stacked(self, views: Sequence[augment.Pixels]) -> Tensor:
+    def stacked(self, views: Sequence[augment.Pixels] | augment.Pixels) -> Tensor:
         """Views (H, W, C), standardised, in one tensor (B, C, H, W)."""
         height, width, channels = views[0].shape
-        tensor = _empty((len(views), channels, height, width))
+        tensor = torch.empty((len(views), channels, height, width), dtype=torch.float32)
         by = None if self._per_sample else self._normalisation
         for place, view in zip(tensor.numpy(), views, strict=True):
             _write(view, by, place)
         return tensor
-
-
-def _empty(shape: tuple[int, int, int, int]) -> Tensor:
-    """A tensor; in a loader's worker in shared memory, from where no copy is needed."""
-    if get_worker_info() is None:
-        return torch.empty(shape, dtype=torch.float32)
-    storage = torch.UntypedStorage._new_shared(4 * math.prod(shape))  # type: ignore[no-untyped-call]
-    return torch.empty(0, dtype=torch.float32).set_(storage).view(shape)
 
 
 def _write(view: augment.Pixels, by: Normalisation | None, place: Pixels) -> None:

@@ -38,7 +38,7 @@ SAID = {
     "waiting": "share of a step spent waiting",
 }  # fmt: skip
 CHANNELS = 3
-TIMES = 4
+TIMES = 8
 OPTIMIZER = Training(epochs=1, optimizer="sgd", learning_rate=1e-3, batch_size=2)
 
 

@@ -19,9 +19,9 @@ from dta_bench.experiment import RunSpec
 
 # The modules whose text decides numbers; command line, tracking, sweep and report do not.
 NUMERIC = (
-    "adversarial_dropout", "augment", "batches", "domains", "evaluation", "image_cache", "label_free", "learner",
-    "losses", "measurement", "metrics", "network", "probes", "recomputation", "segmentation", "training", "unreadable",
-    "validation",
+    "adversarial_dropout", "ahead", "augment", "batches", "domains", "evaluation", "image_cache", "label_free",
+    "learner", "losses", "measurement", "metrics", "network", "probes", "recomputation", "segmentation",
+    "training", "unreadable", "validation",
 )  # fmt: skip
 SILENT = ("errors", "experiment", "experiment_file", "plugins", "search_space")
 """Modules that a method may import and that decide no number."""
