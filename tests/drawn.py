@@ -125,3 +125,31 @@ def unreadable(path: Path) -> None:
     """Cut an image file off after its first bytes."""
     path.write_bytes(path.read_bytes()[:20])
     assert cv2.imread(str(path)) is None
+
+
+def full_size_road_scenes(root: Path, source: int, target: int) -> None:
+    """GTA5 and Cityscapes trees of drawn streets at the owners' image sizes: ``source`` and twice ``target`` images."""
+    from dta_bench.benchmarks import _road_scenes, _street_paint, _street_scenes
+
+    ids = np.zeros(256, dtype=np.uint8)  # 0 is "unlabeled" in Cityscapes' table
+    ids[: len(_street_scenes.CLASSES)] = [_road_scenes.LABEL_IDS[name] for name in _street_scenes.CLASSES]
+
+    def scene(seed: int, size: tuple[int, int], paint: object) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        street = _street_scenes.draw(rng)
+        image = cv2.resize(paint(street, rng), size, interpolation=cv2.INTER_LINEAR)  # type: ignore[operator]
+        return image, cv2.resize(ids[street.labels], size, interpolation=cv2.INTER_NEAREST)
+
+    for i in range(1, source + 1):
+        image, labels = scene(i, (1914, 1052), _street_paint.flat)
+        save(root / f"gta5/images/{i:05d}.png", image)
+        picture = Image.fromarray(labels, mode="P")
+        picture.putpalette(bytes(range(256)) * 3)
+        (root / "gta5/labels").mkdir(parents=True, exist_ok=True)
+        picture.save(root / f"gta5/labels/{i:05d}.png")
+    for part, city in (("train", "aachen"), ("val", "frankfurt")):
+        for i in range(target):
+            stem = f"{part}/{city}/{city}_{i:06d}_000019"
+            image, labels = scene(100 + i + 50 * (part == "val"), (2048, 1024), _street_paint.textured)
+            save(root / "cityscapes/leftImg8bit" / f"{stem}_leftImg8bit.png", image)
+            save(root / "cityscapes/gtFine" / f"{stem}_gtFine_labelIds.png", labels)

@@ -84,3 +84,18 @@ def test_collapse_is_fewer_than_half_of_the_classes_in_use(used: int, expected: 
 def test_a_class_with_under_one_percent_of_predictions_is_not_in_use() -> None:
     predictions = np.array([0] * 991 + [1, 2, 3] * 3)
     assert metrics.collapsed(metrics.confusion_matrix(np.zeros(1000), predictions, 4))
+
+
+@given(MAPS, MAPS)
+def test_iou_of_maps_is_scikit_learns_with_ignored_pixels_out_and_absent_classes_absent(
+    labels: np.ndarray, predictions: np.ndarray
+) -> None:
+    predictions, counted = predictions % K, labels != 255
+    if not counted.any():
+        return
+    scores = metrics.scores(metrics.confusion_matrix(labels, predictions, K), CLASSES, segmentation=True)
+    there = np.union1d(labels[counted], predictions[counted])
+    expected = 100 * sklearn.jaccard_score(labels[counted], predictions[counted], labels=there, average=None)
+    assert [k for k, value in enumerate(scores.per_class.values()) if value is not None] == there.tolist()
+    assert [value for value in scores.per_class.values() if value is not None] == pytest.approx(list(expected))
+    assert scores.miou == pytest.approx(expected.mean())
