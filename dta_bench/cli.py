@@ -265,7 +265,8 @@ def figures(
 @app.command(epilog="Examples: dta-bench profile visda --backbone resnet101 --batch 4; dta-bench profile data visda")
 def profile(
     name: Annotated[
-        list[str], typer.Argument(metavar="NAME | data NAME", help="A search space; or data, a benchmark.")
+        list[str],
+        typer.Argument(metavar="NAME | data NAME | memory NAME", help="A search space; after data, a benchmark."),
     ],
     backbone: Annotated[str | None, typer.Option(help="Default: the file's first.")] = None,
     method: Annotated[list[str] | None, typer.Option(help="Default: dta and dta_released.")] = None,
@@ -281,7 +282,11 @@ def profile(
     """Measure a step: FLOPs, time, images a second, memory, shares of the terms; random input, no data needed.
 
     With data: what an image costs from its file to the step, and how long a ResNet-18 waits for its batches.
+    With memory: which steps fit which card, without computing any.
     """
+    if name[0] == "memory":
+        _profile_memory(name[1:], backbone, method, image_size, as_json)
+        return
     if name[0] == "data":
         _profile_data(name[1:], backbone, batch, images, workers, root, rounds, as_json)
         return
@@ -314,9 +319,23 @@ def _profile_data(
             data_cost.show(found, console(stdout))
 
 
+def _profile_memory(
+    name: list[str], backbone: str | None, method: list[str] | None, image_size: int | None, as_json: bool
+) -> None:
+    with chatter_on_stderr() as stdout:
+        from dta_bench import memory_cost
+
+        plan = _plan(_only(name), _options(backbone, method or ["dta"], None, None, None, None, "none"))
+        found = memory_cost.memory_costs(plan, image_size)
+        if as_json:
+            print_json(found, stdout)
+        else:
+            memory_cost.show(found, console(stdout))
+
+
 def _only(names: list[str]) -> str:
     if len(names) != 1:
-        raise UserError(f"profile takes one name, or data and one name; {len(names)} came")
+        raise UserError(f"profile takes one name, alone or after data or memory; {len(names)} came")
     return names[0]
 
 
