@@ -137,8 +137,13 @@ def sweep(
     backbone: Annotated[
         list[str] | None, typer.Option(help="May be given several times. Default: the file's first.")
     ] = None,
-    method: Annotated[list[str] | None, typer.Option(help="May be given several times. Default: the file's.")] = None,
-    points: Annotated[int | None, typer.Option(min=1, help="Take this many points, the published row first.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "--methods", help="May be given several times, or all. Default: the file's."),
+    ] = None,
+    points: Annotated[
+        int | None, typer.Option(min=1, help="Take this many points of each method, the published row first.")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Run every point with seeds 0 to N-1.")] = None,
     parallel: Annotated[int | None, typer.Option(min=1, help="Runs at a time. Default: as many as fit.")] = None,
     cpus_per_run: Annotated[int, typer.Option(min=1)] = 1,
@@ -155,7 +160,13 @@ def sweep(
     skip_unreadable: Skip = False,
     nodes: Annotated[int, typer.Option(min=0, envvar="DTA_BENCH_NODES", help="Worker nodes to wait for.")] = 0,
     wait: Annotated[float, typer.Option(min=0, help="Minutes that these nodes may take to come.")] = 10,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would run, and what it would cost.")
+    ] = False,
+    rate: Annotated[
+        float | None, typer.Option("--images-per-second", min=0.001, help="A GPU's source_only rate, from profile.")
+    ] = None,
+    price: Annotated[float | None, typer.Option(min=0, help="Of a GPU for an hour; told with --dry-run.")] = None,
     keep_network: Keep = False,
     root: Root = DATA,
     out: Out = HERE,
@@ -168,7 +179,7 @@ def sweep(
         plan = _plan(name, options, benchmark)
         home = _home(root, out, tracking_uri, skip_unreadable, keep_network)
         if dry_run:
-            _print_plan(plan, home, as_json, stdout)
+            _print_plan(plan, home, as_json, stdout, rate, price)
             return
         from dta_bench.sweep.cluster import Resources
         from dta_bench.sweep.run import sweep as run_sweep
@@ -437,10 +448,12 @@ def _home(
     return Home(str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_network, typed)
 
 
-def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO) -> None:
+def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO, rate: float | None, price: float | None) -> None:
+    from dta_bench.estimate import estimate, told
     from dta_bench.sweep.state import state_of
 
     state = state_of(plan.runs, home.tracker().runs(plan.file.benchmark), marks=None)
+    costs = estimate(plan, state.to_do, home.root, rate, price)
     found = {
         "points": plan.points,
         "runs": [
@@ -449,6 +462,7 @@ def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO) -> None:
         ],
         "done": len(state.done), "diverged": len(state.diverged), "running": len(state.running),
         "to_do": len(state.to_do) - len(state.running),
+        "estimate": costs,
     }  # fmt: skip
     if as_json:
         print_json(found, stdout)
@@ -456,6 +470,7 @@ def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO) -> None:
     for run in plan.runs:
         print(f"{run.id}  {run.method:<12} {run.backbone:<12} {plan.run_name(run)}", file=stdout)
     print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {found['to_do']} to do", file=stdout)
+    print(told(costs), file=stdout)
 
 
 def _tell(told: Told, wanted: Form, stdout: TextIO) -> None:

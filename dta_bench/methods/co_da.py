@@ -87,8 +87,9 @@ class Method(Learner):
 
     def after_step(self) -> None:
         """Both averages follow."""
-        self.one.after_step()
-        self.two.after_step()
+        for of in (self.one, self.two):
+            of.at = self.at
+            of.after_step()
 
 
 def disagreement(logits: Tensor, other: Tensor) -> Tensor:

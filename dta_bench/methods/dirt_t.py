@@ -43,8 +43,8 @@ class Params:
 
 
 def first_stage(params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """VADA at its defaults, with the same radius."""
-    return "vada", {"epsilon": params["epsilon"]}
+    """VADA at its defaults, with the same radius and average."""
+    return "vada", {"epsilon": params["epsilon"], "alpha": params["alpha"]}
 
 
 def floor(params: Params) -> float:

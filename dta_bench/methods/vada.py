@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dta_bench.adversary import discriminator, domain_loss, judged, rows
-from dta_bench.copies import follow, frozen
+from dta_bench.copies import follow, frozen, warmed_up
 from dta_bench.errors import within
 from dta_bench.learner import Learner, Loss, Parts, Players, Setting, shapes
 from dta_bench.losses import conditional_entropy, virtual_adversarial_loss
@@ -110,8 +110,8 @@ class Method(Learner):
         return {"total": domain, "domain": domain}
 
     def after_step(self) -> None:
-        """The average follows; BatchNorm's statistics are the network's own, as released."""
-        follow(self.average, self.net, self.params.alpha, buffers=True)
+        """The average follows, warmed up; BatchNorm's statistics are the network's own, as released."""
+        follow(self.average, self.net, warmed_up(self.params.alpha, self.at.iteration), buffers=True)
 
     def passed(self, images: Tensor) -> Pass:
         """One pass of the network: the draws that it began with, features, logits."""

@@ -16,10 +16,16 @@ from dta_bench.sweep import search
 
 Point = dict[str, Value]
 
+ALL = "all"
+"""Stands for every method that does the benchmark's task and never sees a target label."""
+
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line may say of a sweep; None leaves the choice to the file."""
+    """What the command line may say of a sweep; None leaves the choice to the file.
+
+    ``methods`` may hold :data:`ALL`; without ``points`` each method then gets as many as the smallest space has.
+    """
 
     backbones: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
@@ -69,9 +75,12 @@ class Plan:
         return own.space if own else self.file.space(set(method_defaults(method)))
 
     def row(self, backbone: str, method: str) -> Point:
-        """What precedes a method's defaults: the row beside its own sets, else the file's row for the backbone."""
-        own = self._own_sets(method)
-        row = own.row if own else self.file.row(backbone)
+        """What precedes a method's defaults: the row beside its own sets, else the file's row for the backbone.
+
+        The ramp goes with the length of training and so is always the file's.
+        """
+        own, of_file = self._own_sets(method), self.file.row(backbone)
+        row = own.row | {k: v for k, v in of_file.items() if k == RAMP} if own else of_file
         return {k: v for k, v in row.items() if k in method_defaults(method)}
 
     def row_point(self, backbone: str, method: str) -> Point:
@@ -121,7 +130,7 @@ def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: i
     Raises:
         UserError: more points asked for than the space has, or an unknown method or backbone.
     """
-    methods = options.methods or (file.method,)
+    methods = _methods(options.methods, file)
     baselines = tuple(b for b in file.baselines if b not in methods)
     settings = [*options.training, *([f"epochs={options.epochs}"] if options.epochs else [])]
     training = with_settings(file.training, settings)
@@ -137,7 +146,7 @@ def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: i
         _check_task(method, file.benchmark)
     for backbone in plan.backbones:
         _check_backbone(backbone, file.benchmark, options.weights, training)
-    wanted = options.points or file.points
+    wanted = options.points or file.points or (_smallest(plan) if ALL in options.methods else None)
     chosen = {(b, m): _points(plan, b, m, wanted) for b in plan.backbones for m in plan.methods}
     runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(chosen) for seed in plan.seeds]
     distinct = tuple({run.id: run for run in runs}.values())
@@ -154,9 +163,31 @@ def _check_names(name: str, file: ExperimentFile) -> None:
         raise UserError(f"{name}: {', '.join(unknown)} are not parameters of {file.method}; it has {', '.join(known)}")
 
 
+def _methods(asked: tuple[str, ...], file: ExperimentFile) -> tuple[str, ...]:
+    """The methods asked for, the file's own first where all are."""
+    if ALL not in asked:
+        return asked or (file.method,)
+    task = plugins.load("benchmark", file.benchmark).BENCHMARK.task
+    able = [name for name in plugins.names("method") if task in _tasks(name, task) and not _is_bound(name)]
+    return tuple(sorted(able, key=lambda name: name != file.method))
+
+
+def _is_bound(method: str) -> bool:
+    return bool(getattr(plugins.load("method", method), "uses_target_labels", False))
+
+
+def _smallest(plan: Plan) -> int:
+    """The number of points that every method with sets can be given."""
+    return min(len(plan.space(m).points()) for m in plan.methods if plan.space(m).sets)
+
+
+def _tasks(method: str, default: str) -> tuple[str, ...]:
+    return tuple(getattr(plugins.load("method", method), "tasks", (default,)))
+
+
 def _check_task(method: str, benchmark: str) -> None:
     task = plugins.load("benchmark", benchmark).BENCHMARK.task
-    tasks = getattr(plugins.load("method", method), "tasks", (task,))
+    tasks = _tasks(method, task)
     if task not in tasks:
         raise UserError(f"{benchmark} is {task}, but the method {method} does {' and '.join(tasks)}")
 

@@ -1,0 +1,140 @@
+"""What a sweep would cost before anyone pays: images, GPU hours and money, from the FLOPs of each method's step."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+from typing import Any, TypedDict
+
+import torch
+
+from dta_bench import execution, plugins, pretrained, profile
+from dta_bench.errors import UserError
+from dta_bench.experiment import RunSpec
+from dta_bench.profile import SOURCE_ONLY, Batch, Case
+from dta_bench.sweep.plan import Plan
+
+SUSTAINED = 20e12
+"""FLOP/s that a data-centre GPU is assumed to sustain in float32 where nobody measured."""
+FORWARD = 1 / 3
+"""A forward pass, as a part of a source-only step."""
+
+
+class Estimate(TypedDict):
+    """``steps`` counts source-only steps (what each method's step costs in them is its FLOP ratio); ``images`` is steps
+    times the batch. ``why`` says why there is none."""
+
+    runs: int
+    steps: float
+    images: float
+    images_per_second: float
+    measured: bool
+    gpu_hours: float
+    price: float | None
+    cost: float | None
+    by_method: dict[str, float]
+    why: str
+
+
+def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None, price: float | None) -> Estimate:
+    """The cost of ``runs``, with the first stages that some start from, each once, and every epoch's evaluation.
+
+    Args:
+        rate: source images a second of a source-only step on the GPU, as ``dta-bench profile`` prints them; None
+            assumes :data:`SUSTAINED`.
+        price: of one GPU for an hour.
+    """
+    wanted = list(runs)
+    try:
+        steps_an_epoch, targets = _lengths(plan, root)
+    except UserError as error:
+        return Estimate(
+            runs=len(wanted), steps=0, images=0, images_per_second=0, measured=False, gpu_hours=0, price=price,
+            cost=None, by_method={}, why=str(error),
+        )  # fmt: skip
+    seconds, ratios, steps = dict[str, float](), dict[str, float](), 0.0
+    evaluation = FORWARD * targets / plan.training.batch_size
+    for run in [*wanted, *_first_stages(wanted)]:
+        own = run.training.epochs * (steps_an_epoch * _ratio(run, ratios) + evaluation)
+        a_second = rate or SUSTAINED / _flops_an_image(run.benchmark, run.backbone)
+        steps += own
+        seconds[run.method] = seconds.get(run.method, 0.0) + own * run.training.batch_size / a_second
+    hours = sum(seconds.values()) / 3600
+    return Estimate(
+        runs=len(wanted), steps=steps, images=steps * plan.training.batch_size,
+        images_per_second=rate or SUSTAINED / _flops_an_image(plan.file.benchmark, plan.backbones[0]),
+        measured=rate is not None, gpu_hours=hours, price=price, cost=None if price is None else hours * price,
+        by_method={method: each / 3600 for method, each in seconds.items()}, why="",
+    )  # fmt: skip
+
+
+def told(found: Estimate) -> str:
+    """The estimate in one sentence."""
+    if found["why"]:
+        return f"no estimate: {found['why']}"
+    basis = "as given" if found["measured"] else "assumed; give --images-per-second, measured by dta-bench profile"
+    cost = "" if found["cost"] is None else f", {found['cost']:.2f} at {found['price']:g} an hour"
+    return (
+        f"about {found['gpu_hours']:.1f} GPU hours{cost} for {found['runs']} runs ({found['steps']:.0f} source-only "
+        f"steps; {found['images_per_second']:.0f} source images a second, {basis})"
+    )
+
+
+def _lengths(plan: Plan, root: str) -> tuple[int, int]:
+    """Steps of an epoch, and images that are looked at after each; from what was published, or from the data."""
+    benchmark = execution.benchmark_of(plan.file.benchmark)
+    sizes = dict(benchmark.published_sizes)
+    if not {"source", "target_train"} <= sizes.keys():
+        loaded = execution.domains(benchmark.name, root)
+        sizes = {"source": len(loaded.source_train), "target_train": len(loaded.target_train)}
+    images = {"source": sizes["source"], "target": sizes["target_train"]}
+    images["larger"] = max(images.values())
+    return max(1, images[benchmark.epoch_length] // plan.training.batch_size), sizes["target_train"]
+
+
+def _first_stages(runs: Iterable[RunSpec]) -> list[RunSpec]:
+    """The runs that others start from, each once."""
+    found = {}
+    for run in runs:
+        named = getattr(plugins.load("method", run.method), "first_stage", None)
+        if named is not None:
+            method, changed = named(run.params)
+            params = dataclasses.asdict(plugins.load("method", method).Params()) | changed
+            before = dataclasses.replace(run, method=method, params=params)
+            found[before.id] = before
+    return list(found.values())
+
+
+def _ratio(run: RunSpec, known: dict[str, float]) -> float:
+    """A step's cost in source-only steps: the floor that a method states, which tests hold to its FLOPs, or these.
+
+    FLOPs depend on which terms are on, not on their weights; ``known`` keeps them by that.
+    """
+    module = plugins.load("method", run.method)
+    if hasattr(module, "floor"):
+        return float(module.floor(module.Params(**run.params)))
+    switches = [(name, value if isinstance(value, str) else bool(value)) for name, value in sorted(run.params.items())]
+    key = f"{run.method} {run.backbone} {switches}"
+    if key not in known:
+        net, batch = _twin(run.benchmark, run.backbone)
+        flops = profile.flops(net, Case(run.method, module, module.Params(**run.params)), batch)
+        known[key] = flops / batch.size / _flops_an_image(run.benchmark, run.backbone)
+    return known[key]
+
+
+@functools.cache
+def _flops_an_image(benchmark: str, backbone: str) -> float:
+    """FLOPs of a source-only step for each source image."""
+    net, batch = _twin(benchmark, backbone)
+    return profile.flops(net, SOURCE_ONLY, batch) / batch.size
+
+
+@functools.cache
+def _twin(benchmark: str, backbone: str) -> tuple[Any, Batch]:
+    """The network on the meta device, where nothing is computed, and the smallest batch for it."""
+    defined = execution.benchmark_of(benchmark)
+    found = pretrained.backbone(backbone, defined.image_size)
+    with torch.device("meta"):
+        net = found.build(len(defined.classes))
+    return net, Batch(defined.task, len(defined.classes), 2, found.channels, defined.image_size)
