@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -65,6 +65,13 @@ results: install  ## The real comparisons behind reports/*.md: an hour on 2 core
 	$(BIN)/dta-bench sweep digits --method dta_released --points 1
 	for pair in fonts_digits digits; do \
 		$(BIN)/dta-bench report $$pair > /dev/null && cp reports/$$pair/report.md reports/$$pair.md || exit; done
+
+comparison: install  ## Every method on both digit pairs under one budget, first rows first; resumable
+	for pair in digits fonts_digits; do \
+		$(BIN)/dta-bench sweep compare_$$pair --methods all --points 1 > /dev/null || exit; done
+	for pair in digits fonts_digits; do \
+		$(BIN)/dta-bench sweep compare_$$pair --methods all > /dev/null || exit; \
+		cp reports/compare_$$pair/report.md reports/comparison_$$pair.md || exit; done
 
 table5: install  ## Table 5 in small, from the runs of make results, reports/table5.md
 	$(BIN)/python reports/table5.py > reports/table5.md
