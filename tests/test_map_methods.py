@@ -157,6 +157,6 @@ def test_fdas_entropy_comes_after_its_share_of_the_run() -> None:
         assert bool(of.loss(*batch("segmentation"))["entropy"]) is comes
 
 
-@pytest.mark.parametrize("method", ["minent", "adaptsegnet", "advent", "fda"])
+@pytest.mark.parametrize("method", ["minent", "adaptsegnet", "advent", "fda", "dann", "mcd", "adr"])
 def test_it_trains_on_drawn_streets(method: str) -> None:
     assert falls(method, **({"width": 8} if method in ("adaptsegnet", "advent") else {}))

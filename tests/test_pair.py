@@ -208,6 +208,17 @@ def test_the_two_domains_may_have_masks_of_two_kinds(tmp_path: Path) -> None:
     assert domains.target_train.labels[0].tolist() == [[1, 0]]
 
 
+def test_a_translated_source_has_its_own_images_and_the_masks_of_the_original(tmp_path: Path) -> None:
+    masks = np.array([[0, 1, 255], [1, 1, 0]], dtype=np.uint8)
+    scenes(tmp_path, masks)
+    for i in range(4):
+        drawn.save(tmp_path / f"game_as_road/images/{i}.png", np.full((2, 3, 3), 10 * i, dtype=np.uint8))
+    stated(tmp_path, "scenes", source={"folder": "game_as_road", "masks": "../game/masks"})
+    source = loaded(tmp_path, "scenes").source_train
+    assert all((labels == masks).all() for labels in source.labels)
+    assert {int(image[0, 0, 0]) for image in source.images} <= {0, 10, 20, 30}
+
+
 def test_an_image_without_a_mask_is_named(tmp_path: Path) -> None:
     scenes(tmp_path, np.zeros((2, 3), dtype=np.uint8))
     (tmp_path / "road/masks/2.png").unlink()

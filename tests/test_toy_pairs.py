@@ -27,6 +27,7 @@ HELPS = [
     ("bnm", {}, {"weight": 0.0}),
     ("mdd", {"gamma": 2.0}, {"gamma": 2.0, "reversal": 0.0}),
     ("fixmatch", {}, {"weight": 0.0}),
+    ("simnet", {}, {"weight": 0.0}),
 ]
 
 
