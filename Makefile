@@ -19,7 +19,7 @@ test-slow: install-dev  ## The tests that need minutes
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
 test-cluster: install-dev  ## ray up on hosts of our own in network namespaces (root, iproute2, openssh-server, rsync, socat, faketime)
-	$(BIN)/python -m pytest -m cluster --timeout 3600
+	$(BIN)/python -m pytest -rs -m cluster --timeout 3600
 
 faults: install-dev  ## Every fault injected on such a cluster, and what came of it, as reports/faults.md
 	$(BIN)/python reports/faults.py > reports/faults.md.new && mv reports/faults.md.new reports/faults.md

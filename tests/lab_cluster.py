@@ -168,7 +168,7 @@ def _prepare(host: Host) -> None:
     host.run(
         f"mkdir -p {venv}; ln -s {Path(sys.executable).parent} {venv}/bin; cp {sys.prefix}/pyvenv.cfg {venv};"
         f" ln -s {sys.prefix}/lib {venv}/lib; touch -d '+1 day' {venv}/.installed;"
-        " echo export DTA_BENCH_MLFLOW_WORKERS=1 > ~/.bashrc"
+        " echo export DTA_BENCH_MLFLOW_WORKERS=1 RAY_worker_niceness=0 > ~/.bashrc"
     )
 
 
@@ -192,8 +192,17 @@ def wait_until(happened: Callable[[], Any], seconds: float = 400, unless: subpro
 
 
 def training(host: Host) -> list[psutil.Process]:
-    """The processes of a host that are in the middle of a run."""
-    return [p for p in host.processes("ray::TrainRun") if title(p).startswith("ray::TrainRun")]
+    """The processes of a host that are in the middle of a run, without those that read ahead for them."""
+    found = [p for p in host.processes("ray::TrainRun") if title(p).startswith("ray::TrainRun")]
+    pids = {p.pid for p in found}
+    return [p for p in found if _parent(p) not in pids]
+
+
+def _parent(process: psutil.Process) -> int | None:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return None
 
 
 HISTORY = """
