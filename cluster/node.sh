@@ -57,6 +57,8 @@ mlflow() {
     cp "$DTA_BENCH_OUT/mlflow-copy.db" ~/mlflow.db
   fi
   while :; do
+    # What answers may be the child of a server that was killed: it serves on, and would keep the port from another.
+    if (exec 3<> "/dev/tcp/$address/5000") 2> /dev/null; then sleep 2; continue; fi
     command mlflow server --host "$address" --port 5000 --workers "${DTA_BENCH_MLFLOW_WORKERS:-4}" \
       --allowed-hosts "$address:5000,127.0.0.1:5000,localhost:5000" \
       --backend-store-uri "$store" --artifacts-destination "$DTA_BENCH_ARTIFACTS" || true
