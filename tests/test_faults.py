@@ -111,7 +111,8 @@ def test_a_killed_driver_is_taken_up_by_the_same_command(cluster: Cluster, tell:
     kill(cluster.head.processes("dta-bench sweep"))
     driver.communicate(timeout=60)
     saved = {run.run_id: run.epochs for run in tracked(cluster, wanted)}
-    assert any(epochs for epochs in saved.values())
+    waiting = list((cluster.shared / "killed_driver" / "runs").glob("*.metrics.jsonl"))
+    assert waiting or any(saved.values())  # what was told of the epochs is with the server, or on its way
     finished(cluster.head.start(cluster.sweep("killed_driver")))
     runs = nothing_lost(cluster, wanted, EPOCHS)
     for run in runs:
