@@ -95,13 +95,14 @@ def show_costs(found: dict[str, Any], console: Console) -> None:
     )
     for column in ("method", "VAT"):
         shown.add_column(column)
-    for column in ("FLOPs", "time", "images/s", "MiB"):
+    for column in ("FLOPs", "floor", "time", "images/s", "MiB"):
         shown.add_column(column, justify="right")
     shown.add_column("share of the FLOPs")
     for row in found["rows"]:
         shares = ", ".join(f"{term} {100 * part:.0f} %" for term, part in row["shares"].items() if part >= 0.005)
         shown.add_row(
-            row["method"], "yes" if row["vat"] else "no", f"{row['flops_ratio']:.3f}x", f"{row['time_ratio']:.2f}x",
+            row["method"], "yes" if row["vat"] else "no", f"{row['flops_ratio']:.3f}x",
+            "-" if row["floor"] is None else f"{row['floor']:.3f}x", f"{row['time_ratio']:.2f}x",
             f"{row['images_per_second']:.1f}", f"{row['peak_memory_mib']:.0f}", shares,
         )  # fmt: skip
     console.print(shown)

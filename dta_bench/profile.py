@@ -54,11 +54,15 @@ RAMPED_UP = 10**6
 
 
 class Row(TypedDict):
-    """One method, with or without VAT. ``images_per_second`` counts source images, each with its target image."""
+    """One method, with or without VAT. ``images_per_second`` counts source images, each with its target image.
+
+    ``floor`` is the least ratio of FLOPs that the method's definition needs, where its file states one.
+    """
 
     method: str
     vat: bool
     flops_ratio: float
+    floor: float | None
     time_ratio: float
     images_per_second: float
     peak_memory_mib: float
@@ -101,6 +105,12 @@ class Case:
     def vat(self) -> bool:
         """Whether VAT is on."""
         return bool(getattr(self.params, "lambda_3", 0.0))
+
+    @property
+    def floor(self) -> float | None:
+        """The least work of a step in source-only steps, as the method's file states it."""
+        stated = getattr(self.module, "floor", None)
+        return None if stated is None else float(stated(self.params))
 
     def changed(self, settings: Mapping[str, float]) -> Case:
         """The same with some parameters set anew."""
@@ -146,6 +156,7 @@ def profile(
             method=case.method,
             vat=case.vat,
             flops_ratio=flops(twin, case, shape) / base,
+            floor=case.floor,
             time_ratio=ratio,
             images_per_second=batch / statistics.median(times),
             peak_memory_mib=(allocated_bytes(net, case, shape, device) if cuda else kept_bytes(twin, case, shape))

@@ -97,7 +97,8 @@ def test_every_method_has_a_row_without_and_with_vat() -> None:
         classes=10, batch=4, image_size=(28, 28), device=torch.device("cpu"), rounds=1,
     )  # fmt: skip
     assert [(row["method"], row["vat"]) for row in rows] == [("source_only", False), ("dta", False), ("dta", True)]
-    assert rows[0]["flops_ratio"] == rows[0]["time_ratio"] == 1
+    assert rows[0]["flops_ratio"] == rows[0]["time_ratio"] == rows[0]["floor"] == 1
+    assert rows[1]["floor"] is None
     assert rows[0]["flops_ratio"] < rows[1]["flops_ratio"] < rows[2]["flops_ratio"]
     assert rows[0]["peak_memory_mib"] < rows[1]["peak_memory_mib"] < rows[2]["peak_memory_mib"]
     assert all(row["images_per_second"] > 0 for row in rows)

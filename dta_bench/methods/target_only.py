@@ -3,8 +3,8 @@
 It is source-only training, given the labelled target as its source.
 """
 
-from dta_bench.methods.source_only import Params, loss
+from dta_bench.methods.source_only import Params, floor, loss
 
-__all__ = ["Params", "loss", "uses_target_labels"]
+__all__ = ["Params", "floor", "loss", "uses_target_labels"]
 
 uses_target_labels = True
