@@ -15,7 +15,7 @@ SMOOTH = {"epsilon": 0.3}  # the points are a few units apart; 3.5 is for standa
 VADA = SMOOTH | {"alpha": 0.9}  # 120 steps are too few for an average over 500
 PARAMS: dict[str, dict[str, float]] = {
     "dann": {}, "dan": {}, "cdan": {}, "mcd": {}, "adr": {}, "se": {}, "jan": {}, "rtn": {},
-    "vat": SMOOTH | {"lambda_2": 0.1, "lambda_3": 1.0}, "vada": VADA, "dirt_t": VADA,
+    "vat": SMOOTH | {"lambda_2": 0.1, "lambda_3": 1.0}, "vada": VADA | {"lambda_t": 0.1}, "dirt_t": VADA,
 }  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def test_aligning_helps_where_clouds_moved_across_the_border(method: str, gain: 
     assert aligned > without + gain
 
 
-@pytest.mark.parametrize(("method", "gain"), [("mcd", 8), ("se", 3), ("vat", 10)])
+@pytest.mark.parametrize(("method", "gain"), [("mcd", 8), ("se", 3), ("vat", 10), ("vada", 8)])
 def test_a_border_that_keeps_its_distance_helps_between_turned_moons(method: str, gain: float) -> None:
     found = toy.mean_accuracy(method, "moons", **PARAMS[method])
     assert found > toy.mean_accuracy("source_only", "moons") + gain
