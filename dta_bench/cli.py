@@ -321,9 +321,7 @@ def _profile_data(
     with chatter_on_stderr() as stdout:
         from dta_bench import data_cost
 
-        found = data_cost.data_costs(
-            _only(name), root.expanduser().resolve(), backbone or "timm/resnet18", batch, images, workers, rounds
-        )
+        found = data_cost.data_costs(_only(name), root.expanduser().resolve(), backbone, batch, images, workers, rounds)
         if as_json:
             print_json(found, stdout)
         else:

@@ -38,18 +38,20 @@ SAID = {
     "waiting": "share of a step spent waiting",
 }  # fmt: skip
 CHANNELS = 3
+RESNET18 = {"classification": "timm/resnet18", "segmentation": "smp/unet/resnet18"}
 TIMES = 8
 OPTIMIZER = Training(epochs=1, optimizer="sgd", learning_rate=1e-3, batch_size=2)
 
 
 def data_costs(
-    name: str, root: Path, backbone: str, batch: int, images: int, workers: int, rounds: int
+    name: str, root: Path, backbone: str | None, batch: int, images: int, workers: int, rounds: int
 ) -> dict[str, Any]:
     """Rates and ratios of a benchmark's first ``images`` images of source and target train each.
 
     Raises:
         UserError: its data are not there.
     """
+    backbone = backbone or RESNET18[execution.benchmark_of(name).task]
     benchmark, domains = execution.benchmark_of(name), execution.domains(name, str(root))
     raw = _first(validation.split(domains, LabelSubset(size=1)), images)
     kept = image_cache.kept(raw, benchmark)

@@ -94,10 +94,12 @@ def _wrong_files(archives: list[Archive], root: Path) -> list[str]:
 
 
 def _wrong_sizes(benchmark: Benchmark, domains: Domains) -> list[str]:
-    """Sets that do not hold as many images as their owner counts."""
+    """Sets that do not hold as many images as their owner counts, or as the labelled subset takes."""
     found = {name: len(getattr(domains, name)) for name in SETS}
     found["source"] = found["source_train"] + found["source_validation"]
-    return [
+    pool = len(domains.subset_of or domains.target_train)
+    short = f"the label budget is {benchmark.label_budget}, but {pool} images are there to draw it from"
+    return [short] * (benchmark.label_budget > pool) + [
         f"{name} holds {found[name]:,} images, its owner counts {wanted:,}"
         for name, wanted in benchmark.published_sizes.items()
         if found[name] != wanted

@@ -60,7 +60,9 @@ def hash_of(images: LabelledImages) -> str:
 def _draw(images: LabelledImages, subset: LabelSubset) -> Indices:
     """Indices of the subset in ascending order; stratified means each class's share is its share of ``images``."""
     if subset.size > len(images):
-        raise UserError(f"label subset size is {subset.size}, but {len(images)} images are there to draw it from")
+        raise UserError(
+            f"label subset size is {subset.size}, but {len(images)} images are there to draw it from; ask for fewer"
+        )
     shuffled = np.random.default_rng(subset.seed).permutation(len(images))
     if subset.stratified:
         shuffled = _by_share(shuffled, images)

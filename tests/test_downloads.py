@@ -253,6 +253,7 @@ def test_visda_comes_from_its_archives_and_is_verified(
     monkeypatch.setattr(_visda, "OWNER", server.url)
     found = prepare.prepare("visda", tmp_path / "mine")
     assert found["problems"] == [
+        "the label budget is 1000, but 480 images are there to draw it from",
         "source holds 480 images, its owner counts 152,397",
         "target_train holds 480 images, its owner counts 55,388",
         "target_test holds 480 images, its owner counts 55,388",
