@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -82,6 +82,16 @@ picture: install  ## The README's picture, from the runs of make demo
 
 cost: install  ## The tables of what a step costs, reports/cost.md
 	$(BIN)/python reports/cost.py > reports/cost.md
+
+speed: install  ## How long a report of 500 runs takes, reports/speed.md
+	$(BIN)/python reports/speed.py > reports/speed.md
+
+screenshots: install-dev  ## The pictures of docs/, from the runs of make demo; needs Debian's chromium, chromium-driver
+	$(BIN)/dta-bench report fonts_digits > /dev/null
+	$(BIN)/python reports/screenshots.py . fonts_digits
+
+api:  ## The modules' reference from their docstrings, docs/api.md
+	$(PYTHON) docs/api.py > docs/api.md
 
 constraints:  ## Pin what is installed now
 	$(BIN)/pip list --format=freeze --exclude dta-bench --exclude pip --exclude setuptools > constraints.txt

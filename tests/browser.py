@@ -36,7 +36,7 @@ def browser(width: int = 1280, height: int = 900, dark: bool = False) -> Iterato
         driver.quit()
 
 
-def wait_for(driver: Any, text: str, seconds: float = 120) -> str:
+def wait_for(driver: Any, text: str, seconds: float = 240) -> str:
     """The text of the page, once it holds ``text``."""
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait

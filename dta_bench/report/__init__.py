@@ -39,6 +39,7 @@ def make(
     chosen = found["leaderboard"][0]["mlflow_run_ids"] if found["selected"] else []
     if only is None:
         with contextlib.suppress(Exception):  # a store that may only be read has its report all the same
+            tracker.experiment(defined)  # an older store has no saved view yet
             tracker.mark_chosen(runs, found["rule"], chosen)
     found |= {"link": ui_link(tracker.uri, runs[0].experiment_id)}
     return found | details(tracker, runs, found)
