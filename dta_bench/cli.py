@@ -39,6 +39,7 @@ Uri = Annotated[
 Keep = Annotated[
     bool, typer.Option("--keep-network", help="Keep the final network also above 4 MiB, for dta-bench figures.")
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; errors and results alone.")]
 Space = Annotated[str, typer.Argument(help="A search space, or a benchmark that has none; dta-bench list names them.")]
 On = Annotated[str | None, typer.Option("--benchmark", help="Run the search space on another benchmark.")]
 Skip = Annotated[bool, typer.Option("--skip-unreadable", help="Leave images out that cannot be read, and name them.")]
@@ -108,6 +109,7 @@ def train(
     benchmark: On = None,
     skip_unreadable: Skip = False,
     keep_network: Keep = False,
+    quiet: Quiet = False,
     root: Root = DATA,
     out: Out = HERE,
     tracking_uri: Uri = None,
@@ -120,7 +122,7 @@ def train(
     with chatter_on_stderr() as stdout:
         plan = _plan(name, options, benchmark)
         found = train_one(
-            plan, set_ or [], seed, _home(root, out, tracking_uri, skip_unreadable, keep_network), stderr_console()
+            plan, set_ or [], seed, _home(root, out, tracking_uri, skip_unreadable, keep_network), stderr_console(quiet)
         )
     if as_json:
         print_json(found, stdout)
@@ -168,6 +170,7 @@ def sweep(
     ] = None,
     price: Annotated[float | None, typer.Option(min=0, help="Of a GPU for an hour; told with --dry-run.")] = None,
     keep_network: Keep = False,
+    quiet: Quiet = False,
     root: Root = DATA,
     out: Out = HERE,
     tracking_uri: Uri = None,
@@ -185,7 +188,7 @@ def sweep(
         from dta_bench.sweep.run import sweep as run_sweep
 
         resources = Resources(parallel, cpus_per_run, _gpus(gpus_per_run), address, nodes, wait)
-        swept = run_sweep(plan, home, resources, stderr_console())
+        swept = run_sweep(plan, home, resources, stderr_console(quiet))
         if swept.failed and not swept.done:
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
         from dta_bench import reporting

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def console(stream: TextIO) -> Console:
-    """A console on ``stream``, 80 columns wide and without colour where that is no terminal."""
+def console(stream: TextIO, quiet: bool = False) -> Console:
+    """A console on ``stream``, 80 columns wide and without colour where that is no terminal; ``quiet`` says nothing."""
     from rich.console import Console
 
-    return Console(file=stream, width=None if stream.isatty() else 80)
+    return Console(file=stream, width=None if stream.isatty() else 80, quiet=quiet)
 
 
-def stderr_console() -> Console:
+def stderr_console(quiet: bool = False) -> Console:
     """The console for progress and notes."""
-    return console(sys.stderr)
+    return console(sys.stderr, quiet)
 
 
 def print_json(found: Any, stdout: TextIO | None = None) -> None:

@@ -6,8 +6,10 @@ Debian's chromium and chromium-driver. ``make screenshots`` does so for the runs
 
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
@@ -40,20 +42,25 @@ def runs_page(out: Path) -> None:
     link = re.search(r"http\S+", server.stderr.readline())
     assert link
     try:
+        wait_for_port(5077)
         with browser(1700, 800) as driver:
-            for attempt in range(60):
-                try:
-                    driver.get(link[0])
-                    break
-                except Exception:  # the server is not up yet
-                    if attempt == 59:
-                        raise
-                    driver.implicitly_wait(1)
+            driver.get(link[0])
             wait_for(driver, "seed=")
             driver.save_screenshot(str(PICTURES / "mlflow-runs.png"))
     finally:
         server.send_signal(signal.SIGINT)
         server.wait(60)
+
+
+def wait_for_port(port: int, seconds: float = 300) -> None:
+    """Until something listens on loopback."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.5)
+    raise SystemExit(f"nothing listens on port {port} after {seconds:g} seconds")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """The command as a user types it: a process of its own, its exit status, what is on stdout."""
 
+import contextlib
 import json
 import os
+import pty
+import re
 import resource
 import subprocess
 import sys
@@ -9,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dta_bench.terminal import stderr_console
 
 
 def dta_bench(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -20,6 +25,43 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
     return result.stderr
+
+
+def on_a_terminal(*arguments: str, cwd: Path, **env: str) -> str:
+    """What a terminal of 80 columns shows of a command."""
+    here, there = pty.openpty()
+    command = [sys.executable, "-m", "dta_bench", *arguments]
+    seen = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
+    seen |= {"TERM": "xterm-256color", "COLUMNS": "80"} | env
+    process = subprocess.Popen(command, cwd=cwd, env=seen, stdout=there, stderr=subprocess.DEVNULL)
+    os.close(there)
+    said = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while part := os.read(here, 65536):
+            said += part
+    os.close(here)
+    assert process.wait() == 0
+    return said.decode()
+
+
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7])[;m]")
+
+
+def test_no_color_takes_colours_from_a_terminal_and_a_pipe_has_no_escapes_at_all(tmp_path: Path) -> None:
+    asked = ("report", "--paper", "table3")
+    assert not COLOUR.search(on_a_terminal(*asked, cwd=tmp_path, NO_COLOR="1"))
+    assert "\x1b" not in dta_bench(*asked, cwd=tmp_path).stdout
+
+
+def test_quiet_leaves_progress_and_notes_out(capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet in (False, True):
+        stderr_console(quiet).print("epoch 1/2")
+    assert capsys.readouterr().err == "epoch 1/2\n"
+
+
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_what_takes_long_can_be_quiet(command: str, tmp_path: Path) -> None:
+    assert "--quiet" in dta_bench(command, "--help", cwd=tmp_path).stdout
 
 
 def test_help_answers_in_under_a_second_of_cpu(tmp_path: Path) -> None:
@@ -40,7 +82,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert found.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["list", "prepare", "train", "sweep", "report", "profile", "ui"])
+@pytest.mark.parametrize("command", ["list", "prepare", "train", "sweep", "report", "profile", "ui", "figures"])
 def test_each_command_has_help_with_an_example(command: str, tmp_path: Path) -> None:
     result = dta_bench(command, "--help", cwd=tmp_path)
     assert result.returncode == 0
