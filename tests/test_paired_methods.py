@@ -163,6 +163,7 @@ def test_without_its_terms_each_model_takes_the_step_of_a_vada_of_its_own() -> N
         single = vada.Method(copy.deepcopy(one.net), vada.Params(**plain), on.setting)
         single.load_state_dict(one.state_dict())
         single.start()
+        single.at = on.at
         alone.append(single)
     for each in (on, *alone):
         each.eval()

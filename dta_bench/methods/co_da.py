@@ -65,6 +65,7 @@ class Method(Learner):
     def phases(self) -> Iterator[tuple[Sequence[str], Loss]]:
         """The networks against the discriminators as they stand, then these."""
         for of in (self.one, self.two):
+            of.at = self.at
             of.start_step()
         yield ("nets",), self.adapt
         yield ("discriminators",), self.tell_apart
