@@ -113,7 +113,8 @@ def _count(images: LabelledImages, read: dict[str, _Read]) -> Counts:
 def _prints(images: LabelledImages, read: dict[str, _Read]) -> Prints:
     found = [(name, read[name].print) for name in images.ids]
     known = [(name, one) for name, one in found if one is not None]
-    small = np.array([one[1] for _, one in known], dtype=np.float32).reshape(len(known), -1)
+    small = np.array([one[1] for _, one in known], dtype=np.float32)
+    small = small.reshape(len(known), -1) if known else small.reshape(0, 0)  # of no image the size is unknown
     return Prints([name for name, _ in known], [one[0] for _, one in known], small)
 
 

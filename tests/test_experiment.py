@@ -128,7 +128,7 @@ def test_all_errors_of_a_file_come_at_once_with_what_came_and_what_is_allowed(sp
         "lambda_2 is 0.5, allowed: 0, 0.01, 0.02",
         "ramp_up_epoch is no parameter, did you mean ramp_up_epochs?; allowed: ",
         "sedes is not a key here, did you mean seeds?; allowed: ",
-        "no method named 'source_onyl'; did you mean source_only?",
+        "no method named 'source_onyl'; did you mean source_only or source_smoothed?",
         "labels.size is 'many'; should be a valid integer",
     ):
         assert expected in said

@@ -109,7 +109,9 @@ def test_a_label_map_of_another_mode_is_refused_by_name(mode: str, tmp_path: Pat
     Image.new("RGB", (4, 3)).save(tmp_path / "image.png")
     Image.new(mode, (4, 3)).save(tmp_path / "map.png")
     maps = _files.LabelMaps(_files.ImageFiles(tmp_path, ["image.png"]), ["map.png"], np.arange(256, dtype=np.uint8))
-    with pytest.raises(UserError, match=r"map\.png has mode .*; a label map is an 8-bit palette \(P\) or grey \(L\)"):
+    with pytest.raises(
+        UserError, match=r"map\.png has .*\(mode .*\); a label map is an 8-bit palette \(P\) or grey \(L\)"
+    ):
         maps[0]
 
 

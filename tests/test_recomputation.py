@@ -58,7 +58,7 @@ def test_a_copy_computes_by_its_own_weights() -> None:
 
 def test_what_the_backward_pass_keeps_shrinks() -> None:
     plain, recomputed = pair("unet_mini")
-    batch, case = Batch("segmentation", 5, 2, 3, SIZE), Case("dta", dta.loss, DTA)
+    batch, case = Batch("segmentation", 5, 2, 3, SIZE), Case("dta", dta, DTA)
     assert kept_bytes(recomputed.to("meta"), case, batch) < 0.8 * kept_bytes(plain.to("meta"), case, batch)
 
 

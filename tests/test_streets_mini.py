@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dta_bench.benchmarks import _street_paint, _street_scenes, streets_mini
+from dta_bench.benchmarks import _street_paint, _street_scenes, _streets, streets_mini
 from dta_bench.benchmarks._kept import kept
 
 CLASSES = _street_scenes.CLASSES
@@ -17,8 +17,8 @@ def streets(count: int) -> list[_street_scenes.Scene]:
 
 
 def test_a_seed_draws_the_same_street_again() -> None:
-    one, again = (streets_mini._one(np.random.default_rng((0, 2, 5)), "textured") for _ in range(2))
-    other = streets_mini._one(np.random.default_rng((0, 2, 6)), "textured")
+    one, again = (_streets._one(np.random.default_rng((0, 2, 5)), "textured") for _ in range(2))
+    other = _streets._one(np.random.default_rng((0, 2, 6)), "textured")
     for a, b, c in zip(one, again, other, strict=True):
         np.testing.assert_array_equal(a, b)
         assert not np.array_equal(a, c)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +35,8 @@ def kept(folder: Path, name: str, by: Sequence[ModuleType], draw: Callable[[], A
 
 def _digest(by: Sequence[ModuleType]) -> str:
     """Of the modules' text and of the libraries that decide a drawing."""
+    import cv2
+
     total = hashlib.sha256(f"numpy {np.__version__}, cv2 {cv2.__version__}".encode())
     for module in by:
         total.update(Path(str(module.__file__)).read_bytes())

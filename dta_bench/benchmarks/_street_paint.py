@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,6 +36,8 @@ def flat(scene: Scene, rng: np.random.Generator) -> Image:
 
 def textured(scene: Scene, rng: np.random.Generator) -> Image:
     """Other colours, textures, windows and lane marks; then light and shadow, haze, blur, a camera's tone and noise."""
+    import cv2
+
     painted = _coloured(scene, REAL, rng) * (0.35 + 0.65 * scene.parts[..., None])
     painted *= 1 + _texture(scene, rng)[..., None]
     painted *= _windows(scene, rng)[..., None]
@@ -58,6 +59,8 @@ def _coloured(scene: Scene, palette: tuple[tuple[Colour, int], ...], rng: np.ran
 
 def _noise(rng: np.random.Generator, cell: int) -> Floats:
     """Smooth noise of unit deviation whose spots are about ``cell`` pixels wide."""
+    import cv2
+
     height, width = street.SIZE
     coarse = rng.standard_normal((height // cell + 2, width // cell + 2)).astype(np.float32)
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -81,6 +84,8 @@ def _windows(scene: Scene, rng: np.random.Generator) -> Floats:
 
 def _lane_marks(scene: Scene) -> Floats:
     """Dashes along the road's middle."""
+    import cv2
+
     marks: Any = np.zeros(street.SIZE, dtype=np.float32)
     for depth in np.arange(3.0, 40.0, 4.0):
         ends = (depth, depth + 2.0)
@@ -93,6 +98,8 @@ def _lane_marks(scene: Scene) -> Floats:
 
 def _light(scene: Scene, rng: np.random.Generator) -> Floats:
     """A slant of brightness over the image, and the soft shadows of what stands outside it."""
+    import cv2
+
     height, width = street.SIZE
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     slant = 1 + rng.uniform(-0.25, 0.25) * (columns / width - 0.5) + rng.uniform(-0.15, 0.15) * (rows / height - 0.5)

@@ -6,7 +6,6 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,12 +40,16 @@ class Scene:
 
     def fill(self, points: Points, part: float = 1.0) -> None:
         """A polygon of (column, row) corners."""
+        import cv2
+
         corners = np.array(points).round().astype(np.int32)
         for canvas, value in self._canvases(part):
             cv2.fillPoly(canvas, [corners], (value,))
 
     def disc(self, column: float, row: float, radius: float, part: float = 1.0) -> None:
         """A filled circle, at least one pixel wide."""
+        import cv2
+
         for canvas, value in self._canvases(part):
             cv2.circle(canvas, (round(column), round(row)), max(1, round(radius)), (value,), -1)
 
