@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import sys
@@ -47,6 +48,8 @@ TrainingOptions = Annotated[
     list[str] | None,
     typer.Option("--training", help="A field of the file's training, as key=value: batch_size=8, crop=[256,512]."),
 ]
+LabelsSeed = Annotated[int | None, typer.Option(min=0, help="Seed that draws the labelled subset. Default: 0.")]
+LabelsDrawn = Annotated[str | None, typer.Option(help="random, or stratified by class (a use of labels).")]
 DATA, HERE = Path("data"), Path()
 
 
@@ -104,6 +107,8 @@ def train(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
+    labels_seed: LabelsSeed = None,
+    labels_drawn: LabelsDrawn = None,
     weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
     training: TrainingOptions = None,
     benchmark: On = None,
@@ -119,6 +124,7 @@ def train(
     from dta_bench.single import train_one
 
     options = _options(backbone, method, None, None, epochs, labels, weights, training)
+    options = _chosen(options, labels_seed, labels_drawn)
     with chatter_on_stderr() as stdout:
         plan = _plan(name, options, benchmark)
         found = train_one(
@@ -157,6 +163,12 @@ def sweep(
     labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
     weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
     training: TrainingOptions = None,
+    labels_seed: LabelsSeed = None,
+    labels_drawn: LabelsDrawn = None,
+    search: Annotated[str, typer.Option(help="grid, random or tpe: which points, in which order.")] = "grid",
+    stop: Annotated[
+        list[str] | None, typer.Option(help="asha, collapse or none: stop runs early. May be given twice.")
+    ] = None,
     address: Annotated[str | None, typer.Option(help="A Ray cluster. Default: RAY_ADDRESS, else a local Ray.")] = None,
     benchmark: On = None,
     skip_unreadable: Skip = False,
@@ -178,6 +190,7 @@ def sweep(
 ) -> None:
     """Run what is missing of a sweep, then print its table. The same command starts, resumes and shows it."""
     options = _options(backbone, method, points, seeds, epochs, labels, weights, training)
+    options = _chosen(options, labels_seed, labels_drawn, search, tuple(stop or ("none",)))
     with chatter_on_stderr() as stdout:
         plan = _plan(name, options, benchmark)
         home = _home(root, out, tracking_uri, skip_unreadable, keep_network)
@@ -420,6 +433,12 @@ def _gpus(given: str | None) -> float | Literal["auto"] | None:
     if not 0 <= gpus < float("inf"):
         raise UserError(f"--gpus-per-run {given} is neither a number from 0 up nor auto")
     return gpus
+
+
+def _chosen(
+    options: Options, seed: int | None, drawn: str | None, search: str = "grid", stop: tuple[str, ...] = ("none",)
+) -> Options:
+    return dataclasses.replace(options, label_seed=seed, drawn=drawn, search=search, stop=stop)
 
 
 def _tuple(given: list[str] | str | None) -> tuple[str, ...]:

@@ -66,6 +66,13 @@ def warnings(found: dict[str, Any]) -> list[str]:
     if found["collapsed"]:
         said.append(f"Collapsed (fewer than half of the classes predicted): {', '.join(found['collapsed'])}.")
     said += [f"Failed: {name}: {reason}." for name, reason in found["failed"].items()]
+    if stopped := found.get("stopped"):
+        epochs = sorted({one["epoch"] for one in stopped.values()})
+        rules = sorted({one["reason"].partition(":")[0] for one in stopped.values()})
+        said.append(
+            f"Stopped early by {' and '.join(rules)}, after epoch {', '.join(map(str, epochs))}: {len(stopped)} runs;"
+            " they have no result and take no part in the choice."
+        )
     if found["unfinished"]:
         said.append(f"Not finished: {', '.join(found['unfinished'])}; the same sweep command goes on.")
     said += [f"Left out, they cannot be read: {names}." for names in found["unreadable"]]

@@ -17,7 +17,7 @@ from dta_bench.report.published import published
 from dta_bench.report.records import BASELINES, Configuration, comparable
 from dta_bench.report.rules import regret
 from dta_bench.report.selection import Unavailable, competitors, scores
-from dta_bench.tracking import TrackedRun
+from dta_bench.tracking import STOPPED, TrackedRun
 
 UNREADABLE = "note_unreadable"  # the tag of a run that left images out
 LEADERS = 20  # rows of the leaderboard on the screen; the JSON has all
@@ -64,7 +64,10 @@ def table(benchmark: Benchmark, found: list[Configuration], runs: list[TrackedRu
         ],
         "collapsed": [r.run.name for c in group for r in c.records if r.collapsed],
         "failed": {r.name: r.tags.get("reason", "") for r in runs if r.status == "FAILED"},
-        "unfinished": [r.name for r in runs if r.status not in ("FINISHED", "FAILED")],
+        "stopped": {
+            r.name: {"epoch": int(r.tags[STOPPED]), "reason": r.tags.get("reason", "")} for r in runs if _stopped(r)
+        },
+        "unfinished": [r.name for r in runs if r.status not in ("FINISHED", "FAILED") and not _stopped(r)],
         "whole": _whole(chosen),
         "unreadable": sorted({r.run.tags[UNREADABLE] for c in group for r in c.records if UNREADABLE in r.run.tags}),
         "published": published(benchmark.name),
@@ -216,6 +219,11 @@ def differing(rows: list[dict[str, Any]]) -> list[str]:
         points = [row["params"] for row in rows if row["method"] == method]
         names += [n for n in points[0] if n not in names and len({json.dumps(p.get(n)) for p in points}) > 1]
     return names
+
+
+def _stopped(run: TrackedRun) -> bool:
+    """Whether a stop rule ended it before its last epoch; it has no result."""
+    return run.status == "KILLED" and STOPPED in run.tags
 
 
 def _subset(configuration: Configuration) -> dict[str, Any]:

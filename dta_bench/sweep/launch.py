@@ -6,19 +6,31 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from dta_bench import plugins
 from dta_bench.errors import Interrupted
 from dta_bench.execution import Home
 from dta_bench.experiment import RunSpec
 from dta_bench.sweep import cluster, packing, search, worker
+from dta_bench.sweep.feed import Feed
 from dta_bench.sweep.plan import Plan
 from dta_bench.sweep.progress import Progress
+from dta_bench.sweep.stops import Stops
+from dta_bench.sweep.suggestions import suggestion
 
 RETRIES = 3  # a lost worker or node (an announced loss does not count); a run that diverges is not tried again
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be run: ``runs`` (any of them may be), in the order of ``feed`` if there is one; when to stop one."""
+
+    runs: tuple[RunSpec, ...]
+    stops: Stops
+    feed: Feed | None = None
 
 
 @dataclass
@@ -30,16 +42,16 @@ class Interrupt:
 
 
 def launch(
-    plan: Plan, to_do: Iterable[RunSpec], home: Home, parent: str, resources: cluster.Resources, progress: Progress
+    plan: Plan, work: Work, home: Home, parent: str, resources: cluster.Resources, progress: Progress
 ) -> dict[str, str]:
-    """Run ``to_do`` on a local Ray, or on the cluster at ``resources.address``; returns when all have ended.
+    """Run ``work`` on a local Ray, or on the cluster at ``resources.address``; returns when all have ended.
 
     What comes back is why a run's worker died, by run id, for those that no retry could save.
 
     Raises:
         Interrupted: Ctrl-C or SIGTERM; what was finished is kept, the rest can be resumed.
     """
-    runs = list(to_do)
+    runs = list(work.runs)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -52,7 +64,7 @@ def launch(
     shared = cluster.connect(resources, runs[0], home, progress.console)
     try:
         with _interruptible(interrupted), shared as token:
-            died = _fit(plan, runs, home, parent, resources, progress, interrupted, token)
+            died = _fit(plan, runs, home, parent, resources, progress, interrupted, token, work)
     finally:
         ray.shutdown()
     if interrupted.requested:
@@ -85,18 +97,10 @@ class _interruptible:  # noqa: N801 - reads as a with-statement's verb
 
 def _fit(
     plan: Plan, runs: list[RunSpec], home: Home, parent: str, resources: cluster.Resources, progress: Progress,
-    interrupted: Interrupt, token: str,
+    interrupted: Interrupt, token: str, work: Work,
 ) -> dict[str, str]:  # fmt: skip
     from ray import tune
-    from ray.tune.search.optuna import OptunaSearch
 
-    searcher = OptunaSearch(
-        space=search.JointSpace(plan.backbones, {m: plan.space(m) for m in plan.methods}, plan.seeds),
-        points_to_evaluate=[suggestion(plan, run) for run in runs],
-        sampler=search.sampler(),
-        metric="score",
-        mode="max",
-    )
     gpus = _gpus_a_run(plan, resources.gpus_per_run)
     job = _job(plan, runs, home, parent, resources.cpus_per_run) | {"token": token}
     trainable = worker.trainable(job, {"CPU": float(resources.cpus_per_run), "GPU": gpus})
@@ -105,7 +109,7 @@ def _fit(
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
+            search_alg=_searcher(plan, work),
             num_samples=len(runs),
             max_concurrent_trials=resources.parallel,
             reuse_actors=True,
@@ -114,8 +118,8 @@ def _fit(
             name=parent,
             storage_path=str(Path(home.out).resolve() / "runs" / "ray"),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
-            callbacks=[watch(tune, plan, runs, progress, died)],
-            stop=lambda *_: interrupted.requested,
+            callbacks=[watch(tune, plan, runs, progress, died, work.stops)],
+            stop=lambda _, result: interrupted.requested or work.stops.asked(result),
             verbose=0,
         ),
     ).fit()
@@ -140,12 +144,21 @@ def _gpus_a_run(plan: Plan, asked: float | Literal["auto"] | None) -> float:
     return packing.share(*ray.get(ray.remote(num_gpus=1)(packing.measured).remote(job)))
 
 
-def suggestion(plan: Plan, run: RunSpec) -> dict[str, Any]:
-    """A run as a point of the joint space, in Optuna's spelling."""
-    space = plan.space(run.method)
-    told = space.sets.keys() - space.inert(run.params)  # what has no effect is zero in a run, which its set may lack
-    point = space.canonical({k: run.params[k] for k in space.sets if k in told})
-    return {"backbone": run.backbone, "method": run.method, "seed": run.seed} | point
+def _searcher(plan: Plan, work: Work) -> Any:
+    """Optuna's order as it was planned; a feed of our own where what comes next depends on what has ended."""
+    if work.feed is not None:
+        from dta_bench.sweep.searcher import FeedSearcher
+
+        return FeedSearcher(plan, work.feed)
+    from ray.tune.search.optuna import OptunaSearch
+
+    return OptunaSearch(
+        space=search.JointSpace(plan.backbones, {m: plan.space(m) for m in plan.methods}, plan.seeds),
+        points_to_evaluate=[suggestion(plan, run) for run in work.runs],
+        sampler=search.sampler(),
+        metric="score",
+        mode="max",
+    )
 
 
 def _job(plan: Plan, runs: list[RunSpec], home: Home, parent: str, threads: int) -> dict[str, Any]:
@@ -157,11 +170,12 @@ def _job(plan: Plan, runs: list[RunSpec], home: Home, parent: str, threads: int)
         "threads": threads,
         "specs": {worker.key_of(suggestion(plan, run)): run.to_dict() for run in runs},
         "names": {run.id: plan.run_name(run) for run in runs},
+        "headline": f"validation/{plugins.load('benchmark', plan.file.benchmark).BENCHMARK.headline}",
         "inert": {run.id: sorted(plan.space(run.method).inert(run.params)) for run in runs},
     }
 
 
-def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress, died: dict[str, str]) -> Any:
+def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress, died: dict[str, str], stops: Stops) -> Any:
     """Tune's callback that feeds the progress view, and notes why workers died."""
     names = {run.id: plan.run_name(run) for run in runs}
     keys = {worker.key_of(suggestion(plan, run)): run for run in runs}
@@ -180,6 +194,11 @@ def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress, died: 
                 died[result["run"]] = result["reason"]
             competes = keys[worker.key_of(trial.config)].method == plan.methods[0]
             progress.end(names[result["run"]], result["outcome"], result["score"], result["reason"], competes)
+
+        def on_trial_complete(self, *_: Any, trial: Any, **__: Any) -> None:
+            run = keys[worker.key_of(trial.config)].id
+            if run in stops.stopped and "outcome" not in (trial.last_result or {}):
+                progress.end(names[run], "stopped", 0.0, stops.stopped[run].reason)
 
         def on_trial_error(self, *_: Any, trial: Any, **__: Any) -> None:
             run = keys[worker.key_of(trial.config)]

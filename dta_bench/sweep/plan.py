@@ -12,7 +12,7 @@ from dta_bench.experiment import LabelSubset, RunSpec, Training, Value
 from dta_bench.experiment_file import ExperimentFile, with_settings
 from dta_bench.method_sets import MethodSets, method_sets
 from dta_bench.search_space import RAMP, SearchSpace
-from dta_bench.sweep import search
+from dta_bench.sweep import search, stopping
 
 Point = dict[str, Value]
 
@@ -35,6 +35,10 @@ class Options:
     labels: int | None = None
     weights: str = "none"
     training: tuple[str, ...] = ()
+    search: str = "grid"
+    stop: tuple[str, ...] = ("none",)
+    label_seed: int | None = None
+    drawn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Plan:
     seeds: tuple[int, ...]
     points: int
     runs: tuple[RunSpec, ...]
+    search: str = "grid"
+    stop: tuple[str, ...] = ("none",)
 
     def spec(self, backbone: str, method: str, seed: int, point: Point) -> RunSpec:
         """The run at one point: the method's defaults, then the file's row for the backbone, then the point."""
@@ -134,12 +140,14 @@ def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: i
     baselines = tuple(b for b in file.baselines if b not in methods)
     settings = [*options.training, *([f"epochs={options.epochs}"] if options.epochs else [])]
     training = with_settings(file.training, settings)
-    labels = file.labels or LabelSubset(size=label_budget)
+    search.check_kind(options.search)
+    stopping.check(options.stop)
     plan = Plan(
         name=name, file=file, training=training, weights=options.weights,
-        label_subset=labels.model_copy(update={"size": options.labels} if options.labels else {}),
+        label_subset=_subset(file.labels or LabelSubset(size=label_budget), options),
         backbones=options.backbones or (next(iter(file.backbones)),), methods=methods + baselines,
         seeds=tuple(range(options.seeds or file.seeds)), points=0, runs=(),
+        search=options.search, stop=options.stop,
     )  # fmt: skip
     _check_names(name, file)
     for method in plan.methods:
@@ -148,9 +156,23 @@ def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: i
         _check_backbone(backbone, file.benchmark, options.weights, training)
     wanted = options.points or file.points or (_smallest(plan) if ALL in options.methods else None)
     chosen = {(b, m): _points(plan, b, m, wanted) for b in plan.backbones for m in plan.methods}
+    count = len(chosen[plan.backbones[0], plan.methods[0]])
+    if plan.search == "tpe":  # which points it takes is seen as it goes: any of them may be a run of this sweep
+        chosen |= {(b, plan.methods[0]): _points(plan, b, plan.methods[0], None) for b in plan.backbones}
     runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(chosen) for seed in plan.seeds]
     distinct = tuple({run.id: run for run in runs}.values())
-    return dataclasses.replace(plan, points=len(chosen[plan.backbones[0], plan.methods[0]]), runs=distinct)
+    return dataclasses.replace(plan, points=count, runs=distinct)
+
+
+def _subset(labels: LabelSubset, options: Options) -> LabelSubset:
+    """The file's or the benchmark's labelled subset, with what the command line says of it."""
+    if options.drawn not in (None, "random", "stratified"):
+        raise UserError(f"--labels-drawn {options.drawn} is not known; it takes random or stratified")
+    asked = {
+        "size": options.labels, "seed": options.label_seed,
+        "stratified": None if options.drawn is None else options.drawn == "stratified",
+    }  # fmt: skip
+    return labels.model_copy(update={key: value for key, value in asked.items() if value is not None})
 
 
 def _check_names(name: str, file: ExperimentFile) -> None:
@@ -213,7 +235,11 @@ def _points(plan: Plan, backbone: str, method: str, wanted: int | None) -> list[
     total = len(space.points())
     if wanted is not None and not 1 <= wanted <= total and method == plan.methods[0]:
         raise UserError(f"--points {wanted} is outside this space; {plan.name} has 1 to {total} points for {method}")
-    return search.walk(space, plan.row_point(backbone, method), min(wanted or total, total))
+    count, first = min(wanted or total, total), plan.row_point(backbone, method)
+    if plan.search != "random":
+        return search.walk(space, first, count)
+    proposals = search.Proposals(space, first, plan.search)
+    return [point for _ in range(count) if (point := proposals.ask()) is not None]
 
 
 def _ordered(chosen: dict[tuple[str, str], list[Point]]) -> list[tuple[str, str, Point]]:

@@ -16,11 +16,14 @@ from dta_bench.errors import UserError
 from dta_bench.execution import Home
 from dta_bench.experiment import RunSpec, spelt
 from dta_bench.sweep.cluster import Resources
-from dta_bench.sweep.launch import launch
+from dta_bench.sweep.feed import Adaptive, End, Feed, Planned, complete, point_key
+from dta_bench.sweep.launch import Work, launch
 from dta_bench.sweep.plan import Plan
 from dta_bench.sweep.progress import Progress
 from dta_bench.sweep.state import State, state_of
-from dta_bench.tracking import Tracker
+from dta_bench.sweep.stopping import stop_rules
+from dta_bench.sweep.stops import Stops
+from dta_bench.tracking import STOPPED, Tracker
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
         for stale, changes in state.stale:
             run_again(console, stale.name, changes)
             tracker.supersede(stale.mlflow_run_id)
-        if state.to_do:
+        if state.to_do and not (plan.search == "tpe" and complete(plan, _ends(plan, state, tracker))):
             _work(plan, state, home, tracker, resources, console)
     return _outcome(plan, tracker)
 
@@ -68,7 +71,7 @@ def standing(plan: Plan, home: Home, tracker: Tracker) -> State:
     def marks(run: RunSpec) -> dict[str, str]:
         return execution.fingerprints(run, home.root, home.skip_unreadable)
 
-    return state_of(plan.runs, tracker.runs(plan.file.benchmark), marks)
+    return state_of(plan.runs, tracker.runs(plan.file.benchmark), marks, plan.stop != ("none",))
 
 
 def _make_folder(folder: Path) -> None:
@@ -91,7 +94,8 @@ def _alone(home: Home) -> Any:
 def _say(plan: Plan, state: State, console: Console) -> None:
     console.print(
         f"[bold]{plan.name}[/bold]: {plan.points} points of {plan.methods[0]}, {len(plan.seeds)} seeds, "
-        f"{len(plan.runs)} runs with the baselines; {len(state.done)} done, {len(state.to_do)} to do",
+        f"{len(plan.runs)} runs with the baselines; {len(state.done)} done, {_count(plan, state)} to do"
+        + (f", {len(state.stopped)} stopped early" if state.stopped else ""),
         highlight=False,
         soft_wrap=True,
     )
@@ -121,15 +125,61 @@ def _work(plan: Plan, state: State, home: Home, tracker: Tracker, resources: Res
     benchmark = execution.benchmark_of(plan.file.benchmark)
     tracker.experiment(benchmark)
     parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), {"search_space": plan.name})
-    progress = Progress(console, len(state.to_do), plan.training.epochs, len(state.done), spelt(benchmark.headline))
+    work = _what(plan, state, tracker, len(benchmark.classes))
+    progress = Progress(console, _count(plan, state), plan.training.epochs, len(state.done), spelt(benchmark.headline))
     ended, died = "KILLED", dict[str, str]()
     try:
         with progress:
-            died = launch(plan, state.to_do, home, parent, resources, progress)
+            died = launch(plan, work, home, parent, resources, progress)
         ended = "FINISHED"
     finally:
-        _reconcile(plan, tracker, died)
+        _reconcile(plan, tracker, died, work.stops)
         tracker.end_sweep(parent, ended)
+
+
+def _what(plan: Plan, state: State, tracker: Tracker, classes: int) -> Work:
+    """The missing runs, the rules that may stop them, and, where what comes next depends on these, a feed."""
+    exempt = {run.id for run in plan.runs if run.method in plan.methods[1:]}
+    stops = Stops(stop_rules(plan.stop, plan.training.epochs, classes), plan.training.epochs, exempt)
+    if plan.search != "tpe" and not stops.rules:
+        return Work(state.to_do, stops)
+    ends = _ends(plan, state, tracker)
+    headline = execution.benchmark_of(plan.file.benchmark).headline
+    curves = {"score": f"validation/{headline}"}
+    curves |= {name: f"target_train/{name}" for name in ("classes_in_use", "entropy")}
+    known = {run.run_id: run for run in tracker.runs(plan.file.benchmark)}
+    for run in (*state.done, *state.stopped):
+        if stops.rules and run.id not in exempt:
+            told = tracker.history(known[run.id], list(curves.values()))
+            stops.recall(run.id, {name: told[key][1] for name, key in curves.items()})
+    feed: Feed = Adaptive(plan, state.to_do, ends) if plan.search == "tpe" else Planned(_untouched(state))
+    return Work(state.to_do, stops, feed)
+
+
+def _untouched(state: State) -> list[RunSpec]:
+    """What is to do, without the other seeds of points that were stopped."""
+    given_up = {point_key(run) for run in state.stopped}
+    return [run for run in state.to_do if point_key(run) not in given_up]
+
+
+def _ends(plan: Plan, state: State, tracker: Tracker) -> dict[str, End]:
+    """How the runs ended that an earlier start has done, or another sweep or user of this store."""
+    headline = f"validation/{execution.benchmark_of(plan.file.benchmark).headline}"
+    known = {run.run_id: run for run in tracker.runs(plan.file.benchmark)}
+    ends = {run.id: End("done", known[run.id].metrics[headline], plan.training.epochs) for run in state.done}
+    ends |= {run.id: End("failed") for run in state.diverged}
+    return ends | {
+        run.id: End("stopped", known[run.id].metrics.get(headline, 0.0), int(known[run.id].tags[STOPPED]))
+        for run in state.stopped
+    }
+
+
+def _count(plan: Plan, state: State) -> int:
+    """How many runs are to come, at most."""
+    if plan.search != "tpe":
+        return len(_untouched(state))
+    baselines = sum(run.method in plan.methods[1:] for run in state.to_do)
+    return baselines + plan.points * len(plan.seeds) * len(plan.backbones)
 
 
 def sweep_id(plan: Plan) -> str:
@@ -141,16 +191,23 @@ def sweep_id(plan: Plan) -> str:
     return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _reconcile(plan: Plan, tracker: Tracker, died: dict[str, str]) -> None:
-    """No run stays RUNNING once its worker is gone; one whose worker died of an error is failed, with the reason."""
+def _reconcile(plan: Plan, tracker: Tracker, died: dict[str, str], stops: Stops) -> None:
+    """No run stays RUNNING once its worker is gone; one whose worker died of an error is failed, with the reason.
+
+    One that a rule stopped has its reason and its epoch: Tune ends it by leaving its process, so it cannot say so.
+    """
     wanted = {run.id for run in plan.runs}
     for run in tracker.runs(plan.file.benchmark):
         if run.run_id in wanted and run.status == "RUNNING":
+            if (stopped := stops.stopped.get(run.run_id)) is not None:
+                tracker.end_run(run.mlflow_run_id, "KILLED", stopped.reason, stopped.epoch)
+                continue
             tracker.end_run(run.mlflow_run_id, "FAILED" if run.run_id in died else "KILLED", died.get(run.run_id))
 
 
 def _outcome(plan: Plan, tracker: Tracker) -> Swept:
     known = {run.run_id: run for run in tracker.runs(plan.file.benchmark)}
     mine = [known[run.id] for run in plan.runs if run.id in known]
-    failed = {run.name: run.tags.get("reason", run.status.lower()) for run in mine if run.status != "FINISHED"}
+    ended = [run for run in mine if run.status != "FINISHED" and STOPPED not in run.tags]
+    failed = {run.name: run.tags.get("reason", run.status.lower()) for run in ended}
     return Swept(done=sum(run.status == "FINISHED" for run in mine), failed=failed)

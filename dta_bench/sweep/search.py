@@ -72,7 +72,7 @@ class Proposals:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space, self._random = space, random.Random(seed)
         self._study = optuna.create_study(direction="maximize", sampler=_sampler_of(kind, seed))
-        self._study.enqueue_trial(first)
+        self._first = first
         self._left = {_key(point): point for point in space.points()}
         self._open: dict[str, optuna.Trial] = {}
 
@@ -84,6 +84,8 @@ class Proposals:
         """
         if not self._left:
             return None
+        if not self._open and _key(self._first) in self._left:
+            self._study.enqueue_trial(self._first)
         trial = self._study.ask()
         point = self._space.suggest(trial)
         if self._left.pop(_key(point), None) is None:
@@ -100,6 +102,14 @@ class Proposals:
         left = list(self._left.values())
         fewest = min(map(differing, left))
         return self._random.choice([other for other in left if differing(other) == fewest])
+
+    def propose(self, point: Point) -> None:
+        """Take a point that is known already for proposed, before the first is asked for."""
+        self._study.enqueue_trial(point)
+        trial = self._study.ask()
+        self._space.suggest(trial)
+        del self._left[_key(point)]
+        self._open[_key(point)] = trial
 
     def tell(self, point: Point, score: float) -> None:
         """The final score of a proposed point."""

@@ -65,7 +65,8 @@ def run_one(config: Config, job: Job) -> None:
     label = Label(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        tune.report({"score": metrics["validation/accuracy"], "epoch": epoch, "run": spec.id})
+        seen = {name: metrics[f"target_train/{name}"] for name in ("classes_in_use", "entropy")}
+        tune.report({"score": metrics[job["headline"]], "epoch": epoch, "run": spec.id} | seen)
 
     home = Home(**job["home"])
     splits_of(spec, home.root, home.skip_unreadable)  # a node without the data raises here, and Tune tries another

@@ -5,7 +5,7 @@ has two MLflow runs, whoever starts it again and after whatever end.
 """
 
 from dta_bench.tracking.run_log import RunLog
-from dta_bench.tracking.store import TrackedRun, Tracker
+from dta_bench.tracking.store import STOPPED, TrackedRun, Tracker
 from dta_bench.tracking.ui import serve_ui, ui_link
 
-__all__ = ["RunLog", "TrackedRun", "Tracker", "serve_ui", "ui_link"]
+__all__ = ["STOPPED", "RunLog", "TrackedRun", "Tracker", "serve_ui", "ui_link"]

@@ -23,6 +23,7 @@ from dta_bench.tracking.patience import patient
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 
 PAGE = 1000
+STOPPED = "stopped_epoch"  # the tag of a run that a rule stopped early; it has no result
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,14 @@ class Tracker:
         self._client.set_terminated(parent, status)
 
     @patient
-    def end_run(self, mlflow_run_id: str, status: str, reason: str | None = None) -> None:
-        """Close a run whose worker is gone: KILLED, or FAILED with the reason."""
+    def end_run(
+        self, mlflow_run_id: str, status: str, reason: str | None = None, stopped_epoch: int | None = None
+    ) -> None:
+        """Close a run whose worker is gone: FAILED, or KILLED (``stopped_epoch`` where a rule stopped it); the reason."""
         if reason:
             self._client.set_tag(mlflow_run_id, "reason", reason)
+        if stopped_epoch is not None:
+            self._client.set_tag(mlflow_run_id, STOPPED, str(stopped_epoch))
         self._client.set_terminated(mlflow_run_id, status)
 
     @patient
@@ -175,7 +180,7 @@ class Tracker:
         from mlflow.entities import RunTag
 
         self._client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-        for tag in {"reason", "diverged"} & run.data.tags.keys():  # of a failure that is being tried again
+        for tag in {"reason", "diverged", STOPPED} & run.data.tags.keys():  # of a failure that is being tried again
             self._client.delete_tag(run.info.run_id, tag)
         self._client.update_run(run.info.run_id, status="RUNNING", name=name)
 
