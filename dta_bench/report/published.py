@@ -45,6 +45,20 @@ def beside(found: dict[str, Any]) -> list[list[str]]:
     ]  # fmt: skip
 
 
+def not_compared(found: dict[str, Any]) -> list[str]:
+    """Published rows of this backbone in a metric that these runs have not measured, a sentence a metric."""
+    test = found["test"] or {}
+    fitting = (None, found["selected"]["backbone"]) if found["selected"] else ()
+    rows: dict[str, list[str]] = {}
+    for row in found["published"]:
+        if row["backbone"] in fitting and row["metric"] not in test:
+            rows.setdefault(row["metric"], []).append(f"{row['row']} ({row['table']})")
+    return [
+        f"Not compared, printed as {spelt(metric)}, which these runs have not measured: {', '.join(names)}."
+        for metric, names in rows.items()
+    ]
+
+
 @functools.cache
 def _file() -> dict[str, Any]:
     package = Path(dta_bench.__file__).parent

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dta_bench.experiment import spelt
-from dta_bench.report.published import beside
+from dta_bench.report.published import beside, not_compared
 from dta_bench.report.show_choosing import ORACLE, show_choosing
 from dta_bench.report.table import LEADERS, averages, differing
 
@@ -81,6 +81,7 @@ def warnings(found: dict[str, Any]) -> list[str]:
         said.append(f"For comparison, with the labelled subset put back into target test, as papers have it: {scores}.")
     if found["too_few_seeds"]:
         said.append(f"{_configurations(found['too_few_seeds'])} fewer seeds finished, so no part in the choice.")
+    said += not_compared(found)
     if found["left_out"]:
         said.append(f"{_configurations(found['left_out'])} other training, labels or data, not compared here.")
     return said

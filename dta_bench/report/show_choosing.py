@@ -9,12 +9,15 @@ from rich.table import Table
 
 from dta_bench.report.table import differing
 
+SHOWN_PAIRS = 6
 ORACLE = "magenta"  # the one rule that is none
 
 
 def show_choosing(found: dict[str, Any], console: Console) -> None:
     """Print the audit of the choice, and the rules' table and the label budget where they were asked for."""
     for line in audit(found):
+        console.print(line, highlight=False)
+    for line in tests(found):
         console.print(line, highlight=False)
     if found.get("rules"):
         console.print(_rules(found))
@@ -43,6 +46,19 @@ def audit(found: dict[str, Any]) -> list[str]:
     if found["rule"] != "oracle":
         said.append(f"Regret: {points(lost['points'], lost['ci95'])} lost against the oracle's {lost['oracle']:.1f} %.")
     return said
+
+
+def tests(found: dict[str, Any]) -> list[str]:
+    """Which methods differ, by paired tests over seeds and images, corrected for their number by Holm."""
+    pairs = found.get("comparisons") or []
+    said = [
+        f"{one['first']} against {one['second']}: {one['points']:+.1f} points, p {one['p_holm']:.3f}"
+        f" ({'they differ' if one['differs'] else 'no difference is shown'})."
+        for one in pairs[:SHOWN_PAIRS]
+    ]
+    heading = f"Paired tests over seeds and images, Holm's correction for {len(pairs)}:"
+    more = [f"{len(pairs) - SHOWN_PAIRS} more pairs are in the JSON."] if len(pairs) > SHOWN_PAIRS else []
+    return [heading, *said, *more] if said else []
 
 
 def disagreement(found: dict[str, Any]) -> list[str]:

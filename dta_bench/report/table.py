@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dta_bench.domains import Benchmark
+from dta_bench.report.comparisons import comparisons
 from dta_bench.report.intervals import Outcomes, interval, minus, score, standard_error
 from dta_bench.report.map_intervals import MapOutcomes
 from dta_bench.report.published import published
@@ -57,6 +58,7 @@ def table(benchmark: Benchmark, found: list[Configuration], runs: list[TrackedRu
         "source_only": _test(baseline, benchmark),
         "target_only": _test(_baseline(group, "target_only", chosen), benchmark),
         "difference": _difference(chosen, baseline, benchmark.headline),
+        "comparisons": comparisons(_best_of_each_method([c for c, _ in ranked]), benchmark.headline),
         "leaderboard": [
             _row(c, value, id(c) in competing, benchmark.headline)
             | {"difference": _difference(c, _baseline(group, "source_only", c), benchmark.headline)}
@@ -91,6 +93,12 @@ def _ranked(group: list[Configuration], rule: str, headline: str) -> list[tuple[
         values |= _values(others, rule, headline)
     pairs = [(c, values[id(c)]) for c in group]
     return sorted(pairs, key=lambda pair: (pair[0].method in BASELINES, -len(pair[0].records), -_known(pair[1])))
+
+
+def _best_of_each_method(ranked: list[Configuration]) -> list[Configuration]:
+    """The first of each method; on the first one's backbone and weights, lest networks be compared."""
+    same = [c for c in ranked if (c.backbone, c.weights) == (ranked[0].backbone, ranked[0].weights)]
+    return list({c.method: c for c in reversed(same)}.values())[::-1]
 
 
 def _values(found: list[Configuration], rule: str, headline: str) -> dict[int, float]:

@@ -125,7 +125,7 @@ class Tracker:
     def end_run(
         self, mlflow_run_id: str, status: str, reason: str | None = None, stopped_epoch: int | None = None
     ) -> None:
-        """Close a run whose worker is gone: FAILED, or KILLED (``stopped_epoch`` where a rule stopped it); the reason."""
+        """Close a run whose worker is gone: FAILED or KILLED, the reason, and where a rule stopped it, its epoch."""
         if reason:
             self._client.set_tag(mlflow_run_id, "reason", reason)
         if stopped_epoch is not None:
