@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -92,6 +92,15 @@ screenshots: install-dev  ## The pictures of docs/, from the runs of make demo; 
 
 api:  ## The modules' reference from their docstrings, docs/api.md
 	$(PYTHON) docs/api.py > docs/api.md
+
+grid: install  ## The complete grid behind dta-bench replay, its table, rules and replay: 40 minutes on 2 cores; resumable
+	$(BIN)/dta-bench sweep grid_fonts_digits --parallel 2 > /dev/null
+	$(BIN)/dta-bench replay grid_fonts_digits --keep reports/grid_fonts_digits.json.gz
+	$(BIN)/dta-bench replay grid_fonts_digits
+	$(BIN)/dta-bench report grid_fonts_digits --select all > /dev/null
+	cp reports/grid_fonts_digits/replay.svg reports/replay.svg
+	cp reports/grid_fonts_digits/replay.json reports/replay.json
+	sed -n '/^## Choosing/,/^## The search/{/^## The search/!p}' reports/grid_fonts_digits/report.md > reports/rules.md
 
 constraints:  ## Pin what is installed now
 	$(BIN)/pip list --format=freeze --exclude dta-bench --exclude pip --exclude setuptools > constraints.txt

@@ -89,10 +89,13 @@ class _Search:
     """One backbone's search, and how many points it may still propose."""
 
     def __init__(self, plan: Plan, backbone: str, known: dict[str, End]) -> None:
-        self._plan, self._backbone, self._ends = plan, backbone, known
+        self._ends = known
         method = plan.methods[0]
         self._proposals = Proposals(plan.space(method), plan.row_point(backbone, method), plan.search)
-        settled = [point for point in plan.space(method).points() if self.settled(point)]
+        points = plan.space(method).points()
+        self._specs = {_key(p): [plan.spec(backbone, method, seed, p) for seed in plan.seeds] for p in points}
+        self._ids = {key: [spec.id for spec in specs] for key, specs in self._specs.items()}
+        settled = [point for point in points if self.settled(point)]
         for point in settled:
             self._proposals.propose(point)
             self.tell(point)
@@ -109,18 +112,18 @@ class _Search:
 
     def specs(self, point: Point) -> list[RunSpec]:
         """A point's runs, one a seed."""
-        return [self._plan.spec(self._backbone, self._plan.methods[0], seed, point) for seed in self._plan.seeds]
+        return self._specs[_key(point)]
 
     def settled(self, point: Point) -> bool:
         """Whether nothing of a point is left to run."""
-        ends = [self._ends.get(spec.id) for spec in self.specs(point)]
+        ends = [self._ends.get(run_id) for run_id in self._ids[_key(point)]]
         return all(ends) or any(end is not None and end.how == "stopped" for end in ends)
 
     def tell(self, point: Point) -> bool:
         """Teach the search how a point ended; False while some of its runs are missing."""
         if not self.settled(point):
             return False
-        ends = [end for spec in self.specs(point) if (end := self._ends.get(spec.id)) is not None]
+        ends = [end for run_id in self._ids[_key(point)] if (end := self._ends.get(run_id)) is not None]
         stopped = [end for end in ends if end.how == "stopped"]
         done = [end.score for end in ends if end.how == "done"]
         if stopped:
@@ -130,6 +133,10 @@ class _Search:
         else:
             self._proposals.tell_failed(point)
         return True
+
+
+def _key(point: Point) -> str:
+    return json.dumps(point, sort_keys=True)
 
 
 def point_key(run: RunSpec) -> str:

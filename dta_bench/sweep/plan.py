@@ -87,7 +87,8 @@ class Plan:
         """
         own, of_file = self._own_sets(method), self.file.row(backbone)
         row = own.row | {k: v for k, v in of_file.items() if k == RAMP} if own else of_file
-        return {k: v for k, v in row.items() if k in method_defaults(method)}
+        known = method_defaults(method)
+        return {k: v for k, v in row.items() if k in known}
 
     def row_point(self, backbone: str, method: str) -> Point:
         """The first row as a point of the method's space."""
