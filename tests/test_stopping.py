@@ -17,14 +17,14 @@ def at(epoch: int, score: float = 50.0, classes: float = 10, entropy: float = 0.
 
 
 def test_rungs_begin_at_the_grace_period_and_end_before_the_last_epoch() -> None:
-    assert Asha(epochs=20, grace=6).rungs() == [6, 12]
-    assert Asha(epochs=10, grace=3).rungs() == [3, 6]
-    assert Asha(epochs=12, grace=6).rungs() == [6]
+    assert Asha(epochs=20, grace=6, reduction=2).rungs() == [6, 12]
+    assert Asha(epochs=10, grace=3, reduction=2).rungs() == [3, 6]
+    assert Asha(epochs=12, grace=6, reduction=2).rungs() == [6]
     assert Asha(epochs=1, grace=1).rungs() == []
 
 
 def test_asha_compares_scores_of_the_same_epoch_only() -> None:
-    asha = Asha(epochs=10, grace=3)
+    asha = Asha(epochs=10, grace=3, reduction=2)
     assert not asha.verdict("done", at(10, 99))  # a final score stops nobody at a rung
     assert not asha.verdict("first", at(3, 40))  # the first to come goes on
     assert not asha.verdict("better", at(3, 60))
@@ -35,7 +35,7 @@ def test_asha_compares_scores_of_the_same_epoch_only() -> None:
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=40, unique=True))
 def test_at_a_rung_a_run_goes_on_if_it_is_in_the_better_half_so_far(scores: list[float]) -> None:
-    asha = Asha(epochs=10, grace=3)
+    asha = Asha(epochs=10, grace=3, reduction=2)
     for n, score in enumerate(scores, start=1):
         stopped = bool(asha.verdict(str(n), at(3, score)))
         place = sorted(scores[:n], reverse=True).index(score) + 1
@@ -43,7 +43,7 @@ def test_at_a_rung_a_run_goes_on_if_it_is_in_the_better_half_so_far(scores: list
 
 
 def test_a_run_that_is_told_again_after_a_restart_is_counted_once() -> None:
-    asha = Asha(epochs=10, grace=3)
+    asha = Asha(epochs=10, grace=3, reduction=2)
     for _ in range(3):
         asha.verdict("a", at(3, 90))
     assert not asha.verdict("b", at(3, 50)) or len(asha.seen[3]) == 2

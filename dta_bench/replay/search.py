@@ -18,6 +18,10 @@ class Setting:
     search: str
     stop: tuple[str, ...] = ("none",)
 
+    def without_collapse(self) -> Setting:
+        """The same search without that rule."""
+        return Setting(self.search, tuple(name for name in self.stop if name != "collapse") or ("none",))
+
     def __str__(self) -> str:
         stops = " + ".join(name for name in self.stop if name != "none")
         return f"{self.search} {stops}".strip()

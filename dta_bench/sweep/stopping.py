@@ -14,7 +14,7 @@ from dta_bench.errors import UserError
 
 RULES = ("none", "asha", "collapse")
 GRACE = 0.3  # the share of a run's epochs in which no rule stops it
-REDUCTION = 2  # at a rung, one run in this many goes on
+REDUCTION = 3  # at a rung, one run in this many goes on
 PATIENCE = 2  # epochs in a row in which a run looks collapsed
 UNSURE = 0.95  # of log K: a mean entropy above it says that all classes are predicted alike
 
