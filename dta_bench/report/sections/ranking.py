@@ -7,6 +7,7 @@ from typing import Any
 from dta_bench.report.figures.intervals import Dot, intervals
 from dta_bench.report.page import Cell, Figure, Section, Table
 from dta_bench.report.sections.words import configuration, first_run, interval, metric, number
+from dta_bench.report.table import differing
 
 OPEN_ROWS = 15
 """Rows of the ranking that are seen without unfolding."""
@@ -59,7 +60,8 @@ def _cells(found: dict[str, Any], row: dict[str, Any] | None) -> list[Cell]:
 def _configurations(found: dict[str, Any], rows: list[dict[str, Any]]) -> list[Table]:
     """All rows; the first are open, the rest folded."""
     head = ["#", "configuration", "subset", "target test, %", "95 % interval", "less source-only", "seeds"]
-    cells = [_row(found, rank, row, rows) for rank, row in enumerate(rows, start=1)]
+    names = differing(rows)  # once: with hundreds of rows it is most of the page's time
+    cells = [_row(found, rank, row, names) for rank, row in enumerate(rows, start=1)]
     faint = frozenset(i for i, row in enumerate(rows) if not row["competes"])
     strong = frozenset({0}) if rows[0]["competes"] else frozenset()
     if len(rows) <= OPEN_ROWS + 5:
@@ -71,12 +73,12 @@ def _configurations(found: dict[str, Any], rows: list[dict[str, Any]]) -> list[T
     ]
 
 
-def _row(found: dict[str, Any], rank: int, row: dict[str, Any], rows: list[dict[str, Any]]) -> list[Cell]:
+def _row(found: dict[str, Any], rank: int, row: dict[str, Any], names: list[str]) -> list[Cell]:
     gap = row.get("difference")
     apart = f"{gap['points']:+.1f} ± {gap['standard_error']:.1f}" if gap and row["method"] != "source_only" else ""
     return [
         Cell(str(rank) if row["competes"] else "-"),
-        Cell(configuration(row, rows), first_run(found, row)),
+        Cell(configuration(row, names), first_run(found, row)),
         number(row["validation"]), number(row["test"]), interval(row["ci95"]),
         Cell(apart, number=True), Cell(str(row["seeds"]), number=True),
     ]  # fmt: skip

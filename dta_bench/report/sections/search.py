@@ -29,9 +29,10 @@ def search(found: dict[str, Any]) -> Section | None:
 def _coordinates(found: dict[str, Any], rows: list[dict[str, Any]]) -> Figure:
     many = {"method", "backbone"} & {key for key in ("method", "backbone") if len({row[key] for row in rows}) > 1}
     names = [*sorted(many, reverse=True), *_differing(rows)]
+    told = differing(rows)
     shown = [
         Line(
-            configuration(row, rows), [row[n] if n in many else row["params"].get(n) for n in names],
+            configuration(row, told), [row[n] if n in many else row["params"].get(n) for n in names],
             row["test"], first_run(found, row), chosen=row is rows[0],
         )
         for row in rows

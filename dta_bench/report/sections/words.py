@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from dta_bench.report.page import Cell
-from dta_bench.report.table import differing
 
 
 def number(value: float | None, digits: int = 1, absent: str = "") -> Cell:
@@ -33,9 +32,9 @@ def value(given: Any) -> str:
     return f"{given:g}" if isinstance(given, int | float) and not isinstance(given, bool) else str(given)
 
 
-def configuration(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    """A row's method, its backbone, and the parameters in which it differs from the other ``rows``."""
-    return f"{row['method']} {row['backbone']} {point(row, differing(rows))}".strip()
+def configuration(row: dict[str, Any], names: list[str]) -> str:
+    """A row's method, its backbone, and its values of the parameters in which it differs from others."""
+    return f"{row['method']} {row['backbone']} {point(row, names)}".strip()
 
 
 def runs_page(found: dict[str, Any]) -> str | None:
