@@ -14,6 +14,9 @@ HARMLESS = [
     ("mdd", {}),
     ("shot", {}),
     ("fixmatch", {}),
+    ("simnet", {}),
+    ("sdat", {}),
+    ("co_da", {}),
 ]
 
 
