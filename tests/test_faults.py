@@ -197,7 +197,7 @@ def test_a_node_that_will_be_taken_away_saves_and_its_run_goes_on_elsewhere(clus
     landlord.kill()
     finished(driver)
     nothing_lost(cluster, wanted, EPOCHS)
-    host.run("pkill -f metadata.py; ip addr del 169.254.169.254/32 dev lo")
+    host.run("pkill -f '[m]etadata.py'; ip addr del 169.254.169.254/32 dev lo")
     host.run(f". ~/.dta-bench.sh; ray stop; {JOIN}; ~/dta-bench/cluster/node.sh worker")  # the machine comes back
     both_nodes(cluster)
     tell(

@@ -21,7 +21,7 @@ from dta_bench.sweep.progress import Progress
 from dta_bench.sweep.stops import Stops
 from dta_bench.sweep.suggestions import suggestion
 
-RETRIES = 3  # a lost worker or node (an announced loss does not count); a run that diverges is not tried again
+RETRIES = 3  # a lost worker or node, announced or not; a run that diverges is not tried again
 
 
 @dataclass(frozen=True)
