@@ -13,7 +13,7 @@ from dta_bench import experiment_file, metrics, plugins
 from dta_bench.errors import UserError
 from dta_bench.execution import Home
 from dta_bench.experiment import RunResult, RunSpec
-from dta_bench.sweep.feed import Adaptive, End, Planned, complete, point_key
+from dta_bench.sweep.feed import Adaptive, End, Planned, point_key, points_left
 from dta_bench.sweep.plan import Options, Plan, make_plan
 from dta_bench.sweep.searcher import FeedSearcher
 from dta_bench.sweep.state import state_of
@@ -57,8 +57,8 @@ def test_an_adaptive_sweep_that_is_started_again_takes_what_is_known_and_runs_th
     rest = run_all(Adaptive(plan, to_do, known))
     assert len(rest) == 6
     assert not {run.id for run in rest} & known.keys()
-    assert complete(plan, known | {run.id: End("done", 50.0, 10) for run in rest})
-    assert not complete(plan, known)
+    assert points_left(plan, known | {run.id: End("done", 50.0, 10) for run in rest}) == 0
+    assert points_left(plan, known) == 3
 
 
 def test_a_planned_feed_gives_point_by_point() -> None:

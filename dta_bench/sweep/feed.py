@@ -99,15 +99,15 @@ class _Search:
         for point in settled:
             self._proposals.propose(point)
             self.tell(point)
-        self._left = plan.points - len(settled)
+        self.left = max(0, plan.points - len(settled))
 
     def is_over(self) -> bool:
         """Whether all points that were asked for have been proposed."""
-        return self._left <= 0
+        return self.left <= 0
 
     def ask(self) -> Point | None:
         """The next point."""
-        self._left -= 1
+        self.left -= 1
         return self._proposals.ask()
 
     def specs(self, point: Point) -> list[RunSpec]:
@@ -144,6 +144,6 @@ def point_key(run: RunSpec) -> str:
     return json.dumps([run.backbone, run.method, run.params], sort_keys=True)
 
 
-def complete(plan: Plan, known: Mapping[str, End]) -> bool:
-    """Whether an adaptive sweep has proposed all its points and they have ended."""
-    return all(_Search(plan, backbone, dict(known)).is_over() for backbone in plan.backbones)
+def points_left(plan: Plan, known: Mapping[str, End]) -> int:
+    """How many points an adaptive sweep has still to propose, or to bring to their end."""
+    return sum(_Search(plan, backbone, dict(known)).left for backbone in plan.backbones)

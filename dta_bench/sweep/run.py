@@ -16,7 +16,7 @@ from dta_bench.errors import UserError
 from dta_bench.execution import Home
 from dta_bench.experiment import RunSpec, spelt
 from dta_bench.sweep.cluster import Resources
-from dta_bench.sweep.feed import Adaptive, End, Feed, Planned, complete, point_key
+from dta_bench.sweep.feed import Adaptive, End, Feed, Planned, point_key, points_left
 from dta_bench.sweep.launch import Work, launch
 from dta_bench.sweep.plan import Plan
 from dta_bench.sweep.progress import Progress
@@ -50,11 +50,11 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
         tracker = home.tracker()
         tracker.check()
         state = standing(plan, home, tracker)
-        _say(plan, state, console)
+        _say(plan, state, _count(plan, state, tracker), console)
         for stale, changes in state.stale:
             run_again(console, stale.name, changes)
             tracker.supersede(stale.mlflow_run_id)
-        if state.to_do and not (plan.search == "tpe" and complete(plan, _ends(plan, state, tracker))):
+        if _count(plan, state, tracker):
             _work(plan, state, home, tracker, resources, console)
     return _outcome(plan, tracker)
 
@@ -91,10 +91,10 @@ def _alone(home: Home) -> Any:
         ) from error
 
 
-def _say(plan: Plan, state: State, console: Console) -> None:
+def _say(plan: Plan, state: State, count: int, console: Console) -> None:
     console.print(
         f"[bold]{plan.name}[/bold]: {plan.points} points of {plan.methods[0]}, {len(plan.seeds)} seeds, "
-        f"{len(plan.runs)} runs with the baselines; {len(state.done)} done, {_count(plan, state)} to do"
+        f"{len(plan.runs)} runs with the baselines; {len(state.done)} done, {count} to do"
         + (f", {len(state.stopped)} stopped early" if state.stopped else ""),
         highlight=False,
         soft_wrap=True,
@@ -126,7 +126,9 @@ def _work(plan: Plan, state: State, home: Home, tracker: Tracker, resources: Res
     tracker.experiment(benchmark)
     parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), {"search_space": plan.name})
     work = _what(plan, state, tracker, len(benchmark.classes))
-    progress = Progress(console, _count(plan, state), plan.training.epochs, len(state.done), spelt(benchmark.headline))
+    progress = Progress(
+        console, _count(plan, state, tracker), plan.training.epochs, len(state.done), spelt(benchmark.headline)
+    )
     ended, died = "KILLED", dict[str, str]()
     try:
         with progress:
@@ -174,12 +176,12 @@ def _ends(plan: Plan, state: State, tracker: Tracker) -> dict[str, End]:
     }
 
 
-def _count(plan: Plan, state: State) -> int:
+def _count(plan: Plan, state: State, tracker: Tracker) -> int:
     """How many runs are to come, at most."""
     if plan.search != "tpe":
         return len(_untouched(state))
     baselines = sum(run.method in plan.methods[1:] for run in state.to_do)
-    return baselines + plan.points * len(plan.seeds) * len(plan.backbones)
+    return baselines + points_left(plan, _ends(plan, state, tracker)) * len(plan.seeds)
 
 
 def sweep_id(plan: Plan) -> str:
