@@ -54,16 +54,20 @@ def report_runs(name: str, rule: str, home: Home, only: set[str] | None = None) 
     benchmark = experiment_file.read(name).benchmark if is_space else name
     plugins.path("benchmark", benchmark)
     folder = Path(home.out) / "reports" / name
-    found = make(home.tracker(), benchmark, rule, only, home.root) | _replay(folder)
+    found = make(home.tracker(), benchmark, rule, only, home.root) | _replay(
+        folder, folder.parent / f"grid_{benchmark}"
+    )
     found |= label_pictures.write(home.tracker(), found, folder)
     write(found, folder)
     return Told(found, page_of(found), partial(show, found))
 
 
-def _replay(folder: Path) -> dict[str, Any]:
-    """Regret against budget, where ``dta-bench replay`` has left it beside the report."""
-    path = folder / "replay.json"
-    return {"replay": json.loads(path.read_text(encoding="utf-8"))["replay"]} if path.exists() else {}
+def _replay(*folders: Path) -> dict[str, Any]:
+    """Regret against budget, where ``dta-bench replay`` has left it: beside the report, or beside that of its grid."""
+    for path in (folder / "replay.json" for folder in folders):
+        if path.exists():
+            return {"replay": json.loads(path.read_text(encoding="utf-8"))["replay"]}
+    return {}
 
 
 def report_paper(name: str, home: Home) -> Told:

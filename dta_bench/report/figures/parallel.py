@@ -64,6 +64,8 @@ def _height(value: Any, steps: Sequence[Any]) -> float | None:
 
 
 def _said(steps: Sequence[Any]) -> list[tuple[Any, str]]:
+    """What an axis says of its values; of many only some, lest they run into each other."""
+    steps = steps[:: -(-len(steps) // 12)] if steps else steps
     return [(v, spelled(v) if isinstance(v, int | float) and not isinstance(v, bool) else str(v)) for v in steps]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dta_bench import plugins
 from dta_bench.report.figures.chart import Axes, Series, lines
 from dta_bench.report.figures.parallel import Line, parallel
 from dta_bench.report.page import Figure, Section
@@ -19,8 +20,10 @@ def search(found: dict[str, Any]) -> Section | None:
     if replayed := found.get("replay"):
         figures.append(_regret(found, replayed))
     elif len(rows) > 1:
-        words.append("Regret against budget needs the complete grid's table; once it is kept, this draws it:")
-        commands.append(f"dta-bench replay {found['benchmark']}")
+        grid = f"grid_{found['benchmark']}"
+        if grid in plugins.names("search_space"):
+            words.append("Regret against budget, replayed on this pair's kept grid, is drawn here after:")
+            commands.append(f"dta-bench replay {grid}")
     if not figures:
         return None
     return Section("search", "The search", words, figures=figures, commands=commands)
