@@ -96,7 +96,7 @@ api:  ## The modules' reference from their docstrings, docs/api.md
 grid: install  ## The complete grid behind dta-bench replay, its table, rules and replay: 40 minutes on 2 cores; resumable
 	$(BIN)/dta-bench sweep grid_fonts_digits --parallel 2 > /dev/null
 	$(BIN)/dta-bench replay grid_fonts_digits --keep reports/grid_fonts_digits.json.gz
-	$(BIN)/dta-bench replay grid_fonts_digits
+	$(BIN)/dta-bench replay grid_fonts_digits --share 0.25
 	$(BIN)/dta-bench report grid_fonts_digits --select all > /dev/null
 	cp reports/grid_fonts_digits/replay.svg reports/replay.svg
 	cp reports/grid_fonts_digits/replay.json reports/replay.json

@@ -52,13 +52,17 @@ def tests(found: dict[str, Any]) -> list[str]:
     """Which methods differ, by paired tests over seeds and images, corrected for their number by Holm."""
     pairs = found.get("comparisons") or []
     said = [
-        f"{one['first']} against {one['second']}: {one['points']:+.1f} points, p {one['p_holm']:.3f}"
+        f"{one['first']} against {one['second']}: {one['points']:+.1f} points, {_p(one['p_holm'])}"
         f" ({'they differ' if one['differs'] else 'no difference is shown'})."
         for one in pairs[:SHOWN_PAIRS]
     ]
     heading = f"Paired tests over seeds and images, Holm's correction for {len(pairs)}:"
     more = [f"{len(pairs) - SHOWN_PAIRS} more pairs are in the JSON."] if len(pairs) > SHOWN_PAIRS else []
     return [heading, *said, *more] if said else []
+
+
+def _p(value: float) -> str:
+    return "p below 0.001" if value < 0.001 else f"p {value:.3f}"
 
 
 def disagreement(found: dict[str, Any]) -> list[str]:
