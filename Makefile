@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -72,6 +72,10 @@ comparison: install  ## Every method on both digit pairs under one budget, first
 	for pair in digits fonts_digits; do \
 		$(BIN)/dta-bench sweep compare_$$pair --methods all > /dev/null || exit; \
 		cp reports/compare_$$pair/report.md reports/comparison_$$pair.md || exit; done
+
+streets: install  ## Segmentation on drawn streets, reports/streets_mini.md
+	$(BIN)/dta-bench sweep streets_mini > /dev/null
+	cp reports/streets_mini/report.md reports/streets_mini.md
 
 table5: install  ## Table 5 in small, from the runs of make results, reports/table5.md
 	$(BIN)/python reports/table5.py > reports/table5.md
