@@ -6,7 +6,8 @@ from typing import Any
 
 from dta_bench.report.figures.chart import Axes, Series, lines
 from dta_bench.report.page import Cell, Figure, Section, Table
-from dta_bench.report.sections.words import number, runs_page
+from dta_bench.report.sections.words import configuration, number, runs_page
+from dta_bench.report.table import differing
 
 
 def choosing(found: dict[str, Any]) -> Section | None:
@@ -21,35 +22,34 @@ def choosing(found: dict[str, Any]) -> Section | None:
         "choosing", "Choosing",
         ["Every rule chooses among the same runs. Regret is what its choice loses on target test against the oracle's, "
          "in points; the oracle reads the test labels and is a bound, not a rule."],
-        tables=[_rules(rules)] if rules else [],
+        tables=[_rules(rules, differing(found["leaderboard"]))] if rules else [],
         figures=[_curve(found, budget)] if budget else [],
     )  # fmt: skip
 
 
-def _rules(rules: list[dict[str, Any]]) -> Table:
+def _rules(rules: list[dict[str, Any]], names: list[str]) -> Table:
     head = ["rule", "what it chose", "target test, %", "regret, points", "rank correlation with the oracle"]
-    rows = [_rule(one) for one in rules]
+    rows = [_rule(one, names) for one in rules]
     oracle = frozenset(i for i, one in enumerate(rules) if one["rule"] == "oracle")
     return Table(head, rows, "", frozenset(), oracle)
 
 
-def _rule(one: dict[str, Any]) -> list[Cell]:
+def _rule(one: dict[str, Any], names: list[str]) -> list[Cell]:
     if one.get("unavailable"):
         return [Cell(one["rule"]), Cell(f"not available: {one['unavailable']}"), Cell(""), Cell(""), Cell("")]
     bounds = one.get("regret_ci95")
     regret = "" if one["regret"] is None else f"{one['regret']:.1f}"
     regret += f" ({bounds[0]:.1f} to {bounds[1]:.1f})" if bounds else ""
     return [
-        Cell(one["rule"]), Cell(_chosen(one["selected"])), number(one["test"]), Cell(regret, number=True),
+        Cell(one["rule"]), Cell(_chosen(one["selected"], names)), number(one["test"]), Cell(regret, number=True),
         number(one["rank_correlation"], 2),
     ]  # fmt: skip
 
 
-def _chosen(selected: Any) -> str:
+def _chosen(selected: Any, names: list[str]) -> str:
     if not isinstance(selected, dict):
         return str(selected)
-    params = selected.get("params", {})
-    return " ".join([str(selected.get("method", "")), *[f"{k}={v}" for k, v in params.items()]]).strip()
+    return configuration(selected, names)
 
 
 def _curve(found: dict[str, Any], budget: list[dict[str, Any]]) -> Figure:
