@@ -17,6 +17,7 @@ HARMLESS = [
     ("simnet", {}),
     ("sdat", {}),
     ("co_da", {}),
+    ("gta", {"width": 4, "noise": 8}),
 ]
 
 
