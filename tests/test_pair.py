@@ -8,7 +8,7 @@ import drawn
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -124,6 +124,7 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_siz
 LINES = st.tuples(WORDS, st.sampled_from(["cat", "dog", "1", "2", "-1", "cow"])).map(" ".join)
 
 
+@settings(deadline=None)  # it writes a tree each time
 @given(st.lists(WORDS | LINES, max_size=6))
 def test_any_list_is_either_read_as_it_stands_or_refused_in_one_sentence(lines: list[str]) -> None:
     import tempfile
@@ -157,6 +158,7 @@ def test_any_list_is_either_read_as_it_stands_or_refused_in_one_sentence(lines: 
         ("a/0.png dgo", r"has the class 'dgo', did you mean dog\?; allowed: cat, dog, or an index 0\.\.1"),
         ("a/0.png 2", r"has the class '2'; allowed"),
         ("a/1.png cat", r"names a/1\.png more than once"),
+        ("a cat", r"studio/a is missing, though its data set names it"),
     ],
 )
 def test_a_wrong_line_of_a_list_is_named(line: str, said: str, tmp_path: Path) -> None:

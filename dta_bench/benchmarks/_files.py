@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -231,10 +232,12 @@ def fingerprint(root: Path, entries: Iterable[tuple[str, str]]) -> str:
     total = hashlib.sha256()
     for path, label in sorted(entries):
         try:
-            size = (root / path).stat().st_size
+            found = (root / path).stat()
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError("it is no file")
         except OSError as error:
             raise UserError(
                 f"{root / path} is missing, though its data set names it; get the data set again"
             ) from error
-        total.update(f"{path}\t{size}\t{label}\n".encode())
+        total.update(f"{path}\t{found.st_size}\t{label}\n".encode())
     return total.hexdigest()
