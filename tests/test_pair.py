@@ -158,7 +158,6 @@ def test_any_list_is_either_read_as_it_stands_or_refused_in_one_sentence(lines: 
         ("a/0.png dgo", r"has the class 'dgo', did you mean dog\?; allowed: cat, dog, or an index 0\.\.1"),
         ("a/0.png 2", r"has the class '2'; allowed"),
         ("a/1.png cat", r"names a/1\.png more than once"),
-        ("a cat", r"studio/a is missing, though its data set names it"),
     ],
 )
 def test_a_wrong_line_of_a_list_is_named(line: str, said: str, tmp_path: Path) -> None:
@@ -166,6 +165,14 @@ def test_a_wrong_line_of_a_list_is_named(line: str, said: str, tmp_path: Path) -
     (tmp_path / "studio/all.txt").write_text(f"a/1.png cat\n{line}\na/2.png dog\n")
     stated(tmp_path, source={"folder": "studio", "list": "all.txt"})
     with pytest.raises(UserError, match=said):
+        loaded(tmp_path)
+
+
+def test_a_list_that_names_a_folder_is_refused(tmp_path: Path) -> None:
+    folders(tmp_path, {"studio": ["a"], "street": ["cat", "dog"]}, count=4)
+    (tmp_path / "studio/all.txt").write_text("a/0.png cat\na cat\na/1.png dog\na/2.png dog\n")
+    stated(tmp_path, source={"folder": "studio", "list": "all.txt"})
+    with pytest.raises(UserError, match="studio/a is missing, though its data set names it"):
         loaded(tmp_path)
 
 
