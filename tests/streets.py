@@ -10,7 +10,7 @@ import torch
 
 from dta_bench import learner, plugins
 from dta_bench.batches import Batches
-from dta_bench.benchmarks import streets_mini
+from dta_bench.benchmarks import _streets, streets_mini
 from dta_bench.domains import LabelledImages
 from dta_bench.experiment import Training
 from dta_bench.learner import Progress, Setting
@@ -21,7 +21,7 @@ BENCHMARK = streets_mini.BENCHMARK.__class__(**vars(streets_mini.BENCHMARK) | {"
 
 @functools.cache
 def drawn(style: str) -> LabelledImages:
-    made = [streets_mini._one(np.random.default_rng((7, len(style), i)), style) for i in range(COUNT)]
+    made = [_streets._one(np.random.default_rng((7, len(style), i)), style) for i in range(COUNT)]
     images = [cv2.resize(image, SIZE[::-1], interpolation=cv2.INTER_AREA) for image, _ in made]
     labels = [cv2.resize(labels, SIZE[::-1], interpolation=cv2.INTER_NEAREST) for _, labels in made]
     return LabelledImages(images, labels, [str(i) for i in range(COUNT)])
