@@ -47,26 +47,33 @@ def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None,
     """
     wanted = list(runs)
     try:
-        steps_an_epoch, targets = _lengths(plan, root)
+        lengths = _lengths(plan, root)
+        a_second = rate or SUSTAINED / _flops_an_image(plan.file.benchmark, plan.backbones[0])
+        known = dict[str, float]()
+        costs = [(run, *_cost(run, lengths, known, rate)) for run in [*wanted, *_first_stages(wanted)]]
     except UserError as error:
         return Estimate(
             runs=len(wanted), steps=0, images=0, images_per_second=0, measured=False, gpu_hours=0, price=price,
             cost=None, by_method={}, why=str(error),
         )  # fmt: skip
-    seconds, ratios, steps = dict[str, float](), dict[str, float](), 0.0
-    evaluation = FORWARD * targets / plan.training.batch_size
-    for run in [*wanted, *_first_stages(wanted)]:
-        own = run.training.epochs * (steps_an_epoch * _ratio(run, ratios) + evaluation)
-        a_second = rate or SUSTAINED / _flops_an_image(run.benchmark, run.backbone)
-        steps += own
-        seconds[run.method] = seconds.get(run.method, 0.0) + own * run.training.batch_size / a_second
-    hours = sum(seconds.values()) / 3600
+    by_method = dict[str, float]()
+    for run, _, hours in costs:
+        by_method[run.method] = by_method.get(run.method, 0.0) + hours
+    steps, gpu_hours = sum(own for _, own, _ in costs), sum(by_method.values())
     return Estimate(
-        runs=len(wanted), steps=steps, images=steps * plan.training.batch_size,
-        images_per_second=rate or SUSTAINED / _flops_an_image(plan.file.benchmark, plan.backbones[0]),
-        measured=rate is not None, gpu_hours=hours, price=price, cost=None if price is None else hours * price,
-        by_method={method: each / 3600 for method, each in seconds.items()}, why="",
+        runs=len(wanted), steps=steps, images=steps * plan.training.batch_size, images_per_second=a_second,
+        measured=rate is not None, gpu_hours=gpu_hours, price=price,
+        cost=None if price is None else gpu_hours * price, by_method=by_method, why="",
     )  # fmt: skip
+
+
+def _cost(run: RunSpec, lengths: tuple[int, int], known: dict[str, float], rate: float | None) -> tuple[float, float]:
+    """Source-only steps that a run with its evaluations is worth, and its hours on a GPU."""
+    steps_an_epoch, targets = lengths
+    evaluation = FORWARD * targets / run.training.batch_size
+    steps = run.training.epochs * (steps_an_epoch * _ratio(run, known) + evaluation)
+    a_second = rate or SUSTAINED / _flops_an_image(run.benchmark, run.backbone)
+    return steps, steps * run.training.batch_size / a_second / 3600
 
 
 def told(found: Estimate) -> str:
@@ -118,7 +125,10 @@ def _ratio(run: RunSpec, known: dict[str, float]) -> float:
     key = f"{run.method} {run.backbone} {switches}"
     if key not in known:
         net, batch = _twin(run.benchmark, run.backbone)
-        flops = profile.flops(net, Case(run.method, module, module.Params(**run.params)), batch)
+        try:
+            flops = profile.flops(net, Case(run.method, module, module.Params(**run.params)), batch)
+        except Exception as error:  # a user's method may do anything
+            raise UserError(f"a step of {run.method} fails: {type(error).__name__}: {error}") from error
         known[key] = flops / batch.size / _flops_an_image(run.benchmark, run.backbone)
     return known[key]
 

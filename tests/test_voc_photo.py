@@ -57,6 +57,6 @@ def test_a_photograph_and_its_palette_mask_become_classes(photo: tuple[np.ndarra
     np.testing.assert_array_equal(domains.target_test.images[0], rgb)
 
     batches = Batches(domains.source_train, domains.target_train.without_labels(), pair.BENCHMARK, 2, 0, 3)
-    source, _ = batches.source_batch([(0, 1, 0, 0, 0), (0, 1, 0, 0, 1)]), None
+    source, _ = next(iter(batches.epoch(1)))
     assert source.images.shape == (2, 3, 192, 256)
     assert set(np.unique(source.labels)) == {0, 1, 2, 3, 4, 255}
