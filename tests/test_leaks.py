@@ -18,7 +18,7 @@ SUBSETS = [LabelSubset(size=40), LabelSubset(size=40, seed=3)]
 METHODS = [
     name for name in plugins.names("method")
     if not getattr(plugins.load("method", name), "uses_target_labels", False)
-    and getattr(plugins.load("method", name), "task", "classification") == "classification"
+    and "classification" in getattr(plugins.load("method", name), "tasks", ("classification",))
 ]  # fmt: skip
 
 
@@ -35,7 +35,9 @@ def permuted(domains: Domains, subset: LabelSubset, seed: int = 0) -> Domains:
 
 def trained(domains: Domains, benchmark: Benchmark, subset: LabelSubset, method: str = "dta", **params: float) -> Run:
     spec = dataclasses.replace(spec_of(method, epochs=1, **params), label_subset=subset)
-    return training.Run(spec, benchmark, validation.split(domains, subset), Place(CPU)).to_the_end()
+    splits = validation.split(domains, subset)
+    first = training.first_stage(spec, benchmark, splits, Place(CPU))
+    return training.Run(spec, benchmark, splits, Place(CPU), first).to_the_end()
 
 
 def bits(run: Run) -> dict[str, bytes]:
