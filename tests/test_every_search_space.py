@@ -9,8 +9,9 @@ import pytest
 from dta_bench import experiment_file, plugins
 from dta_bench.experiment_file import ExperimentFile
 from dta_bench.search_space import SearchSpace
-from dta_bench.sweep.launch import suggestion
 from dta_bench.sweep.plan import Options, make_plan
+from dta_bench.sweep.search import JointSpace
+from dta_bench.sweep.suggestions import suggestion
 from dta_bench.sweep.worker import key_of
 
 FOLDER = Path(__file__).parents[1] / "search_spaces"
@@ -66,7 +67,22 @@ def test_every_run_of_its_sweep_is_a_point_that_can_be_suggested(name: str) -> N
     found = [suggestion(plan, run) for run in plan.runs]
     assert len({key_of(config) for config in found}) == len(plan.runs)
     for run, config in zip(plan.runs, found, strict=True):
-        assert all(run.params[key] == value for key, value in config.items() if key in run.params)
+        mine = {key.removeprefix(f"{run.method}."): value for key, value in config.items()}
+        assert all(run.params[key] == value for key, value in mine.items() if key in run.params)
+
+
+@every_sweep
+def test_one_study_takes_every_method_of_its_task(name: str) -> None:
+    plan = make_plan(name, experiment_file.read(FOLDER / f"{name}.yaml"), Options(methods=("all",)), label_budget=1000)
+    space = JointSpace(plan.backbones, {m: plan.space(m) for m in plan.methods}, plan.seeds)
+    firsts = {run.method: suggestion(plan, run) for run in reversed(plan.runs)}
+    study = optuna.create_study()
+    for config in firsts.values():
+        study.enqueue_trial(config)
+    for config in firsts.values():
+        trial = study.ask()
+        space(trial)
+        assert trial.params == config
 
 
 @every_sweep

@@ -52,7 +52,23 @@ class JointSpace:
         trial.suggest_categorical("backbone", list(self.backbones))
         method = trial.suggest_categorical("method", list(self.spaces))
         trial.suggest_categorical("seed", list(self.seeds))
-        self.spaces[method].suggest(trial)
+        self.spaces[method].suggest(_OfMethod(trial, method))
+
+
+@dataclass(frozen=True)
+class _OfMethod:
+    """A trial that is asked for one method's parameters."""
+
+    trial: Any
+    method: str
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        return self.trial.suggest_categorical(of_method(self.method, name), choices)
+
+
+def of_method(method: str, name: str) -> str:
+    """A parameter's name among those of all methods: two may call different sets by one name, Optuna's study not."""
+    return f"{method}.{name}"
 
 
 def sampler(seed: int = 0) -> optuna.samplers.BaseSampler:

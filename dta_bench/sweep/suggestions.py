@@ -6,6 +6,7 @@ from typing import Any
 
 from dta_bench.experiment import RunSpec
 from dta_bench.sweep.plan import Plan
+from dta_bench.sweep.search import of_method
 
 
 def suggestion(plan: Plan, run: RunSpec) -> dict[str, Any]:
@@ -13,4 +14,6 @@ def suggestion(plan: Plan, run: RunSpec) -> dict[str, Any]:
     space = plan.space(run.method)
     told = space.sets.keys() - space.inert(run.params)  # what has no effect is zero in a run, which its set may lack
     point = space.canonical({k: run.params[k] for k in space.sets if k in told})
-    return {"backbone": run.backbone, "method": run.method, "seed": run.seed} | point
+    return {"backbone": run.backbone, "method": run.method, "seed": run.seed} | {
+        of_method(run.method, name): value for name, value in point.items()
+    }
