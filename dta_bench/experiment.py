@@ -142,7 +142,8 @@ class RunResult:
     test: Scores
     collapsed: bool
     epochs: int
-    seconds: float
+    seconds: float  # of training steps
+    measuring_seconds: float  # of measuring after each epoch
     whole: Scores | None = None
     """Of target test with the labelled subset put back in, where it had been left out; for comparison alone."""
 

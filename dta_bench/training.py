@@ -133,6 +133,7 @@ class Run:
         self.epoch, self.step = 1, 0
         self.sums: dict[str, float] = {}
         self.seconds: float = first.seconds if first else 0.0
+        self.measuring_seconds: float = first.measuring_seconds if first else 0.0
         self.best = {"epoch": 0.0, "validation": -1.0}
         self.validation: dict[str, Measured] = {}
         self.surveyed: Surveyed | None = None
@@ -188,7 +189,10 @@ class Run:
         if not all(math.isfinite(value) for value in losses.values()):
             bad = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
             raise Diverged(f"{bad} stopped being finite in epoch {self.epoch}")
-        return losses | self._validate() | {"learning_rate": learner.learning_rate(self.spec.training, self.epoch)}
+        started = time.monotonic()
+        scores = self._validate()
+        self.measuring_seconds += time.monotonic() - started
+        return losses | scores | {"learning_rate": learner.learning_rate(self.spec.training, self.epoch)}
 
     def _take_step(self, source: Labelled, target: Unlabelled) -> None:
         self.learner.at = self._progress()
@@ -269,6 +273,7 @@ class Run:
             collapsed=metrics.collapsed(test.confusion, self.benchmark.task == "segmentation"),
             epochs=self.spec.training.epochs,
             seconds=self.seconds,
+            measuring_seconds=self.measuring_seconds,
         )
         return Finished(result, arrays, test.confusion, self.learner.predictor, self._scenes(test))
 
@@ -298,7 +303,7 @@ class Run:
         cuda = torch.cuda.get_rng_state(self.place.device) if self.place.device.type == "cuda" else None
         state = self.place.fingerprints | {
             "run_id": self.spec.id, "epoch": self.epoch, "step": self.step, "sums": self.sums, "best": self.best,
-            "seconds": seconds, "learner": self.learner.position(),
+            "seconds": seconds, "measuring_seconds": self.measuring_seconds, "learner": self.learner.position(),
             "asked": self.asked,
             "random": torch.get_rng_state(), "random_cuda": cuda,
         }  # fmt: skip
@@ -312,7 +317,8 @@ class Run:
             return
         self.learner.restore(state["learner"])
         self.epoch, self.step, self.sums = state["epoch"], state["step"], state["sums"]
-        self.best, self.seconds, self.asked = state["best"], state["seconds"], state["asked"]
+        self.best, self.asked = state["best"], state["asked"]
+        self.seconds, self.measuring_seconds = state["seconds"], state["measuring_seconds"]
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.place.device)

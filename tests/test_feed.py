@@ -134,7 +134,7 @@ def test_a_stopped_run_stays_stopped_only_where_runs_are_stopped(tmp_path: Path)
 
     scores = metrics.scores(np.eye(10, dtype=np.int64), [str(k) for k in range(10)])
     arrays = {"target_validation_ids": np.array(["x"])}
-    finished = RunResult(run.id, scores, scores, scores, collapsed=False, epochs=10, seconds=1.0)
+    finished = RunResult(run.id, scores, scores, scores, collapsed=False, epochs=10, seconds=1.0, measuring_seconds=0.5)
     log.finish(finished, arrays, np.eye(10, dtype=np.int64), [str(k) for k in range(10)])
     other = Home("", str(tmp_path / "another user"), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()
     bigger = plan_of(points=5, search="random")  # another sweep, from another folder, on the same store

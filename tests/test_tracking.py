@@ -66,7 +66,7 @@ def finished(tracker: Tracker, spec: RunSpec) -> dict[str, np.ndarray]:
         "target_test_labels": labels,
         "target_validation_ids": np.array(["img 3", "img 7"]),
     }
-    result = RunResult(spec.id, scores, scores, scores, collapsed=False, epochs=2, seconds=1.5)
+    result = RunResult(spec.id, scores, scores, scores, collapsed=False, epochs=2, seconds=1.5, measuring_seconds=0.5)
     opened(tracker, spec).finish(result, arrays, confusion, CLASSES)
     return arrays
 

@@ -136,7 +136,7 @@ def _flat(spec: RunSpec, inert: set[str]) -> dict[str, Any]:
 
 
 def _final(result: RunResult) -> dict[str, float]:
-    found = {"seconds": result.seconds}
+    found = {"seconds": result.seconds, "measuring_seconds": result.measuring_seconds}
     for part in ("test", "validation", "source_validation", "whole"):
         scores = getattr(result, part)
         found |= {f"{part}/{key}": value for key, value in scores.means().items()} if scores else {}
