@@ -15,7 +15,7 @@ from dta_bench.errors import Interrupted, UserError
 from dta_bench.terminal import chatter_on_stderr, console, print_json, stderr_console
 
 if TYPE_CHECKING:
-    from dta_bench.execution import Home
+    from dta_bench.home import Home
     from dta_bench.reporting import Form, Told
     from dta_bench.sweep.plan import Options, Plan
 
@@ -458,7 +458,7 @@ def _plan(name: str, options: Options, benchmark: str | None = None) -> Plan:
 def _home(
     root: Path, out: Path, tracking_uri: str | None, skip_unreadable: bool = False, keep_network: bool = False
 ) -> Home:
-    from dta_bench.execution import Home
+    from dta_bench.home import Home
 
     out = out.expanduser().resolve()
     if out.exists() and (not out.is_dir() or not os.access(out, os.W_OK)):

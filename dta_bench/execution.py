@@ -27,34 +27,10 @@ from dta_bench import (
 from dta_bench.domains import Benchmark, Domains, Splits
 from dta_bench.errors import Diverged, UserError
 from dta_bench.experiment import RunResult, RunSpec
-from dta_bench.tracking import RunLog, Tracker
+from dta_bench.home import Home as Home  # it is named here by all who execute
+from dta_bench.tracking import RunLog
 
 SMALL_NETWORK = 4 * 2**20  # bytes; a grid of hundreds of runs then keeps about a gigabyte
-
-
-@dataclass(frozen=True)
-class Home:
-    """Where data lies, where runs and reports go, and where runs are tracked; plain values, fit to cross processes.
-
-    ``skip_unreadable`` leaves images out that cannot be read, instead of stopping at the first.
-    """
-
-    root: str
-    out: str
-    tracking_uri: str
-    skip_unreadable: bool = False
-    keep_network: bool = False
-    """Whether a run keeps its final network also where it is large."""
-    command: str = ""
-    """What the user typed, kept with each run."""
-
-    def checkpoint(self, run_id: str) -> Path:
-        """The checkpoint of a run that is not finished."""
-        return Path(self.out) / "runs" / f"{run_id}.pt"
-
-    def tracker(self) -> Tracker:
-        """A connection to the tracking store."""
-        return Tracker(self.tracking_uri, Path(self.out))
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from dta_bench import experiment_file, plugins
 from dta_bench.errors import UserError
-from dta_bench.execution import Home
-from dta_bench.report import label_pictures, make, paper, show, write
+from dta_bench.home import Home
+from dta_bench.report import make, paper, show, write
 from dta_bench.report.page import Page, html, markdown
 from dta_bench.report.paper_page import paper_page, show_paper
 from dta_bench.report.sections import page_of
@@ -57,7 +57,10 @@ def report_runs(name: str, rule: str, home: Home, only: set[str] | None = None) 
     found = make(home.tracker(), benchmark, rule, only, home.root) | _replay(
         folder, folder.parent / f"grid_{benchmark}"
     )
-    found |= label_pictures.write(home.tracker(), found, folder)
+    if found["headline"] == "miou":
+        from dta_bench.report import label_pictures  # with torch, which takes as much memory as all of the rest
+
+        found |= label_pictures.write(home.tracker(), found, folder)
     write(found, folder)
     return Told(found, page_of(found), partial(show, found))
 

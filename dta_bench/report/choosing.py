@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench import execution
 from dta_bench.domains import Benchmark
 from dta_bench.errors import UserError
 from dta_bench.report.label_budget import label_budget
@@ -41,6 +40,8 @@ def _budget(benchmark: Benchmark, candidates: list[Configuration], root: str) ->
 
 def _truth(benchmark: Benchmark, ids: NDArray[Any], root: str) -> NDArray[np.int64]:
     """Labels of all of target train in the order of ``ids``, read from the data: no run has stored them."""
+    from dta_bench import execution  # with torch; a report without this curve needs none
+
     images = execution.domains(benchmark.name, root).target_train
     known = {name: int(label) for name, label in zip(images.ids, np.asarray(images.labels), strict=True)}
     lacking = [name for name in map(str, ids) if name not in known]

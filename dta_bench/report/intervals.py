@@ -23,7 +23,7 @@ class Outcomes:
     two methods, paired by seed and image. All seeds are tested on the same images.
     """
 
-    values: Floats
+    values: NDArray[np.int8] | Floats
     labels: NDArray[np.int64]
 
     @property
@@ -91,7 +91,7 @@ def standard_error(outcomes: Outcomes | MapOutcomes, metric: str) -> float:
 
 def outcomes(correct: Sequence[NDArray[np.bool_]], labels: NDArray[np.int64]) -> Outcomes:
     """From one array a seed that says which images are right."""
-    return Outcomes(np.stack(correct).astype(np.float64), labels)
+    return Outcomes(np.stack(correct).astype(np.int8), labels)
 
 
 def _metric(images: Floats, values: Floats, labels: NDArray[np.int64], metric: str) -> Floats:
@@ -110,9 +110,12 @@ def _groups(outcomes: Outcomes) -> tuple[Floats, NDArray[np.int64], NDArray[np.i
 
     There are few such groups however many images there are, and drawing group sizes is drawing images.
     """
-    rows = np.vstack([outcomes.labels, outcomes.values]).T
-    found, counts = np.unique(rows, axis=0, return_counts=True)
-    return found[:, 1:].T, found[:, 0].astype(np.int64), counts
+    kind = outcomes.labels  # a number for each label with its outcomes: numbers are sorted faster than rows
+    for row in outcomes.values:
+        known, code = np.unique(row, return_inverse=True)
+        _, kind = np.unique(len(known) * kind + code, return_inverse=True)
+    _, first, counts = np.unique(kind, return_index=True, return_counts=True)
+    return outcomes.values[:, first].astype(np.float64), outcomes.labels[first], counts
 
 
 def _image_variance(means: Floats, labels: NDArray[np.int64], metric: str) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from dta_bench.tracking import TrackedRun, Tracker
 
 METRICS = ("accuracy", "mean_class_accuracy", "miou")
 BASELINES = ("source_only", "target_only")  # shown beside the others; they never compete for selection
+
+_KNOWN: WeakValueDictionary[bytes, NDArray[np.int64]] = WeakValueDictionary()
+"""Labels of test sets, for as long as a run holds them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Record:
     @cached_property
     def _test(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         found = self.fetch(("target_test_logits", "target_test_labels"))
-        labels = found["target_test_labels"].astype(np.int64)
+        labels = _one_of_all(found["target_test_labels"].astype(np.int64))
         return found["target_test_logits"].argmax(axis=1) == labels, labels
 
     @property
@@ -146,6 +150,11 @@ def comparable(found: list[Configuration]) -> dict[str, list[Configuration]]:
         }  # fmt: skip
         groups.setdefault(json.dumps(shared, sort_keys=True), []).append(configuration)
     return groups
+
+
+def _one_of_all(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same array for all runs with these labels: hundreds of runs are tested on one set."""
+    return _KNOWN.setdefault(labels.tobytes(), labels)
 
 
 def _configuration(records: list[Record]) -> Configuration:

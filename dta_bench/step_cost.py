@@ -1,0 +1,65 @@
+"""What a step of a run does, in FLOPs counted on the meta device, where nothing is computed."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+
+from dta_bench import plugins, pretrained, profile
+from dta_bench.errors import UserError
+from dta_bench.experiment import RunSpec
+from dta_bench.profile import SOURCE_ONLY, Batch, Case
+
+
+def flops_ratio(spec: RunSpec) -> float:
+    """FLOPs of a step after every ramp, in source-only steps on the same backbone.
+
+    They depend on which terms are on, not on their weights, so runs with the same terms are counted once.
+
+    Raises:
+        UserError: the method fails on a batch of random images.
+    """
+    switches = ((name, value if isinstance(value, str) else bool(value)) for name, value in spec.params.items())
+    return _counted(spec.method, spec.benchmark, spec.backbone, tuple(sorted(switches)), _Params(spec.params))
+
+
+@functools.cache
+def flops_an_image(benchmark: str, backbone: str) -> float:
+    """FLOPs of a source-only step for each source image."""
+    net, batch = _twin(benchmark, backbone)
+    return profile.flops(net, SOURCE_ONLY, batch) / batch.size
+
+
+class _Params(dict[str, Any]):
+    """Parameters that are no part of a cache's key: all with the same switches are equal."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Params)
+
+
+@functools.cache
+def _counted(
+    method: str, benchmark: str, backbone: str, switches: tuple[tuple[str, Any], ...], params: _Params  # noqa: ARG001
+) -> float:
+    module = plugins.load("method", method)
+    net, batch = _twin(benchmark, backbone)
+    try:
+        flops = profile.flops(net, Case(method, module, module.Params(**params)), batch)
+    except Exception as error:  # a user's method may do anything
+        raise UserError(f"a step of {method} fails: {type(error).__name__}: {error}") from error
+    return flops / batch.size / flops_an_image(benchmark, backbone)
+
+
+@functools.cache
+def _twin(benchmark: str, backbone: str) -> tuple[Any, Batch]:
+    """The network on the meta device and the smallest batch for it."""
+    defined = plugins.load("benchmark", benchmark).BENCHMARK
+    found = pretrained.backbone(backbone, defined.image_size)
+    with torch.device("meta"):
+        net = found.build(len(defined.classes))
+    return net, Batch(defined.task, len(defined.classes), 2, found.channels, defined.image_size)
