@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterable
-from typing import Any, TypedDict
+from typing import TypedDict
 
-import torch
-
-from dta_bench import execution, plugins, pretrained, profile
+from dta_bench import execution, plugins
 from dta_bench.errors import UserError
 from dta_bench.experiment import RunSpec
-from dta_bench.profile import SOURCE_ONLY, Batch, Case
+from dta_bench.step_cost import flops_an_image, flops_ratio
 from dta_bench.sweep.plan import Plan
 
 SUSTAINED = 20e12
@@ -48,9 +45,8 @@ def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None,
     wanted = list(runs)
     try:
         lengths = _lengths(plan, root)
-        a_second = rate or SUSTAINED / _flops_an_image(plan.file.benchmark, plan.backbones[0])
-        known = dict[str, float]()
-        costs = [(run, *_cost(run, lengths, known, rate)) for run in [*wanted, *_first_stages(wanted)]]
+        a_second = rate or SUSTAINED / flops_an_image(plan.file.benchmark, plan.backbones[0])
+        costs = [(run, *_cost(run, lengths, rate)) for run in [*wanted, *_first_stages(wanted)]]
     except UserError as error:
         return Estimate(
             runs=len(wanted), steps=0, images=0, images_per_second=0, measured=False, gpu_hours=0, price=price,
@@ -67,12 +63,12 @@ def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None,
     )  # fmt: skip
 
 
-def _cost(run: RunSpec, lengths: tuple[int, int], known: dict[str, float], rate: float | None) -> tuple[float, float]:
+def _cost(run: RunSpec, lengths: tuple[int, int], rate: float | None) -> tuple[float, float]:
     """Source-only steps that a run with its evaluations is worth, and its hours on a GPU."""
     steps_an_epoch, targets = lengths
     evaluation = FORWARD * targets / run.training.batch_size
-    steps = run.training.epochs * (steps_an_epoch * _ratio(run, known) + evaluation)
-    a_second = rate or SUSTAINED / _flops_an_image(run.benchmark, run.backbone)
+    steps = run.training.epochs * (steps_an_epoch * _ratio(run) + evaluation)
+    a_second = rate or SUSTAINED / flops_an_image(run.benchmark, run.backbone)
     return steps, steps * run.training.batch_size / a_second / 3600
 
 
@@ -113,38 +109,9 @@ def _first_stages(runs: Iterable[RunSpec]) -> list[RunSpec]:
     return list(found.values())
 
 
-def _ratio(run: RunSpec, known: dict[str, float]) -> float:
-    """A step's cost in source-only steps: the floor that a method states, which tests hold to its FLOPs, or these.
-
-    FLOPs depend on which terms are on, not on their weights; ``known`` keeps them by that.
-    """
+def _ratio(run: RunSpec) -> float:
+    """A step's cost in source-only steps: the floor that a method states, which tests hold to its FLOPs, or these."""
     module = plugins.load("method", run.method)
     if hasattr(module, "floor"):
         return float(module.floor(module.Params(**run.params)))
-    switches = [(name, value if isinstance(value, str) else bool(value)) for name, value in sorted(run.params.items())]
-    key = f"{run.method} {run.backbone} {switches}"
-    if key not in known:
-        net, batch = _twin(run.benchmark, run.backbone)
-        try:
-            flops = profile.flops(net, Case(run.method, module, module.Params(**run.params)), batch)
-        except Exception as error:  # a user's method may do anything
-            raise UserError(f"a step of {run.method} fails: {type(error).__name__}: {error}") from error
-        known[key] = flops / batch.size / _flops_an_image(run.benchmark, run.backbone)
-    return known[key]
-
-
-@functools.cache
-def _flops_an_image(benchmark: str, backbone: str) -> float:
-    """FLOPs of a source-only step for each source image."""
-    net, batch = _twin(benchmark, backbone)
-    return profile.flops(net, SOURCE_ONLY, batch) / batch.size
-
-
-@functools.cache
-def _twin(benchmark: str, backbone: str) -> tuple[Any, Batch]:
-    """The network on the meta device, where nothing is computed, and the smallest batch for it."""
-    defined = execution.benchmark_of(benchmark)
-    found = pretrained.backbone(backbone, defined.image_size)
-    with torch.device("meta"):
-        net = found.build(len(defined.classes))
-    return net, Batch(defined.task, len(defined.classes), 2, found.channels, defined.image_size)
+    return flops_ratio(run)

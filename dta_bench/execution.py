@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import platform
@@ -20,6 +21,7 @@ from dta_bench import (
     pretrained,
     provenance,
     scenes,
+    step_cost,
     training,
     unreadable,
     validation,
@@ -183,7 +185,14 @@ def _finish(
         with scenes.written(finished.scenes, benchmark) as paths:
             for path in paths:
                 log.keep(path, scenes.FOLDER)
+    _note_cost(spec, log, finished.result)
     log.finish(finished.result, finished.arrays, finished.confusion, benchmark.classes)
     if place.checkpoint is not None:
         checkpoint.discard(place.checkpoint)
     return Outcome("done", getattr(finished.result.validation, benchmark.headline) or 0.0, result=finished.result)
+
+
+def _note_cost(spec: RunSpec, log: RunLog, result: RunResult) -> None:
+    """What a step cost beside source-only's, for the report to say; a method that cannot be counted goes without."""
+    with contextlib.suppress(UserError):
+        log.log_epoch(result.epochs, {"flops_ratio": step_cost.flops_ratio(spec)})

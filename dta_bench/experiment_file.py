@@ -112,6 +112,14 @@ def read(name_or_path: str | Path) -> ExperimentFile:
     raise UserError("\n  ".join([f"{path} cannot be used:", *dict.fromkeys(lines)]))
 
 
+def benchmark_of(name: str) -> str:
+    """The benchmark that a search space is for; its methods are not loaded, nor torch with them."""
+    path = plugins.path("search_space", name)
+    own = _mapping(path)
+    stated = (_base(path, own)[1] | own).get("benchmark")
+    return stated if isinstance(stated, str) else read(name).benchmark  # which says what is wrong
+
+
 def _mapping(path: Path) -> dict[str, Any]:
     return yaml_file.mapping(path, ExperimentFile.model_fields)
 

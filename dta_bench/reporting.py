@@ -51,7 +51,7 @@ def form(**asked: bool) -> Form:
 def report_runs(name: str, rule: str, home: Home, only: set[str] | None = None) -> Told:
     """The report of a benchmark's runs, or of a search space's benchmark's, kept in ``reports/<name>/``."""
     is_space = name in plugins.names("search_space")
-    benchmark = experiment_file.read(name).benchmark if is_space else name
+    benchmark = experiment_file.benchmark_of(name) if is_space else name
     plugins.path("benchmark", benchmark)
     folder = Path(home.out) / "reports" / name
     found = make(home.tracker(), benchmark, rule, only, home.root) | _replay(

@@ -12,6 +12,8 @@ from dta_bench.errors import UserError
 from dta_bench.experiment import RunSpec
 from dta_bench.profile import SOURCE_ONLY, Batch, Case
 
+_COUNTED: dict[tuple[Any, ...], float] = {}
+
 
 def flops_ratio(spec: RunSpec) -> float:
     """FLOPs of a step after every ramp, in source-only steps on the same backbone.
@@ -22,7 +24,10 @@ def flops_ratio(spec: RunSpec) -> float:
         UserError: the method fails on a batch of random images.
     """
     switches = ((name, value if isinstance(value, str) else bool(value)) for name, value in spec.params.items())
-    return _counted(spec.method, spec.benchmark, spec.backbone, tuple(sorted(switches)), _Params(spec.params))
+    key = (spec.method, spec.benchmark, spec.backbone, *sorted(switches))
+    if key not in _COUNTED:
+        _COUNTED[key] = _count(spec)
+    return _COUNTED[key]
 
 
 @functools.cache
@@ -32,27 +37,14 @@ def flops_an_image(benchmark: str, backbone: str) -> float:
     return profile.flops(net, SOURCE_ONLY, batch) / batch.size
 
 
-class _Params(dict[str, Any]):
-    """Parameters that are no part of a cache's key: all with the same switches are equal."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Params)
-
-
-@functools.cache
-def _counted(
-    method: str, benchmark: str, backbone: str, switches: tuple[tuple[str, Any], ...], params: _Params  # noqa: ARG001
-) -> float:
-    module = plugins.load("method", method)
-    net, batch = _twin(benchmark, backbone)
+def _count(spec: RunSpec) -> float:
+    module = plugins.load("method", spec.method)
+    net, batch = _twin(spec.benchmark, spec.backbone)
     try:
-        flops = profile.flops(net, Case(method, module, module.Params(**params)), batch)
+        flops = profile.flops(net, Case(spec.method, module, module.Params(**spec.params)), batch)
     except Exception as error:  # a user's method may do anything
-        raise UserError(f"a step of {method} fails: {type(error).__name__}: {error}") from error
-    return flops / batch.size / flops_an_image(benchmark, backbone)
+        raise UserError(f"a step of {spec.method} fails: {type(error).__name__}: {error}") from error
+    return flops / batch.size / flops_an_image(spec.benchmark, spec.backbone)
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dta_bench.report.intervals import Outcomes, interval, score, standard_error
+from dta_bench.report.intervals import Outcomes, _groups, interval, score, standard_error
 
 METRICS = ("accuracy", "mean_class_accuracy")
 
@@ -100,3 +100,19 @@ def test_the_interval_is_ordered_within_0_to_100_and_the_same_each_time(
     low, high = interval(outcomes, metric, draws=200)
     assert 0 <= low <= high <= 100
     assert interval(outcomes, metric, draws=200) == (low, high)
+
+
+def test_accuracy_does_not_know_of_classes_and_the_class_mean_does() -> None:
+    mixed = crossed(2, 200, np.random.default_rng(5), spread=0.1)
+    sorted_out = Outcomes(mixed.values, np.sort(mixed.labels))
+    assert interval(mixed, "accuracy") == interval(sorted_out, "accuracy")
+    assert interval(mixed, "mean_class_accuracy") != interval(sorted_out, "mean_class_accuracy")
+
+
+@given(st.integers(1, 3), st.integers(2, 40), st.integers(0, 2**31 - 1), st.sampled_from(METRICS))
+def test_a_metric_of_all_groups_is_that_of_all_images(seeds: int, images: int, seed: int, metric: str) -> None:
+    outcomes = crossed(seeds, images, np.random.default_rng(seed), spread=0.2)
+    patterns, labels, counts = _groups(outcomes, metric)
+    one_by_one = Outcomes(np.repeat(patterns, counts, axis=1), np.repeat(labels, counts))
+    assert counts.sum() == images
+    assert score(one_by_one, metric) == pytest.approx(score(outcomes, metric))

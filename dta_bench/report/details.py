@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dta_bench.errors import UserError
 from dta_bench.report.records import BASELINES
 from dta_bench.tracking import TrackedRun, Tracker
 
@@ -60,27 +61,46 @@ def _confusion(tracker: Tracker, runs: list[TrackedRun]) -> dict[str, Any]:
 
 
 def _cost(compared: list[TrackedRun], runs: list[TrackedRun]) -> dict[str, Any]:
-    """Seconds of training; a ratio is to the median source-only run on the same backbone, device and epochs."""
+    """Seconds of training; a ratio is to the median source-only run on the same backbone, device and epochs.
+
+    FLOPs are those that a run noted; ``flops_counted`` counts the runs that did not, and were counted for this report.
+    """
     timed = [run for run in compared if "seconds" in run.metrics]
-    groups: dict[tuple[str, str, str], list[float]] = {}
+    groups: dict[tuple[str, str, str], list[TrackedRun]] = {}
     for run in timed:
-        key = (run.spec.method, run.spec.backbone, run.tags.get("device", "unknown"))
-        groups.setdefault(key, []).append(run.metrics["seconds"])
-    medians = {key: float(np.median(seconds)) for key, seconds in groups.items()}
+        groups.setdefault((run.spec.method, run.spec.backbone, run.tags.get("device", "unknown")), []).append(run)
+    medians = {key: float(np.median([run.metrics["seconds"] for run in group])) for key, group in groups.items()}
     return {
         "runs": len(timed),
         "not_finished": sum(run.status != "FINISHED" for run in runs),
         "seconds": sum(run.metrics["seconds"] for run in timed),
         "gpu_hours": sum(r.metrics["seconds"] for r in timed if r.tags.get("device", "").startswith("cuda")) / 3600,
+        "flops_counted": sum("flops_ratio" not in run.metrics for run in timed),
         "by_method": [
             {
-                "method": method, "backbone": backbone, "device": device, "runs": len(seconds),
+                "method": method, "backbone": backbone, "device": device, "runs": len(group),
                 "seconds_a_run": medians[method, backbone, device],
                 "time_ratio": _ratio(medians[method, backbone, device], medians.get(("source_only", backbone, device))),
+                "flops_ratio": _flops(group),
             }
-            for (method, backbone, device), seconds in groups.items()
+            for (method, backbone, device), group in groups.items()
         ],
     }  # fmt: skip
+
+
+def _flops(group: list[TrackedRun]) -> list[float] | None:
+    """Least and most FLOPs of a step, in source-only steps; None where the method cannot be counted here."""
+    found = []
+    for run in group:
+        if (noted := run.metrics.get("flops_ratio")) is None and run.spec.method != "source_only":
+            from dta_bench import step_cost  # with torch; runs that noted it need none
+
+            try:
+                noted = step_cost.flops_ratio(run.spec)
+            except UserError:
+                return None
+        found.append(1.0 if noted is None else noted)
+    return [min(found), max(found)]
 
 
 def _ratio(seconds: float, base: float | None) -> float | None:

@@ -68,7 +68,7 @@ def interval(outcomes: Outcomes | MapOutcomes, metric: str, draws: int = DRAWS) 
     if isinstance(outcomes, MapOutcomes):
         return map_intervals.interval(outcomes, metric, draws)
     rng = np.random.default_rng(0)
-    patterns, labels, counts = _groups(outcomes)
+    patterns, labels, counts = _groups(outcomes, metric)
     images = rng.multinomial(counts.sum(), counts / counts.sum(), size=draws).astype(np.float64)
     seeds = rng.multinomial(outcomes.seeds, np.full(outcomes.seeds, 1 / outcomes.seeds), size=draws)
     found = _metric(images, seeds @ patterns / outcomes.seeds, labels, metric)
@@ -105,17 +105,19 @@ def _metric(images: Floats, values: Floats, labels: NDArray[np.int64], metric: s
     return np.asarray(100 * np.nanmean(share, axis=1))
 
 
-def _groups(outcomes: Outcomes) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
-    """Images of one class with the same outcome under every seed are interchangeable: (seeds, groups), labels, sizes.
+def _groups(outcomes: Outcomes, metric: str) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+    """Images that a metric cannot tell apart are interchangeable: (seeds, groups), labels, sizes.
 
+    For accuracy these are images with the same outcome under every seed, for the class mean those of one class too.
     There are few such groups however many images there are, and drawing group sizes is drawing images.
     """
-    kind = outcomes.labels  # a number for each label with its outcomes: numbers are sorted faster than rows
+    labels = np.zeros_like(outcomes.labels) if metric == "accuracy" else outcomes.labels
+    kind = labels  # a number for each label with its outcomes: numbers are sorted faster than rows
     for row in outcomes.values:
         known, code = np.unique(row, return_inverse=True)
         _, kind = np.unique(len(known) * kind + code, return_inverse=True)
     _, first, counts = np.unique(kind, return_index=True, return_counts=True)
-    return outcomes.values[:, first].astype(np.float64), outcomes.labels[first], counts
+    return outcomes.values[:, first].astype(np.float64), labels[first], counts
 
 
 def _image_variance(means: Floats, labels: NDArray[np.int64], metric: str) -> float:

@@ -7,21 +7,28 @@ from typing import Any
 from dta_bench.report.figures.chart import Axes, Series, lines
 from dta_bench.report.page import Cell, Figure, Section, Table
 from dta_bench.report.sections.words import configuration, number, runs_page
+from dta_bench.report.show_choosing import audit, disagreement
 from dta_bench.report.table import differing
 
 
 def choosing(found: dict[str, Any]) -> Section | None:
-    """The rules' table and the label-budget curve; where the report has neither, the command that fills them."""
+    """What choosing cost, every rule and the label-budget curve; without these two, the command that fills them."""
     if not found["selected"]:
         return None
     rules, budget = found.get("rules"), found.get("label_budget")
+    words = audit(found)
     if not rules and not budget:
-        words = ["The other selection rules, computed from these same runs, have not been asked for. To see them:"]
+        words = [*words, "The other selection rules, on these same runs, have not been asked for. To see them:"]
         return Section("choosing", "Choosing", words, commands=[f"dta-bench report {found['benchmark']} --select all"])
+    words.append(
+        "Every rule chooses among the same runs. Regret is what its choice loses on target test against the oracle's,"
+        " in points; the oracle reads the test labels and is a bound, not a rule."
+    )
+    words += disagreement(found) if rules else []
+    if reason := found.get("label_budget_unavailable"):
+        words.append(f"How many labels choosing needs cannot be said: {reason}")
     return Section(
-        "choosing", "Choosing",
-        ["Every rule chooses among the same runs. Regret is what its choice loses on target test against the oracle's, "
-         "in points; the oracle reads the test labels and is a bound, not a rule."],
+        "choosing", "Choosing", words,
         tables=[_rules(rules, differing(found["leaderboard"]))] if rules else [],
         figures=[_curve(found, budget)] if budget else [],
     )  # fmt: skip

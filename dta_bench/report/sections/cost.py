@@ -21,15 +21,31 @@ def cost(found: dict[str, Any]) -> Section | None:
     rows = [
         [
             Cell(one["method"]), Cell(one["backbone"]), Cell(one["device"]), Cell(str(one["runs"]), number=True),
-            Cell(_spelt(one["seconds_a_run"]), number=True), _ratio(one["time_ratio"]), _ratio(one.get("flops_ratio")),
+            Cell(_spelt(one["seconds_a_run"]), number=True), _ratio(one["time_ratio"]), _flops(one.get("flops_ratio")),
         ]
         for one in sorted(held["by_method"], key=lambda one: (one["backbone"], one["seconds_a_run"]))
     ]  # fmt: skip
     caption = (
-        "Ratios are to source-only, a step (FLOPs) or a run (time; as the machine was, busy or idle)."
-        " Time is that of training alone, without evaluation."
+        "Ratios are to source-only: of a run's median time, as the machine was, busy or idle (training alone, without"
+        f" evaluation); and of the FLOPs of a step after every ramp, {_counted(held)}."
     )
     return Section("cost", "Cost", words, [Table(head, rows, caption)])
+
+
+def _counted(held: dict[str, Any]) -> str:
+    """Where the FLOPs come from."""
+    late, runs = held.get("flops_counted", 0), held["runs"]
+    whose = (
+        "by each run" if not late else "for this page" if late == runs else f"by each run or, of {late}, for this page"
+    )
+    return f"counted on the meta device {whose}"
+
+
+def _flops(bounds: list[float] | None) -> Cell:
+    if bounds is None:
+        return Cell("not counted", number=True)
+    low, high = (f"{bound:.2f}x" for bound in bounds)
+    return Cell(low if low == high else f"{low} to {high}", number=True)
 
 
 def _ratio(value: float | None) -> Cell:
