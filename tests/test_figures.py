@@ -204,7 +204,7 @@ def kept(home: Home, spec: RunSpec, with_network: bool = True) -> None:
             log.keep(path)
     arrays = {"target_validation_ids": np.array(["a"])}
     confusion = metrics.confusion_matrix(labels, labels, 10)
-    log.finish(RunResult(spec.id, scored, scored, scored, False, 2, 1.0), arrays, confusion, benchmark.classes)
+    log.finish(RunResult(spec.id, scored, scored, scored, False, 2, 1.0, 0.5), arrays, confusion, benchmark.classes)
 
 
 @pytest.fixture

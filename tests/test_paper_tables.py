@@ -53,7 +53,7 @@ def add(tracker: Tracker, params: Found, rate: float) -> None:
         "target_train_logits": np.eye(12, dtype=np.float32)[guess], "target_validation_ids": np.array(["a"]),
     }  # fmt: skip
     log = tracker.open_run(spec, None, "run", set(), {"data_fingerprint": "d"})
-    log.finish(RunResult(spec.id, scored, scored, scored, False, 3, 1.0), arrays, confusion, classes)
+    log.finish(RunResult(spec.id, scored, scored, scored, False, 3, 1.0, 0.5), arrays, confusion, classes)
 
 
 def cell(found: Found, row: str, backbone: str) -> Found:

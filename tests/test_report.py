@@ -364,7 +364,7 @@ def finish(tracker: Tracker, spec: RunSpec, rate: float) -> None:
         "target_validation_ids": np.array(["a"]),
     }  # fmt: skip
     log = tracker.open_run(spec, None, f"{spec.method} seed={spec.seed}", set(), {"data_fingerprint": "d"})
-    log.finish(RunResult(spec.id, scored, scored, scored, False, 2, 1.0), arrays, confusion, names)
+    log.finish(RunResult(spec.id, scored, scored, scored, False, 2, 1.0, 0.5), arrays, confusion, names)
 
 
 def test_a_report_of_a_real_store_is_kept_as_files(tmp_path: Path, digits_benchmark: Benchmark) -> None:
@@ -385,6 +385,39 @@ def test_a_report_of_a_real_store_is_kept_as_files(tmp_path: Path, digits_benchm
     text = (tmp_path / "reports" / "mine" / "report.md").read_text()
     assert answer(found) in text
     assert f"| {digits_benchmark.classes[0]} |" in text
+
+
+def test_flops_are_those_that_the_runs_noted_and_counted_anew_only_where_they_did_not(
+    tmp_path: Path, digits_benchmark: Benchmark
+) -> None:
+    tracker = Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
+    tracker.check()
+    tracker.experiment(digits_benchmark)
+    finish(tracker, spec_of("source_only"), 0.5)
+    for lambda_2, noted in ((0.01, 7.0), (0.02, 8.0)):
+        spec = spec_of(lambda_2=lambda_2)
+        tracker.open_run(spec, None, "noted", set(), {}).log_epoch(2, {"flops_ratio": noted})
+        finish(tracker, spec, 0.8)
+    finish(tracker, dataclasses.replace(spec_of("dann"), params={}), 0.6)
+    cost = report.make(tracker, "fonts_digits", "labels")["cost"]
+    ratios = {one["method"]: one["flops_ratio"] for one in cost["by_method"]}
+    assert ratios["source_only"] == [1, 1]
+    assert ratios["dta"] == [7, 8]
+    assert 1.9 < ratios["dann"][0] == ratios["dann"][1] < 2.1  # a step is one on the source and one on the target
+    assert cost["flops_counted"] == 2
+
+
+def test_what_choosing_cost_and_which_methods_differ_is_in_every_form(runs: Runs, pair: Benchmark) -> None:
+    runs.sweep("dta", [0.9, 0.9])
+    runs.sweep("dann", [0.5, 0.5], params={})
+    runs.sweep("source_only", [0.5, 0.5])
+    found = told(runs, pair)
+    for said in (page.html(page_of(found)), page.markdown(page_of(found)), " ".join(screen(found).split())):
+        assert f"its labels were asked {found['subset']['asked']} times by the runs in this table" in said
+        assert f"{found['inflation']:+.1f} points off target test" in said
+        assert f"{found['comparisons'][0]['points']:+.1f}" in said
+        assert "they differ" in said
+        assert "no difference is shown" in said
 
 
 def test_a_record_fetches_only_what_is_asked_for(runs: Runs) -> None:
