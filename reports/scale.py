@@ -25,6 +25,7 @@ from dta_bench.sweep import launch, worker
 from dta_bench.sweep.cluster import Resources
 from dta_bench.sweep.plan import Options, Plan, make_plan
 from dta_bench.sweep.progress import Progress
+from dta_bench.sweep.stops import Stops
 
 EPOCHS = int(os.environ.get("EPOCHS", "20"))
 CPUS_A_NODE = 2
@@ -54,10 +55,10 @@ def report_only(config: dict[str, Any], job: dict[str, Any]) -> None:
     tune.report({"score": 1.0, "epoch": epochs, "run": run, "outcome": "done", "reason": ""})
 
 
-def plan_of(runs: int, folder: Path) -> Plan:
+def plan_of(runs: int, folder: Path, epochs: int = EPOCHS) -> Plan:
     """``runs`` runs, a multiple of ten."""
     file = folder / f"scale_{runs}.yaml"
-    file.write_text(SPACE.format(runs=runs, points=runs // 10, epochs=EPOCHS))
+    file.write_text(SPACE.format(runs=runs, points=runs // 10, epochs=epochs))
     return make_plan(file.stem, experiment_file.read(file), Options(), 100)
 
 
@@ -68,7 +69,8 @@ def measure(runs: int, folder: Path) -> dict[str, float]:
     with Path(os.devnull).open("w") as nowhere:
         progress = Progress(Console(file=nowhere), runs, EPOCHS)
         used, started = _cpu(), time.monotonic()
-        died = launch._fit(plan, list(plan.runs), home, f"scale{runs}", Resources(), progress, launch.Interrupt(), "")
+        work, runs_of = launch.Work(plan.runs, Stops([], EPOCHS)), list(plan.runs)
+        died = launch._fit(plan, runs_of, home, f"scale{runs}", Resources(), progress, launch.Interrupt(), "", work)
         wall, cpu = time.monotonic() - started, _cpu() - used
     assert (died, progress.done) == ({}, runs)
     results = runs * (EPOCHS + 1)
@@ -110,4 +112,5 @@ def main(nodes: int, sizes: list[int]) -> None:
     cluster.shutdown()
 
 
-main(int(sys.argv[1]), [int(size) for size in sys.argv[2:]])
+if __name__ == "__main__":
+    main(int(sys.argv[1]), [int(size) for size in sys.argv[2:]])

@@ -72,8 +72,10 @@ class Host:
         )
 
     def processes(self, words: str) -> list[psutil.Process]:
-        """This host's processes whose command line holds ``words``."""
-        return [p for p in psutil.Process(self.pid).children(recursive=True) if words in title(p)]
+        """This host's processes but its init whose command line holds ``words``, whoever their parents are."""
+        here = _pid_namespace(self.pid)
+        found = [p for p in psutil.process_iter() if p.pid != self.pid and _pid_namespace(p.pid) == here]
+        return [p for p in found if words in title(p)]
 
 
 ENVIRONMENT = (
@@ -83,6 +85,14 @@ ENVIRONMENT = (
     f"PYTHONPATH={HOME}/dta-bench:{CHECKOUT}",
     f"PATH={Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin",
 )
+
+
+def _pid_namespace(pid: int) -> str:
+    """What tells a process's namespace from others; empty once it is gone."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return ""
 
 
 def title(process: psutil.Process) -> str:
