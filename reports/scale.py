@@ -51,7 +51,7 @@ def report_only(config: dict[str, Any], job: dict[str, Any]) -> None:
     spec = worker.RunSpec.from_dict(job["specs"][worker.key_of(config)])
     run, epochs = spec.id, spec.training.epochs
     for epoch in range(1, epochs + 1):
-        tune.report({"score": float(epoch), "epoch": epoch, "run": run})
+        tune.report({"score": float(epoch), "epoch": epoch, "run": run, "classes_in_use": 10.0, "entropy": 0.5})
     tune.report({"score": 1.0, "epoch": epochs, "run": run, "outcome": "done", "reason": ""})
 
 
