@@ -1,4 +1,7 @@
-"""The table of faults, as Markdown on stdout: each is injected on a real cluster of our own; run by ``make faults``."""
+"""The table of faults, as Markdown on stdout: each is injected on a real cluster of our own; run by ``make faults``.
+
+Arguments are pytest's, by default the tests that inject them; ``tests`` runs all that ``make test-cluster`` does.
+"""
 
 import json
 import os
@@ -8,28 +11,41 @@ import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
+HEAD = """# Faults, and what came of them
+
+`make faults`: a head and two workers of our own in network namespaces, started by `ray up`; a sweep of two runs; the
+fault is real. Held each time: the same set of runs, none twice, each finished, each with one loss for every epoch.
+
+| injected | what came of it |
+| --- | --- |"""
 
 
-def main() -> None:
+def main(tests: list[str]) -> None:
     """Run the tests that inject them; what each kept is a row, what failed has none and is named."""
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder, "rows.jsonl")
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-m", "cluster", "tests/test_faults.py", "--timeout", "3600", "--tb=line"],
-            cwd=CHECKOUT, env=os.environ | {"DTA_BENCH_FAULTS": str(kept)}, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        said = told(
+            [sys.executable, "-m", "pytest", "-rfEs", "-v", "-m", "cluster", "--timeout", "3600", "--tb=short", *tests],
+            os.environ | {"DTA_BENCH_FAULTS": str(kept)},
+        )
         rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-    print(done.stdout, file=sys.stderr)
-    print("# Faults, and what came of them\n")
-    print("`make faults`: a head and two workers of our own in network namespaces, started by `ray up`; a sweep of two")
-    print(
-        "runs; the fault is real. Held each time: the same set of runs, none twice, each finished, each with one loss"
-    )
-    print("for every epoch.\n")
-    print("| injected | what came of it |\n| --- | --- |")
+    print(HEAD)
     for row in rows:
         print(f"| {row['injected']} | {row['seen']} |")
-    print(f"\nThe tests' own last line: {done.stdout.strip().splitlines()[-1]}")
+    for failed in [line for line in said if line.startswith(("FAILED", "ERROR", "SKIPPED"))]:
+        print(f"\n{failed}")
+    print(f"\nThe tests' own last line, of `{' '.join(tests)}`: {said[-1].strip('= ')}")
 
 
-main()
+def told(command: list[str], env: dict[str, str]) -> list[str]:
+    """The lines that ``command`` prints, each shown on stderr as it comes."""
+    lines = []
+    with subprocess.Popen(command, cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", file=sys.stderr, flush=True)
+            lines.append(line.rstrip())
+    return [line for line in lines if line]
+
+
+main(sys.argv[1:] or ["tests/test_faults.py"])

@@ -90,7 +90,7 @@ ENVIRONMENT = (
 def _pid_namespace(pid: int) -> str:
     """What tells a process's namespace from others; empty once it is gone."""
     try:
-        return os.readlink(f"/proc/{pid}/ns/pid")
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
     except OSError:
         return ""
 
