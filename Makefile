@@ -24,8 +24,9 @@ test-cluster: install-dev  ## ray up on hosts of our own in network namespaces (
 faults: install-dev  ## Every fault injected on such a cluster, and what came of it, as reports/faults.md
 	$(BIN)/python reports/faults.py > reports/faults.md.new && mv reports/faults.md.new reports/faults.md
 
-scale: install  ## What a sweep of 1,000 runs costs its driver, reports/scale.json
-	reports/alone.sh $(BIN)/python reports/scale.py 3 20 100 1000 > reports/scale.json.new && mv reports/scale.json.new reports/scale.json
+scale: install  ## What a sweep of 1,000 runs costs its driver, and how it resumes, reports/scale.json, resume.json
+	reports/alone.sh $(BIN)/python reports/scale.py 3 100 1000 > reports/scale.json.new && mv reports/scale.json.new reports/scale.json
+	reports/alone.sh $(BIN)/python reports/resume.py 1000 > reports/resume.json.new && mv reports/resume.json.new reports/resume.json
 	reports/alone.sh $(BIN)/python reports/tracker_load.py > reports/tracker_load.json
 
 fleet: install  ## A sweep on many machines replayed as discrete events, reports/fleet.jsonl
