@@ -1,16 +1,18 @@
 """The table of faults, as Markdown on stdout: each is injected on a real cluster of our own; run by ``make faults``.
 
-Arguments are pytest's, by default the tests that inject them; ``tests`` runs all that ``make test-cluster`` does.
+Arguments are pytest's, by default the tests that inject them; more files run more of ``make test-cluster``.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
+TESTS = "tests/test_faults.py"
 HEAD = """# Faults, and what came of them
 
 `make faults`: a head and two workers of our own in network namespaces, started by `ray up`; a sweep of two runs; the
@@ -32,9 +34,14 @@ def main(tests: list[str]) -> None:
     print(HEAD)
     for row in rows:
         print(f"| {row['injected']} | {row['seen']} |")
-    for failed in [line for line in said if line.startswith(("FAILED", "ERROR", "SKIPPED"))]:
-        print(f"\n{failed}")
+    if without := sorted(injecting() - {row["test"] for row in rows}):
+        print(f"\nWithout a row, because they failed or were not run: {', '.join(without)}.")
     print(f"\nThe tests' own last line, of `{' '.join(tests)}`: {said[-1].strip('= ')}")
+
+
+def injecting() -> set[str]:
+    """The names of the tests that inject a fault."""
+    return set(re.findall(r"^def (test_\w+)", (CHECKOUT / TESTS).read_text(), re.MULTILINE))
 
 
 def told(command: list[str], env: dict[str, str]) -> list[str]:
@@ -48,4 +55,4 @@ def told(command: list[str], env: dict[str, str]) -> list[str]:
     return [line for line in lines if line]
 
 
-main(sys.argv[1:] or ["tests/test_faults.py"])
+main(sys.argv[1:] or [TESTS])
