@@ -155,8 +155,35 @@ def test_the_ramp_is_shaded_up_to_the_last_epoch_that_is_shown() -> None:
 
 
 def test_a_run_that_was_stopped_ends_in_a_mark() -> None:
-    svg = lines([Series("a", [1, 2], [1.0, 2.0], 1, ends="stopped")], Axes("t", "epoch", "y"))
-    assert len(elements(svg, "circle")) == 1
+    alone, named = (
+        lines([Series("a", [1, 2], [1.0, 2.0], 1, ends="stopped", named=named)], Axes("t", "epoch", "y"))
+        for named in (False, True)
+    )
+    assert len(elements(alone, "circle")) == 1
+    assert len(elements(named, "circle")) == 2  # and beside its name
+    assert any("stopped" in (title.text or "") for title in elements(alone, "title"))
+
+
+def test_a_legend_of_long_names_stays_in_the_picture_and_above_the_bars() -> None:
+    names = [
+        "a_method_with_a_rather_long_name_of_its_own",
+        "source-only",
+        "another_method_with_a_long_name",
+        "target-only",
+    ]
+    svg = class_bars(["a", "b"], {name: [50.0, 60.0] for name in names}, "t")
+    width = float(ElementTree.fromstring(str(svg)).get("width") or 0)
+    starts = {t.text: (float(t.get("x") or 0), float(t.get("y") or 0)) for t in elements(svg, "text")}
+    assert all(starts[name][0] + 7.2 * len(name) <= width for name in names)
+    assert len({starts[name] for name in names}) == 4
+    first_bar = min(float(r.get("y") or 0) for r in elements(svg, "rect") if len(r))
+    assert max(starts[name][1] for name in names) < first_bar
+
+
+def test_what_is_counted_has_no_halves_on_its_axis() -> None:
+    svg = lines([Series("a", [1, 2, 3], [9.0, 10.0, 10.0], 1)], Axes("t", "epoch", "classes in use"))
+    assert {"9", "10"} <= set(texts(svg))
+    assert not any("." in said for said in texts(svg))
 
 
 def test_parallel_coordinates_draw_the_chosen_line_last_and_skip_what_a_line_lacks() -> None:

@@ -420,6 +420,25 @@ def test_what_choosing_cost_and_which_methods_differ_is_in_every_form(runs: Runs
         assert "no difference is shown" in said
 
 
+def test_methods_are_compared_in_the_order_of_their_best(runs: Runs, pair: Benchmark) -> None:
+    runs.sweep("dta", [0.9, 0.9], subset=90)
+    runs.sweep("dann", [0.5, 0.5], subset=80)
+    runs.add(spec_of("dta", lambda_2=0.05), 0.4, subset=10)
+    first = told(runs, pair)["comparisons"][0]
+    assert (first["first"], first["second"]) == ("dta", "dann")
+    assert first["points"] > 0
+
+
+def test_a_warning_names_ten_runs_and_counts_the_rest(runs: Runs, pair: Benchmark) -> None:
+    runs.add(spec_of(), 0.5)
+    for seed in range(1, 14):
+        runs.add(spec_of(seed=seed), 0, status="FAILED", reason="loss/total stopped being finite", name=f"run {seed}")
+    runs.add(spec_of(seed=20), 0, status="FAILED", reason="another reason", name="the other")
+    failed = [said for said in warnings(told(runs, pair)) if said.startswith("Failed")]
+    assert failed[0].endswith("run 9, run 10 and 3 more: loss/total stopped being finite.")
+    assert failed[1:] == ["Failed: the other: another reason."]
+
+
 def test_a_record_fetches_only_what_is_asked_for(runs: Runs) -> None:
     runs.add(spec_of(), 0.5)
     asked: list[str] = []

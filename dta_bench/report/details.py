@@ -26,7 +26,7 @@ def details(tracker: Tracker, runs: list[TrackedRun], found: dict[str, Any]) -> 
         "curves": {name: [_curves(tracker, run) for run in side] for name, side in sides.items()},
         "confusion": {name: _confusion(tracker, side) for name, side in sides.items()},
         "cost": _cost(compared, runs),
-        "ended": [_ended(tracker, run) for run in runs if _remarkable(run)],
+        "ended": [_ended(tracker, run, found["headline"]) for run in runs if _remarkable(run)],
         "commands": sorted({run.tags["command"] for run in compared if "command" in run.tags}),
     }
 
@@ -111,15 +111,17 @@ def _remarkable(run: TrackedRun) -> bool:
     return run.status != "FINISHED" or run.tags.get("collapsed") == "true"
 
 
-def _ended(tracker: Tracker, run: TrackedRun) -> dict[str, Any]:
-    """How a run ended that did not simply finish, and the last epoch that it told of."""
-    told = tracker.history(run, ["learning_rate"] if "learning_rate" in run.metrics else [])
+def _ended(tracker: Tracker, run: TrackedRun, headline: str) -> dict[str, Any]:
+    """How a run ended that did not simply finish, the last epoch that it told of, and its score on the subset."""
+    score = f"validation/{headline}"
+    told = tracker.history(run, [key for key in ("learning_rate", score) if key in run.metrics])
     how = {"FINISHED": "collapsed", "FAILED": "failed", "KILLED": "stopped"}.get(run.status, run.status.lower())
     usual = {"collapsed": "predicts fewer than half of the classes", "stopped": "interrupted before its last epoch"}
     return {
         "name": run.name, "method": run.spec.method, "how": how, "mlflow_run_id": run.mlflow_run_id,
         "reason": run.tags.get("reason") or usual.get(how, ""),
         "epoch": max(_epochs(told.values()), default=None), "epochs": run.spec.training.epochs,
+        "curve": _plain(*told.get(score, ([], []))),
     }  # fmt: skip
 
 

@@ -33,6 +33,11 @@ class Table:
     folded: str = ""
     """What a folded table's handle says; empty: the table is open."""
 
+    @property
+    def numeric(self) -> list[bool]:
+        """Of each column, whether it holds numbers."""
+        return [any(row[i].number for row in self.rows) for i in range(len(self.head))]
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -45,7 +50,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a page under its own heading; ``name`` is its anchor. ``commands`` are shown as code."""
+    """One part of a page under its own heading; ``name`` is its anchor.
+
+    ``commands`` are shown as code; ``beside``: whether figures stand two in a row, where there is room.
+    """
 
     name: str
     title: str
@@ -53,6 +61,7 @@ class Section:
     tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
     commands: Sequence[str] = ()
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,8 +106,7 @@ def markdown(page: Page) -> str:
 
 
 def _rows(table: Table) -> list[str]:
-    right = [any(row[i].number for row in table.rows) for i in range(len(table.head))]
-    aligned = ["---:" if numeric else "---" for numeric in right]
+    aligned = ["---:" if numeric else "---" for numeric in table.numeric]
     body = [[_linked(cell) for cell in row] for row in table.rows]
     return [f"| {' | '.join(cells)} |" for cells in ([*map(_plain, table.head)], aligned, *body)]
 

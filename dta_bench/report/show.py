@@ -13,6 +13,9 @@ from dta_bench.report.published import beside, not_compared
 from dta_bench.report.show_choosing import ORACLE, show_choosing
 from dta_bench.report.table import LEADERS, averages, differing
 
+MOST_NAMES = 10
+"""Runs that a warning names; the JSON and the page's table have all."""
+
 
 def show(found: dict[str, Any], console: Console) -> None:
     """Print leaderboard, selected configuration, per-class table, and what is not to be overlooked."""
@@ -64,8 +67,9 @@ def warnings(found: dict[str, Any]) -> list[str]:
     if found["rule"] == "oracle":
         said.append("ORACLE: chosen by the target test labels themselves; a bound, not a result.")
     if found["collapsed"]:
-        said.append(f"Collapsed (fewer than half of the classes predicted): {', '.join(found['collapsed'])}.")
-    said += [f"Failed: {name}: {reason}." for name, reason in found["failed"].items()]
+        said.append(f"Collapsed (fewer than half of the classes predicted): {_some(found['collapsed'])}.")
+    for reason in dict.fromkeys(found["failed"].values()):
+        said.append(f"Failed: {_some([name for name, why in found['failed'].items() if why == reason])}: {reason}.")
     if stopped := found.get("stopped"):
         epochs = sorted({one["epoch"] for one in stopped.values()})
         rules = sorted({one["reason"].partition(":")[0] for one in stopped.values()})
@@ -74,7 +78,7 @@ def warnings(found: dict[str, Any]) -> list[str]:
             " they have no result and take no part in the choice."
         )
     if found["unfinished"]:
-        said.append(f"Not finished: {', '.join(found['unfinished'])}; the same sweep command goes on.")
+        said.append(f"Not finished: {_some(found['unfinished'])}; the same sweep command goes on.")
     said += [f"Left out, they cannot be read: {names}." for names in found["unreadable"]]
     if found["whole"]:
         scores = ", ".join(f"{spelt(key)} {value:.1f} %" for key, value in found["whole"].items())
@@ -85,6 +89,12 @@ def warnings(found: dict[str, Any]) -> list[str]:
     if found["left_out"]:
         said.append(f"{_configurations(found['left_out'])} other training, labels or data, not compared here.")
     return said
+
+
+def _some(names: list[str]) -> str:
+    """Names, but not hundreds of them."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _rule(found: dict[str, Any]) -> str:

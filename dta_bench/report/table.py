@@ -98,7 +98,10 @@ def _ranked(group: list[Configuration], rule: str, headline: str) -> list[tuple[
 def _best_of_each_method(ranked: list[Configuration]) -> list[Configuration]:
     """The first of each method; on the first one's backbone and weights, lest networks be compared."""
     same = [c for c in ranked if (c.backbone, c.weights) == (ranked[0].backbone, ranked[0].weights)]
-    return list({c.method: c for c in reversed(same)}.values())[::-1]
+    first: dict[str, Configuration] = {}
+    for configuration in same:
+        first.setdefault(configuration.method, configuration)
+    return list(first.values())
 
 
 def _values(found: list[Configuration], rule: str, headline: str) -> dict[int, float]:

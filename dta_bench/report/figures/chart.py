@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
 from dta_bench.report.figures.drawing import Drawing, Scale, spelled
 
-WIDTH, LEFT, TOP, BOTTOM = 640, 52, 14, 42
+WIDTH, LEFT, TOP, BOTTOM = 560, 52, 14, 42
 NAMES_WIDTH = 170
 
 
@@ -30,6 +30,8 @@ class Series:
     high: Sequence[float] = ()
     link: str | None = None
     ends: str = ""
+    dash: int = 0
+    """How its line is broken, 1 to 6; 0: as its look says."""
     named: bool = True
 
 
@@ -53,7 +55,7 @@ def lines(series: Sequence[Series], axes: Axes) -> Markup:
     shown = [one for one in shown if one.x]
     drawing = Drawing(WIDTH, axes.height, axes.title)
     x, y = _scales(shown, axes)
-    _frame(drawing, x, y, axes)
+    _frame(drawing, shown, x, y, axes)
     for one in shown:
         _draw(drawing, one, x, y, axes)
     _name(drawing, [one for one in shown if one.named], y)
@@ -70,7 +72,7 @@ def _finite(one: Series, logarithmic: bool) -> Series:
         key: [values[i] for i in keep] if values else []
         for key, values in {"x": one.x, "y": one.y, "low": one.low, "high": one.high}.items()
     }
-    return Series(one.name, part["x"], part["y"], one.look, part["low"], part["high"], one.link, one.ends, one.named)
+    return replace(one, x=part["x"], y=part["y"], low=part["low"], high=part["high"])
 
 
 def _scales(shown: Sequence[Series], axes: Axes) -> tuple[Scale, Scale]:
@@ -89,13 +91,14 @@ def _along(value: float, axes: Axes) -> float:
     return math.log10(value) if axes.logarithmic else value
 
 
-def _frame(drawing: Drawing, x: Scale, y: Scale, axes: Axes) -> None:
+def _frame(drawing: Drawing, shown: Sequence[Series], x: Scale, y: Scale, axes: Axes) -> None:
     floor = axes.height - BOTTOM
     if axes.span:
         left, right = (x(min(max(_along(v, axes), x.low), x.high)) for v in axes.span)
         drawing.rect(left, TOP, right - left, floor - TOP, "band")
         drawing.text(right - 5, floor - 6, axes.span_name, anchor="end", look="soft")
-    for tick in y.ticks():
+    counted = all(float(v).is_integer() for one in shown for v in one.y)
+    for tick in (tick for tick in y.ticks() if tick.is_integer() or not counted):
         drawing.line(LEFT, y(tick), x.end, y(tick), "rule")
         drawing.text(LEFT - 7, y(tick) + 4, spelled(tick), anchor="end", look="soft")
     drawing.line(LEFT, floor, x.end, floor)
@@ -124,7 +127,7 @@ def _draw(drawing: Drawing, one: Series, x: Scale, y: Scale, axes: Axes) -> None
     at = drawing.linked(one.link)
     tip = f"{one.name}: {one.y[-1]:.4g} at {one.x[-1]:g}"
     if len(xs) > 1:
-        at.path(zip(xs, map(y, one.y), strict=True), f"curve s{one.look} dash{one.look}", tip)
+        at.path(zip(xs, map(y, one.y), strict=True), f"curve s{one.look} dash{one.dash or one.look}", tip)
     if one.ends or len(xs) == 1:
         at.mark(xs[-1], y(one.y[-1]), one.look, f"f{one.look}", f"{tip} {one.ends}".strip())
 
@@ -137,6 +140,8 @@ def _name(drawing: Drawing, shown: Sequence[Series], y: Scale) -> None:
     for left, one in zip(range(len(ordered), 0, -1), ordered, strict=True):
         at = min(max(y(one.y[-1]) + 4, below + 15), room - 15 * (left - 1) + 8)
         start = WIDTH - NAMES_WIDTH + 10
-        drawing.line(start, at - 4, start + 22, at - 4, f"curve s{one.look} dash{one.look}")
-        drawing.text(start + 28, at, one.name if len(one.name) <= 24 else one.name[:23] + "…")
+        drawing.line(start, at - 4, start + 22, at - 4, f"curve s{one.look} dash{one.dash or one.look}")
+        if one.ends:
+            drawing.mark(start + 11, at - 4, one.look, f"f{one.look}")
+        drawing.text(start + 28, at, one.name if len(one.name) <= 20 else one.name[:19] + "…")
         below = at

@@ -75,4 +75,4 @@ def _axis(drawing: Drawing, x: float, name: str, ticks: dict[str, float], index:
     drawing.text(x, up, name, anchor="middle", look="bold" if bold else "")
     for said, at in ticks.items():
         drawing.line(x - 3, at, x + 3, at)
-        drawing.text(x + 7, at + 4, said[:18], look="soft")
+        drawing.text(x + 7, at + 4, said[:18], look="soft halo")

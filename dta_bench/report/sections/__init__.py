@@ -7,6 +7,7 @@ from typing import Any
 from dta_bench.report.page import Page
 from dta_bench.report.sections.choosing import choosing
 from dta_bench.report.sections.classes import classes
+from dta_bench.report.sections.confusions import confusions
 from dta_bench.report.sections.cost import cost
 from dta_bench.report.sections.made import made
 from dta_bench.report.sections.paired import paired
@@ -20,7 +21,7 @@ from dta_bench.report.show import answer, warnings
 def page_of(found: dict[str, Any]) -> Page:
     """The page of a report; what its object lacks (an older file, a part that was not run) has no section."""
     said = answer(found) if found["selected"] else "Only baselines have been run."
-    parts = (ranking, paired, classes, scenes, choosing, search, training, cost, made)
+    parts = (ranking, paired, classes, confusions, scenes, choosing, search, training, cost, made)
     return Page(
         title=f"{found['benchmark']}: {found['source']} → {found['target']}",
         kicker="dta-bench report",

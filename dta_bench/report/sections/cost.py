@@ -15,7 +15,7 @@ def cost(found: dict[str, Any]) -> Section | None:
         return None
     words = [
         f"{held['runs']} finished runs took {_spelt(held['seconds'])} of training in all,"
-        f" {held['gpu_hours']:.2f} GPU hours among them; {held['not_finished']} runs did not finish."
+        f"{_gpu(held['gpu_hours'])}; {held['not_finished']} runs did not finish."
     ]
     head = ["method", "backbone", "device", "runs", "median time a run", "time ratio", "FLOPs ratio"]
     rows = [
@@ -30,6 +30,10 @@ def cost(found: dict[str, Any]) -> Section | None:
         f" evaluation); and of the FLOPs of a step after every ramp, {_counted(held)}."
     )
     return Section("cost", "Cost", words, [Table(head, rows, caption)])
+
+
+def _gpu(hours: float) -> str:
+    return f" {hours:.2f} GPU hours among them" if hours else " none of it on a GPU"
 
 
 def _counted(held: dict[str, Any]) -> str:

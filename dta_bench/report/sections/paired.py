@@ -41,7 +41,7 @@ def _row(one: dict[str, Any]) -> list[Cell]:
     return [
         Cell(one["first"]), Cell(one["second"]), Cell(f"{one['points']:+.1f}", number=True), interval(one["ci95"]),
         Cell(str(one["seeds"]), number=True), Cell(p, number=True),
-        Cell("they differ" if one["differs"] else "no difference is shown"),
+        Cell("they differ" if one["differs"] else "no difference is shown", number=True),
     ]  # fmt: skip
 
 

@@ -22,7 +22,9 @@ def search(found: dict[str, Any]) -> Section | None:
     elif len(rows) > 1:
         grid = f"grid_{found['benchmark']}"
         if grid in plugins.names("search_space"):
-            words.append("Regret against budget, replayed on this pair's kept grid, is drawn here after:")
+            words.append(
+                "The command below replays searches on this pair's kept grid; regret against budget is then drawn here."
+            )
             commands.append(f"dta-bench replay {grid}")
     if not figures:
         return None
@@ -59,13 +61,29 @@ def _differing(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _regret(found: dict[str, Any], replayed: list[dict[str, Any]]) -> Figure:
-    """A line for each search: its name, epochs spent, and mean regret."""
+    """A line for each search: epochs spent, and mean regret; searches that do the same in every replay share one."""
+    alike: dict[tuple[float, ...], list[dict[str, Any]]] = {}
+    for one in replayed:
+        alike.setdefault(tuple(one["regret"]), []).append(one)
+    kinds = list(dict.fromkeys(_kind(one) for one in replayed))
+    stops = list(dict.fromkeys(one["search"].partition(" ")[2] for (one, *_) in alike.values()))
     series = [
         Series(
-            one["search"], one["epochs"], one["regret"], 1 + i % 6,
-            low=one.get("low", ()), high=one.get("high", ()), link=runs_page(found),
+            one["search"], one["epochs"], one["regret"], 1 + kinds.index(_kind(one)) % 6, link=runs_page(found),
+            dash=1 + stops.index(one["search"].partition(" ")[2]) % 6,
         )
-        for i, one in enumerate(replayed)
+        for (one, *_) in alike.values()
     ]  # fmt: skip
     axes = Axes("Regret against budget", "epochs spent", "regret, points", height=320, from_zero=True)
-    return Figure(lines(series, axes), "Mean regret against epochs spent, replayed on the kept grid.", [])
+    shared = [f"{others[0]['search']} ({_names(others[1:])})" for others in alike.values() if len(others) > 1]
+    caption = "Mean regret against epochs spent, replayed on the kept grid; a colour a search, a dash a stop rule."
+    caption += f" The same line in brackets: {', '.join(shared)}." if shared else ""
+    return Figure(lines(series, axes), caption)
+
+
+def _kind(one: dict[str, Any]) -> str:
+    return str(one["search"].partition(" ")[0])
+
+
+def _names(rows: list[dict[str, Any]]) -> str:
+    return ", ".join(one["search"] for one in rows)

@@ -1,16 +1,14 @@
-"""Inside the runs: learning curves with their ramp, confusion matrices, and runs that ended badly."""
+"""Inside the runs: learning curves with their ramp and stops, and runs that ended badly."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from dta_bench.report.figures.chart import Axes, Series, lines
-from dta_bench.report.figures.heat import confusion
 from dta_bench.report.page import Cell, Figure, Section, Table
-from dta_bench.report.sections.words import metric, run_page, seed_links
+from dta_bench.report.sections.cut_short import cut_short
+from dta_bench.report.sections.words import SIDES, metric, run_page, seed_links, side_name
 
-SIDES = {"selected": 1, "source_only": 2, "target_only": 3}
-"""Each side's look in a figure."""
 PANELS = (
     ("validation/{headline}", "{spelt} on the labelled subset, %"),
     ("source_validation/{headline}", "{spelt} on held-out source, %"),
@@ -25,10 +23,12 @@ def training(found: dict[str, Any]) -> Section | None:
     if "curves" not in found:
         return None
     figures = [figure for key, title in PANELS if (figure := _panel(found, key, title))]
+    figures += cut_short(found)
     figures += [_parts(found)] if found["curves"].get("selected") else []
-    figures += [_confusion(found, side) for side in found["confusion"]]
     words = ["The number of an epoch is the result's number: the last one counts, whatever came before."]
-    return Section("training", "Inside the runs", words, [_ended(found)] if found["ended"] else [], figures)
+    return Section(
+        "training", "Inside the runs", words, [_ended(found)] if found["ended"] else [], figures, beside=True
+    )
 
 
 def _panel(found: dict[str, Any], key: str, title: str) -> Figure | None:
@@ -36,7 +36,7 @@ def _panel(found: dict[str, Any], key: str, title: str) -> Figure | None:
     key, title = key.format(headline=found["headline"]), title.format(spelt=spelt)
     series = [
         Series(
-            _name(found, side), run["metrics"][key][0], run["metrics"][key][1], look=SIDES[side],
+            side_name(found, side), run["metrics"][key][0], run["metrics"][key][1], look=SIDES[side],
             link=run_page(found, run["mlflow_run_id"]), named=i == 0,
         )
         for side, runs in found["curves"].items()
@@ -53,7 +53,8 @@ def _panel(found: dict[str, Any], key: str, title: str) -> Figure | None:
 def _parts(found: dict[str, Any]) -> Figure:
     """Each part of the selected run's loss, of its first seed."""
     run = found["curves"]["selected"][0]
-    parts = [key for key in run["metrics"] if key.startswith("loss/") and key != "loss/total"]
+    parts = [key for key, (_, values) in run["metrics"].items() if key.startswith("loss/") and any(values)]
+    parts = [key for key in parts if key != "loss/total"]
     series = [
         Series(
             key.removeprefix("loss/"), run["metrics"][key][0], run["metrics"][key][1], look=1 + i % 6,
@@ -73,19 +74,11 @@ def _ramp(found: dict[str, Any]) -> tuple[float, float] | None:
     return (1.0, float(ramp)) if ramp and ramp > 1 else None
 
 
-def _confusion(found: dict[str, Any], side: str) -> Figure:
-    held = found["confusion"][side]
-    name = _name(found, side)
-    drawn = confusion(held["counts"], held["classes"], name, SIDES[side])
-    caption = f"{name}: % of each true class (row) taken for each class, target test, all seeds together."
-    return Figure(drawn, caption, seed_links(found, found["curves"].get(side, []), name))
-
-
 def _ended(found: dict[str, Any]) -> Table:
     head = ["run", "how it ended", "last epoch", "reason"]
     rows = [
         [
-            Cell(f"{one['method']} {one['name']}".strip(), run_page(found, one["mlflow_run_id"])), Cell(one["how"]),
+            Cell(_run(one), run_page(found, one["mlflow_run_id"])), Cell(one["how"]),
             Cell("-" if one["epoch"] is None else f"{one['epoch']} of {one['epochs']}", number=True),
             Cell(one["reason"]),
         ]
@@ -94,9 +87,11 @@ def _ended(found: dict[str, Any]) -> Table:
     return Table(head, rows, "Runs that failed, were stopped, or collapsed.")
 
 
-def _name(found: dict[str, Any], side: str) -> str:
-    return found["selected"]["method"] if side == "selected" else side.replace("_", "-")
-
-
 def _links(found: dict[str, Any]) -> list[tuple[str, str]]:
-    return [link for side, runs in found["curves"].items() for link in seed_links(found, runs, _name(found, side))]
+    return [link for side, runs in found["curves"].items() for link in seed_links(found, runs, side_name(found, side))]
+
+
+def _run(one: dict[str, Any]) -> str:
+    """A run's name, and its method where the name does not begin with it."""
+    named = one["name"].startswith(one["method"])
+    return str(one["name"]) if named else f"{one['method']} {one['name']}".strip()

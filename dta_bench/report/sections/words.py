@@ -6,6 +6,14 @@ from typing import Any
 
 from dta_bench.report.page import Cell
 
+SIDES = {"selected": 1, "source_only": 2, "target_only": 3}
+"""Each side's look in a figure."""
+
+
+def side_name(found: dict[str, Any], side: str) -> str:
+    """What a side of the report is called: the selected one by its method."""
+    return str(found["selected"]["method"]) if side == "selected" else side.replace("_", "-")
+
 
 def number(value: float | None, digits: int = 1, absent: str = "") -> Cell:
     """A figure, set flush right."""
