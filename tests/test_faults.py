@@ -235,24 +235,26 @@ def test_a_node_without_the_data_is_one_sentence_before_the_first_run(cluster: C
 
 # libfaketime moves the wall clock alone when told so, but then spoils Python's sleep, which waits for a monotonic time.
 SLEEP = "import select, time; time.sleep = lambda seconds: select.select([], [], [], seconds) and None"
+AHEAD = "PYTHONPATH=/mnt/ahead:$PYTHONPATH FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f +5h"
 
 
-def ahead(cluster: Cluster, line: str) -> str:
-    """``line`` on a machine whose clock is five hours ahead."""
-    place = cluster.shared / "ahead" / "sitecustomize.py"
-    place.parent.mkdir()
-    place.write_text(SLEEP)
-    clock = "PYTHONPATH=/mnt/ahead:$PYTHONPATH FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f +5h"
-    return f"{clock} sh -c '{line}'"
+def join(host: Host, clock: str = "", cpus: int = 2) -> None:
+    """Start a worker's Ray anew, by a clock of its own."""
+    host.run(f". ~/.dta-bench.sh; ray stop; {clock} {JOIN} --num-cpus={cpus}")
 
 
 def test_a_node_whose_clock_is_off_is_told_and_harms_no_run(cluster: Cluster, tell: Tell) -> None:
     wanted = plan_of(cluster, "clock", 0.00108, 3)
-    host = cluster.lab[WORKERS[0]]
-    host.run(f". ~/.dta-bench.sh; ray stop; {ahead(cluster, JOIN)}")
+    (cluster.shared / "ahead").mkdir()
+    (cluster.shared / "ahead" / "sitecustomize.py").write_text(SLEEP)
+    off, right = (cluster.lab[name] for name in WORKERS)
+    # One core a run and a node: with two a process reads ahead, and libfaketime may leave a forked process waiting.
+    join(off, AHEAD, cpus=1)
+    join(right, cpus=1)
     both_nodes(cluster)
-    said = finished(cluster.head.start(cluster.sweep("clock")))
-    host.run(f". ~/.dta-bench.sh; ray stop; {JOIN}")
+    said = finished(cluster.head.start(cluster.sweep("clock", "--cpus-per-run 1")))
+    join(off)
+    join(right)
     assert "note: the clock of worker1 is +" in said
     runs = nothing_lost(cluster, wanted, 3)
     assert {run.host for run in runs} == set(WORKERS)
