@@ -89,7 +89,7 @@ cost: install  ## The tables of what a step costs, reports/cost.md
 	$(BIN)/python reports/cost.py > reports/cost.md
 
 speed: install  ## How long a report of 500 runs takes, reports/speed.md
-	$(BIN)/python reports/speed.py > reports/speed.md
+	$(BIN)/python reports/speed.py > reports/speed.md.new && mv reports/speed.md.new reports/speed.md
 
 screenshots: install-dev  ## The pictures of docs/, from the runs of make demo; needs Debian's chromium, chromium-driver
 	$(BIN)/dta-bench report fonts_digits > /dev/null

@@ -1,15 +1,16 @@
 """How long a large report takes: a store of 500 runs with 50 metrics each, then ``dta-bench report`` on it.
 
-``python reports/speed.py [RUNS]`` prints Markdown; ``make speed`` keeps it as reports/speed.md. The runs are made of
-drawn predictions through the same writing code as real ones; they say nothing about any method.
+``python reports/speed.py [RUNS [FOLDER]]`` prints Markdown; ``make speed`` keeps it as reports/speed.md. The runs are
+made of drawn predictions through the same writing code as real ones; they say nothing about any method. A FOLDER keeps
+them, and those of an earlier call are measured again.
 """
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,23 +22,36 @@ from dta_bench.tracking import Tracker
 RUNS, SEEDS, EPOCHS, KINDS = 500, 2, 5, 40  # 40 a run's epoch tells of, and those of its end: above 50 in all
 
 
-def main(count: int) -> None:
+def main(count: int, kept: str | None = None) -> None:
     """Write the store, time the report in a process of its own, print both."""
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
-        started = time.monotonic()
-        told = write(out, count)
-        written = time.monotonic() - started
-        seconds, peak, html = timed(out)
-        first, _, _ = timed(out, "--help")
+        out = Path(kept or folder)
+        told = told_by(out) if (out / "mlflow.db").exists() else write(out, count)
         print("# How long a large report takes\n")
-        print(f"`python reports/speed.py {count}` on {os.cpu_count()} cores: {count} runs of drawn predictions, {told}")
-        print(f"metrics each, written in {written:.0f} s through the code that writes real ones.\n")
-        print("| command | seconds | peak memory, MiB |\n| --- | ---: | ---: |")
+        print(f"`python reports/speed.py {count}` on {os.cpu_count()} cores, with {load()} processes wanting one:")
         print(
-            f"| `dta-bench report fonts_digits` (JSON, HTML of {html} kB, Markdown, SVG) | {seconds:.1f} | {peak:.0f} |"
+            f"{count} runs of drawn predictions with {told} metrics each, written by the code that writes real ones.\n"
         )
-        print(f"| `dta-bench --help` | {first:.2f} |  |")
+        print("| command | seconds | CPU seconds | peak memory, MiB |\n| --- | ---: | ---: | ---: |")
+        report, helped = timed(out), timed(out, "--help")
+        html = (out / "reports" / "fonts_digits" / "report.html").stat().st_size // 1000
+        print(f"| `dta-bench report fonts_digits` (JSON, HTML of {html} kB, Markdown, SVG) | {row(*report)} |")
+        print(f"| `dta-bench --help` | {row(*helped)} |")
+
+
+def load() -> str:
+    """How many processes want a core just before."""
+    return f"{os.getloadavg()[0]:.1f}"
+
+
+def row(seconds: float, cpu: float, peak: float) -> str:
+    """Three cells."""
+    return f"{seconds:.1f} | {cpu:.1f} | {peak:.0f}"
+
+
+def told_by(out: Path) -> int:
+    """How many metrics a run of an earlier call has."""
+    return len(Tracker(f"sqlite:///{out / 'mlflow.db'}", out).runs("fonts_digits")[0].metrics)
 
 
 def write(out: Path, count: int) -> int:
@@ -67,20 +81,28 @@ def write(out: Path, count: int) -> int:
         log.log_epoch(EPOCHS, {"flops_ratio": 1.0 if i < SEEDS else 2.0})  # as execution.py notes it
         result = RunResult(spec.id, scored, scored, scored, False, EPOCHS, 1.0, 0.5)
         log.finish(result, arrays, confusion, benchmark.classes)
-    return len(tracker.runs("fonts_digits")[0].metrics)
+    return told_by(out)
 
 
-def timed(out: Path, *instead: str) -> tuple[float, float, int]:
-    """Seconds, peak memory in MiB, and the size of the page, of a command in a process of its own."""
+# A child's peak counts what its parent held at the fork, and this process holds torch: a small one stands between.
+BETWEEN = """
+import json, resource, subprocess, sys, time
+started = time.monotonic()
+status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([status, time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+"""
+
+
+def timed(out: Path, *instead: str) -> tuple[float, float, float]:
+    """Seconds, CPU seconds, and peak memory in MiB, of a command in a process of its own."""
     what = instead or ("report", "fonts_digits", "--out", str(out))
-    started = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "dta_bench", *what], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    command = [sys.executable, "-c", BETWEEN, sys.executable, "-m", "dta_bench", *what]
+    status, seconds, cpu, peak = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     if status:
         raise SystemExit(f"{' '.join(what)} ended with status {status}")
-    page = out / "reports" / "fonts_digits" / "report.html"
-    return time.monotonic() - started, usage.ru_maxrss / 1024, page.stat().st_size // 1000 if page.exists() else 0
+    return seconds, cpu, peak
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS, *sys.argv[2:3])

@@ -32,7 +32,10 @@ def _budget(benchmark: Benchmark, candidates: list[Configuration], root: str) ->
     if benchmark.task != "classification":
         raise UserError(f"a label budget is counted in images, but {benchmark.name} labels pixels")
     first = candidates[0].records[0]
-    labels = _truth(benchmark, first.fetch(("target_train_ids",))["target_train_ids"], root)
+    stored = first.fetch(("target_train_ids",))
+    if not stored:
+        raise UserError(f"the run {first.run.name} has stored no target_train_ids")
+    labels = _truth(benchmark, stored["target_train_ids"], root)
     correct = np.array([_share_correct(c, labels) for c in candidates])
     test = [c.mean("test", benchmark.headline) for c in candidates]
     return label_budget(correct, labels, test, benchmark.headline)

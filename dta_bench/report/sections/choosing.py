@@ -22,7 +22,8 @@ def choosing(found: dict[str, Any]) -> Section | None:
         return Section("choosing", "Choosing", words, commands=[f"dta-bench report {found['benchmark']} --select all"])
     words.append(
         "Every rule chooses among the same runs. Regret is what its choice loses on target test against the oracle's,"
-        " in points; the oracle reads the test labels and is a bound, not a rule."
+        " in points; the oracle reads the test labels and is a bound, not a rule. Rank"
+        " correlation is Spearman's between a rule's scores and those on target test."
     )
     words += disagreement(found) if rules else []
     if reason := found.get("label_budget_unavailable"):
@@ -35,7 +36,7 @@ def choosing(found: dict[str, Any]) -> Section | None:
 
 
 def _rules(rules: list[dict[str, Any]], names: list[str]) -> Table:
-    head = ["rule", "what it chose", "target test, %", "regret, points", "rank correlation with the oracle"]
+    head = ["rule", "what it chose", "target test, %", "regret, points", "rank correlation"]
     rows = [_rule(one, names) for one in rules]
     oracle = frozenset(i for i, one in enumerate(rules) if one["rule"] == "oracle")
     return Table(head, rows, "", frozenset(), oracle)
