@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dta_bench import ahead, augment
-from dta_bench.ahead import Parts
+from dta_bench.ahead import Parts, Room
 from dta_bench.augment import Augmentation, Key
 from dta_bench.domains import Benchmark, Image, LabelledImages, UnlabelledImages, is_lazy
 from dta_bench.network import IMAGENET, Labelled, Normalisation, Unlabelled
@@ -69,30 +69,32 @@ class Batches:
             UserError: an image of it cannot be read.
         """
         keys = _Keys(self, epoch)
-        steps = ahead.made(lambda step: self._views(*keys.of(step)), range(start_step, self.steps), self.workers)
-        return (self._input(views, keys.of(step)[1]) for step, views in steps)
+        steps = ahead.made(
+            lambda step, room: self._write(*keys.of(step), room), range(start_step, self.steps), self.workers
+        )
+        return (self._input(found, keys.of(step)[1]) for step, found in steps)
 
-    def _views(self, source: Sequence[Key], target: Sequence[Key]) -> Parts:
-        """The views that keys name, with the source's labels; a key ends in the image's index."""
-        views = [self._of_source(self.source.images[key[-1]], key, self._label_map(key[-1])) for key in source]
-        labels = [
-            np.asarray(self.source.labels[key[-1]]) if mask is None else mask
-            for key, (_, mask) in zip(source, views, strict=True)
-        ]
-        images = [self.target.images[key[-1]] for key in target]
-        found = {"source": [image for image, _ in views], "labels": labels}
-        found["target"] = [self._of_target(image, key)[0] for image, key in zip(images, target, strict=True)]
-        if self._again is not None:
-            seconds = [(seed, epoch, SECOND, *rest) for seed, epoch, _, *rest in target]
-            found["again"] = [self._again(image, key)[0] for image, key in zip(images, seconds, strict=True)]
-        return found
+    def _write(self, source: Sequence[Key], target: Sequence[Key], room: Room) -> None:
+        """The views that keys name, and the source's labels, into ``room``; a key ends in the image's index."""
+        labels = []
+        for row, key in enumerate(source):
+            image, mask = self._of_source(self.source.images[key[-1]], key, self._label_map(key[-1]))
+            self._of_source.write(image, row, len(source), room, "source")
+            labels.append(np.asarray(self.source.labels[key[-1]]) if mask is None else mask)
+        room.array("labels", (len(source), *labels[0].shape), np.int64)[...] = np.stack(labels)
+        for row, key in enumerate(target):
+            image = self.target.images[key[-1]]
+            self._of_target.write(self._of_target(image, key)[0], row, len(target), room, "target")
+            if self._again is not None:
+                seed, epoch, _, *rest = key
+                again, _ = self._again(image, (seed, epoch, SECOND, *rest))
+                self._again.write(again, row, len(target), room, "again")
 
-    def _input(self, views: Parts, target: Sequence[Key]) -> tuple[Labelled, Unlabelled]:
-        """Views as a network takes them."""
-        labels = torch.from_numpy(np.stack(list(views["labels"])).astype(np.int64))
-        second = self._again.stacked(views["again"]) if self._again is not None else None
-        first, indices = self._of_target.stacked(views["target"]), torch.tensor([key[-1] for key in target])
-        return Labelled(self._of_source.stacked(views["source"]), labels), Unlabelled(first, second, indices)
+    def _input(self, found: Parts, target: Sequence[Key]) -> tuple[Labelled, Unlabelled]:
+        """What was written, as a network takes it."""
+        tensors = {name: torch.from_numpy(array) for name, array in found.items()}
+        unlabelled = Unlabelled(tensors["target"], tensors.get("again"), torch.tensor([key[-1] for key in target]))
+        return Labelled(tensors["source"], tensors["labels"]), unlabelled
 
     def _label_map(self, index: int) -> NDArray[np.uint8] | None:
         return None if isinstance(self.source.labels, np.ndarray) else self.source.labels[index]
@@ -148,12 +150,13 @@ def evaluation_batches(
     """
     view = View(benchmark, "evaluation", channels, normalisation)
 
-    def plain(batch: int) -> Parts:
+    def write(batch: int, room: Room) -> None:
         here = range(batch * batch_size, min((batch + 1) * batch_size, len(images)))
-        return {"images": [view.plain(images[i]) for i in here]}
+        for row, i in enumerate(here):
+            view.write(view.plain(images[i]), row, len(here), room, "images")
 
-    batches = ahead.made(plain, range(-(-len(images) // batch_size)), workers if is_lazy(images) else 0)
-    return (view.stacked(views["images"]) for _, views in batches)
+    batches = ahead.made(write, range(-(-len(images) // batch_size)), workers if is_lazy(images) else 0)
+    return (torch.from_numpy(found["images"]) for _, found in batches)
 
 
 class View:
@@ -182,7 +185,7 @@ class View:
     def __call__(
         self, image: Image, key: Key, mask: NDArray[np.uint8] | None = None
     ) -> tuple[augment.Pixels, NDArray[np.uint8] | None]:
-        """The augmented view that ``key`` names, with its label map if there is one; :meth:`stacked` makes it input."""
+        """The augmented view that ``key`` names, with its label map if there is one; :meth:`write` makes it input."""
         adapted = adapt_channels(image, self._channels)
         return self._augment(per_sample(adapted) if self._per_sample else adapted, key, mask)
 
@@ -191,17 +194,14 @@ class View:
         resized = augment.resize(adapt_channels(image, self._channels), self._size)
         return per_sample(resized) if self._per_sample else resized
 
-    def stacked(self, views: Sequence[augment.Pixels] | augment.Pixels) -> Tensor:
-        """Views (H, W, C), standardised, in one tensor (B, C, H, W)."""
-        height, width, channels = views[0].shape
-        tensor = torch.empty((len(views), channels, height, width), dtype=torch.float32)
-        by = None if self._per_sample else self._normalisation
-        for place, view in zip(tensor.numpy(), views, strict=True):
-            _write(view, by, place)
-        return tensor
+    def write(self, view: augment.Pixels, row: int, rows: int, room: Room, name: str) -> None:
+        """One view (H, W, C), standardised, as a ``row`` of the array ``name`` (``rows``, C, H, W)."""
+        height, width, channels = view.shape
+        into = room.array(name, (rows, channels, height, width), np.float32)
+        _standardise(view, None if self._per_sample else self._normalisation, into[row])
 
 
-def _write(view: augment.Pixels, by: Normalisation | None, place: Pixels) -> None:
+def _standardise(view: augment.Pixels, by: Normalisation | None, place: Pixels) -> None:
     """One view into its place (C, H, W), by the channel moments ``by`` unless it has its own."""
     if by is None:
         place[...] = view.transpose(2, 0, 1)
