@@ -1,6 +1,7 @@
 """The table of faults, as Markdown on stdout: each is injected on a real cluster of our own; run by ``make faults``.
 
-Arguments are pytest's, by default the tests that inject them; more files run more of ``make test-cluster``.
+Without arguments all of them are injected. Arguments are pytest's (``-k torn``): then the rows of the others stay, as
+they were kept in ``faults.jsonl``; with ``--table`` alone nothing is injected.
 """
 
 import json
@@ -8,11 +9,11 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
 TESTS = "tests/test_faults.py"
+KEPT = Path(__file__).with_suffix(".jsonl")
 HEAD = """# Faults, and what came of them
 
 `make faults`: a head and two workers of our own in network namespaces, started by `ray up`; a sweep of two runs; the
@@ -22,37 +23,36 @@ fault is real. Held each time: the same set of runs, none twice, each finished, 
 | --- | --- |"""
 
 
-def main(tests: list[str]) -> None:
-    """Run the tests that inject them; what each kept is a row, what failed has none and is named."""
-    with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder, "rows.jsonl")
-        said = told(
-            [sys.executable, "-m", "pytest", "-rfEs", "-v", "-m", "cluster", "--timeout", "3600", "--tb=short", *tests],
-            os.environ | {"DTA_BENCH_FAULTS": str(kept)},
-        )
-        rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+def main(given: list[str]) -> None:
+    """Run the tests that inject faults; what each kept is a row, what failed has none and is named."""
+    if not given:
+        KEPT.unlink(missing_ok=True)
+    failed = set() if given == ["--table"] else inject(given)
+    rows = {row["test"]: row for row in map(json.loads, KEPT.read_text().splitlines())} if KEPT.exists() else {}
     print(HEAD)
-    for row in rows:
+    names = injecting()
+    for row in [rows[name] for name in names if name in rows and name not in failed]:
         print(f"| {row['injected']} | {row['seen']} |")
-    if without := sorted(injecting() - {row["test"] for row in rows}):
+    if without := [name for name in names if name not in rows or name in failed]:
         print(f"\nWithout a row, because they failed or were not run: {', '.join(without)}.")
-    print(f"\nThe tests' own last line, of `{' '.join(tests)}`: {said[-1].strip('= ')}")
 
 
-def injecting() -> set[str]:
-    """The names of the tests that inject a fault."""
-    return set(re.findall(r"^def (test_\w+)", (CHECKOUT / TESTS).read_text(), re.MULTILINE))
+def injecting() -> list[str]:
+    """The names of the tests that inject a fault, in their order."""
+    return re.findall(r"^def (test_\w+)", (CHECKOUT / TESTS).read_text(), re.MULTILINE)
 
 
-def told(command: list[str], env: dict[str, str]) -> list[str]:
-    """The lines that ``command`` prints, each shown on stderr as it comes."""
-    lines = []
-    with subprocess.Popen(command, cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
+def inject(given: list[str]) -> set[str]:
+    """Run the tests, each line shown on stderr as it comes; the names of those that failed."""
+    command = [sys.executable, "-m", "pytest", "-rfEs", "-vv", "-m", "cluster", "--timeout", "3600", "--tb=short"]
+    env = os.environ | {"DTA_BENCH_FAULTS": str(KEPT)}
+    failed = set()
+    with subprocess.Popen([*command, TESTS, *given], cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, text=True) as tests:
+        assert tests.stdout is not None
+        for line in tests.stdout:
             print(line, end="", file=sys.stderr, flush=True)
-            lines.append(line.rstrip())
-    return [line for line in lines if line]
+            failed |= set(re.findall(r"^(?:FAILED|ERROR) \S+::(\w+)", line))
+    return failed
 
 
-main(sys.argv[1:] or [TESTS])
+main(sys.argv[1:])
