@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 import typer
 
 from dta_bench.errors import Interrupted, UserError
-from dta_bench.terminal import chatter_on_stderr, console, print_json, stderr_console
+from dta_bench.terminal import chatter_on_stderr, console, indented, print_json, stderr_console
 
 if TYPE_CHECKING:
     from dta_bench.home import Home
@@ -69,7 +69,7 @@ def list_(as_json: Json = False) -> None:
     for plural, entries in found.items():
         typer.echo(f"\n{plural.replace('_', ' ')}")
         for entry in entries:
-            typer.echo(f"  {entry['name']:<22} {entry['summary']}")
+            typer.echo(indented(entry["name"], entry["summary"]))
 
 
 @app.command(epilog="Example: dta-bench prepare svhn_mnist --root DATA")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
@@ -23,6 +25,12 @@ def console(stream: TextIO, quiet: bool = False) -> Console:
 def stderr_console(quiet: bool = False) -> Console:
     """The console for progress and notes."""
     return console(sys.stderr, quiet)
+
+
+def indented(name: str, said: str) -> str:
+    """A name, and what is said of it in a column of its own, as wide as the terminal (80 where there is none)."""
+    width = shutil.get_terminal_size((80, 24)).columns
+    return textwrap.fill(f"{name:<22} {said}", width, initial_indent="  ", subsequent_indent=" " * 25)
 
 
 def print_json(found: Any, stdout: TextIO | None = None) -> None:

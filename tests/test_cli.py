@@ -53,6 +53,12 @@ def test_no_color_takes_colours_from_a_terminal_and_a_pipe_has_no_escapes_at_all
     assert "\x1b" not in dta_bench(*asked, cwd=tmp_path).stdout
 
 
+def test_the_list_fits_80_columns(tmp_path: Path) -> None:
+    said = on_a_terminal("list", cwd=tmp_path)
+    assert max(map(len, said.splitlines())) <= 80
+    assert "dta_released" in said
+
+
 def test_quiet_leaves_progress_and_notes_out(capsys: pytest.CaptureFixture[str]) -> None:
     for quiet in (False, True):
         stderr_console(quiet).print("epoch 1/2")

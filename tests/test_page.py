@@ -101,6 +101,13 @@ def test_markdown_has_every_word_and_cell_of_the_page() -> None:
     assert "| h1 | h2 |\n| --- | ---: |\n| x | 1.0 |" in text
 
 
+def test_what_is_folded_on_the_page_is_folded_in_markdown() -> None:
+    page = Page(
+        "t", "k", "a", sections=[Section("s", "s", tables=[Table(["a"], [[Cell("x")]], folded="1 more <row>")])]
+    )
+    assert "<details><summary>1 more &lt;row&gt;</summary>\n\n| a |\n| --- |\n| x |\n\n</details>" in markdown(page)
+
+
 def test_a_bar_in_a_cell_does_not_end_it_in_markdown() -> None:
     text = markdown(Page("t", "k", "a", sections=[Section("s", "s", tables=[Table(["a|b"], [[Cell("c|d\ne")]])])]))
     assert "| c\\|d e |" in text

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ def markdown(page: Page) -> str:
         for words in section.words:
             lines += [words, ""]
         for table in section.tables:
-            lines += [*_rows(table), "", *([table.caption, ""] if table.caption else [])]
+            body = [*_rows(table), "", *([table.caption, ""] if table.caption else [])]
+            fold = [f"<details><summary>{escape(table.folded)}</summary>", ""], ["</details>", ""]
+            lines += [*fold[0], *body, *fold[1]] if table.folded else body
         if section.commands:
             lines += ["```", *section.commands, "```", ""]
         for figure in section.figures:
