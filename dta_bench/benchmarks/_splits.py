@@ -13,10 +13,20 @@ from dta_bench.errors import UserError
 
 
 def hold_out(images: LabelledImages, per_class: int, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """Split into (the rest, held out): ``per_class`` images of every class are drawn by ``seed`` and held out."""
+    """Split into (the rest, held out): ``per_class`` images of every class are drawn by ``seed`` and held out.
+
+    Raises:
+        UserError: a class has no more than that.
+    """
     labels = np.asarray(images.labels)
+    values, counts = np.unique(labels, return_counts=True)
+    if counts.min() <= per_class:
+        raise UserError(
+            f"the source has {counts.min()} images of class {values[counts.argmin()]}; {per_class} of each class are "
+            "held out, so more are needed"
+        )
     rng = np.random.default_rng(seed)
-    drawn = [rng.permutation(np.flatnonzero(labels == c))[:per_class] for c in np.unique(labels)]
+    drawn = [rng.permutation(np.flatnonzero(labels == c))[:per_class] for c in values]
     held = np.zeros(len(labels), dtype=bool)
     held[np.concatenate(drawn)] = True
     return images.select(np.flatnonzero(~held)), images.select(np.flatnonzero(held))
