@@ -25,6 +25,11 @@ INIT = ("bash", "-c", "while :; do sleep 3600 & wait $!; done")
 HOME = "/srv"  # there on every Debian, and empty
 SHARED = "/mnt"
 SMALL = "48m"
+# All that building a host asks of the kernel: a bridge, a cable, a disk, and the same again within.
+PROBE = (
+    "ip link add lab type bridge; ip link add one type veth peer name two; mount -t tmpfs one /mnt;"
+    f" mount --bind /mnt /srv; mount -o remount,bind,ro /srv; {shlex.join(ISOLATED)} true"
+)
 NEEDED = ("ip", "sshd", "rsync", "unshare", "nsenter", "setpriv", "socat", "faketime")
 
 
@@ -35,7 +40,7 @@ def why_not() -> str | None:
         return (
             f"a lab needs {', '.join(missing)}; apt-get install iproute2 openssh-server rsync util-linux socat faketime"
         )
-    tried = subprocess.run([*ISOLATED, "true"], capture_output=True, text=True)
+    tried = subprocess.run([*ISOLATED, "sh", "-ec", PROBE], capture_output=True, text=True, env=_plain(), cwd="/")
     if tried.returncode:
         return f"namespaces are not allowed here ({tried.stderr.strip() or 'unshare failed'})"
     masked = [path for path in ("/tmp", HOME, SHARED, "/run") if CHECKOUT.is_relative_to(path)]

@@ -67,10 +67,12 @@ def test_a_node_that_was_promised_and_does_not_come_is_told(cluster: Cluster) ->
     assert "2 of 5 worker nodes joined in 0.05 minutes" in done.stderr
 
 
-def test_ray_down_ends_every_ray_of_the_cluster(cluster: Cluster) -> None:
+def test_ray_down_ends_every_ray_of_the_cluster_and_leaves_mlflow(cluster: Cluster) -> None:
     cluster.ray(f"down -y {FILE}")
     hosts = [cluster.head, *(cluster.lab[name] for name in WORKERS)]
-    wait_until(lambda: not any(host.processes("raylet") for host in hosts), seconds=60)
+    rays = ("raylet", "gcs_server", "ray::", "ray/dashboard")
+    wait_until(lambda: not any(host.processes(name) for host in hosts for name in rays), seconds=180)
+    assert cluster.laptop.run(f"curl -s -m 20 {MLFLOW}/health").stdout == "OK"
 
 
 def test_nothing_of_a_lab_is_left_behind(tmp_path_factory: pytest.TempPathFactory) -> None:
