@@ -54,3 +54,11 @@ def test_longer_features_are_what_afn_gives_the_target() -> None:
 def test_shot_mends_without_the_source_what_its_first_stage_gets_wrong() -> None:
     before = toy.mean_accuracy("source_smoothed", "far", normed=False)
     assert toy.mean_accuracy("shot", "far", normed=False) > before + 2
+
+
+def test_features_from_which_a_judge_sees_source_like_images_help_where_clouds_moved_across_the_border() -> None:
+    """GTA at ten times its weight for digits; three seeds, as its generator draws whole images of each point."""
+    on, off = (
+        toy.mean_accuracy("gta", "far", seeds=3, normed=False, width=4, noise=8, weight=weight) for weight in (1.0, 0.0)
+    )
+    assert on > off + 2
