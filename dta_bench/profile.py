@@ -17,12 +17,10 @@ from types import ModuleType
 from typing import Any, TypedDict
 
 import torch
-from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from dta_bench import learner, plugins
+from dta_bench.counting import Flops, Kept
 from dta_bench.experiment import Training
 from dta_bench.learner import Learner, Progress, Setting
 from dta_bench.methods import source_only
@@ -198,7 +196,7 @@ def flops(twin: Network, case: Case, batch: Batch) -> int:
 
 def flops_by_operator(twin: Network, case: Case, batch: Batch) -> Counter[str]:
     """As :func:`flops`, by the operator's name, such as ``aten.convolution_backward``."""
-    counted, taken = _Flops(), step(twin, case, batch)
+    counted, taken = Flops(), step(twin, case, batch)
     with counted:
         taken()
     return counted.by_operator
@@ -206,7 +204,7 @@ def flops_by_operator(twin: Network, case: Case, batch: Batch) -> Counter[str]:
 
 def kept_bytes(twin: Network, case: Case, batch: Batch) -> int:
     """Peak of the bytes that autograd keeps during one step; ``twin`` lies on the meta device."""
-    kept, taken = _Kept(), step(twin, case, batch)
+    kept, taken = Kept(), step(twin, case, batch)
     with saved_tensors_hooks(kept.keep, lambda held: held.tensor):
         taken()
     return kept.peak
@@ -262,50 +260,3 @@ def _learner(net: Network, method: ModuleType, params: Any, batch: Batch) -> Lea
 def _finish(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-class _Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up torch's own FLOP formulas. (FlopCounterMode tracks modules too, which fails under autograd.grad.)"""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.by_operator: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func.overloadpacket)
-        if formula is not None:
-            self.by_operator[str(func.overloadpacket)] += formula(*args, **(kwargs or {}), out_val=out)
-        return out
-
-
-class _Kept:
-    """Bytes that autograd keeps for backward passes, now and at their peak; a storage kept twice counts once."""
-
-    def __init__(self) -> None:
-        self._holders: Counter[int] = Counter()
-        self._now = self.peak = 0
-
-    def keep(self, tensor: Tensor) -> _Held:
-        """Autograd is about to keep ``tensor``."""
-        storage = tensor.untyped_storage()
-        if not self._holders[storage._cdata]:
-            self._now += storage.nbytes()
-            self.peak = max(self.peak, self._now)
-        self._holders[storage._cdata] += 1
-        return _Held(tensor, self)
-
-    def release(self, tensor: Tensor) -> None:
-        """One holder of this tensor's storage is gone."""
-        storage = tensor.untyped_storage()
-        self._holders[storage._cdata] -= 1
-        if not self._holders[storage._cdata]:
-            self._now -= storage.nbytes()
-
-
-class _Held:
-    def __init__(self, tensor: Tensor, kept: _Kept) -> None:
-        self.tensor, self._kept = tensor, kept
-
-    def __del__(self) -> None:
-        self._kept.release(self.tensor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dta_bench.benchmarks import _files, _image_lists
-from dta_bench.domains import LabelledImages
+from dta_bench.domains import Benchmark, LabelledImages
 from dta_bench.downloads import Archive
 
 CLASSES = (
@@ -20,6 +20,26 @@ OWNER = "http://csr.bu.edu/ftp/visda17/clf"
 TEST_LABELS = (
     "https://raw.githubusercontent.com/VisionLearningGroup/taskcv-2017-public/master/classification/data/image_list.txt"
 )
+
+
+def benchmark(name: str, part: str, photographs: str, subset: str) -> Benchmark:
+    """The renderings of ``train`` to the photographs of another ``part``, whose labels are used as ``subset`` says."""
+    return Benchmark(
+        name=name,
+        task="classification",
+        classes=CLASSES,
+        source="VisDA-2017 train (synthetic renderings)",
+        target=f"VisDA-2017 {part} ({photographs})",
+        image_size=(224, 224),
+        headline="mean_class_accuracy",
+        label_budget=1000,
+        label_budget_source=LABEL_BUDGET_SOURCE,
+        standardisation="imagenet",
+        augmentation=AUGMENTATION,
+        splits_stated="source validation = a tenth of train, drawn by seed 0; target train and target test are both "
+        f"the {part} domain, {subset}",
+        published_sizes={"source": SIZES["train"], "target_train": SIZES[part], "target_test": SIZES[part]},
+    )
 
 
 def domains(root: Path, *parts: str) -> list[LabelledImages]:
