@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -87,6 +87,9 @@ picture: install  ## The README's picture, from the runs of make demo
 
 cost: install  ## The tables of what a step costs, reports/cost.md
 	$(BIN)/python reports/cost.py > reports/cost.md
+
+floors: install  ## The least that each method needs beside what it does, in FLOPs, reports/floors.md
+	$(BIN)/python reports/floors.py > reports/floors.md.new && mv reports/floors.md.new reports/floors.md
 
 speed: install  ## How long a report of 500 runs takes, reports/speed.md
 	$(BIN)/python reports/speed.py > reports/speed.md.new && mv reports/speed.md.new reports/speed.md

@@ -89,10 +89,10 @@ def show_traces(found: list[dict[str, Any]], console: Console) -> None:
 def show_costs(found: dict[str, Any], console: Console) -> None:
     """The same as a table; ratios are multiples of the source-only step."""
     height, width = found["image_size"]
+    above = {row["method"]: row["above_floor"] for row in found["rows"] if row["above_floor"]}
+    caption = [f"memory: {found['peak_memory_is']}", *(f"above {m}'s floor: {what}" for m, what in above.items())]
     title = f"{found['backbone']}, {height}x{width}, {found['batch']} images a domain, {found['device']}"
-    shown = Table(
-        title=title, title_justify="left", caption=f"memory: {found['peak_memory_is']}", caption_justify="left"
-    )
+    shown = Table(title=title, title_justify="left", caption="\n".join(caption), caption_justify="left")
     for column in ("method", "VAT"):
         shown.add_column(column)
     for column in ("FLOPs", "floor", "time", "images/s", "MiB"):

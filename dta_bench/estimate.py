@@ -110,8 +110,9 @@ def _first_stages(runs: Iterable[RunSpec]) -> list[RunSpec]:
 
 
 def _ratio(run: RunSpec) -> float:
-    """A step's cost in source-only steps: the floor that a method states, which tests hold to its FLOPs, or these."""
+    """A step's cost in source-only steps: the floor that a method states, which tests hold to its FLOPs, if it needs
+    nothing above it; else its FLOPs."""
     module = plugins.load("method", run.method)
-    if hasattr(module, "floor"):
+    if hasattr(module, "floor") and not hasattr(module, "above_floor"):
         return float(module.floor(module.Params(**run.params)))
     return flops_ratio(run)

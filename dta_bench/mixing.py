@@ -13,6 +13,8 @@ from dta_bench.network import Normalisation
 
 def class_mask(labels: Tensor, ignored: int = 255) -> Tensor:
     """Pixels of half the classes (rounded up) that a label map (H, W) has, drawn at random: bool (H, W)."""
+    if labels.is_meta:  # where a step is counted and not computed, labels have no values
+        return torch.empty_like(labels, dtype=torch.bool)
     present = torch.unique(labels)
     present = present[present != ignored]
     chosen = present[torch.randperm(len(present))[: (len(present) + 1) // 2].to(present.device)]

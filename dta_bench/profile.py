@@ -54,13 +54,15 @@ RAMPED_UP = 10**6
 class Row(TypedDict):
     """One method, with or without VAT. ``images_per_second`` counts source images, each with its target image.
 
-    ``floor`` is the least ratio of FLOPs that the method's definition needs, where its file states one.
+    ``floor`` is the least ratio of FLOPs that the method's definition needs, where its file states one; ``above_floor``
+    names what it needs beyond that, as its file says it.
     """
 
     method: str
     vat: bool
     flops_ratio: float
     floor: float | None
+    above_floor: str
     time_ratio: float
     images_per_second: float
     peak_memory_mib: float
@@ -110,6 +112,11 @@ class Case:
         stated = getattr(self.module, "floor", None)
         return None if stated is None else float(stated(self.params))
 
+    @property
+    def above_floor(self) -> str:
+        """What a step needs that its floor leaves out because it depends on more than the passes: a judge, a mask."""
+        return str(getattr(self.module, "above_floor", ""))
+
     def changed(self, settings: Mapping[str, float]) -> Case:
         """The same with some parameters set anew."""
         return dataclasses.replace(self, params=dataclasses.replace(self.params, **settings))
@@ -155,6 +162,7 @@ def profile(
             vat=case.vat,
             flops_ratio=flops(twin, case, shape) / base,
             floor=case.floor,
+            above_floor=case.above_floor,
             time_ratio=ratio,
             images_per_second=batch / statistics.median(times),
             peak_memory_mib=(allocated_bytes(net, case, shape, device) if cuda else kept_bytes(twin, case, shape))

@@ -6,7 +6,8 @@ import pytest
 
 from dta_bench import experiment_file
 from dta_bench.estimate import estimate, told
-from dta_bench.methods import mcd
+from dta_bench.methods import gta, mcd
+from dta_bench.step_cost import flops_ratio
 from dta_bench.sweep.plan import Options, Plan, make_plan
 
 
@@ -29,6 +30,22 @@ def test_a_method_costs_its_floor() -> None:
     alone = estimate(made, [run for run in made.runs if run.method == "source_only"], "", 1.0, None)["steps"]
     steps = estimate(made, runs, "", 1.0, None)["steps"] - alone
     assert steps == pytest.approx(60_000 // 128 * (mcd.floor(mcd.Params()) - 1))
+
+
+def test_what_a_method_needs_above_its_floor_is_paid_for_too() -> None:
+    made = plan(methods=("gta",), epochs=1, points=1)
+    run = next(run for run in made.runs if run.method == "gta")
+    alone = estimate(made, [run for run in made.runs if run.method == "source_only"], "", 1.0, None)["steps"]
+    steps = 1 + (estimate(made, [run], "", 1.0, None)["steps"] - alone) / (60_000 // 128)
+    assert steps == pytest.approx(flops_ratio(run))
+    assert steps > gta.floor(gta.Params()) + 0.1  # on a network as small as this one, G and D are not
+
+
+def test_all_methods_are_counted_on_maps_as_well() -> None:
+    made = plan("streets_mini", methods=("all",), points=1, epochs=1, seeds=1)
+    found = estimate(made, made.runs, "", 1.0, None)
+    assert found["why"] == ""
+    assert {"daformer", "lsd", "advent"} <= set(found["by_method"])
 
 
 def test_a_first_stage_is_paid_once_for_all_that_start_from_it() -> None:

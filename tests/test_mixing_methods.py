@@ -174,9 +174,9 @@ def test_features_are_where_they_were_at_the_start_and_move_away() -> None:
 def test_a_place_counts_where_most_of_its_pixels_are_one_thing() -> None:
     labels = torch.zeros(1, 4, 8, dtype=torch.long)
     labels[0, :, :4] = torch.tensor([[5, 5, 5, 5], [5, 5, 5, 5], [5, 5, 7, 7], [5, 255, 7, 7]])
-    found = daformer.thing_places(labels, torch.tensor([5, 7]), torch.Size((2, 4)), 0.75)
+    found = daformer.thing_places(labels, torch.tensor([5, 7]), 8, torch.Size((2, 4)), 0.75)
     assert found.tolist() == [[[True, True, False, False], [True, True, False, False]]]
-    strict = daformer.thing_places(labels, torch.tensor([5]), torch.Size((2, 4)), 0.8)
+    strict = daformer.thing_places(labels, torch.tensor([5]), 6, torch.Size((2, 4)), 0.8)
     assert strict.tolist() == [[[True, True, False, False], [False, False, False, False]]]
 
 

@@ -110,6 +110,7 @@ PAIRS: dict[str, Callable[[int], Pair]] = {
     "blobs": lambda seed: blobs(seed=seed),
     "far": lambda seed: blobs((1.4, 1.0), seed=seed),
     "shrunk": lambda seed: blobs((0, 0), seed=seed, scale=0.25),
+    "tiny": lambda seed: blobs((0.15, 0.1), seed=seed, scale=0.1),
     "uneven": lambda seed: blobs((1.2, 0.8), (0.6, 0.3, 0.1), seed=seed),
 }
 

@@ -27,6 +27,7 @@ from dta_bench.learner import Learner, Loss, Parts, Players, Setting
 from dta_bench.network import Labelled, Network, Unlabelled
 
 tasks = ("segmentation",)
+above_floor = "the judge of maps"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Params:
 
     def __post_init__(self) -> None:
         within(self, weight=(0, inf), judge_rate=(1e-9, inf), width=(1, inf))
+
+
+def floor(params: Params) -> float:  # noqa: ARG001
+    """The least work of a step, in source-only steps, without the judge."""
+    return 2.0
 
 
 class Method(Learner):

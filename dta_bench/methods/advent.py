@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 
 from dta_bench.methods import adaptsegnet
+from dta_bench.methods.adaptsegnet import above_floor, floor
+
+__all__ = ["Method", "Params", "above_floor", "floor", "self_information", "tasks"]
 
 tasks = ("segmentation",)
 

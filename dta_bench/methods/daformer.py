@@ -30,6 +30,7 @@ from dta_bench.methods import dacs
 from dta_bench.network import Labelled, Network, RandomState, Unlabelled, frozen_statistics, random_state, replayed
 
 tasks = ("segmentation",)
+above_floor = "a forward pass of the frozen encoder"
 THINGS = (
     "traffic light", "traffic sign", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
 )  # fmt: skip
@@ -53,6 +54,11 @@ class Params(dacs.Params):
         super().__post_init__()
         within(self, temperature=(1e-4, inf), feature_weight=(0, inf))
         within(self, **dict.fromkeys(("least_share", "region_share", "ignore_top", "ignore_bottom"), (0, 1)))
+
+
+def floor(params: Params) -> float:  # noqa: ARG001
+    """The least work of a step, in source-only steps (a forward pass is a third of one), without the frozen encoder."""
+    return 2 + 1 / 3
 
 
 def source_odds(params: Params, counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -82,14 +88,18 @@ class Method(dacs.Method):
         super().__init__(net, params, setting)
         self.anchor = frozen(net.body)
         named = [k for k, name in enumerate(setting.class_names) if name in THINGS]
-        self.register_buffer("things", torch.tensor(named or range(setting.classes)))
+        things = named or list(range(setting.classes))
+        self.void = max(things) + 1
+        self.register_buffer("things", torch.tensor(things))
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Source pixels labelled 255 do not count."""
         draws = random_state(source.images.device)
         features = self.net.features(source.images)
         task = cross_entropy(self.net.head(self.net.hidden(features)), source.labels, ignore_index=255)
-        distance = self.feature_distance(features.activation, source, draws)
+        distance = torch.zeros_like(task)
+        if self.params.feature_weight:
+            distance = self.feature_distance(features.activation, source, draws)
         mixed = self.mixed(source, target)
         total = task + self.params.weight * mixed + self.params.feature_weight * distance
         return {"total": total, "task": task, "mixed": mixed, "distance": distance}
@@ -100,7 +110,7 @@ class Method(dacs.Method):
             out = self.anchor(source.images)
         before = out[0] if isinstance(out, tuple) else out
         moved = vector_norm((activation - before).float(), dim=self.net.feature_axis)
-        here = thing_places(source.labels, self.things, moved.shape[1:], self.params.region_share)
+        here = thing_places(source.labels, self.things, self.void, moved.shape[1:], self.params.region_share)
         return (moved * here).sum() / here.sum().clamp_min(1)  # type: ignore[no-any-return]
 
     def pseudo_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,9 +121,11 @@ class Method(dacs.Method):
         return labels, weights * counts[:, None]
 
 
-def thing_places(labels: Tensor, things: Tensor, size: torch.Size, share: float) -> Tensor:
-    """Where ``share`` or more of the pixels of label maps (B, H, W) are of one class, a thing; (B, *size) bool."""
-    void = int(things.max()) + 1  # all that cannot be a thing counts as one class more
+def thing_places(labels: Tensor, things: Tensor, void: int, size: torch.Size, share: float) -> Tensor:
+    """Where ``share`` or more of the pixels of label maps (B, H, W) are of one class, a thing; (B, *size) bool.
+
+    All from ``void`` on, above every thing, counts as one class more.
+    """
     planes = one_hot(labels.clamp(max=void), void + 1).movedim(3, 1).float()
     most, classes = adaptive_avg_pool2d(planes, (size[0], size[1])).max(1)
     return (most >= share) & torch.isin(classes, things)

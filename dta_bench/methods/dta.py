@@ -1,6 +1,10 @@
 """Drop to Adapt (Lee et al., ICCV 2019): the four terms of Eq. 6.
 
 Ablations are parameters: fDTA is off at ``delta_c`` 0, cDTA at ``delta_e`` 0, VAT at ``lambda_3`` 0.
+
+Floor: source and target one forward and backward pass each; VAT one forward pass and the gradient for the images, then
+a forward and backward pass. Above it: for each mask a pass above it and the gradient for the mask, then a forward and
+backward pass above it, which is little or much as the network has little or much there.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ from dta_bench.adversarial_dropout import Start, TargetPass
 from dta_bench.errors import UserError
 from dta_bench.losses import Reduction, class_balance, conditional_entropy, kl_divergence, virtual_adversarial_loss
 from dta_bench.network import Features, Labelled, Network, Unlabelled, frozen_statistics
+
+above_floor = "the passes above the masks"
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,11 @@ class Params:
                 raise UserError(f"{name} is {value}; it must be finite and not negative")
         if self.ramp_up_epochs < 1:
             raise UserError(f"ramp_up_epochs is {self.ramp_up_epochs}; it must be 1 or more")
+
+
+def floor(params: Params) -> float:
+    """The least work of a step, in source-only steps (a forward pass is a third of one), below the masks."""
+    return 2 + 5 / 3 if params.lambda_3 else 2.0
 
 
 def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params: Params) -> dict[str, Tensor]:

@@ -1,6 +1,8 @@
 """Drop to Adapt as the authors released it: Eq. 6, class balance, source consistency, all-ones start masks.
 
 Same ``loss`` as ``dta``; only the defaults differ.
+
+Floor: as ``dta``. Above it also: a second pass of the source above CAdD's mask, for the source consistency.
 """
 
 from __future__ import annotations
@@ -9,9 +11,11 @@ from dataclasses import dataclass
 
 from dta_bench.adversarial_dropout import Start
 from dta_bench.methods import dta
-from dta_bench.methods.dta import loss
+from dta_bench.methods.dta import floor, loss
 
-__all__ = ["Params", "loss"]
+__all__ = ["Params", "above_floor", "floor", "loss"]
+
+above_floor = "the passes above the masks; those of the source consistency"
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,11 @@ class Params:
         within(self, beta=(0, 0.49), entropy_weight=(0, inf), entropy_from=(0, 1), eta=(0, inf))
 
 
+def floor(params: Params) -> float:
+    """The least work of a step once the entropy has come, in source-only steps."""
+    return 2.0 if params.entropy_weight else 1.0
+
+
 class Method(Learner):
     """No module beside the network; a learner because the entropy comes late."""
 

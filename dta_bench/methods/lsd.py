@@ -30,6 +30,7 @@ from dta_bench.network import Labelled, Network, Unlabelled, frozen_statistics
 
 tasks = ("segmentation",)
 KINDS = ("source real", "source redrawn", "target real", "target redrawn")
+above_floor = "the generator and the judge"
 SOURCE, SOURCE_REDRAWN, TARGET, TARGET_REDRAWN = range(len(KINDS))
 
 

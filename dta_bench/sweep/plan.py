@@ -16,6 +16,9 @@ from dta_bench.sweep import search, stopping
 
 Point = dict[str, Value]
 
+ALWAYS_THE_FILES = (RAMP, "start")
+"""Parameters that go with a network and its training, not with a method's own sets."""
+
 ALL = "all"
 """Stands for every method that does the benchmark's task and never sees a target label."""
 
@@ -83,10 +86,11 @@ class Plan:
     def row(self, backbone: str, method: str) -> Point:
         """What precedes a method's defaults: the row beside its own sets, else the file's row for the backbone.
 
-        The ramp goes with the length of training and so is always the file's.
+        The ramp goes with the length of training, the start of masks with the network's own dropout: both are always
+        the file's.
         """
         own, of_file = self._own_sets(method), self.file.row(backbone)
-        row = own.row | {k: v for k, v in of_file.items() if k == RAMP} if own else of_file
+        row = own.row | {k: v for k, v in of_file.items() if k in ALWAYS_THE_FILES} if own else of_file
         known = method_defaults(method)
         return {k: v for k, v in row.items() if k in known}
 

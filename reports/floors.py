@@ -1,0 +1,72 @@
+"""What a step of each method does beside the floor that its file states, as Markdown on stdout; run by ``make floors``.
+
+FLOPs are counted on the meta device: nothing is computed, and no data are needed.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from dta_bench import experiment_file, plugins, pretrained
+from dta_bench.profile import SOURCE_ONLY, Batch, Case, flops
+from dta_bench.sweep.plan import Options, make_plan
+
+PLACES = {
+    "classification": (("svhn_mnist", "conv9_fc1"), ("visda", "resnet50")),
+    "segmentation": (("streets_mini", "unet_mini"), ("gta5_cityscapes", "fcn_resnet50")),
+}
+CLOSE = 0.01
+"""How far, as a share of the floor, FLOPs may be from it without a word."""
+
+
+def main() -> None:
+    """One table a task."""
+    print("# The least that a method needs, and what it does\n")
+    print(
+        "Both in source-only steps (a forward and backward pass over a source batch), with each method's first row, and"
+    )
+    print("every ramp at its end. A forward pass is a third of one. FLOPs of matrix products and convolutions.\n")
+    for task, places in PLACES.items():
+        heads = [f"FLOPs, {backbone} on {benchmark}" for benchmark, backbone in places]
+        print(f"## {task.capitalize()}\n")
+        print(f"| method | floor | {' | '.join(heads)} | what is above the floor |")
+        print(f"| --- | ---: |{' ---: |' * len(places)} --- |")
+        for method, *found in counted(task, places):
+            floors = dict.fromkeys(f"{case.floor:.2f}" for case, _ in found)
+            apart = any(abs(ratio / case.floor - 1) > CLOSE for case, ratio in found)
+            cells = [method, " / ".join(floors), *(f"{ratio:.3f}" for _, ratio in found)]
+            print(f"| {' | '.join(cells)} | {why(found[0][0]) if apart else ''} |", flush=True)
+        print()
+
+
+def counted(task: str, places: Sequence[tuple[str, str]]) -> Iterator[tuple[Any, ...]]:
+    """Each method of a task, with its case and its ratio of FLOPs in each place."""
+    plans = [make_plan(benchmark, experiment_file.read(benchmark), Options(), 100) for benchmark, _ in places]
+    twins = [twin(*place) for place in places]
+    bases = [flops(net, SOURCE_ONLY, batch) for net, batch in twins]
+    for name in plugins.names("method"):
+        module, found = plugins.load("method", name), []
+        if task not in getattr(module, "tasks", PLACES):
+            continue
+        for plan, (_, backbone), (net, batch), base in zip(plans, places, twins, bases, strict=True):
+            case = Case(name, module, module.Params(**plan.params(backbone, name, {})))
+            found.append((case, flops(net, case, batch) / base))
+        yield name, *found
+
+
+def twin(benchmark: str, backbone: str) -> tuple[torch.nn.Module, Batch]:
+    """A network on the meta device, and a batch of two images a domain."""
+    defined = plugins.load("benchmark", benchmark).BENCHMARK
+    found = pretrained.backbone(backbone, defined.image_size)
+    with torch.device("meta"):
+        net = found.build(len(defined.classes))
+    return net, Batch(defined.task, len(defined.classes), 2, found.channels, defined.image_size)
+
+
+def why(case: Case) -> str:
+    """As the method's file says it; else modules of its own, which weigh where the network is small."""
+    return case.above_floor or "discriminators or second heads, large beside this network"
+
+
+main()
