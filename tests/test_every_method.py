@@ -70,7 +70,7 @@ def _segments(name: str) -> bool:
 
 SMALL = {
     "gta": {"width": 1, "noise": 1},
-    **dict.fromkeys(("adaptsegnet", "advent", "lsd", "dann"), {"width": 1}),
+    **{name: {"width": 1} for name in ("adaptsegnet", "advent", "lsd", "dann")},
 }
 """Judges, generators and discriminators so narrow that the network's passes are all that counts."""
 ROW = {"dta": {"start": "stochastic"}, "dta_released": {"start": "stochastic"}}
