@@ -226,7 +226,7 @@ def _row(configuration: Configuration, value: float | None, competes: bool, head
 def differing(rows: list[dict[str, Any]]) -> list[str]:
     """Names of the parameters in which the rows of one method differ."""
     names: list[str] = []
-    for method in {row["method"] for row in rows}:
+    for method in dict.fromkeys(row["method"] for row in rows):
         points = [row["params"] for row in rows if row["method"] == method]
         names += [n for n in points[0] if n not in names and len({json.dumps(p.get(n)) for p in points}) > 1]
     return names

@@ -11,10 +11,15 @@ from dta_bench.report.page import Figure, Section
 from dta_bench.report.sections.words import configuration, first_run, metric, runs_page
 from dta_bench.report.table import differing
 
+MANY = 3
+"""Methods above which only the chosen one's configurations are drawn as parallel coordinates."""
+
 
 def search(found: dict[str, Any]) -> Section | None:
     """Parallel coordinates of all configurations, and regret against budget where a replayed table has it."""
     rows = [row for row in found["leaderboard"] if row["competes"]]
+    if len({row["method"] for row in rows}) > MANY:  # each has parameters of its own: dozens of axes show nothing
+        rows = [row for row in rows if row["method"] == rows[0]["method"]]
     figures = [_coordinates(found, rows)] if len(rows) > 1 else []
     words, commands = [], []
     if replayed := found.get("replay"):
@@ -54,7 +59,7 @@ def _coordinates(found: dict[str, Any], rows: list[dict[str, Any]]) -> Figure:
 def _differing(rows: list[dict[str, Any]]) -> list[str]:
     """Parameters in which rows differ, across methods too if both have them."""
     names = differing(rows)
-    for name in {n for row in rows for n in row["params"]} - set(names):
+    for name in sorted({n for row in rows for n in row["params"]} - set(names)):
         values = {str(row["params"][name]) for row in rows if name in row["params"]}
         names += [name] if len(values) > 1 else []
     return sorted(names)
