@@ -30,6 +30,7 @@ from dta_bench.domains import Benchmark, Domains, Splits
 from dta_bench.errors import Diverged, UserError
 from dta_bench.experiment import RunResult, RunSpec
 from dta_bench.home import Home as Home  # it is named here by all who execute
+from dta_bench.place import Place, Stop, Stopped
 from dta_bench.tracking import RunLog
 
 SMALL_NETWORK = 4 * 2**20  # bytes; a grid of hundreds of runs then keeps about a gigabyte
@@ -120,7 +121,7 @@ def weights_fingerprint(spec: RunSpec) -> str:
 
 
 def execute(
-    spec: RunSpec, home: Home, label: Label, stop: training.Stop, on_epoch: Callable[[int, dict[str, float]], None]
+    spec: RunSpec, home: Home, label: Label, stop: Stop, on_epoch: Callable[[int, dict[str, float]], None]
 ) -> Outcome:
     """Train ``spec`` and put everything it says on its tracked run.
 
@@ -130,9 +131,7 @@ def execute(
     benchmark, found = benchmark_of(spec.benchmark), splits_of(spec, home.root, home.skip_unreadable)
     marks = fingerprints(spec, home.root, home.skip_unreadable)
     kept = home.checkpoint(spec.id)
-    place = dataclasses.replace(
-        training.Place(), checkpoint=kept, fingerprints=marks, stop=stop, workers=_loader_workers()
-    )
+    place = dataclasses.replace(Place(), checkpoint=kept, fingerprints=marks, stop=stop, workers=_loader_workers())
     facts = (
         marks
         | {
@@ -164,7 +163,7 @@ def _loader_workers() -> int:
 
 
 def _finish(
-    spec: RunSpec, benchmark: Benchmark, found: Splits, place: training.Place, log: RunLog,
+    spec: RunSpec, benchmark: Benchmark, found: Splits, place: Place, log: RunLog,
     each_epoch: training.OnEpoch, keep_network: bool,
 ) -> Outcome:  # fmt: skip
     try:
@@ -175,7 +174,7 @@ def _finish(
     except UserError as error:
         log.stop(str(error))
         return Outcome("failed", reason=str(error))
-    except training.Stopped as error:
+    except Stopped as error:
         log.kill()
         return Outcome("stopped", reason=str(error))
     if keep_network or network_file.size(finished.network) <= SMALL_NETWORK:

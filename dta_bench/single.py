@@ -10,10 +10,11 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
-from dta_bench import execution, plugins, training
+from dta_bench import execution, plugins
 from dta_bench.errors import Interrupted, UserError
 from dta_bench.execution import Home, Label
 from dta_bench.experiment import RunSpec, spelt
+from dta_bench.place import Stop
 from dta_bench.sweep.plan import Plan, Point
 
 
@@ -31,7 +32,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
     tracker = home.tracker()
     tracker.check()
     tracker.experiment(execution.benchmark_of(spec.benchmark))
-    stop = training.Stop()
+    stop = Stop()
     signal.signal(signal.SIGTERM, lambda *_: setattr(stop, "requested", True))
     signal.signal(signal.SIGINT, lambda *_: setattr(stop, "requested", True))
 

@@ -6,8 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from dta_bench.experiment import RunResult, RunSpec, Scores
 from dta_bench.learner import Learner, Progress, Setting
 from dta_bench.measurement import Measured, Meter, Surveyed, named
 from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.place import Place, Stopped
 from dta_bench.probes import probes
 from dta_bench.recomputation import recompute_activations
 from dta_bench.scenes import Scenes, collect
@@ -46,32 +46,6 @@ class Finished:
     confusion: NDArray[np.int64]
     network: Network
     scenes: Scenes | None = None
-
-
-class Stopped(Exception):
-    """The run was asked to stop; its checkpoint holds everything to go on exactly."""
-
-
-@dataclass
-class Stop:
-    """Asked for from outside (a signal, a pre-emption notice); training looks at it after every step."""
-
-    requested: bool = False
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a run computes and keeps its checkpoint. ``every_seconds`` bounds what a kill can lose inside an epoch.
-
-    ``workers`` processes read lazy sets ahead; batches are the same for any number of them.
-    """
-
-    device: torch.device = field(default_factory=lambda: torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    checkpoint: Path | None = None
-    fingerprints: dict[str, str] = field(default_factory=dict)
-    every_seconds: float = 600.0
-    workers: int = 0
-    stop: Stop = field(default_factory=Stop)
 
 
 def train(

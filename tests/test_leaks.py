@@ -11,7 +11,8 @@ from conftest import spec_of
 from dta_bench import metrics, plugins, training, validation
 from dta_bench.domains import Benchmark, Domains, LabelledImages, UnlabelledImages
 from dta_bench.experiment import LabelSubset
-from dta_bench.training import Place, Run
+from dta_bench.place import Place
+from dta_bench.training import Run
 
 CPU = torch.device("cpu")
 SUBSETS = [LabelSubset(size=40), LabelSubset(size=40, seed=3)]

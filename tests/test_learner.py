@@ -15,7 +15,7 @@ from dta_bench.check.method import batch, made, walk
 from dta_bench.domains import Benchmark, Splits
 from dta_bench.experiment import LabelSubset, RunSpec, Training
 from dta_bench.learner import Learner, Progress
-from dta_bench.training import Place, Stop, Stopped
+from dta_bench.place import Place, Stop, Stopped
 
 CPU = torch.device("cpu")
 

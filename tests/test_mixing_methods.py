@@ -19,7 +19,8 @@ from dta_bench.experiment import LabelSubset, RunSpec, Training
 from dta_bench.learner import Progress
 from dta_bench.methods import dacs, daformer
 from dta_bench.network import IMAGENET, random_state
-from dta_bench.training import Place, Run
+from dta_bench.place import Place
+from dta_bench.training import Run
 
 # Class mixing
 

@@ -10,6 +10,7 @@ import torch
 
 from dta_bench import execution, experiment_file, probes, training
 from dta_bench.batches import evaluation_batches
+from dta_bench.place import Place
 from dta_bench.sweep.plan import Options, make_plan
 from dta_bench.training import Finished
 
@@ -19,7 +20,7 @@ def run() -> tuple[training.Run, Finished]:
     """A run of no training at all: the untrained network, measured and probed."""
     plan = make_plan("fonts_digits", experiment_file.read("fonts_digits"), Options(epochs=1), 100)
     spec = dataclasses.replace(plan.runs[0], method="source_only", params={})
-    place = training.Place(device=torch.device("cpu"))
+    place = Place(device=torch.device("cpu"))
     made = training.Run(spec, execution.benchmark_of("fonts_digits"), execution.splits_of(spec, "data"), place)
     return made, made.finish()
 

@@ -20,13 +20,13 @@ from dta_bench.domains import Benchmark, Domains, LabelledImages
 from dta_bench.experiment import LabelSubset, RunSpec, Training
 from dta_bench.measurement import Meter
 from dta_bench.network import Network
+from dta_bench.place import Place
 from dta_bench.report.page import markdown
 from dta_bench.report.records import configurations
 from dta_bench.report.sections import page_of
 from dta_bench.report.show import answer, show
 from dta_bench.report.table import table
 from dta_bench.tracking import Tracker
-from dta_bench.training import Place
 
 CPU = torch.device("cpu")
 SCENES = Benchmark(

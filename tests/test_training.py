@@ -12,7 +12,8 @@ from dta_bench import learner, training, validation
 from dta_bench.domains import Benchmark, Domains, LabelledImages, Splits
 from dta_bench.errors import Diverged
 from dta_bench.experiment import LabelSubset, Training
-from dta_bench.training import Finished, Place, Stop, Stopped
+from dta_bench.place import Place, Stop, Stopped
+from dta_bench.training import Finished
 
 CPU = torch.device("cpu")
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from conftest import spec_of
 
-from dta_bench import execution, prepare, prepared, training, unreadable, validation
+from dta_bench import execution, prepare, prepared, unreadable, validation
 from dta_bench.benchmarks import gta5_cityscapes, visda
 from dta_bench.errors import UserError
 from dta_bench.execution import Home, Label
 from dta_bench.experiment import LabelSubset, RunSpec
+from dta_bench.place import Stop
 
 BROKEN = "visda/validation/bus/1.jpg"
 SPEC = dataclasses.replace(
@@ -38,7 +39,7 @@ def home(root: Path, skip: bool) -> Home:
 def run(root: Path, skip: bool, spec: RunSpec = SPEC) -> execution.Outcome:
     where = home(root, skip)
     where.tracker().experiment(execution.benchmark_of("visda"))
-    return execution.execute(spec, where, Label(None, "run"), training.Stop(), lambda *_: None)
+    return execution.execute(spec, where, Label(None, "run"), Stop(), lambda *_: None)
 
 
 def test_a_run_stops_with_the_path_and_goes_on_without_the_image_where_asked(root: Path) -> None:

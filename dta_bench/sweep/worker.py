@@ -12,7 +12,7 @@ from dta_bench.errors import UserError
 from dta_bench.experiment import RunSpec
 
 if TYPE_CHECKING:
-    from dta_bench.training import Stop
+    from dta_bench.place import Stop
 
 Config = dict[str, Any]
 Job = dict[str, Any]
@@ -57,7 +57,7 @@ def run_one(config: Config, job: Job) -> None:
     import torch
 
     from dta_bench.execution import Home, Label, Outcome, execute, splits_of
-    from dta_bench.training import Stop
+    from dta_bench.place import Stop
 
     global _current
     torch.set_num_threads(job["threads"])
