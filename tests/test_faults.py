@@ -243,18 +243,34 @@ def join(host: Host, clock: str = "", cpus: int = 2) -> None:
     host.run(f". ~/.dta-bench.sh; ray stop; {clock} {JOIN} --num-cpus={cpus}")
 
 
+@contextmanager
+def no_autoscaler(cluster: Cluster) -> Iterator[None]:
+    """Nobody who starts the Ray of a node that is silent, by the clock that the machine has of its own."""
+    scalers = cluster.head.processes("autoscaler/_private/monitor.py")
+    assert scalers
+    for scaler in scalers:
+        scaler.suspend()
+    try:
+        yield
+    finally:
+        for scaler in scalers:
+            scaler.resume()
+
+
 def test_a_node_whose_clock_is_off_is_told_and_harms_no_run(cluster: Cluster, tell: Tell) -> None:
     wanted = plan_of(cluster, "clock", 0.00108, 3)
     (cluster.shared / "ahead").mkdir()
     (cluster.shared / "ahead" / "sitecustomize.py").write_text(SLEEP)
     off, right = (cluster.lab[name] for name in WORKERS)
-    # One core a run and a node: with two a process reads ahead, and libfaketime may leave a forked process waiting.
-    join(off, AHEAD, cpus=1)
-    join(right, cpus=1)
-    both_nodes(cluster)
-    said = finished(cluster.head.start(cluster.sweep("clock", "--cpus-per-run 1")))
-    join(off)
-    join(right)
+    with no_autoscaler(cluster):
+        # One core a run and a node: with two a process reads ahead, and libfaketime may leave a forked process waiting.
+        join(off, AHEAD, cpus=1)
+        join(right, cpus=1)
+        both_nodes(cluster)
+        said = finished(cluster.head.start(cluster.sweep("clock", "--cpus-per-run 1")))
+        join(off)
+        join(right)
+        both_nodes(cluster)
     assert "note: the clock of worker1 is +" in said
     runs = nothing_lost(cluster, wanted, 3)
     assert {run.host for run in runs} == set(WORKERS)
