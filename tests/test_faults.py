@@ -16,11 +16,11 @@ import psutil
 import pytest
 import torch
 from lab import Host, title
+from lab_clock import JOIN, five_hours_ahead, join, no_autoscaler
 from lab_cluster import WORKERS, Cluster, nothing_lost, plan_of, tracked, training, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 EPOCHS = 8
-JOIN = "ray start --address=10.77.0.2:6379"
 Tell = Callable[[str, str], None]
 
 
@@ -233,38 +233,13 @@ def test_a_node_without_the_data_is_one_sentence_before_the_first_run(cluster: C
     tell("a node without the data", f"refused before the first run: {said.partition(': ')[2][:60]}…")
 
 
-# libfaketime moves the wall clock alone when told so, but then spoils Python's sleep, which waits for a monotonic time.
-SLEEP = "import select, time; time.sleep = lambda seconds: select.select([], [], [], seconds) and None"
-AHEAD = "PYTHONPATH=/mnt/ahead:$PYTHONPATH FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f +5h"
-
-
-def join(host: Host, clock: str = "", cpus: int = 2) -> None:
-    """Start a worker's Ray anew, by a clock of its own."""
-    host.run(f". ~/.dta-bench.sh; ray stop; {clock} {JOIN} --num-cpus={cpus}")
-
-
-@contextmanager
-def no_autoscaler(cluster: Cluster) -> Iterator[None]:
-    """Nobody who starts the Ray of a node that is silent, by the clock that the machine has of its own."""
-    scalers = cluster.head.processes("autoscaler/_private/monitor.py")
-    assert scalers
-    for scaler in scalers:
-        scaler.suspend()
-    try:
-        yield
-    finally:
-        for scaler in scalers:
-            scaler.resume()
-
-
 def test_a_node_whose_clock_is_off_is_told_and_harms_no_run(cluster: Cluster, tell: Tell) -> None:
     wanted = plan_of(cluster, "clock", 0.00108, 3)
-    (cluster.shared / "ahead").mkdir()
-    (cluster.shared / "ahead" / "sitecustomize.py").write_text(SLEEP)
+    ahead = five_hours_ahead(cluster)
     off, right = (cluster.lab[name] for name in WORKERS)
     with no_autoscaler(cluster):
         # One core a run and a node: with two a process reads ahead, and libfaketime may leave a forked process waiting.
-        join(off, AHEAD, cpus=1)
+        join(off, ahead, cpus=1)
         join(right, cpus=1)
         both_nodes(cluster)
         said = finished(cluster.head.start(cluster.sweep("clock", "--cpus-per-run 1")))
