@@ -163,12 +163,15 @@ def _write_images(folder: Path) -> None:
 
 
 def _prepare(host: Host) -> None:
-    """What the file asks of a machine: an environment (no network here, so it is the one that runs this test)."""
+    """What the file asks of a machine: an environment (no network here, so it is the one that runs this test).
+
+    Ray must not end runs here for want of memory: what it sees is the memory of the one machine that all hosts share.
+    """
     venv = "~/dta-bench/.venv"
     host.run(
         f"mkdir -p {venv}; ln -s {Path(sys.executable).parent} {venv}/bin; cp {sys.prefix}/pyvenv.cfg {venv};"
         f" ln -s {sys.prefix}/lib {venv}/lib; touch -d '+1 day' {venv}/.installed;"
-        " echo export DTA_BENCH_MLFLOW_WORKERS=1 RAY_worker_niceness=0 > ~/.bashrc"
+        " echo export DTA_BENCH_MLFLOW_WORKERS=1 RAY_worker_niceness=0 RAY_memory_monitor_refresh_ms=0 > ~/.bashrc"
     )
 
 
