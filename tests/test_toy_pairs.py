@@ -83,10 +83,14 @@ def test_co_das_models_differ_less_on_the_target_where_they_are_asked_to_agree()
 def test_longer_features_do_not_help_points_and_at_the_published_weight_they_harm() -> None:
     """AFN on clouds that shrank (so that features are short), where its principle ought to help, and on moved ones.
 
-    Without BatchNorm nothing bounds features that grow by one in each step: the border is lost.
+    Eight seeds, because they differ by more than the gain: the first five have +7.9, all eight +2.1. Without BatchNorm
+    nothing bounds features that grow by one in each step: the border is lost.
     """
-    gains = [toy.mean_accuracy(m, "tiny", normed=False, **own) for m, own in (("afn", GENTLE), ("source_only", {}))]
-    assert abs(gains[0] - gains[1]) < 6
+    afn, source = (
+        toy.mean_accuracy(method, "tiny", seeds=8, normed=False, **own)
+        for method, own in (("afn", GENTLE), ("source_only", {}))
+    )
+    assert abs(afn - source) < 6
     source = toy.mean_accuracy("source_only", "far", normed=False)
     assert toy.mean_accuracy("afn", "far", normed=False, weight=0.05, step=1.0) < source - 10
 
