@@ -73,14 +73,17 @@ def _cost(run: RunSpec, lengths: tuple[int, int], rate: float | None) -> tuple[f
 
 
 def told(found: Estimate) -> str:
-    """The estimate in one sentence."""
+    """The estimate in one sentence; with more than one method, a second says which takes how much."""
     if found["why"]:
         return f"no estimate: {found['why']}"
     basis = "as given" if found["measured"] else "assumed; give --images-per-second, measured by dta-bench profile"
     cost = "" if found["cost"] is None else f", {found['cost']:.2f} at {found['price']:g} an hour"
+    dearest = sorted(found["by_method"].items(), key=lambda item: -item[1])
+    by_method = "\nGPU hours by method: " + ", ".join(f"{name} {hours:.1f}" for name, hours in dearest)
     return (
         f"about {found['gpu_hours']:.1f} GPU hours{cost} for {found['runs']} runs ({found['steps']:.0f} source-only "
         f"steps; {found['images_per_second']:.0f} source images a second, {basis})"
+        f"{by_method if len(dearest) > 1 else ''}"
     )
 
 

@@ -32,6 +32,13 @@ def test_a_method_costs_its_floor() -> None:
     assert steps == pytest.approx(60_000 // 128 * (mcd.floor(mcd.Params()) - 1))
 
 
+def test_the_hours_of_each_method_are_said_the_dearest_first() -> None:
+    made = plan(methods=("dann", "mcd"), epochs=1, points=1)
+    said = told(estimate(made, made.runs, "", 1.0, None)).splitlines()[-1]
+    assert said.startswith("GPU hours by method: mcd ")
+    assert said.index("mcd") < said.index("dann") < said.index("source_only")
+
+
 def test_what_a_method_needs_above_its_floor_is_paid_for_too() -> None:
     made = plan(methods=("gta",), epochs=1, points=1)
     run = next(run for run in made.runs if run.method == "gta")
