@@ -72,15 +72,23 @@ def benchmark_of(name: str) -> Benchmark:
 
 
 def site_units(benchmark: str, backbone: str) -> dict[str, int]:
-    """How many units CAdD (``delta_c``) and EAdD (``delta_e``) choose among in this network; computes nothing."""
+    """How many units CAdD (``delta_c``) and EAdD (``delta_e``) choose among in this network; computes nothing.
+
+    Raises:
+        UserError: the network takes no images of the benchmark's size.
+    """
     import torch
 
     defined = benchmark_of(benchmark)
     found = pretrained.backbone(backbone, defined.image_size)
     network = found.build(len(defined.classes)).to("meta").eval()
-    with torch.no_grad():
-        features = network.features(torch.empty(1, found.channels, *defined.image_size, device="meta"))
-        hidden = network.hidden(features)
+    try:
+        with torch.no_grad():
+            features = network.features(torch.empty(1, found.channels, *defined.image_size, device="meta"))
+            hidden = network.hidden(features)
+    except RuntimeError as error:
+        size = "x".join(map(str, defined.image_size))
+        raise UserError(f"{backbone} takes no {size} images, the size of {benchmark}: {error}; name another") from error
     return {
         "delta_c": features.activation.shape[network.feature_axis],
         "delta_e": hidden.shape[network.hidden_axis],
