@@ -88,7 +88,8 @@ def site_units(benchmark: str, backbone: str) -> dict[str, int]:
             hidden = network.hidden(features)
     except RuntimeError as error:
         size = "x".join(map(str, defined.image_size))
-        raise UserError(f"{backbone} takes no {size} images, the size of {benchmark}: {error}; name another") from error
+        said = str(error).rstrip(".")
+        raise UserError(f"{backbone} takes no {size} images, the size of {benchmark}: {said}; name another") from error
     return {
         "delta_c": features.activation.shape[network.feature_axis],
         "delta_e": hidden.shape[network.hidden_axis],
