@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 
 from dta_bench import plugins, pretrained, profile
 from dta_bench.errors import UserError
@@ -18,15 +20,18 @@ _COUNTED: dict[tuple[Any, ...], float] = {}
 def flops_ratio(spec: RunSpec) -> float:
     """FLOPs of a step after every ramp, in source-only steps on the same backbone.
 
-    They depend on which terms are on, not on their weights, so runs with the same terms are counted once.
+    They depend on which terms are on, on names and whole numbers (repeats, widths), not on weights: runs that differ in
+    weights alone are counted once.
 
     Raises:
         UserError: the method fails on a batch of random images.
     """
-    switches = ((name, value if isinstance(value, str) else bool(value)) for name, value in spec.params.items())
+    # A kept run may tell a whole number as a float.
+    params = TypeAdapter(plugins.load("method", spec.method).Params).validate_python(spec.params)
+    switches = ((name, bool(value) if isinstance(value, float) else value) for name, value in vars(params).items())
     key = (spec.method, spec.benchmark, spec.backbone, *sorted(switches))
     if key not in _COUNTED:
-        _COUNTED[key] = _count(spec)
+        _COUNTED[key] = _count(spec, params)
     return _COUNTED[key]
 
 
@@ -37,11 +42,12 @@ def flops_an_image(benchmark: str, backbone: str) -> float:
     return profile.flops(net, SOURCE_ONLY, batch) / batch.size
 
 
-def _count(spec: RunSpec) -> float:
+def _count(spec: RunSpec, params: Any) -> float:
     module = plugins.load("method", spec.method)
     net, batch = _twin(spec.benchmark, spec.backbone)
     try:
-        flops = profile.flops(net, Case(spec.method, module, module.Params(**spec.params)), batch)
+        # A copy, for a method may leave weights without a gradient (SHOT's classifier).
+        flops = profile.flops(copy.deepcopy(net), Case(spec.method, module, params), batch)
     except Exception as error:  # a user's method may do anything
         raise UserError(f"a step of {spec.method} fails: {type(error).__name__}: {error}") from error
     return flops / batch.size / flops_an_image(spec.benchmark, spec.backbone)

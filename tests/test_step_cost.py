@@ -41,6 +41,20 @@ def test_a_weight_changes_nothing_and_a_term_that_is_on_costs() -> None:
     assert weak == strong
 
 
+def test_each_repeat_of_a_phase_costs_also_where_it_is_told_as_a_float() -> None:
+    two, three, four = (step_cost.flops_ratio(of("mcd", repeats=n)) for n in (2, 3.0, 4.0))
+    assert three - two == pytest.approx(four - three)
+    assert two < three
+
+
+def test_a_method_that_freezes_weights_leaves_the_next_ones_count_alone() -> None:
+    step_cost._COUNTED.clear()
+    alone = step_cost.flops_ratio(of("adr"))
+    step_cost._COUNTED.clear()
+    step_cost.flops_ratio(of("shot"))
+    assert step_cost.flops_ratio(of("adr")) == alone
+
+
 def test_a_method_that_fails_is_said_and_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "methods").mkdir()
     (tmp_path / "methods" / "torn.py").write_text(
