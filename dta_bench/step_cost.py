@@ -27,7 +27,8 @@ def flops_ratio(spec: RunSpec) -> float:
         UserError: the method fails on a batch of random images.
     """
     # A kept run may tell a whole number as a float.
-    params = TypeAdapter(plugins.load("method", spec.method).Params).validate_python(spec.params)
+    method = plugins.load("method", spec.method)
+    params = TypeAdapter(method.Params).validate_python(spec.params)
     switches = ((name, bool(value) if isinstance(value, float) else value) for name, value in vars(params).items())
     key = (spec.method, spec.benchmark, spec.backbone, *sorted(switches))
     if key not in _COUNTED:
