@@ -62,7 +62,9 @@ def _fetch(missing: list[Archive], root: Path, mirror: str | None, console: Cons
                 downloads.fetch(archive, root, mirror, tell)
             except UserError as error:
                 wanted = ", ".join(archive.gives or [archive.file])
-                raise UserError(f"{error}; go online, or put {wanted} into {root} by hand, then run it again") from error
+                raise UserError(
+                    f"{error}; go online, or put {wanted} into {root} by hand, then run it again"
+                ) from error
 
 
 def _loaded(module: ModuleType, root: Path) -> Domains:

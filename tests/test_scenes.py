@@ -1,16 +1,22 @@
 """Pictures of label maps: Cityscapes' colours, the same scenes for every run, the worst image of each class."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import spec_of
 from PIL import Image
 from test_segmentation import SCENES, scenes
 from torch import nn
 
+from dta_bench import execution, figures, metrics
 from dta_bench import scenes as drawn
 from dta_bench.benchmarks import gta5_cityscapes
+from dta_bench.errors import UserError
+from dta_bench.execution import Home
+from dta_bench.experiment import RunResult, RunSpec
 from dta_bench.measurement import Meter
 from dta_bench.network import Network
 
@@ -72,3 +78,41 @@ def test_a_picture_shows_label_maps_in_the_colours_of_its_legend(collected: draw
     colours = drawn.palette(SCENES.classes)
     assert {tuple(colours[k].tolist()) for k in (0, 1, 2)} <= shown
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [*SCENES.classes, "ignored"]
+
+
+def finished(home: Home, method: str, kept: drawn.Scenes | None) -> RunSpec:
+    """A run on drawn streets as a worker leaves it."""
+    spec = dataclasses.replace(spec_of(method), benchmark="streets_mini", backbone="unet_mini")
+    tracker, benchmark = home.tracker(), execution.benchmark_of(spec.benchmark)
+    tracker.check()
+    tracker.experiment(benchmark)
+    log = tracker.open_run(spec, None, "run", set(), {})
+    if kept is not None:
+        with drawn.written(kept, benchmark) as paths:
+            for path in paths:
+                log.keep(path, drawn.FOLDER)
+    confusion = np.eye(len(benchmark.classes), dtype=np.int64)
+    scored = metrics.scores(confusion, benchmark.classes, True)
+    result = RunResult(spec.id, scored, scored, scored, False, 2, 1.0, 0.5)
+    log.finish(result, {"target_validation_ids": np.array(["a"])}, confusion, benchmark.classes)
+    return spec
+
+
+@pytest.fixture
+def home(out: Path) -> Home:
+    return Home(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}")
+
+
+def test_a_runs_figures_are_strips_of_label_maps_beside_source_only(home: Home, collected: drawn.Scenes) -> None:
+    finished(home, "source_only", collected)
+    found = figures.draw(finished(home, "dta", collected).id, None, home)
+    assert list(found["files"]) == ["scenes", "worst"]
+    page = Path(found["page"]).read_text()
+    assert "Target test: input, truth, source-only, dta (dta, seed 0)." in page
+    assert page.count('src="data:image/png;base64,') == 2
+
+
+def test_a_run_without_label_maps_has_no_strips(home: Home) -> None:
+    spec = finished(home, "dta", None)
+    with pytest.raises(UserError, match=r"\(finished\) kept no label maps"):
+        figures.draw(spec.id, None, home)

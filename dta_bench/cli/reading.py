@@ -82,7 +82,7 @@ def figures(
     tracking_uri: Uri = None,
     as_json: Json = False,
 ) -> None:
-    """Draw what a run's final network shows: t-SNE, Grad-CAM without and with adversarial dropout."""
+    """Draw what a run shows: t-SNE, Grad-CAM without and with adversarial dropout; of label maps, strips."""
     with chatter_on_stderr() as stdout:
         from dta_bench.figures import draw
 

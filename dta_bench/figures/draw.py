@@ -10,26 +10,26 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from dta_bench import execution
+from dta_bench import execution, scenes
 from dta_bench.domains import Splits
 from dta_bench.errors import UserError
 from dta_bench.execution import Home
 from dta_bench.figures.gradcam import Deltas, figure_of
-from dta_bench.figures.networks import Trained, before, find, trained
+from dta_bench.figures.networks import Trained, before, find, name_of, trained
 from dta_bench.figures.tsne import tsne
-from dta_bench.report import page
+from dta_bench.report import label_pictures, page
 from dta_bench.tracking import TrackedRun, Tracker, ui_link
 
 USUAL = Deltas(delta_c=0.05, delta_e=0.1)  # where the run's method has no such parameters
 
 
 def draw(name: str, beside: str | None, home: Home) -> dict[str, Any]:
-    """Draw what a run's network shows, beside the source-only run (or the run that ``beside`` names).
+    """Draw what a run's network shows, or the label maps it kept, beside source-only (or the run ``beside`` names).
 
     The figures go to ``reports/figures/<run>/`` with one page that holds them, and to the MLflow run.
 
     Raises:
-        UserError: no such run, it kept no network, or its task has no figures here.
+        UserError: no such run, or it kept neither network nor label maps.
     """
     tracker = home.tracker()
     run = find(tracker, name)
@@ -37,9 +37,12 @@ def draw(name: str, beside: str | None, home: Home) -> dict[str, Any]:
     note = "" if other else "No finished source-only run of the same setting and seed is there to stand beside it."
     if run.spec.benchmark != (other or run).spec.benchmark:
         raise UserError(f"{beside} is a run of {(other or run).spec.benchmark}, not of {run.spec.benchmark}")
-    sides = [trained(tracker, one) for one in (other, run) if one is not None]
-    splits = execution.splits_of(run.spec, home.root)
-    drawn = _figures(sides, splits, _deltas(run))
+    sides = [one for one in (other, run) if one is not None]
+    if execution.benchmark_of(run.spec.benchmark).task == "segmentation":
+        drawn = _strips(tracker, sides)
+    else:
+        networks = [trained(tracker, one) for one in sides]
+        drawn = _figures(networks, execution.splits_of(run.spec, home.root), _deltas(run))
     folder = Path(home.out) / "reports" / "figures" / run.run_id
     files = _keep(drawn, folder, tracker, run)
     link = ui_link(tracker.uri, run.experiment_id)
@@ -54,8 +57,6 @@ def draw(name: str, beside: str | None, home: Home) -> dict[str, Any]:
 def _figures(sides: Sequence[Trained], splits: Splits, deltas: Deltas) -> dict[str, tuple[Figure, str]]:
     """Each figure with its caption."""
     benchmark = execution.benchmark_of(sides[0].run.spec.benchmark)
-    if benchmark.task != "classification":
-        raise UserError(f"{benchmark.name} is {benchmark.task}; t-SNE and Grad-CAM are of classification networks")
     return {
         "tsne": (
             tsne(sides, splits.source_validation, splits.target_test, benchmark.classes),
@@ -69,6 +70,19 @@ def _figures(sides: Sequence[Trained], splits: Splits, deltas: Deltas) -> dict[s
             " (Figs. 3, A-1); the first target test image of each class.",
         ),
     }
+
+
+def _strips(tracker: Tracker, sides: Sequence[TrackedRun]) -> dict[str, tuple[Figure, str]]:
+    """Strips of label maps (Fig. 5) and the last run's worst images, each with its caption."""
+    kept = {name_of(run): (run, label_pictures.load(tracker, run)) for run in sides if _keeps(tracker, run)}
+    benchmark = execution.benchmark_of(sides[-1].spec.benchmark)
+    return {Path(file).stem: drawn for file, drawn in label_pictures.strips(kept, benchmark).items()}
+
+
+def _keeps(tracker: Tracker, run: TrackedRun) -> bool:
+    if run.status != "FINISHED" or not tracker.keeps(run, scenes.FOLDER):
+        raise UserError(f"{run.run_id} ({run.status.lower()}) kept no label maps, as a finished run does")
+    return True
 
 
 def _deltas(run: TrackedRun) -> Deltas:
@@ -87,13 +101,13 @@ def _keep(drawn: dict[str, tuple[Figure, str]], folder: Path, tracker: Tracker, 
 
 
 def _page(
-    files: dict[str, Path], drawn: dict[str, tuple[Figure, str]], sides: Sequence[Trained], link: str, note: str
+    files: dict[str, Path], drawn: dict[str, tuple[Figure, str]], sides: Sequence[TrackedRun], link: str, note: str
 ) -> page.Page:
     """All figures on one page that needs no network."""
-    run = sides[-1].run
-    links = [(f"{side.name} seed {side.run.spec.seed}", run_link(link, side.run)) for side in sides]
+    run = sides[-1]
+    links = [(f"{name_of(side)} seed {side.spec.seed}", run_link(link, side)) for side in sides]
     shown = [page.Figure(_inline(path, drawn[name][1]), drawn[name][1], links) for name, path in files.items()]
-    said = f"{' and '.join(side.name for side in sides)} on {run.spec.backbone}, seed {run.spec.seed}, last epoch."
+    said = f"{' and '.join(map(name_of, sides))} on {run.spec.backbone}, seed {run.spec.seed}, last epoch."
     section = page.Section("figures", "Figures", figures=shown, commands=[f"dta-bench figures {run.run_id}"])
     return page.Page(
         f"{run.spec.benchmark}: {run.name}", "dta-bench figures", said, (), [note] if note else [], [section]

@@ -24,7 +24,12 @@ class Trained:
     @property
     def name(self) -> str:
         """What a figure calls it."""
-        return self.run.spec.method.replace("_", "-") if "only" in self.run.spec.method else self.run.spec.method
+        return name_of(self.run)
+
+
+def name_of(run: TrackedRun) -> str:
+    """What a figure calls a run: its method, the baselines as papers write them."""
+    return run.spec.method.replace("_", "-") if "only" in run.spec.method else run.spec.method
 
 
 def trained(tracker: Tracker, run: TrackedRun) -> Trained:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from dta_bench import plugins, scenes
 from dta_bench.domains import Benchmark
 from dta_bench.scenes import Scenes
 from dta_bench.tracking import TrackedRun, Tracker
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 KEPT = f"{scenes.FOLDER}/{scenes.ARRAYS}"
 
@@ -28,6 +32,14 @@ def write(tracker: Tracker, found: dict[str, Any], folder: Path) -> dict[str, li
     if not kept:
         return {}
     folder.mkdir(parents=True, exist_ok=True)
+    drawn = strips(kept, benchmark)
+    for file, (figure, _) in drawn.items():
+        figure.savefig(folder / file, dpi=110)
+    return {"pictures": [{"path": str(folder / file), "caption": said} for file, (_, said) in drawn.items()]}
+
+
+def strips(kept: Mapping[str, tuple[TrackedRun, Scenes]], benchmark: Benchmark) -> dict[str, tuple[Figure, str]]:
+    """``scenes.png``, with a column of predictions for each of ``kept``, and the last one's ``worst.png``; captions."""
     name, (run, last) = list(kept.items())[-1]
     told = f"{name}, seed {run.spec.seed}"
     columns = {"input": last.images[last.shown], "truth": last.truths[last.shown]}
@@ -37,9 +49,7 @@ def write(tracker: Tracker, found: dict[str, Any], folder: Path) -> dict[str, li
     own = scenes.pictures(last, benchmark)
     if "worst.png" in own:
         drawn["worst.png"] = (own["worst.png"], f"For each class the image in which its IoU is lowest ({told}).")
-    for file, (figure, _) in drawn.items():
-        figure.savefig(folder / file, dpi=110)
-    return {"pictures": [{"path": str(folder / file), "caption": said} for file, (_, said) in drawn.items()]}
+    return drawn
 
 
 def _kept(tracker: Tracker, found: dict[str, Any]) -> dict[str, tuple[TrackedRun, Scenes]]:
@@ -52,9 +62,10 @@ def _kept(tracker: Tracker, found: dict[str, Any]) -> dict[str, tuple[TrackedRun
     by_id = {run.mlflow_run_id: run for run in tracker.runs(found["benchmark"])}
     sides = {row["method"].replace("source_only", "source-only"): row for row in (baseline, chosen) if row}
     runs = {name: by_id[row["mlflow_run_ids"][0]] for name, row in sides.items()}
-    return {name: (run, _load(tracker, run)) for name, run in runs.items() if tracker.keeps(run, scenes.FOLDER)}
+    return {name: (run, load(tracker, run)) for name, run in runs.items() if tracker.keeps(run, scenes.FOLDER)}
 
 
-def _load(tracker: Tracker, run: TrackedRun) -> Scenes:
+def load(tracker: Tracker, run: TrackedRun) -> Scenes:
+    """The label maps that a run kept to be looked at."""
     with tracker.artifact(run, KEPT) as path, np.load(path, allow_pickle=False) as stored:
         return scenes.from_arrays({name: stored[name] for name in stored.files})
