@@ -85,6 +85,10 @@ class Learner(nn.Module):
         """Optimiser, rates and decay of a player; by default the run's own for all."""
         return self.setting.training
 
+    def adam(self, rate: float) -> Training:
+        """The run's training, but by Adam at ``rate``: for what is trained beside the network."""
+        return self.setting.training.model_copy(update={"optimizer": "adam", "learning_rate": rate})
+
     def after_step(self) -> None:
         """After the last phase of a step (a teacher follows)."""
 

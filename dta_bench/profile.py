@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from types import ModuleType
 from typing import Any, TypedDict
 
@@ -250,10 +249,34 @@ def steps(net: Network, cases: Sequence[Case], batch: Batch, device: torch.devic
 
 
 def step(net: Network, case: Case, batch: Batch, images: tuple[Labelled, Unlabelled] | None = None) -> Step:
-    """A case's whole training step near the end of a long run, where every ramp has ended."""
+    """A case's whole training step near the end of a long run, where every ramp has ended.
+
+    Weights that the case freezes (SHOT's classifier) are frozen within its step alone: others share the network.
+    """
+    before = _asking(net)
     of = _learner(net, case.module, case.params, batch)
+    own = _asking(net)
+    _ask(net, before)
     of.at = Progress(RAMPED_UP, RAMPED_UP - 1, RAMPED_UP)
-    return partial(of.step, *(images or batch.on(of.device)))
+    pair = images or batch.on(of.device)
+
+    def taken() -> None:
+        _ask(net, own)
+        try:
+            of.step(*pair)
+        finally:
+            _ask(net, before)
+
+    return taken
+
+
+def _asking(net: Network) -> list[bool]:
+    return [weight.requires_grad for weight in net.parameters()]
+
+
+def _ask(net: Network, wanted: list[bool]) -> None:
+    for weight, asks in zip(net.parameters(), wanted, strict=True):
+        weight.requires_grad_(asks)
 
 
 def _learner(net: Network, method: ModuleType, params: Any, batch: Batch) -> Learner:

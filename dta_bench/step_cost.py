@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from dta_bench import plugins, pretrained, profile
 from dta_bench.errors import UserError
@@ -24,11 +23,9 @@ def flops_ratio(spec: RunSpec) -> float:
     weights alone are counted once.
 
     Raises:
-        UserError: the method fails on a batch of random images.
+        UserError: the method takes other parameters today, or fails on a batch of random images.
     """
-    # A kept run may tell a whole number as a float.
-    method = plugins.load("method", spec.method)
-    params = TypeAdapter(method.Params).validate_python(spec.params)
+    params = _params(spec)
     switches = ((name, bool(value) if isinstance(value, float) else value) for name, value in vars(params).items())
     key = (spec.method, spec.benchmark, spec.backbone, *sorted(switches))
     if key not in _COUNTED:
@@ -39,24 +36,32 @@ def flops_ratio(spec: RunSpec) -> float:
 @functools.cache
 def flops_an_image(benchmark: str, backbone: str) -> float:
     """FLOPs of a source-only step for each source image."""
-    net, batch = _twin(benchmark, backbone)
+    net, batch = twin(benchmark, backbone)
     return profile.flops(net, SOURCE_ONLY, batch) / batch.size
+
+
+def _params(spec: RunSpec) -> Any:
+    """The run's parameters as its method takes them; a kept run may tell a whole number as a float."""
+    method = plugins.load("method", spec.method)
+    try:
+        return TypeAdapter(method.Params).validate_python(spec.params)
+    except ValidationError as error:
+        raise UserError(f"{spec.method} does not take this run's parameters: {error.errors()[0]['msg']}") from error
 
 
 def _count(spec: RunSpec, params: Any) -> float:
     module = plugins.load("method", spec.method)
-    net, batch = _twin(spec.benchmark, spec.backbone)
+    net, batch = twin(spec.benchmark, spec.backbone)
     try:
-        # A copy, for a method may leave weights without a gradient (SHOT's classifier).
-        flops = profile.flops(copy.deepcopy(net), Case(spec.method, module, params), batch)
+        flops = profile.flops(net, Case(spec.method, module, params), batch)
     except Exception as error:  # a user's method may do anything
         raise UserError(f"a step of {spec.method} fails: {type(error).__name__}: {error}") from error
     return flops / batch.size / flops_an_image(spec.benchmark, spec.backbone)
 
 
 @functools.cache
-def _twin(benchmark: str, backbone: str) -> tuple[Any, Batch]:
-    """The network on the meta device and the smallest batch for it."""
+def twin(benchmark: str, backbone: str) -> tuple[Any, Batch]:
+    """The network on the meta device and the smallest batch for it: two images a domain."""
     defined = plugins.load("benchmark", benchmark).BENCHMARK
     found = pretrained.backbone(backbone, defined.image_size)
     with torch.device("meta"):

@@ -6,10 +6,9 @@ FLOPs are counted on the meta device: nothing is computed, and no data are neede
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
-
-from dta_bench import experiment_file, plugins, pretrained
-from dta_bench.profile import SOURCE_ONLY, Batch, Case, flops
+from dta_bench import experiment_file, plugins
+from dta_bench.profile import SOURCE_ONLY, Case, flops
+from dta_bench.step_cost import twin
 from dta_bench.sweep.plan import Options, make_plan
 
 PLACES = {
@@ -53,15 +52,6 @@ def counted(task: str, places: Sequence[tuple[str, str]]) -> Iterator[tuple[Any,
             case = Case(name, module, module.Params(**plan.params(backbone, name, {})))
             found.append((case, flops(net, case, batch) / base))
         yield name, *found
-
-
-def twin(benchmark: str, backbone: str) -> tuple[torch.nn.Module, Batch]:
-    """A network on the meta device, and a batch of two images a domain."""
-    defined = plugins.load("benchmark", benchmark).BENCHMARK
-    found = pretrained.backbone(backbone, defined.image_size)
-    with torch.device("meta"):
-        net = found.build(len(defined.classes))
-    return net, Batch(defined.task, len(defined.classes), 2, found.channels, defined.image_size)
 
 
 def why(case: Case) -> str:

@@ -55,6 +55,11 @@ def test_a_method_that_freezes_weights_leaves_the_next_ones_count_alone() -> Non
     assert step_cost.flops_ratio(of("adr")) == alone
 
 
+def test_parameters_that_a_method_no_longer_takes_are_said() -> None:
+    with pytest.raises(UserError, match="mcd does not take this run's parameters"):
+        step_cost.flops_ratio(of("mcd", repeats="often"))
+
+
 def test_a_method_that_fails_is_said_and_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "methods").mkdir()
     (tmp_path / "methods" / "torn.py").write_text(

@@ -61,8 +61,7 @@ class Method(Learner):
 
     def training_of(self, player: str) -> Training:
         """The judge learns by Adam at its own rate."""
-        own = {"optimizer": "adam", "learning_rate": self.params.judge_rate} if player == "judge" else {}
-        return self.setting.training.model_copy(update=own)
+        return self.setting.training if player == "net" else self.adam(self.params.judge_rate)
 
     def phases(self) -> Iterator[tuple[Sequence[str], Loss]]:
         """First the network, then the judge on the maps that the network has just made."""

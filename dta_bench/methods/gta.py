@@ -85,8 +85,7 @@ class Method(Learner):
 
     def training_of(self, player: str) -> Training:
         """Generator and judge learn by Adam at their own rate."""
-        own = {} if player == "net" else {"optimizer": "adam", "learning_rate": self.params.rate}
-        return self.setting.training.model_copy(update=own)
+        return self.setting.training if player == "net" else self.adam(self.params.rate)
 
     def phases(self) -> Iterator[tuple[Sequence[str], Loss]]:
         """D, G, then the features and the classifier."""
