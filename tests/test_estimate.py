@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dta_bench import experiment_file
@@ -48,9 +50,9 @@ def test_what_a_method_needs_above_its_floor_is_paid_for_too() -> None:
     assert steps > gta.floor(gta.Params()) + 0.1  # on a network as small as this one, G and D are not
 
 
-def test_all_methods_are_counted_on_maps_as_well() -> None:
+def test_all_methods_are_counted_on_maps_as_well(tmp_path: Path) -> None:
     made = plan("streets_mini", methods=("all",), points=1, epochs=1, seeds=1)
-    found = estimate(made, made.runs, "", 1.0, None)
+    found = estimate(made, made.runs, str(tmp_path), 1.0, None)
     assert found["why"] == ""
     assert {"daformer", "lsd", "advent"} <= set(found["by_method"])
 
