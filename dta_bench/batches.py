@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dta_bench import ahead, augment
+from dta_bench import ahead, augment, replicas
 from dta_bench.ahead import Parts, Room
 from dta_bench.augment import Augmentation, Key
 from dta_bench.domains import Benchmark, Image, LabelledImages, UnlabelledImages, is_lazy
@@ -34,6 +34,7 @@ class Batches:
     sets; images that are in memory need none. ``second_view`` gives each target image a second view in the batch:
     ``again`` from the benchmark's own augmentation, ``strong`` with the ``strong`` augmentation on top.
     ``source_odds`` (N,), if given, says how likely each source image is at each draw; else each comes once a pass.
+    A process that is one of a run's replicas is given its own part of each batch.
     """
 
     def __init__(
@@ -112,8 +113,9 @@ class _Keys:
 
     def of(self, step: int) -> tuple[list[Key], list[Key]]:
         """Keys of the source's and of the target's views."""
-        here = slice(step * self._size, (step + 1) * self._size)
-        return self._source[here], self._target[here]
+        part = self._size // replicas.count()
+        first = step * self._size + replicas.rank() * part
+        return self._source[first : first + part], self._target[first : first + part]
 
 
 def _order(key: Key, size: int, count: int) -> list[Key]:

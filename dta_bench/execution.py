@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import platform
 from collections.abc import Callable
@@ -38,12 +37,16 @@ SMALL_NETWORK = 4 * 2**20  # bytes; a grid of hundreds of runs then keeps about 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. ``score`` is its headline metric on the labelled target subset, in percent."""
+    """How a run ended. ``score`` is its headline metric on the labelled target subset, in percent.
+
+    What ``diverged`` failed by its numbers, anything else that failed by what the user may mend.
+    """
 
     status: Literal["done", "failed", "stopped"]
     score: float = 0.0
     reason: str = ""
     result: RunResult | None = None
+    diverged: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,11 +141,9 @@ def execute(
     with its reason; one that is stopped keeps its checkpoint.
     """
     benchmark, found = benchmark_of(spec.benchmark), splits_of(spec, home.root, home.skip_unreadable)
-    marks = fingerprints(spec, home.root, home.skip_unreadable)
-    kept = home.checkpoint(spec.id)
-    place = dataclasses.replace(Place(), checkpoint=kept, fingerprints=marks, stop=stop, workers=_loader_workers())
+    place = _place(spec, home, stop)
     facts = (
-        marks
+        place.fingerprints
         | {
             "commit": provenance.commit(),
             "device": str(place.device),
@@ -163,6 +164,30 @@ def execute(
     return _finish(spec, benchmark, found, place, log, each_epoch, home.keep_network)
 
 
+def assist(spec: RunSpec, home: Home, stop: Stop, on_epoch: training.OnEpoch) -> Outcome:
+    """Train as a replica of a run that the first one of them executes: nothing is tracked or kept from here.
+
+    Raises:
+        Stopped: asked for by ``stop``, here or at another replica.
+        UserError: an image that cannot be read.
+    """
+    found = splits_of(spec, home.root, home.skip_unreadable)
+    try:
+        training.train(spec, benchmark_of(spec.benchmark), found, _place(spec, home, stop), on_epoch)
+    except Diverged as error:
+        return Outcome("failed", reason=str(error), diverged=True)
+    return Outcome("done")
+
+
+def _place(spec: RunSpec, home: Home, stop: Stop) -> Place:
+    return Place(
+        checkpoint=home.checkpoint(spec.id),
+        fingerprints=fingerprints(spec, home.root, home.skip_unreadable),
+        stop=stop,
+        workers=_loader_workers(),
+    )
+
+
 def _loader_workers() -> int:
     """How many processes read ahead: all of a run's cores where a GPU computes, else at most one of several."""
     import torch
@@ -179,7 +204,7 @@ def _finish(
         finished = training.train(spec, benchmark, found, place, each_epoch)
     except Diverged as error:
         log.fail(str(error))
-        return Outcome("failed", reason=str(error))
+        return Outcome("failed", reason=str(error), diverged=True)
     except UserError as error:
         log.stop(str(error))
         return Outcome("failed", reason=str(error))

@@ -29,7 +29,8 @@ class Training(BaseModel):
     """How long, with what optimiser and on what batches a run trains.
 
     ``batch_size`` is a batch of *each* domain. The learning rate is multiplied by ``decay_factor`` every
-    ``decay_every`` epochs. ``accumulate`` splits a batch into that many pieces whose gradients are added.
+    ``decay_every`` epochs. ``accumulate`` splits a batch into that many pieces whose gradients are averaged, and
+    ``devices`` before that into that many parts, each on a device of its own (CPUs where there are no GPUs).
     ``checkpointing`` computes activations again in the backward pass instead of keeping them.
     ``image_size`` takes the place of the benchmark's. Segmentation alone: ``crop`` trains on random cuts of the resized
     image, ``window`` predicts it window by window (overlapping by a third or more) instead of whole.
@@ -48,6 +49,7 @@ class Training(BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False
     accumulate: int = Field(default=1, gt=0)
+    devices: int = Field(default=1, gt=0)
     checkpointing: bool = False
     image_size: Size | None = None
     crop: Size | None = None
@@ -55,9 +57,18 @@ class Training(BaseModel):
 
     @model_validator(mode="after")
     def _agrees(self) -> Training:
-        if self.accumulate > self.batch_size:
-            raise ValueError(f"accumulate is {self.accumulate}; allowed: 1 to batch_size, which is {self.batch_size}")
+        pieces = self.accumulate * self.devices
+        if self.batch_size % pieces:
+            raise ValueError(
+                f"batch_size {self.batch_size} does not fall into {pieces} equal pieces (accumulate {self.accumulate} "
+                f"times devices {self.devices}); allowed: a multiple of {pieces}"
+            )
         return self
+
+    @property
+    def piece(self) -> int:
+        """How many images of each domain a device computes at once."""
+        return self.batch_size // (self.accumulate * self.devices)
 
 
 class LabelSubset(BaseModel):

@@ -33,8 +33,7 @@ def check(backbone: Backbone, benchmark: Benchmark, training: Training) -> None:
                 "allowed: up to that, or a larger image_size"
             )
     network = backbone.build(len(benchmark.classes)).to("meta")
-    piece = training.batch_size // training.accumulate
-    _try(network, backbone, piece, benchmark.train_size, len(benchmark.classes), training=True)
+    _try(network, backbone, training.piece, benchmark.train_size, len(benchmark.classes), training=True)
     _try(network, backbone, 1, training.window or benchmark.image_size, len(benchmark.classes), training=False)
 
 
@@ -42,9 +41,10 @@ def _check_images(benchmark: Benchmark, training: Training) -> None:
     given = [name for name in ("crop", "window") if getattr(training, name)]
     if given:
         raise UserError(f"{' and '.join(given)} are for segmentation, but {benchmark.name} is {benchmark.task}")
-    if training.batch_size // training.accumulate < 2:
+    if training.piece < 2:
+        pieces = training.accumulate * training.devices
         raise UserError(
-            f"batch_size {training.batch_size} in {training.accumulate} pieces leaves pieces of one image, which "
+            f"batch_size {training.batch_size} in {pieces} pieces leaves pieces of one image, which "
             "BatchNorm cannot train on; allowed: pieces of two or more"
         )
 
@@ -59,7 +59,8 @@ def _try(network: Network, backbone: Backbone, count: int, size: Size, classes: 
         if "more than 1 value per channel" not in str(error):
             raise UserError(f"{does} ({_first_line(error)}); give another batch_size, crop or image_size") from error
         raise UserError(
-            f"{does}: a BatchNorm of it would see one value a channel; give a larger batch_size or a smaller accumulate"
+            f"{does}: a BatchNorm of it would see one value a channel; give a larger batch_size, a smaller accumulate "
+            "or fewer devices"
         ) from error
     except (RuntimeError, AssertionError, TypeError, IndexError) as error:
         raise UserError(f"{does} ({_first_line(error)}); multiples of 32 suit all encoders") from error

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dta_bench import replicas
 from dta_bench.errors import UserError
 from dta_bench.experiment import Training
 from dta_bench.network import Labelled, Network, Normalisation, Unlabelled, evaluating, precision
@@ -123,11 +124,14 @@ class Learner(nn.Module):
         return found
 
     def take(self, source: Labelled, target: Unlabelled) -> None:
-        """Move a batch to the device, in ``accumulate`` pieces."""
+        """Move a batch, or this replica's part of it, to the device, in ``accumulate`` pieces."""
         self._pieces = list(pieces(source, target, self.setting.training, self.device))
 
     def gradients(self, players: Sequence[str], loss: Loss) -> Parts:
-        """Leave the gradient of ``loss``, averaged over the pieces, at the weights of ``players`` and at no others."""
+        """Leave the gradient of ``loss``, averaged over the pieces, at the weights of ``players`` and at no others.
+
+        Pieces of other replicas count like own ones, for the gradient as for the parts.
+        """
         training, found = self.setting.training, Parts()
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
@@ -140,6 +144,8 @@ class Learner(nn.Module):
                 torch.autograd.backward(parts["total"] / training.accumulate)
                 for name, value in parts.items():
                     found[name] = found.get(name, 0) + value.detach() / training.accumulate
+        replicas.average_gradients([weight for player in players for weight in self._weights(player)])
+        replicas.average([found[name] for name in sorted(found)])
         return found
 
     def update(self, players: Sequence[str]) -> None:
@@ -173,13 +179,13 @@ class Learner(nn.Module):
         for name, own in self.optimizers.items():
             own.load_state_dict(position["optimizers"][name])
 
+    def _weights(self, player: str) -> list[nn.Parameter]:
+        return [weight for group in self.optimizers[player].param_groups for weight in group["params"]]
+
     @contextmanager
     def _only(self, players: Sequence[str]) -> Iterator[None]:
         """Within the block only the weights of ``players`` ask for gradients, so that no other's is computed."""
-        still = [
-            weight for name, own in self.optimizers.items() if name not in players
-            for group in own.param_groups for weight in group["params"]
-        ]  # fmt: skip
+        still = [weight for name in self.optimizers if name not in players for weight in self._weights(name)]
         for weight in still:
             weight.requires_grad_(False)
         try:

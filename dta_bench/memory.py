@@ -27,7 +27,7 @@ SLACK = 1.15
 class Need:
     """The peak of one way to take a step in float32, in bytes: weights, gradients, momentum, activations, temporaries.
 
-    ``images`` is the size of a piece of each domain: batch_size / accumulate.
+    ``images`` is the size of a piece of each domain: batch_size / (accumulate x devices).
     """
 
     method: str

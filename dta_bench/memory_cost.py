@@ -53,7 +53,8 @@ def show(found: dict[str, Any], console: Console) -> None:
     height, width = found["image_size"]
     shown = Table(
         title=f"{found['backbone']}, {height}x{width}, float32: the peak of a step", title_justify="left",
-        caption="images: batch_size / accumulate of each domain; recomputed: --training checkpointing=true\n"
+        caption="images: batch_size / (accumulate x devices), of a domain; recomputed: --training checkpointing=true"
+        "\n"
         f"fits: the smallest of {', '.join(map(str, found['cards_gib']))} GiB, with {100 * found['slack'] - 100:.0f} %"
         " for the allocator and cuDNN", caption_justify="left",
     )  # fmt: skip

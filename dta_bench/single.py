@@ -26,6 +26,8 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
         Interrupted: Ctrl-C or SIGTERM; the checkpoint is kept.
     """
     spec = _spec(plan, settings, seed)
+    if (devices := spec.training.devices) > 1:
+        raise UserError(f"a run on {devices} devices needs Ray, which train leaves alone; use sweep --points 1")
     # What is wrong with the data is told before anything is written.
     execution.splits_of(spec, home.root, home.skip_unreadable)
     execution.check_labels(spec.benchmark, home.root, home.skip_unreadable)

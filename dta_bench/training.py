@@ -6,6 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from dta_bench import checkpoint, learner, metrics, plugins, pretrained, validation
+from dta_bench import checkpoint, learner, metrics, plugins, pretrained, replicas, validation
 from dta_bench.batches import Batches, class_counts
 from dta_bench.domains import Benchmark, Splits
 from dta_bench.errors import Diverged
@@ -77,7 +78,8 @@ def first_stage(spec: RunSpec, benchmark: Benchmark, splits: Splits, place: Plac
         return Run(before, benchmark, splits, place).to_the_end()
     kept = place.checkpoint.parent / "first" / f"{before.id}.pt"
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(kept.with_suffix(".lock")):
+    with nullcontext() if replicas.rank() else FileLock(kept.with_suffix(".lock")):
+        replicas.any_of(False, place.device)  # all wait for the one that holds the lock
         return Run(before, benchmark, splits, dataclasses.replace(place, checkpoint=kept)).to_the_end()
 
 
@@ -103,6 +105,8 @@ class Run:
             source_odds=self._source_odds(),
         )  # fmt: skip
         self.learner = self._learner(first)
+        if replicas.rank():  # equal weights, own masks: from here on each replica draws for itself
+            torch.manual_seed(spec.seed + (replicas.rank() << 32))
         self.meter = self._meter()
         self.epoch, self.step = 1, 0
         self.sums: dict[str, float] = {}
@@ -154,6 +158,7 @@ class Run:
         self.learner.at = self._progress()
         if self.step == 0:
             self.learner.before_epoch(self._plain_targets)
+        replicas.spread([*self.learner.parameters(), *self.learner.buffers()])
         for source, target in self.batches.epoch(self.epoch, self.step):
             self._take_step(source, target)
             self.step += 1
@@ -172,6 +177,7 @@ class Run:
         self.learner.at = self._progress()
         for name, value in self.learner.step(source, target).items():
             self.sums[name] = self.sums.get(name, 0.0) + float(value)
+        replicas.average([statistic for statistic in self.learner.buffers() if statistic.is_floating_point()])
 
     def _progress(self) -> Progress:
         steps = len(self.batches)
@@ -180,19 +186,20 @@ class Run:
     def _keep_position(self, started: float) -> None:
         """Save inside the epoch when asked to stop, or when the last checkpoint has grown old."""
         old = time.monotonic() - self._saved_at > self.place.every_seconds
-        if not (self.place.stop.requested or old):
+        stop = replicas.any_of(self.place.stop.requested, self.place.device)
+        if not (stop or replicas.any_of(old, self.place.device)):
             return
         self._save(self.seconds + time.monotonic() - started)
-        if self.place.stop.requested:
+        if stop:
             raise Stopped(f"stopped in epoch {self.epoch} after step {self.step}")
 
     def _meter(self) -> Meter:
         """Measures what this run's method predicts; evaluation keeps no gradients, so twice the piece fits."""
         place, training = self.place, self.spec.training
-        size = 2 * -(-training.batch_size // training.accumulate)
         return Meter(
-            self.learner, self.benchmark, self.channels, size, place.device, training.window, workers=place.workers
-        )
+            self.learner, self.benchmark, self.channels, 2 * training.piece, place.device, training.window,
+            workers=place.workers,
+        )  # fmt: skip
 
     def _validate(self) -> EpochMetrics:
         self.asked += 1
@@ -274,12 +281,16 @@ class Run:
         self._saved_at = time.monotonic()
         if self.place.checkpoint is None:
             return
-        cuda = torch.cuda.get_rng_state(self.place.device) if self.place.device.type == "cuda" else None
+        random = replicas.gathered(torch.get_rng_state(), self.place.device)
+        on_cuda = self.place.device.type == "cuda"
+        cuda = replicas.gathered(torch.cuda.get_rng_state(self.place.device), self.place.device) if on_cuda else None
+        if replicas.rank():
+            return
         state = self.place.fingerprints | {
             "run_id": self.spec.id, "epoch": self.epoch, "step": self.step, "sums": self.sums, "best": self.best,
             "seconds": seconds, "measuring_seconds": self.measuring_seconds, "learner": self.learner.position(),
             "asked": self.asked,
-            "random": torch.get_rng_state(), "random_cuda": cuda,
+            "random": random, "random_cuda": cuda,
         }  # fmt: skip
         checkpoint.save(self.place.checkpoint, state)
 
@@ -293,6 +304,6 @@ class Run:
         self.epoch, self.step, self.sums = state["epoch"], state["step"], state["sums"]
         self.best, self.asked = state["best"], state["asked"]
         self.seconds, self.measuring_seconds = state["seconds"], state["measuring_seconds"]
-        torch.set_rng_state(state["random"])
+        torch.set_rng_state(state["random"][replicas.rank()])
         if state["random_cuda"] is not None:
-            torch.cuda.set_rng_state(state["random_cuda"], self.place.device)
+            torch.cuda.set_rng_state(state["random_cuda"][replicas.rank()], self.place.device)

@@ -50,7 +50,8 @@ def test_what_fits_passes(name: str, settings: dict[str, object]) -> None:
     [
         ({"crop": 16}, "crop are for segmentation|crop .*classification"),
         ({"batch_size": 1}, "pieces of one image"),
-        ({"batch_size": 4, "accumulate": 3}, "pieces of one image"),
+        ({"batch_size": 4, "accumulate": 4}, "pieces of one image"),
+        ({"batch_size": 4, "accumulate": 2, "devices": 2}, "4 in 4 pieces leaves pieces of one image"),
     ],
 )
 def test_images_of_one_class_have_no_crops_and_no_single_batches(settings: dict[str, object], said: str) -> None:

@@ -25,7 +25,7 @@ def test_as_many_runs_share_a_gpu_as_fit(needed: int, total: int) -> None:
 
 
 def test_a_step_needs_more_than_its_weights_and_more_for_a_larger_batch() -> None:
-    training = {"batch_size": 16, "accumulate": 1, "optimizer": "sgd"}
+    training = {"epochs": 1, "learning_rate": 1e-3, "batch_size": 16, "optimizer": "sgd"}
     network = {"benchmark": "fonts_digits", "backbone": "conv3_fc2", "methods": {"source_only": {}}}
     cpu = torch.device("cpu")
     small, large = (needed_bytes(network, training | {"batch_size": size}, cpu) for size in (16, 64))

@@ -56,7 +56,7 @@ def connect(resources: Resources, run: RunSpec, home: Home, console: Console) ->
             " RAY_ADDRESS, or leave out --nodes and DTA_BENCH_NODES"
         )
     if not address:
-        _start_local(resources)
+        _start_local(resources, run.training.devices)
         yield ""
         return
     _join(address)
@@ -71,12 +71,12 @@ def connect(resources: Resources, run: RunSpec, home: Home, console: Console) ->
             note.unlink(missing_ok=True)
 
 
-def _start_local(resources: Resources) -> None:
+def _start_local(resources: Resources, devices: int) -> None:
     # A busy machine takes longer than Ray's own 30 seconds.
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
     import ray
 
-    cpus = max(os.cpu_count() or 1, (resources.parallel or 1) * resources.cpus_per_run)
+    cpus = max(os.cpu_count() or 1, (resources.parallel or 1) * resources.cpus_per_run * devices)
     try:
         ray.init(
             address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dta_bench import plugins
-from dta_bench.errors import Interrupted
+from dta_bench.errors import Interrupted, UserError
 from dta_bench.execution import Home
 from dta_bench.experiment import RunSpec
 from dta_bench.sweep import cluster, packing, search, worker
@@ -103,7 +103,8 @@ def _fit(
 
     gpus = _gpus_a_run(plan, resources.gpus_per_run)
     job = _job(plan, runs, home, parent, resources.cpus_per_run) | {"token": token}
-    trainable = worker.trainable(job, {"CPU": float(resources.cpus_per_run), "GPU": gpus})
+    each, devices = {"CPU": float(resources.cpus_per_run), "GPU": gpus}, plan.training.devices
+    trainable = worker.trainable(job, each, devices)
     died: dict[str, str] = {}
     interrupted.running = True
     tune.Tuner(
@@ -111,7 +112,7 @@ def _fit(
         tune_config=tune.TuneConfig(
             search_alg=_searcher(plan, work),
             num_samples=len(runs),
-            max_concurrent_trials=resources.parallel,
+            max_concurrent_trials=resources.parallel if devices == 1 else at_once(each, devices, resources.parallel),
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
@@ -126,10 +127,32 @@ def _fit(
     return died
 
 
+def at_once(each: dict[str, float], devices: int, parallel: int | None) -> int:
+    """How many runs of ``devices`` replicas, each with these resources, the cluster has room for, at most ``parallel``.
+
+    Tune itself sees only what waits for the replicas, which is on the head.
+
+    Raises:
+        UserError: not for a single one.
+    """
+    import ray
+
+    there = ray.cluster_resources()
+    fit = int(min(there.get(kind, 0) // (devices * amount) for kind, amount in each.items() if amount))
+    if fit < 1:
+        needs = " and ".join(f"{devices * amount:g} {kind}s" for kind, amount in each.items() if amount)
+        has = " and ".join(f"{there.get(kind, 0):g} {kind}s" for kind, amount in each.items() if amount)
+        raise UserError(f"a run on {devices} devices needs {needs}, and the cluster has {has}; give fewer devices")
+    return min(fit, parallel or fit)
+
+
 def _gpus_a_run(plan: Plan, asked: float | Literal["auto"] | None) -> float:
     """What was asked for; else a whole GPU where there are any; ``auto`` measures on one of them."""
     import ray
 
+    devices = plan.training.devices
+    if devices > 1 and asked not in (None, 0, 1):
+        raise UserError(f"a run on {devices} devices has a GPU on each of them; leave out --gpus-per-run {asked}")
     if asked != "auto" and asked is not None:
         return asked
     if not ray.cluster_resources().get("GPU", 0):

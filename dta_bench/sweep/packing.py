@@ -46,13 +46,14 @@ def needed_bytes(network: Job, training: Job, device: Any) -> int:
         network: ``benchmark``, ``backbone`` and each method's parameters by its name, under ``methods``.
     """
     from dta_bench import execution, plugins, pretrained, profile
+    from dta_bench.experiment import Training
 
     benchmark = execution.benchmark_of(network["benchmark"])
     backbone = pretrained.backbone(network["backbone"], benchmark.image_size)
     classes = len(benchmark.classes)
     rows = profile.profile(
         backbone, {name: plugins.load("method", name) for name in network["methods"]}, network["methods"],
-        classes=classes, batch=max(2, training["batch_size"] // training["accumulate"]),
+        classes=classes, batch=max(2, Training(**training).piece),
         image_size=benchmark.image_size, device=device, rounds=1,
     )  # fmt: skip
     weights = sum(p.nbytes for p in backbone.build(classes).parameters())

@@ -12,6 +12,7 @@ from dta_bench.errors import UserError
 from dta_bench.experiment import RunSpec
 
 if TYPE_CHECKING:
+    from dta_bench.execution import Outcome
     from dta_bench.place import Stop
 
 Config = dict[str, Any]
@@ -25,10 +26,18 @@ def key_of(config: Config) -> str:
     return " ".join(f"{k}={config[k]}" for k in sorted(config))
 
 
-def trainable(job: Job, resources: dict[str, float]) -> type:
-    """What Tune runs: :func:`run_one`, with ``resources`` for it alone, in a process that heeds SIGTERM."""
+def trainable(job: Job, resources: dict[str, float], devices: int = 1) -> type:
+    """What Tune runs, with ``resources`` for it alone, in a process that heeds SIGTERM.
+
+    On one device that is :func:`run_one`; on several, what waits for their replicas, each of which has ``resources``.
+    """
     from ray import tune
     from ray.tune.trainable.function_trainable import wrap_function
+
+    if devices > 1:
+        from dta_bench.sweep import replicated
+
+        return replicated.trainable(job, resources, devices)
 
     class TrainRun(wrap_function(tune.with_parameters(run_one, job=job))):  # type: ignore[misc]
         def setup(self, config: Config) -> None:
@@ -65,8 +74,7 @@ def run_one(config: Config, job: Job) -> None:
     label = Label(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        seen = {name: metrics[f"target_train/{name}"] for name in ("classes_in_use", "entropy")}
-        tune.report({"score": metrics[job["headline"]], "epoch": epoch, "run": spec.id} | seen)
+        tune.report(of_epoch(spec, job, epoch, metrics))
 
     home = Home(**job["home"])
     splits_of(spec, home.root, home.skip_unreadable)  # a node without the data raises here, and Tune tries another
@@ -78,10 +86,21 @@ def run_one(config: Config, job: Job) -> None:
     if outcome.status == "stopped":
         os._exit(143)  # Tune takes it for a lost worker, and starts the run again where there is room
     _current = None
-    tune.report({
+    tune.report(of_end(spec, outcome))
+
+
+def of_epoch(spec: RunSpec, job: Job, epoch: int, metrics: dict[str, float]) -> dict[str, Any]:
+    """What Tune is told of an epoch: the score, and what rules that stop runs look at."""
+    seen = {name: metrics[f"target_train/{name}"] for name in ("classes_in_use", "entropy")}
+    return {"score": metrics[job["headline"]], "epoch": epoch, "run": spec.id} | seen
+
+
+def of_end(spec: RunSpec, outcome: Outcome) -> dict[str, Any]:
+    """What Tune is told of a run's end."""
+    return {
         "score": outcome.score, "epoch": spec.training.epochs, "run": spec.id,
         "outcome": outcome.status, "reason": outcome.reason,
-    })  # fmt: skip
+    }  # fmt: skip
 
 
 def settle(job: Job) -> None:

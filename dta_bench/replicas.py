@@ -1,0 +1,83 @@
+"""One run on several devices: replicas that each take a part of every batch and step by their mean gradient.
+
+They are the ranks of torch's process group; a process without one is a run's only replica, and has nothing to average.
+What ``DistributedDataParallel`` does while it goes backward is done here after it, so that methods of any shape
+(several passes, phases and optimisers, gradients with respect to a mask) need no wrapper. The price: communication
+hides behind no computation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, distributed, nn
+
+
+def count() -> int:
+    """How many replicas the run of this process has."""
+    return distributed.get_world_size() if _several() else 1
+
+
+def rank() -> int:
+    """Which of them this process is, from 0; the first writes checkpoints and metrics."""
+    return distributed.get_rank() if _several() else 0
+
+
+def average(tensors: Sequence[Tensor]) -> None:
+    """Replace each tensor (floating point, one device) by its mean over the replicas, in one exchange."""
+    if not (tensors and _several()):
+        return
+    flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
+    distributed.all_reduce(flat)
+    flat /= count()
+    with torch.no_grad():
+        for tensor, mean in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(mean.view(tensor.shape))
+
+
+def average_gradients(weights: Sequence[nn.Parameter]) -> None:
+    """Leave the mean gradient at each weight; one that got none anywhere keeps none, elsewhere none counts as zero."""
+    if not (weights and _several()):
+        return
+    found = torch.tensor([weight.grad is not None for weight in weights], dtype=torch.uint8, device=weights[0].device)
+    distributed.all_reduce(found, distributed.ReduceOp.MAX)
+    with_any = [weight for weight, any_has in zip(weights, found.tolist(), strict=True) if any_has]
+    for weight in with_any:
+        if weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
+    average([weight.grad for weight in with_any if weight.grad is not None])
+
+
+def spread(tensors: Iterable[Tensor]) -> None:
+    """Replace each tensor by the first replica's."""
+    if not _several():
+        return
+    with torch.no_grad():
+        for tensor in tensors:
+            whole = tensor.detach().contiguous()
+            distributed.broadcast(whole, src=0)
+            tensor.copy_(whole)
+
+
+def any_of(flag: bool, device: torch.device) -> bool:
+    """Whether ``flag`` is set in any replica; all of them must ask."""
+    if not _several():
+        return flag
+    found = torch.tensor(int(flag), device=device)
+    distributed.all_reduce(found, distributed.ReduceOp.MAX)
+    return bool(found)
+
+
+def gathered(tensor: Tensor, device: torch.device) -> list[Tensor]:
+    """The tensor (of one shape everywhere) of each replica, in their order."""
+    if not _several():
+        return [tensor]
+    own = tensor.to(device)
+    found = [torch.empty_like(own) for _ in range(count())]
+    distributed.all_gather(found, own)
+    return [each.to(tensor.device) for each in found]
+
+
+def _several() -> bool:
+    return distributed.is_available() and distributed.is_initialized()
