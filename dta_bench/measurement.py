@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dta_bench import metrics, segmentation
+from dta_bench import metrics, replicas, segmentation
 from dta_bench.batches import evaluation_batches
-from dta_bench.domains import Benchmark, Image, LabelledImages
+from dta_bench.domains import Benchmark, Image, Item, LabelledImages, Picked
 from dta_bench.evaluation import predict
 from dta_bench.experiment import Scores
 from dta_bench.label_free import label_free
@@ -75,9 +75,11 @@ class Meter:
     def survey(self, images: Sequence[Image]) -> Surveyed:
         """Predict ``images``, which have no labels."""
         if self.benchmark.task == "segmentation":
-            seen = segmentation.survey(self.network, self.batches(images), self.device, self.window)
-            return Surveyed(seen.label_free(), {"pixels": seen.pixels})
-        logits = predict(self.network, self.batches(images), self.device)
+            first = replicas.part(len(images)).start
+            here = segmentation.seen(self.network, self.batches(_own(images)), self.device, self.window, first)
+            of_all = segmentation.survey(*(self._joined(rows, images) for rows in here))
+            return Surveyed(of_all.label_free(), {"pixels": of_all.pixels})
+        logits = self._logits(images)
         return Surveyed(label_free(logits), {"logits": logits})
 
     def label_maps(self, images: Sequence[Image]) -> Iterator[segmentation.LabelMap]:
@@ -85,22 +87,34 @@ class Meter:
         return segmentation.predictions(self.network, self.batches(images), self.device, self.window)
 
     def _vectors(self, images: LabelledImages) -> Arrays:
-        logits = predict(self.network, self.batches(images.images), self.device)
-        return {"logits": logits, "labels": np.asarray(images.labels)}
+        return {"logits": self._logits(images.images), "labels": np.asarray(images.labels)}
+
+    def _logits(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        return self._joined(predict(self.network, self.batches(_own(images)), self.device), images)
 
     def _maps(self, images: LabelledImages) -> Arrays:
         assert not isinstance(images.labels, np.ndarray)
         found = segmentation.confusions(
-            self.network, self.batches(images.images), images.labels, len(self.benchmark.classes),
+            self.network, self.batches(_own(images.images)), _own(images.labels), len(self.benchmark.classes),
             self.benchmark.ignore_index, self.device, self.window,
         )  # fmt: skip
-        return {"confusions": found.astype(np.int32)}
+        return {"confusions": self._joined(found, images.images).astype(np.int32)}
+
+    def _joined(self, rows: NDArray[Any], images: Sequence[Image]) -> NDArray[Any]:
+        """Rows of all images, of which each replica of a run measures a part."""
+        return replicas.joined(rows, len(images), self.device)
 
     def batches(self, images: Sequence[Image]) -> Iterator[Tensor]:
         """Images in order, as the network is fed them."""
         return evaluation_batches(
             images, self.benchmark, self.channels, self.batch_size, self.network.normalisation, self.workers
         )
+
+
+def _own(items: Sequence[Item]) -> Sequence[Item]:
+    """Those that this replica of a run measures; all of them where it is the only one."""
+    own = replicas.part(len(items))
+    return items if len(own) == len(items) else Picked(items, own)
 
 
 def named(prefix: str, arrays: Arrays) -> Arrays:

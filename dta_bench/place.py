@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 class Stopped(Exception):
@@ -19,6 +21,13 @@ class Stop:
     requested: bool = False
 
 
+def _device() -> torch.device:
+    """The process's GPU, if it has one."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a run computes and keeps its checkpoint. ``every_seconds`` bounds what a kill can lose inside an epoch.
@@ -26,7 +35,7 @@ class Place:
     ``workers`` processes read lazy sets ahead; batches are the same for any number of them.
     """
 
-    device: torch.device = field(default_factory=lambda: torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    device: torch.device = field(default_factory=_device)
     checkpoint: Path | None = None
     fingerprints: dict[str, str] = field(default_factory=dict)
     every_seconds: float = 600.0

@@ -9,8 +9,11 @@ hides behind no computation.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
 
@@ -77,6 +80,25 @@ def gathered(tensor: Tensor, device: torch.device) -> list[Tensor]:
     found = [torch.empty_like(own) for _ in range(count())]
     distributed.all_gather(found, own)
     return [each.to(tensor.device) for each in found]
+
+
+def part(size: int) -> range:
+    """This replica's share of ``size`` things in order; everything, where there are fewer things than replicas."""
+    return _parts(size)[rank()] if size >= count() else range(size)
+
+
+def joined(rows: NDArray[Any], size: int, device: torch.device) -> NDArray[Any]:
+    """What the replicas made of their :func:`part` of ``size`` things, a row a thing, put together in order."""
+    if not _several() or size < count():
+        return rows
+    sizes = [len(each) for each in _parts(size)]
+    padded = np.concatenate([rows, np.zeros((max(sizes) - len(rows), *rows.shape[1:]), rows.dtype)])
+    found = gathered(torch.from_numpy(padded), device)
+    return np.concatenate([each[:here].numpy() for each, here in zip(found, sizes, strict=True)])
+
+
+def _parts(size: int) -> list[range]:
+    return [range(size * r // count(), size * (r + 1) // count()) for r in range(count())]
 
 
 def _several() -> bool:

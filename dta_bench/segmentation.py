@@ -71,33 +71,43 @@ def predictions(
         yield from logits.argmax(1).to(torch.uint8).cpu().numpy()
 
 
-def survey(network: nn.Module, batches: Iterable[Tensor], device: torch.device, window: Size | None = None) -> Survey:
-    """Entropy, mean prediction and class shares of all pixels; images of a set are all seen at one size."""
-    images, sums, pixels = 0, torch.zeros(0), []
+def seen(
+    network: nn.Module, batches: Iterable[Tensor], device: torch.device, window: Size | None = None, first: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Of each image: mean entropy, mean prediction and class shares (N, 1 + 2 K); its sample's logits (N, SAMPLE, K).
+
+    ``first`` is the place in its set of the first image.
+    """
+    means, samples, place = [], [], first
     for logits in _logits(network, batches, device, window):
-        sums = _sums(logits) + (sums if images else 0)
-        pixels.append(_sample(logits, images).cpu())
-        images += len(logits)
-    means = (sums / images).numpy()
-    classes = len(means) // 2
-    return Survey(float(means[0]), means[1 : classes + 1], means[classes + 1 :], torch.cat(pixels).numpy())
+        means.append(_means(logits))
+        samples.append(_sample(logits, place).cpu())
+        place += len(logits)
+    return torch.cat(means).numpy(), torch.cat(samples).numpy()
 
 
-def _sums(logits: Tensor) -> Tensor:
-    """Mean entropy, mean prediction and class shares of each image, added up over a batch: (1 + 2 K,)."""
+def survey(means: NDArray[np.float64], samples: NDArray[np.float32]) -> Survey:
+    """A whole set, whose images count alike, from what was :func:`seen` of each."""
+    entropy, *rest = means.mean(axis=0)
+    mean_p, shares = np.split(np.array(rest), 2)
+    return Survey(float(entropy), mean_p, shares, samples.reshape(-1, samples.shape[-1]))
+
+
+def _means(logits: Tensor) -> Tensor:
+    """Mean entropy, mean prediction and class shares of each image of a batch: (B, 1 + 2 K)."""
     log_p = logits.log_softmax(1)
     p = log_p.exp()
     chosen = logits.argmax(1).flatten(1)
     shares = torch.stack([one.bincount(minlength=logits.shape[1]) for one in chosen]) / chosen.shape[1]
     parts = [-(p * log_p).sum(1).flatten(1).double().mean(1)[:, None], p.flatten(2).double().mean(2)]
-    return torch.cat([*parts, shares], dim=1).sum(0).cpu()
+    return torch.cat([*parts, shares], dim=1).cpu()
 
 
 def _sample(logits: Tensor, first: int) -> Tensor:
-    """The logits (n, K) of ``SAMPLE`` pixels an image; which they are depends on the image's place in its set alone."""
+    """The logits (B, SAMPLE, K) of some pixels of each image; its place in its set alone says of which."""
     flat = logits.flatten(2)
     chosen = [np.random.default_rng(first + i).integers(flat.shape[2], size=SAMPLE) for i in range(len(flat))]
-    return torch.cat(
+    return torch.stack(
         [image[:, torch.from_numpy(one).to(flat.device)].T for image, one in zip(flat, chosen, strict=True)]
     )
 

@@ -79,7 +79,7 @@ benchmark: few_digits
 method: at_leisure
 baselines: []
 seeds: 2
-training: {{epochs: {epochs}, optimizer: adam, learning_rate: {rate}, batch_size: 16}}
+training: {{epochs: {epochs}, optimizer: adam, learning_rate: {rate}, batch_size: 16, devices: {devices}}}
 backbones:
   conv3_fc2: {{}}
 """
@@ -116,8 +116,11 @@ class Cluster:
 
     def nodes(self) -> set[str]:
         """Names of the hosts whose Ray is alive, as the head sees it."""
-        code = "import ray; ray.init(); print([n['NodeManagerHostname'] for n in ray.nodes() if n['Alive']])"
-        return set(eval(self.python(code).splitlines()[-1]))
+        code = (
+            "import json, ray; ray.init(log_to_driver=False);"
+            "print(json.dumps([n['NodeManagerHostname'] for n in ray.nodes() if n['Alive']]))"
+        )
+        return set(json.loads(self.python(code).splitlines()[-1]))
 
     def python(self, code: str) -> str:
         """What ``code`` prints on the head."""
@@ -175,10 +178,10 @@ def _prepare(host: Host) -> None:
     )
 
 
-def plan_of(cluster: Cluster, name: str, rate: float, epochs: int) -> set[str]:
+def plan_of(cluster: Cluster, name: str, rate: float, epochs: int, devices: int = 1) -> set[str]:
     """Write a fault's search space; the identities of its runs."""
     file = cluster.shared / "work" / "search_spaces" / f"{name}.yaml"
-    file.write_text(SPACE.format(epochs=epochs, rate=rate))
+    file.write_text(SPACE.format(epochs=epochs, rate=rate, devices=devices))
     found = cluster.head.run(cluster.sweep(name, "--dry-run")).stdout
     return {run["id"] for run in json.loads(found)["runs"]}
 
@@ -194,11 +197,16 @@ def wait_until(happened: Callable[[], Any], seconds: float = 400, unless: subpro
     return found
 
 
-def training(host: Host) -> list[psutil.Process]:
+def training(host: Host, kind: str = "ray::TrainRun") -> list[psutil.Process]:
     """The processes of a host that are in the middle of a run, without those that read ahead for them."""
-    found = [p for p in host.processes("ray::TrainRun") if title(p).startswith("ray::TrainRun")]
+    found = [p for p in host.processes(kind) if title(p).startswith(kind)]
     pids = {p.pid for p in found}
     return [p for p in found if _parent(p) not in pids]
+
+
+def replicas(host: Host) -> list[psutil.Process]:
+    """The same of runs on several devices."""
+    return training(host, "ray::RayTrainWorker")
 
 
 def _parent(process: psutil.Process) -> int | None:

@@ -17,7 +17,7 @@ import pytest
 import torch
 from lab import Host, title
 from lab_clock import JOIN, five_hours_ahead, join, no_autoscaler
-from lab_cluster import WORKERS, Cluster, nothing_lost, plan_of, tracked, training, wait_until
+from lab_cluster import WORKERS, Cluster, nothing_lost, plan_of, replicas, tracked, training, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 EPOCHS = 8
@@ -202,6 +202,40 @@ def test_a_node_that_will_be_taken_away_saves_and_its_run_goes_on_elsewhere(clus
     both_nodes(cluster)
     tell(
         "AWS's notice that a spot machine will go", f"SIGTERM, checkpoint and exit within {took:.0f} s of 120; went on"
+    )
+
+
+def test_a_killed_replica_takes_its_run_back_to_its_checkpoint(cluster: Cluster, tell: Tell) -> None:
+    wanted = plan_of(cluster, "killed_replica", 0.00113, EPOCHS, devices=2)
+    driver = cluster.head.start(cluster.sweep("killed_replica"))
+    in_the_middle(cluster, "killed_replica", driver)
+    _, second = (replicas(cluster.lab[name]) for name in WORKERS)  # one on each node
+    assert len(second) == 1
+    kill(second)
+    finished(driver)
+    nothing_lost(cluster, wanted, EPOCHS)
+    tell("kill -9 of one of a run's two replicas", "both were started again from the run's checkpoint")
+
+
+def test_a_node_with_replicas_that_will_be_taken_away_saves_their_run_which_goes_on_elsewhere(
+    cluster: Cluster, tell: Tell
+) -> None:
+    wanted = plan_of(cluster, "notice_replicas", 0.00114, EPOCHS, devices=2)
+    driver = cluster.head.start(cluster.sweep("notice_replicas", "--cpus-per-run 1"))
+    in_the_middle(cluster, "notice_replicas", driver)
+    host = next(cluster.lab[name] for name in WORKERS if replicas(cluster.lab[name]))
+    processes, given = replicas(host), time.monotonic()
+    assert len(processes) == 2
+    leaving = host.start("~/dta-bench/cluster/node.sh leave 110")
+    wait_until(lambda: saved_within_an_epoch(cluster, "notice_replicas"), seconds=100)
+    took = time.monotonic() - given
+    leaving.communicate(timeout=100)
+    finished(driver)
+    nothing_lost(cluster, wanted, EPOCHS)
+    host.run(f". ~/.dta-bench.sh; ray stop; {JOIN}; ~/dta-bench/cluster/node.sh worker")  # the machine comes back
+    both_nodes(cluster)
+    tell(
+        "a node with both of a run's replicas is taken out", f"checkpoint within {took:.0f} s of 110; went on elsewhere"
     )
 
 

@@ -112,7 +112,7 @@ def test_statistics_of_a_stream_are_those_of_all_logits_at_once() -> None:
     torch.manual_seed(0)
     net = nn.Conv2d(3, 5, 3, padding=1)
     images = torch.randn(6, 3, 8, 9)
-    found = segmentation.survey(net, images.split(4), CPU).label_free()
+    found = segmentation.survey(*segmentation.seen(net, images.split(4), CPU)).label_free()
     p = net(images).detach().double().softmax(1).movedim(1, -1).reshape(-1, 5)
     mean = p.mean(0)
     assert found["entropy"] == pytest.approx(float(-(p * p.log()).sum(1).mean()), rel=1e-5)

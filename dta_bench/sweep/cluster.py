@@ -19,6 +19,11 @@ from dta_bench.execution import Home
 from dta_bench.experiment import RunSpec
 from dta_bench.sweep import node_check
 
+CLOSED = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+"""A Ray of one machine listens on loopback alone, as it does on macOS and Windows, and to those with its token alone.
+
+Set before Ray is imported. Without the first, Ray takes 127.0.0.1 for the machine's address and listens everywhere.
+"""
 CLOCK_SECONDS = 30.0  # a clock that is further off is told of
 REACH_SECONDS = 5.0  # how long the head may take to answer the first knock
 CHECK_SECONDS = 300.0  # how long a node may take to look around
@@ -49,7 +54,7 @@ def connect(resources: Resources, run: RunSpec, home: Home, console: Console) ->
     Raises:
         UserError: no cluster answers, promised nodes do not come, or nodes are not fit for work.
     """
-    address = resources.address or os.environ.get("RAY_ADDRESS")
+    address = address_of(resources)
     if not address and resources.nodes:
         raise UserError(
             f"{resources.nodes} worker nodes are to be waited for, but no cluster is named; give --address or"
@@ -69,6 +74,11 @@ def connect(resources: Resources, run: RunSpec, home: Home, console: Console) ->
     finally:
         for note in token.parent.glob(f"{token.name}*"):
             note.unlink(missing_ok=True)
+
+
+def address_of(resources: Resources) -> str | None:
+    """The cluster that the user named, if any."""
+    return resources.address or os.environ.get("RAY_ADDRESS")
 
 
 def _start_local(resources: Resources, devices: int) -> None:

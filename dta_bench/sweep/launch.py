@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import sys
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ def launch(
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if not cluster.address_of(resources):
+        os.environ.update(cluster.CLOSED | {"RAY_AUTH_TOKEN": os.environ.get("RAY_AUTH_TOKEN", secrets.token_hex(32))})
     import ray
 
     for name in ("ray.tune", "ray.air"):  # a lost worker is retried, and told by the progress view

@@ -6,17 +6,19 @@ import os
 import socket
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psutil
 
 from dta_bench.errors import UserError
-from dta_bench.execution import Home, Label, Outcome, assist, execute
 from dta_bench.experiment import RunSpec
 from dta_bench.place import Stop, Stopped
 from dta_bench.sweep import worker
 from dta_bench.sweep.worker import Config, Job
+
+if TYPE_CHECKING:
+    from dta_bench.execution import Outcome
 
 ON_THE_HEAD = {"node:__internal_head__": 0.001}
 """Where a run is waited for: that takes no CPU, and the head is no machine that is taken away."""
@@ -71,6 +73,8 @@ def replica(job: Job) -> None:
     from torch import distributed
 
     worker.settle(job)
+    from dta_bench.execution import Home, Label, assist, execute
+
     torch.set_num_threads(job["threads"])
     spec, home, stop = RunSpec.from_dict(job["spec"]), Home(**job["home"]), Notice()
 
