@@ -25,10 +25,14 @@ fault is real. Held each time: the same set of runs, none twice, each finished, 
 
 def main(given: list[str]) -> None:
     """Run the tests that inject faults; what each kept is a row, what failed has none and is named."""
+    kept = KEPT.read_text() if KEPT.exists() else ""
     if not given:
         KEPT.unlink(missing_ok=True)
     failed = set() if given == ["--table"] else inject(given)
-    rows = {row["test"]: row for row in map(json.loads, KEPT.read_text().splitlines())} if KEPT.exists() else {}
+    if not KEPT.exists():
+        KEPT.write_text(kept)
+        raise SystemExit("nothing was injected; the lines above say why")
+    rows = {row["test"]: row for row in map(json.loads, KEPT.read_text().splitlines())}
     print(HEAD)
     names = injecting()
     for row in [rows[name] for name in names if name in rows and name not in failed]:

@@ -15,6 +15,7 @@ from dta_bench import execution
 from dta_bench.errors import UserError
 from dta_bench.execution import Home
 from dta_bench.experiment import RunSpec, spelt
+from dta_bench.sweep import elsewhere
 from dta_bench.sweep.cluster import Resources
 from dta_bench.sweep.feed import Adaptive, End, Feed, Planned, point_key, points_left
 from dta_bench.sweep.launch import Work, launch
@@ -49,6 +50,7 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
     with _alone(home):
         tracker = home.tracker()
         tracker.check()
+        elsewhere.refuse_taken(plan, home, tracker, console)
         state = standing(plan, home, tracker)
         _say(plan, state, _count(plan, state, tracker), console)
         for stale, changes in state.stale:
@@ -122,9 +124,16 @@ def _empty_budgets(plan: Plan) -> list[str]:
 
 
 def _work(plan: Plan, state: State, home: Home, tracker: Tracker, resources: Resources, console: Console) -> None:
-    benchmark = execution.benchmark_of(plan.file.benchmark)
-    tracker.experiment(benchmark)
+    tracker.experiment(execution.benchmark_of(plan.file.benchmark))
     parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), {"search_space": plan.name})
+    with elsewhere.told(plan, home, tracker, parent):
+        _train(plan, state, home, tracker, resources, console, parent)
+
+
+def _train(
+    plan: Plan, state: State, home: Home, tracker: Tracker, resources: Resources, console: Console, parent: str
+) -> None:
+    benchmark = execution.benchmark_of(plan.file.benchmark)
     work = _what(plan, state, tracker, len(benchmark.classes))
     progress = Progress(
         console, _count(plan, state, tracker), plan.training.epochs, len(state.done), spelt(benchmark.headline)

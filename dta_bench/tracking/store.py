@@ -18,7 +18,8 @@ import numpy as np
 from dta_bench.domains import Benchmark
 from dta_bench.errors import UserError
 from dta_bench.experiment import RunSpec
-from dta_bench.tracking import connection, dress
+from dta_bench.tracking import at_work, connection, dress
+from dta_bench.tracking.at_work import AtWork
 from dta_bench.tracking.patience import patient
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 
@@ -115,6 +116,24 @@ class Tracker:
             return parent
         made = self._client.create_run(experiment, run_name=f"sweep {name}", tags=tags | {"sweep_id": sweep_id})
         return str(made.info.run_id)
+
+    def saying(self, parent: str, place: str, runs: Collection[str]) -> contextlib.AbstractContextManager[None]:
+        """Within the block others see the sweep at ``place`` at work on ``runs``, given by their identities."""
+        return at_work.saying(self._client, parent, place, runs)
+
+    @patient
+    def at_work_elsewhere(self, benchmark: str, place: str, runs: Collection[str]) -> list[AtWork]:
+        """Sweeps at other places than ``place`` that say that they work on some of ``runs``; some may be dead."""
+        experiment = self._client.get_experiment_by_name(benchmark)
+        if experiment is None:
+            return []
+        parents = self._pages(experiment.experiment_id, "tags.sweep_id != '' and attributes.status = 'RUNNING'")
+        said = at_work.said(self._client, parents)
+        return [each for each in said if each.place != place and not each.runs.isdisjoint(runs)]
+
+    def alive_elsewhere(self, benchmark: str, place: str, runs: Collection[str]) -> AtWork | None:
+        """One of these that lives, told from the dead by waiting, half a minute at most; forgets the dead."""
+        return at_work.alive(self._client, lambda: self.at_work_elsewhere(benchmark, place, runs))
 
     @patient
     def end_sweep(self, parent: str, status: str) -> None:
