@@ -39,7 +39,16 @@ def trainable(job: Job, resources: dict[str, float], devices: int) -> type:
 
 
 def run(config: Config, job: Job, each: dict[str, float], devices: int) -> None:
-    """Start the replicas and wait for them; a replica that dies takes the others along, and Tune starts all again."""
+    """Start the replicas and wait for them; a replica that dies takes the others along, and Tune starts all again.
+
+    Making room for a machine that goes is no failure: all start again here, as often as it takes.
+    """
+    while not _fit(config, job, each, devices):
+        pass
+
+
+def _fit(config: Config, job: Job, each: dict[str, float], devices: int) -> bool:
+    """Whether the run came to its end; else its replicas have saved and stopped."""
     from ray import train
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
@@ -47,7 +56,7 @@ def run(config: Config, job: Job, each: dict[str, float], devices: int) -> None:
     spec = job["specs"][worker.key_of(config)]
     name = RunSpec.from_dict(spec).id
     own = job | {"specs": {}, "spec": spec, "names": {name: job["names"][name]}, "inert": {name: job["inert"][name]}}
-    DataParallelTrainer(
+    trainer = DataParallelTrainer(
         replica,
         train_loop_config=own,
         scaling_config=train.ScalingConfig(
@@ -58,14 +67,21 @@ def run(config: Config, job: Job, each: dict[str, float], devices: int) -> None:
             storage_path=str(Path(job["home"]["out"]).resolve() / "runs" / "ray" / "replicas"),
             callbacks=[TuneReportCallback()],
         ),
-    ).fit()
+    )
+    try:
+        trainer.fit()
+    except train.WorkerGroupError as error:
+        if any("dta_bench.place.Stopped" in str(failure) for failure in error.worker_failures.values()):
+            return False
+        raise
+    return True
 
 
 def replica(job: Job) -> None:
     """One of a run's processes: each trains, the first also tracks; all report together.
 
     Raises:
-        Stopped: a replica's machine will be taken away; a checkpoint is kept, and Train starts all again elsewhere.
+        Stopped: a replica's machine will be taken away; a checkpoint is kept.
         UserError: what the user has to mend; raised, not told, so that no other replica waits for this one.
     """
     import torch
