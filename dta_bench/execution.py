@@ -74,25 +74,15 @@ def benchmark_of(name: str) -> Benchmark:
     return found
 
 
-def site_units(benchmark: str, backbone: str) -> dict[str, int]:
-    """How many units CAdD (``delta_c``) and EAdD (``delta_e``) choose among in this network; computes nothing.
-
-    Raises:
-        UserError: the network takes no images of the benchmark's size.
-    """
+def site_units(benchmark: Benchmark, backbone: str) -> dict[str, int]:
+    """How many units CAdD (``delta_c``) and EAdD (``delta_e``) choose among in this network; computes nothing."""
     import torch
 
-    defined = benchmark_of(benchmark)
-    found = pretrained.backbone(backbone, defined.image_size)
-    network = found.build(len(defined.classes)).to("meta").eval()
-    try:
-        with torch.no_grad():
-            features = network.features(torch.empty(1, found.channels, *defined.image_size, device="meta"))
-            hidden = network.hidden(features)
-    except RuntimeError as error:
-        size = "x".join(map(str, defined.image_size))
-        said = str(error).rstrip(".")
-        raise UserError(f"{backbone} takes no {size} images, the size of {benchmark}: {said}; name another") from error
+    found = pretrained.backbone(backbone, benchmark.train_size)
+    network = found.build(len(benchmark.classes)).to("meta").eval()
+    with torch.no_grad():
+        features = network.features(torch.empty(1, found.channels, *benchmark.train_size, device="meta"))
+        hidden = network.hidden(features)
     return {
         "delta_c": features.activation.shape[network.feature_axis],
         "delta_e": hidden.shape[network.hidden_axis],

@@ -24,7 +24,7 @@ def check(backbone: Backbone, benchmark: Benchmark, training: Training) -> None:
             BatchNorm; a size that the network cannot take, or from which its logits come out at another size.
     """
     if benchmark.task != "segmentation":
-        _check_images(benchmark, training)
+        _check_images(backbone, benchmark, training)
         return
     for name, size in (("crop", benchmark.crop), ("window", training.window)):
         if size and (size[0] > benchmark.image_size[0] or size[1] > benchmark.image_size[1]):
@@ -32,12 +32,13 @@ def check(backbone: Backbone, benchmark: Benchmark, training: Training) -> None:
                 f"{name} is {_spelt(size)}, larger than {benchmark.name}'s images of {_spelt(benchmark.image_size)}; "
                 "allowed: up to that, or a larger image_size"
             )
-    network = backbone.build(len(benchmark.classes)).to("meta")
+    with torch.device("meta"):
+        network = backbone.build(len(benchmark.classes))
     _try(network, backbone, training.piece, benchmark.train_size, len(benchmark.classes), training=True)
     _try(network, backbone, 1, training.window or benchmark.image_size, len(benchmark.classes), training=False)
 
 
-def _check_images(benchmark: Benchmark, training: Training) -> None:
+def _check_images(backbone: Backbone, benchmark: Benchmark, training: Training) -> None:
     given = [name for name in ("crop", "window") if getattr(training, name)]
     if given:
         raise UserError(f"{' and '.join(given)} are for segmentation, but {benchmark.name} is {benchmark.task}")
@@ -47,6 +48,16 @@ def _check_images(benchmark: Benchmark, training: Training) -> None:
             f"batch_size {training.batch_size} in {pieces} pieces leaves pieces of one image, which "
             "BatchNorm cannot train on; allowed: pieces of two or more"
         )
+    size, classes = benchmark.train_size, len(benchmark.classes)
+    images = torch.empty(training.piece, backbone.channels, *size, device="meta")
+    try:
+        with torch.no_grad(), torch.device("meta"):
+            backbone.build(classes).train()(images)
+    except (RuntimeError, ValueError, AssertionError, TypeError, IndexError) as error:
+        said = _first_line(error).rstrip(".")
+        raise UserError(
+            f"{backbone.name} takes no {_spelt(size)} images, the size of {benchmark.name}: {said}; name another"
+        ) from error
 
 
 def _try(network: Network, backbone: Backbone, count: int, size: Size, classes: int, training: bool) -> None:

@@ -52,9 +52,11 @@ def test_what_fits_passes(name: str, settings: dict[str, object]) -> None:
         ({"batch_size": 1}, "pieces of one image"),
         ({"batch_size": 4, "accumulate": 4}, "pieces of one image"),
         ({"batch_size": 4, "accumulate": 2, "devices": 2}, "4 in 4 pieces leaves pieces of one image"),
+        ({"image_size": 8}, "^conv3_fc2 takes no 8 x 8 images, the size of fonts_digits: .*name another$"),
+        ({"image_size": 32}, "^conv3_fc2 takes no 32 x 32 images"),
     ],
 )
-def test_images_of_one_class_have_no_crops_and_no_single_batches(settings: dict[str, object], said: str) -> None:
+def test_what_images_of_one_class_cannot_have_is_told(settings: dict[str, object], said: str) -> None:
     training = Training(**{"epochs": 1, "optimizer": "sgd", "learning_rate": 1e-3, "batch_size": 8} | settings)
     benchmark = execution.benchmark_of("fonts_digits").under(training)
     with pytest.raises(UserError, match=said):

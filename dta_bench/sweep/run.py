@@ -110,9 +110,9 @@ def _say(plan: Plan, state: State, count: int, console: Console) -> None:
 
 def _empty_budgets(plan: Plan) -> list[str]:
     """Perturbations that are too small to flip a single unit of a backbone, so that their point equals delta = 0."""
-    found = []
+    found, benchmark = [], execution.benchmark_of(plan.file.benchmark).under(plan.training)
     for backbone in plan.backbones:
-        units = execution.site_units(plan.file.benchmark, backbone)
+        units = execution.site_units(benchmark, backbone)
         for name, count in units.items():
             values = {float(run.params.get(name, 0)) for run in plan.runs if run.backbone == backbone}
             found += [
