@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -34,6 +34,9 @@ fleet: install  ## A sweep on many machines replayed as discrete events, reports
 
 overhead: install  ## What a sweep costs beside its training, reports/overhead.json
 	reports/alone.sh $(BIN)/python reports/overhead.py > reports/overhead.json.new && mv reports/overhead.json.new reports/overhead.json
+
+replicas: install  ## What a second device brings a run, reports/replicas.json
+	$(BIN)/python reports/replicas.py > reports/replicas.json.new && mv reports/replicas.json.new reports/replicas.json
 
 lint: install-dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

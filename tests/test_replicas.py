@@ -1,6 +1,7 @@
 """One run on several devices: real processes in a real process group, held against one process that does it all."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -35,9 +36,10 @@ def _replica(rank: int, count: int, folder: str, work: Callable[[], Any]) -> Non
         "gloo", init_method=meeting, rank=rank, world_size=count, timeout=timedelta(seconds=240)
     )
     torch.save(work(), f"{folder}/{rank}.said")
-    distributed.destroy_process_group()
+    distributed.barrier()
     if rank == 0:
         Path(folder, "meeting").unlink(missing_ok=True)
+    os._exit(0)  # gloo's threads may abort an orderly end
 
 
 def means() -> list[torch.Tensor]:
