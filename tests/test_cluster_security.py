@@ -2,9 +2,10 @@
 
 import re
 
+import psutil
 import pytest
 from lab import CHECKOUT
-from lab_cluster import WORKERS, Cluster
+from lab_cluster import WORKERS, Cluster, plan_of, replicas, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -53,6 +54,19 @@ def test_a_worker_shows_ssh_and_rays_own_ports_alone(cluster: Cluster) -> None:
         assert re.search("ray", owner(cluster, WORKERS[0], port)), port
 
 
+def test_replicas_meet_at_the_private_addresses_of_their_nodes_alone(cluster: Cluster) -> None:
+    plan_of(cluster, "meeting", 0.00120, 8, devices=2)
+    driver = cluster.head.start(cluster.sweep("meeting"))
+    wait_until(lambda: list((cluster.shared / "meeting" / "runs").glob("*.pt")), unless=driver)
+    for host in (cluster.lab[name] for name in WORKERS):
+        (replica,) = replicas(host)
+        at = [c.laddr.ip for c in replica.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+        assert at.count("::") == 1  # Ray's own, which asks for the token
+        assert {address for address in at if address != "::"} == {host.address}
+    driver.communicate(timeout=300)
+    assert driver.returncode == 0
+
+
 def test_dashboard_and_forwarded_mlflow_listen_on_loopback(cluster: Cluster) -> None:
     found = listening(cluster, "head")
     assert found[8265] == "127.0.0.1"
@@ -87,8 +101,6 @@ def test_mlflow_asks_for_no_password_but_refuses_a_host_that_it_does_not_know(cl
 
 
 def test_mlflow_comes_back_when_all_of_it_is_killed(cluster: Cluster) -> None:
-    from lab_cluster import wait_until
-
     servers = cluster.head.processes("mlflow server") + cluster.head.processes("mlflow.server")
     assert servers
     for server in servers:
