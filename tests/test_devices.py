@@ -9,7 +9,8 @@ import psutil
 import pytest
 from test_sweep import start, title, tracked, wait_until
 
-from dta_bench.sweep.replicated import interface
+from dta_bench.errors import UserError
+from dta_bench.sweep.replicated import interface, stopped
 
 ONE = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1")
 
@@ -75,6 +76,14 @@ def test_train_says_that_several_devices_are_for_sweep(tmp_path: Path) -> None:
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 2
     assert "a run on 2 devices needs Ray, which train leaves alone; use sweep" in stderr
+
+
+def test_of_several_replicas_that_ended_the_one_that_says_why_is_heard() -> None:
+    silence = RuntimeError("Traceback\nRuntimeError: connection closed by peer")
+    assert not stopped([silence])
+    assert stopped([silence, RuntimeError("Traceback\ndta_bench.place.Stopped: stopped in epoch 1 after step 3")])
+    with pytest.raises(UserError, match=r"^a\.png cannot be read$"):
+        stopped([silence, RuntimeError("Traceback\ndta_bench.errors.UserError: a.png cannot be read")])
 
 
 def test_the_interface_of_an_address_is_found() -> None:

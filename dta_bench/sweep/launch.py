@@ -15,7 +15,7 @@ from dta_bench import plugins
 from dta_bench.errors import Interrupted, UserError
 from dta_bench.execution import Home
 from dta_bench.experiment import RunSpec
-from dta_bench.sweep import cluster, packing, search, worker
+from dta_bench.sweep import cluster, packing, replicated, search, worker
 from dta_bench.sweep.feed import Feed
 from dta_bench.sweep.plan import Plan
 from dta_bench.sweep.progress import Progress
@@ -107,7 +107,8 @@ def _fit(
     gpus = _gpus_a_run(plan, resources.gpus_per_run)
     job = _job(plan, runs, home, parent, resources.cpus_per_run) | {"token": token}
     each, devices = {"CPU": float(resources.cpus_per_run), "GPU": gpus}, plan.training.devices
-    trainable = worker.trainable(job, each, devices)
+    several = devices > 1
+    trainable = replicated.trainable(job, each, devices) if several else worker.trainable(job, each)
     died: dict[str, str] = {}
     interrupted.running = True
     tune.Tuner(
@@ -115,7 +116,7 @@ def _fit(
         tune_config=tune.TuneConfig(
             search_alg=_searcher(plan, work),
             num_samples=len(runs),
-            max_concurrent_trials=resources.parallel if devices == 1 else at_once(each, devices, resources.parallel),
+            max_concurrent_trials=at_once(each, devices, resources.parallel) if several else resources.parallel,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(

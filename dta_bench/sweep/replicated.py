@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,11 @@ def run(config: Config, job: Job, each: dict[str, float], devices: int) -> None:
 
 
 def _fit(config: Config, job: Job, each: dict[str, float], devices: int) -> bool:
-    """Whether the run came to its end; else its replicas have saved and stopped."""
+    """Whether the run came to its end; else its replicas have saved and stopped.
+
+    Raises:
+        UserError: what a replica asks the user to mend.
+    """
     from ray import train
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
@@ -71,10 +76,23 @@ def _fit(config: Config, job: Job, each: dict[str, float], devices: int) -> bool
     try:
         trainer.fit()
     except train.WorkerGroupError as error:
-        if any("dta_bench.place.Stopped" in str(failure) for failure in error.worker_failures.values()):
+        if stopped(error.worker_failures.values()):
             return False
         raise
     return True
+
+
+def stopped(failures: Iterable[Exception]) -> bool:
+    """Whether replicas ended, with their tracebacks as words, to make room.
+
+    Raises:
+        UserError: one of them asks the user to mend something; the others may have ended of its silence.
+    """
+    last = [str(failure).strip().splitlines()[-1] for failure in failures]
+    to_mend = [line for line in last if line.startswith("dta_bench.errors.UserError: ")]
+    if to_mend:
+        raise UserError(to_mend[0].partition(": ")[2])
+    return any(line.startswith("dta_bench.place.Stopped: ") for line in last)
 
 
 def replica(job: Job) -> None:

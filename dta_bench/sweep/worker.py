@@ -26,18 +26,10 @@ def key_of(config: Config) -> str:
     return " ".join(f"{k}={config[k]}" for k in sorted(config))
 
 
-def trainable(job: Job, resources: dict[str, float], devices: int = 1) -> type:
-    """What Tune runs, with ``resources`` for it alone, in a process that heeds SIGTERM.
-
-    On one device that is :func:`run_one`; on several, what waits for their replicas, each of which has ``resources``.
-    """
+def trainable(job: Job, resources: dict[str, float]) -> type:
+    """What Tune runs: :func:`run_one`, with ``resources`` for it alone, in a process that heeds SIGTERM."""
     from ray import tune
     from ray.tune.trainable.function_trainable import wrap_function
-
-    if devices > 1:
-        from dta_bench.sweep import replicated
-
-        return replicated.trainable(job, resources, devices)
 
     class TrainRun(wrap_function(tune.with_parameters(run_one, job=job))):  # type: ignore[misc]
         def setup(self, config: Config) -> None:
