@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -284,15 +285,18 @@ class Run:
         random = replicas.gathered(torch.get_rng_state(), self.place.device)
         on_cuda = self.place.device.type == "cuda"
         cuda = replicas.gathered(torch.cuda.get_rng_state(self.place.device), self.place.device) if on_cuda else None
-        if replicas.rank():
-            return
+        if not replicas.rank():
+            self._write(self.place.checkpoint, seconds, random, cuda)
+        replicas.any_of(False, self.place.device)  # none goes on, or ends, before the checkpoint is there
+
+    def _write(self, path: Path, seconds: float, random: list[Tensor], cuda: list[Tensor] | None) -> None:
         state = self.place.fingerprints | {
             "run_id": self.spec.id, "epoch": self.epoch, "step": self.step, "sums": self.sums, "best": self.best,
             "seconds": seconds, "measuring_seconds": self.measuring_seconds, "learner": self.learner.position(),
             "asked": self.asked,
             "random": random, "random_cuda": cuda,
         }  # fmt: skip
-        checkpoint.save(self.place.checkpoint, state)
+        checkpoint.save(path, state)
 
     def resume(self) -> None:
         """Take up the position of the checkpoint, if there is one of this very run, data and code."""

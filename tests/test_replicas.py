@@ -42,6 +42,41 @@ def _replica(rank: int, count: int, folder: str, work: Callable[[], Any]) -> Non
     os._exit(0)  # gloo's threads may abort an orderly end
 
 
+METHODS = ("source_only", "mcd", "dann", "sdat")
+SIZES = (1, 2, 7)
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory: pytest.TempPathFactory) -> Splits:
+    """Real digits of all classes, few of them."""
+    whole = execution.domains("fonts_digits", str(tmp_path_factory.mktemp("data")))
+    sizes = {"source_train": 192, "source_validation": 63, "target_train": 192, "target_test": 95}
+    draw = np.random.default_rng(0).permutation
+    few = {name: getattr(whole, name).select(draw(len(getattr(whole, name)))[:n]) for name, n in sizes.items()}
+    return validation.split(dataclasses.replace(whole, **few), LabelSubset(size=41))
+
+
+@pytest.fixture(scope="module")
+def two(digits_benchmark: Benchmark, splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """What each of two replicas of a run finds; they are started once for all tests."""
+    folder = tmp_path_factory.mktemp("two")
+    first, second = in_replicas(2, folder, partial(everything, digits_benchmark, splits, folder))
+    return first, second
+
+
+def everything(benchmark: Benchmark, splits: Splits, folder: Path) -> dict[str, Any]:
+    dta, kept = of("dta", devices=2), folder / "run.pt"
+    return {
+        "means": means(), "gradients": gradients(), "parts": [parts(size) for size in SIZES],
+        "learnt": {m: trained(of(m, devices=2), benchmark, splits, dropout=False) for m in METHODS},
+        "drawn": drawn(dta, benchmark, splits),
+        "whole": trained(dta, benchmark, splits),
+        "stopped": trained(dta, benchmark, splits, kept, stop_after=2),
+        "resumed": trained(dta, benchmark, splits, kept),
+        "second stage": trained(of("shot", devices=2, epochs=1), benchmark, splits, folder / "shot.pt"),
+    }  # fmt: skip
+
+
 def means() -> list[torch.Tensor]:
     here = float(replicas.rank() + 1)
     tensors = [torch.full((2, 3), here), torch.tensor(10 * here)]
@@ -49,10 +84,11 @@ def means() -> list[torch.Tensor]:
     return tensors
 
 
-def test_tensors_are_replaced_by_their_mean(tmp_path: Path) -> None:
-    for pair, number in in_replicas(3, tmp_path, means):
-        torch.testing.assert_close(pair, torch.full((2, 3), 2.0))
-        assert number == 20
+def test_tensors_are_replaced_by_their_mean(two: tuple[Any, Any]) -> None:
+    for found in two:
+        pair, number = found["means"]
+        torch.testing.assert_close(pair, torch.full((2, 3), 1.5))
+        assert number == 15
 
 
 def gradients() -> list[torch.Tensor | None]:
@@ -64,8 +100,11 @@ def gradients() -> list[torch.Tensor | None]:
     return [weight.grad for weight in weights]
 
 
-def test_a_gradient_that_only_one_replica_has_counts_as_zero_elsewhere_and_none_stays_none(tmp_path: Path) -> None:
-    for both, one, none in in_replicas(2, tmp_path, gradients):
+def test_a_gradient_that_only_one_replica_has_counts_as_zero_elsewhere_and_none_stays_none(
+    two: tuple[Any, Any],
+) -> None:
+    for found in two:
+        both, one, none = found["gradients"]
         assert both.tolist() == [4, 4]
         assert one.tolist() == [3, 3]
         assert none is None
@@ -76,10 +115,10 @@ def parts(size: int) -> torch.Tensor:
     return torch.from_numpy(replicas.joined(own, size, CPU))
 
 
-@pytest.mark.parametrize("size", [2, 6, 7])
-def test_parts_of_any_size_come_together_in_order(size: int, tmp_path: Path) -> None:
-    for found in in_replicas(3, tmp_path, partial(parts, size)):
-        assert found.tolist() == [[10 * i, 10 * i + 1] for i in range(size)]
+def test_parts_of_any_size_come_together_in_order(two: tuple[Any, Any]) -> None:
+    for found in two:
+        for size, rows in zip(SIZES, found["parts"], strict=True):
+            assert rows.tolist() == [[10 * i, 10 * i + 1] for i in range(size)]
 
 
 def test_alone_there_is_nothing_to_exchange() -> None:
@@ -87,16 +126,6 @@ def test_alone_there_is_nothing_to_exchange() -> None:
     replicas.average([tensor])
     assert tensor.tolist() == [1, 1]
     assert (replicas.count(), replicas.rank(), list(replicas.part(3))) == (1, 0, [0, 1, 2])
-
-
-@pytest.fixture(scope="module")
-def splits(tmp_path_factory: pytest.TempPathFactory) -> Splits:
-    """Real digits of all classes, few of them."""
-    whole = execution.domains("fonts_digits", str(tmp_path_factory.mktemp("data")))
-    sizes = {"source_train": 192, "source_validation": 63, "target_train": 192, "target_test": 95}
-    draw = np.random.default_rng(0).permutation
-    few = {name: getattr(whole, name).select(draw(len(getattr(whole, name)))[:n]) for name, n in sizes.items()}
-    return validation.split(dataclasses.replace(whole, **few), LabelSubset(size=41))
 
 
 def of(method: str, **changes: object) -> RunSpec:
@@ -142,30 +171,22 @@ def losses(found: dict[str, Any]) -> dict[str, list[float]]:
     return {name: [epoch[name] for epoch in found["told"]] for name in names}
 
 
-@pytest.mark.parametrize("method", ["source_only", "mcd", "dann", "sdat"])
+@pytest.mark.parametrize("method", METHODS)
 def test_two_devices_learn_what_one_learns_from_two_pieces(
-    method: str, digits_benchmark: Benchmark, splits: Splits, tmp_path: Path
+    method: str, two: tuple[Any, Any], digits_benchmark: Benchmark, splits: Splits
 ) -> None:
+    first, second = (found["learnt"][method] for found in two)
     alone = trained(of(method, accumulate=2), digits_benchmark, splits, dropout=False)
-    work = partial(trained, of(method, devices=2), digits_benchmark, splits, dropout=False)
-    first, second = in_replicas(2, tmp_path, work)
     for name, wanted in losses(alone).items():
         assert losses(first)[name] == pytest.approx(wanted, rel=2e-3, abs=1e-4), name
-    for a, b in zip(first["weights"], second["weights"], strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=0)
-    assert losses(first) == losses(second)
+    assert same(first, second)
 
 
-def test_each_replica_draws_its_own_masks_and_all_measure_alike(
-    digits_benchmark: Benchmark, splits: Splits, tmp_path: Path
-) -> None:
-    first, second = in_replicas(2, tmp_path, partial(trained, of("dta", devices=2), digits_benchmark, splits))
-    assert first["told"] == second["told"]
-    for name, logits in first["logits"].items():
-        torch.testing.assert_close(logits, second["logits"][name], rtol=0, atol=0)
-    a, b = in_replicas(2, tmp_path, partial(drawn, of("dta", devices=2), digits_benchmark, splits))
-    assert a["weights"].equal(b["weights"])
-    assert not a["next"].equal(b["next"])
+def test_each_replica_draws_its_own_masks_and_all_measure_alike(two: tuple[Any, Any]) -> None:
+    first, second = two
+    assert first["drawn"]["weights"].equal(second["drawn"]["weights"])
+    assert not first["drawn"]["next"].equal(second["drawn"]["next"])
+    assert same(first["whole"], second["whole"])
 
 
 def drawn(spec: RunSpec, benchmark: Benchmark, splits: Splits) -> dict[str, torch.Tensor]:
@@ -174,26 +195,18 @@ def drawn(spec: RunSpec, benchmark: Benchmark, splits: Splits) -> dict[str, torc
     return {"weights": nn.utils.parameters_to_vector(run.network.parameters()).detach(), "next": torch.rand(4)}
 
 
-@pytest.mark.parametrize("stop_after", [2, 6])
-def test_a_run_that_one_replica_stops_and_all_resume_ends_with_the_same_numbers(
-    stop_after: int, digits_benchmark: Benchmark, splits: Splits, tmp_path: Path
-) -> None:
-    work = partial(trained, of("dta", devices=2), digits_benchmark, splits)
-    whole, _ = in_replicas(2, tmp_path, work)
-    kept = tmp_path / "run.pt"
-    stopped = in_replicas(2, tmp_path, partial(work, kept=kept, stop_after=stop_after))
-    assert {each["stopped"].split()[0] for each in stopped} == {"stopped"}
-    resumed, _ = in_replicas(2, tmp_path, partial(work, kept=kept))
-    assert resumed["told"] == whole["told"][-len(resumed["told"]) :]
-    for a, b in zip(resumed["weights"], whole["weights"], strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=0)
+def test_a_run_that_one_replica_stops_and_all_resume_ends_with_the_same_numbers(two: tuple[Any, Any]) -> None:
+    for found in two:
+        assert found["stopped"] == {"stopped": "stopped in epoch 1 after step 2"}
+        assert same(found["resumed"], found["whole"])
 
 
-def test_a_first_stage_is_trained_by_all_under_one_lock(
-    digits_benchmark: Benchmark, splits: Splits, tmp_path: Path
-) -> None:
-    spec = of("shot", devices=2, epochs=1)
-    work = partial(trained, spec, digits_benchmark, splits, kept=tmp_path / "run.pt")
-    first, second = in_replicas(2, tmp_path, work)
-    assert first["told"] == second["told"]
-    assert len(list((tmp_path / "first").glob("*.pt"))) == 1
+def test_a_first_stage_is_trained_by_all(two: tuple[Any, Any]) -> None:
+    first, second = (found["second stage"] for found in two)
+    assert same(first, second)
+
+
+def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether what was told, the weights and the logits are the same, to the last bit."""
+    tensors = zip([*a["weights"], *a["logits"].values()], [*b["weights"], *b["logits"].values()], strict=True)
+    return bool(a["told"] == b["told"]) and all(x.equal(y) for x, y in tensors)
