@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from dta_bench import execution, validation
 from dta_bench.domains import Benchmark, Domains, LabelledImages, Splits
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from lab_cluster import Cluster
 
 torch.set_num_threads(1)
+settings.register_profile("any machine", deadline=None)  # no test has a clock
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.transforms.functional import normalize
 
@@ -75,7 +75,6 @@ def numbers(images):
     return (255 * (images[:, 0, 0, 0] * IMAGENET.std[0] + IMAGENET.mean[0])).round().int().tolist()
 
 
-@settings(deadline=None)
 @given(st.integers(0, 7), st.integers(1, 50))
 def test_a_resumed_epoch_goes_on_at_any_step_exactly(step, epoch):
     assert same(list(batches().epoch(epoch))[step:], batches().epoch(epoch, start_step=step))

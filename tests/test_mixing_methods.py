@@ -26,7 +26,7 @@ from dta_bench.training import Run
 
 
 @given(st.integers(0, 2**31), st.integers(1, 6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_half_the_classes_rounded_up_are_pasted_whole_and_never_the_ignored(seed: int, classes: int) -> None:
     torch.manual_seed(seed)
     labels = torch.randint(classes, (12, 15))
@@ -117,7 +117,7 @@ def test_rare_classes_are_drawn_by_the_softmax_of_their_rarity() -> None:
 
 
 @given(st.lists(st.floats(0.001, 1), min_size=2, max_size=8), st.floats(0.01, 2))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_class_odds_sum_to_one_and_grow_with_rarity(shares: list[float], temperature: float) -> None:
     of = np.array(shares) / sum(shares)
     odds = daformer.class_odds(of, temperature)

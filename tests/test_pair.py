@@ -8,7 +8,7 @@ import drawn
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -124,7 +124,6 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_siz
 LINES = st.tuples(WORDS, st.sampled_from(["cat", "dog", "1", "2", "-1", "cow"])).map(" ".join)
 
 
-@settings(deadline=None)  # it writes a tree each time
 @given(st.lists(WORDS | LINES, max_size=6))
 def test_any_list_is_either_read_as_it_stands_or_refused_in_one_sentence(lines: list[str]) -> None:
     import tempfile

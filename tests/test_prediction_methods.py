@@ -36,7 +36,7 @@ def test_the_class_confusion_of_four_predictions_by_hand() -> None:
 
 
 @given(logits_of)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_class_confusion_is_the_papers_normalised_matrix_of_all_classes(logits: Tensor) -> None:
     p = np.exp(logits.double().numpy() / 2.5)
     p /= p.sum(1, keepdims=True)

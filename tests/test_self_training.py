@@ -50,7 +50,7 @@ def by_loops(features: Tensor, p: Tensor) -> list[int]:
 
 
 @given(st.integers(0, 2**31))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_pseudo_labels_are_the_nearest_centroids_of_two_rounds(seed: int) -> None:
     of = torch.Generator().manual_seed(seed)
     features, p = torch.randn(20, 6, generator=of), (2 * torch.randn(20, 4, generator=of)).softmax(1)
