@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -20,6 +20,9 @@ test-slow: install-dev  ## The tests that need minutes
 
 test-cluster: install-dev  ## ray up on hosts of our own in network namespaces (root, iproute2, openssh-server, rsync, socat, faketime)
 	$(BIN)/python -m pytest -rs -m cluster --timeout 3600
+
+test-cluster-short: install-dev  ## Of these, a sweep with work on every node, and ray down
+	$(BIN)/python -m pytest -rs -m cluster --timeout 1200 tests/test_on_a_cluster.py -k 'works_on_every_one or ray_down'
 
 faults: install-dev  ## Every fault injected on such a cluster, and what came of it, as reports/faults.md
 	$(BIN)/python reports/faults.py > reports/faults.md.new && mv reports/faults.md.new reports/faults.md
