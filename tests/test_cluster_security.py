@@ -2,10 +2,9 @@
 
 import re
 
-import psutil
 import pytest
 from lab import CHECKOUT
-from lab_cluster import WORKERS, Cluster, plan_of, replicas, wait_until
+from lab_cluster import WORKERS, Cluster, plan_of, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -59,10 +58,10 @@ def test_replicas_meet_at_the_private_addresses_of_their_nodes_alone(cluster: Cl
     driver = cluster.head.start(cluster.sweep("meeting"))
     wait_until(lambda: list((cluster.shared / "meeting" / "runs").glob("*.pt")), unless=driver)
     for host in (cluster.lab[name] for name in WORKERS):
-        (replica,) = replicas(host)
-        at = [c.laddr.ip for c in replica.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-        assert at.count("::") == 1  # Ray's own, which asks for the token
-        assert {address for address in at if address != "::"} == {host.address}
+        lines = [line for line in host.run("ss -ltnpH").stdout.splitlines() if "ray::RayTrainWo" in line]
+        at = [line.split()[3].rpartition(":")[0] for line in lines]
+        assert at.count("*") == 1  # Ray's own, which asks for the token
+        assert {address for address in at if address != "*"} == {host.address}
     driver.communicate(timeout=300)
     assert driver.returncode == 0
 
