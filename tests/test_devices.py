@@ -61,6 +61,7 @@ def run_history(out: Path, run: object) -> list[tuple[int, float]]:
     [
         (("--training", "devices=3"), "batch_size 64 does not fall into 3 equal pieces (accumulate 1 times devices 3)"),
         (("--training", "devices=2", "--gpus-per-run", "0.5"), "a run on 2 devices has a GPU on each of them"),
+        (("--training", "devices=2", "--stop", "asha"), "--stop asha ends runs on one device alone, and these take 2"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(more: tuple[str, ...], said: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 ``make faults`` keeps what each test injected and saw as reports/faults.md.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -73,8 +74,11 @@ def kill(processes: list[psutil.Process]) -> None:
 
 def saved_within_an_epoch(cluster: Cluster, name: str) -> bool:
     """Whether a checkpoint lies between two epochs' ends, where only a run that was told to stop saves."""
-    found = [torch.load(file, weights_only=True) for file in (cluster.shared / name / "runs").glob("*.pt")]
-    return any(state["step"] > 0 for state in found)
+    for file in (cluster.shared / name / "runs").glob("*.pt"):
+        with contextlib.suppress(FileNotFoundError):  # it is being replaced
+            if torch.load(file, weights_only=True)["step"] > 0:
+                return True
+    return False
 
 
 def both_nodes(cluster: Cluster) -> None:

@@ -36,8 +36,12 @@ class Work:
 
 @dataclass
 class Interrupt:
-    """Set by Ctrl-C or SIGTERM; a plain flag, because Tune pickles all that it is given."""
+    """Set by Ctrl-C or SIGTERM; a plain flag, because Tune pickles all that it is given.
 
+    ``at_once`` where runs have replicas: Tune can only wait for these, or end with them.
+    """
+
+    at_once: bool = False
     requested: bool = False
     running: bool = False
 
@@ -52,6 +56,10 @@ def launch(
     Raises:
         Interrupted: Ctrl-C or SIGTERM; what was finished is kept, the rest can be resumed.
     """
+    if plan.training.devices > 1 and work.stops.rules:
+        raise UserError(
+            f"--stop {' '.join(plan.stop)} ends runs on one device alone, and these take {plan.training.devices}"
+        )
     runs = list(work.runs)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -63,7 +71,7 @@ def launch(
 
     for name in ("ray.tune", "ray.air"):  # a lost worker is retried, and told by the progress view
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    interrupted = Interrupt()
+    interrupted = Interrupt(at_once=plan.training.devices > 1)
     shared = cluster.connect(resources, runs[0], home, progress.console)
     try:
         with _interruptible(interrupted), shared as token:
@@ -92,7 +100,7 @@ class _interruptible:  # noqa: N801 - reads as a with-statement's verb
     def _note(self, *_: object) -> None:
         if not self.interrupt.running:
             raise Interrupted
-        if self.interrupt.requested:  # asked twice: at once
+        if self.interrupt.requested or self.interrupt.at_once:  # or asked twice
             raise KeyboardInterrupt
         print("stopping; finished runs are kept, the same command goes on", file=sys.stderr)
         self.interrupt.requested = True
