@@ -1,4 +1,4 @@
-"""One RunSpec trained and evaluated on one device; knows neither Ray nor MLflow nor Optuna."""
+"""One RunSpec trained and evaluated on one device, or as one of its replicas; knows no Ray, MLflow or Optuna."""
 
 from __future__ import annotations
 
