@@ -22,7 +22,7 @@ test-cluster: install-dev  ## ray up on hosts of our own in network namespaces (
 	$(BIN)/python -m pytest -rs -m cluster --timeout 3600
 
 test-cluster-short: install-dev  ## Of these, a sweep with work on every node, and ray down
-	$(BIN)/python -m pytest -rs -m cluster --timeout 1200 tests/test_on_a_cluster.py -k 'works_on_every_one or ray_down'
+	$(BIN)/python -m pytest -rs -m cluster --timeout 1200 tests/cluster/test_on_a_cluster.py -k 'works_on_every_one or ray_down'
 
 faults: install-dev  ## Every fault injected on such a cluster, and what came of it, as reports/faults.md
 	$(BIN)/python reports/faults.py > reports/faults.md.new && mv reports/faults.md.new reports/faults.md

@@ -7,7 +7,7 @@ EAdD on the 256-vector that enters the last Linear, as in its ResNets.
 from torch import nn
 
 from dta_bench.errors import UserError
-from dta_bench.network import Network
+from dta_bench.nn.network import Network
 
 task = "classification"
 channels = 1

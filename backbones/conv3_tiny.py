@@ -8,7 +8,7 @@ so that its 120 points are 120 different objectives, which they are not on 64 ch
 from torch import nn
 
 from dta_bench.errors import UserError
-from dta_bench.network import Network
+from dta_bench.nn.network import Network
 
 task = "classification"
 channels = 1

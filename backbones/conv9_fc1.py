@@ -8,7 +8,7 @@ EAdD on the 128-vector that enters the Linear. ``quirk``: as French's released c
 from torch import nn
 
 from dta_bench.errors import UserError
-from dta_bench.network import Network
+from dta_bench.nn.network import Network
 
 task = "classification"
 channels = 3

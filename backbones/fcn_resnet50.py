@@ -4,8 +4,8 @@ CAdD masks the map that enters the last bottleneck of layer4; no layer is fully 
 No dropout lies above that map: DTA needs ``start: stochastic`` here.
 """
 
-from dta_bench.network import Network
-from dta_bench.pretrained import fcn_resnet
+from dta_bench.nn.network import Network
+from dta_bench.nn.pretrained import fcn_resnet
 
 task = "segmentation"
 channels = 3

@@ -3,8 +3,8 @@
 CAdD masks the 768-channel map of stride 32, EAdD the pyramid's 128-channel map of stride 4.
 """
 
-from dta_bench.network import Network
-from dta_bench.pretrained import smp_network
+from dta_bench.nn.network import Network
+from dta_bench.nn.pretrained import smp_network
 
 task = "segmentation"
 channels = 3

@@ -1,7 +1,7 @@
 """ResNet-101 with three fully connected layers, as the paper takes it for VisDA-2017 (224 px)."""
 
-from dta_bench.network import Network
-from dta_bench.pretrained import resnet
+from dta_bench.nn.network import Network
+from dta_bench.nn.pretrained import resnet
 
 task = "classification"
 channels = 3

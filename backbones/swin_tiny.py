@@ -3,8 +3,8 @@
 CAdD masks the 768 channels (last axis) of the map that enters the last block, EAdD the pooled 768-vector.
 """
 
-from dta_bench.network import Network
-from dta_bench.pretrained import timm_network
+from dta_bench.nn.network import Network
+from dta_bench.nn.pretrained import timm_network
 
 task = "classification"
 channels = 3

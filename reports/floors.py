@@ -6,10 +6,12 @@ FLOPs are counted on the meta device: nothing is computed, and no data are neede
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dta_bench import experiment_file, plugins
-from dta_bench.profile import SOURCE_ONLY, Case, flops
-from dta_bench.step_cost import twin
-from dta_bench.sweep.plan import Options, make_plan
+from dta_bench import plugins
+from dta_bench.cost.flops import twin
+from dta_bench.cost.step import SOURCE_ONLY, Case, flops
+from dta_bench.spec import search_space_file
+from dta_bench.spec.plan import Options
+from dta_bench.sweep.choose_runs import make_plan
 
 PLACES = {
     "classification": (("svhn_mnist", "conv9_fc1"), ("visda", "resnet50")),
@@ -41,7 +43,7 @@ def main() -> None:
 
 def counted(task: str, places: Sequence[tuple[str, str]]) -> Iterator[tuple[Any, ...]]:
     """Each method of a task, with its case and its ratio of FLOPs in each place."""
-    plans = [make_plan(benchmark, experiment_file.read(benchmark), Options(), 100) for benchmark, _ in places]
+    plans = [make_plan(benchmark, search_space_file.read(benchmark), Options(), 100) for benchmark, _ in places]
     twins = [twin(*place) for place in places]
     bases = [flops(net, SOURCE_ONLY, batch) for net, batch in twins]
     for name in plugins.names("method"):

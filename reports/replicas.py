@@ -17,10 +17,13 @@ import torch
 from torch import distributed
 from torch.multiprocessing.spawn import spawn
 
-from dta_bench import execution, learner, plugins, pretrained, replicas
-from dta_bench.experiment import Training
-from dta_bench.learner import Setting
-from dta_bench.network import Labelled, Unlabelled
+from dta_bench import plugins
+from dta_bench.data import load
+from dta_bench.nn import distributed as replicas
+from dta_bench.nn import learner, pretrained
+from dta_bench.nn.learner import Setting
+from dta_bench.nn.network import Labelled, Unlabelled
+from dta_bench.spec.run_spec import Training
 
 PLACES = (("fonts_digits", "conv3_fc2", 64), ("svhn_mnist", "conv9_fc1", 64), ("visda", "timm/resnet18", 16))
 ROUNDS, STEPS = 5, 4
@@ -68,7 +71,7 @@ def steps(rank: int, count: int, folder: str, benchmark: str, backbone: str, bat
 def prepared(benchmark: str, backbone: str, batch: int, count: int) -> tuple[learner.Learner, Labelled, Unlabelled]:
     """A learner and this replica's part of a batch."""
     torch.manual_seed(0)
-    defined = execution.benchmark_of(benchmark)
+    defined = load.benchmark_of(benchmark)
     found = pretrained.backbone(backbone, defined.image_size)
     training = Training(epochs=1, optimizer="adam", learning_rate=1e-3, batch_size=batch, devices=count)
     method, shape = plugins.load("method", "dta"), (found.channels, *defined.image_size)

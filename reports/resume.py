@@ -23,11 +23,11 @@ import psutil
 from rich.console import Console
 from scale import plan_of
 
-from dta_bench import execution
-from dta_bench.execution import Home
-from dta_bench.sweep import worker
-from dta_bench.sweep.cluster import Resources
-from dta_bench.sweep.run import sweep
+from dta_bench.run import fingerprint
+from dta_bench.run.home import Home
+from dta_bench.sweep.on_ray import worker
+from dta_bench.sweep.on_ray.cluster import Resources
+from dta_bench.sweep.sweep import sweep
 
 METRICS = 30  # as many as a run on ten classes has at its end
 DONE = 0.9
@@ -39,7 +39,7 @@ def tracked_only(config: dict[str, Any], job: dict[str, Any]) -> None:
 
     worker.settle(job)
     spec, home = worker.RunSpec.from_dict(job["specs"][worker.key_of(config)]), Home(**job["home"])
-    marks, inert = execution.fingerprints(spec, home.root), set(job["inert"][spec.id])
+    marks, inert = fingerprint.fingerprints(spec, home.root), set(job["inert"][spec.id])
     log = home.tracker().open_run(spec, job["parent"], job["names"][spec.id], inert, marks)
     log.log_epoch(1, {f"metric/{number}": 0.5 for number in range(METRICS)})
     log.flush()

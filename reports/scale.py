@@ -19,13 +19,14 @@ import ray
 from ray.cluster_utils import Cluster
 from rich.console import Console
 
-from dta_bench import experiment_file
-from dta_bench.execution import Home
-from dta_bench.sweep import launch, worker
-from dta_bench.sweep.cluster import Resources
-from dta_bench.sweep.plan import Options, Plan, make_plan
+from dta_bench.run.home import Home
+from dta_bench.spec import search_space_file
+from dta_bench.spec.plan import Options, Plan
+from dta_bench.sweep.choose_runs import make_plan
+from dta_bench.sweep.early_stopping import Stops
+from dta_bench.sweep.on_ray import launch, worker
+from dta_bench.sweep.on_ray.cluster import Resources
 from dta_bench.sweep.progress import Progress
-from dta_bench.sweep.stops import Stops
 
 EPOCHS = int(os.environ.get("EPOCHS", "20"))
 CPUS_A_NODE = 2
@@ -59,7 +60,7 @@ def plan_of(runs: int, folder: Path, epochs: int = EPOCHS) -> Plan:
     """``runs`` runs, a multiple of ten."""
     file = folder / f"scale_{runs}.yaml"
     file.write_text(SPACE.format(runs=runs, points=runs // 10, epochs=epochs))
-    return make_plan(file.stem, experiment_file.read(file), Options(), 100)
+    return make_plan(file.stem, search_space_file.read(file), Options(), 100)
 
 
 def measure(runs: int, folder: Path) -> dict[str, float]:

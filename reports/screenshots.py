@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(HERE / "tests"))
+sys.path.insert(0, str(HERE / "tests" / "helpers"))
 
-from browser import ABSENT, available, browser, wait_for  # noqa: E402
+from headless_browser import ABSENT, available, browser, wait_for  # noqa: E402
 
 PICTURES = HERE / "docs" / "pictures"
 

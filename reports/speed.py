@@ -15,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dta_bench import execution, metrics, plugins
-from dta_bench.experiment import LabelSubset, RunResult, RunSpec, Training
+from dta_bench import plugins
+from dta_bench.data import load
+from dta_bench.evaluation import metrics
+from dta_bench.spec.run_spec import LabelSubset, RunResult, RunSpec, Training
 from dta_bench.tracking import Tracker
 
 RUNS, SEEDS, EPOCHS, KINDS = 500, 2, 5, 40  # 40 a run's epoch tells of, and those of its end: above 50 in all
@@ -28,7 +30,7 @@ def main(count: int, kept: str | None = None) -> None:
         out = Path(kept or folder)
         told = told_by(out) if (out / "mlflow.db").exists() else write(out, count)
         print("# How long a large report takes\n")
-        print(f"`python reports/speed.py {count}` on {os.cpu_count()} cores, with {load()} processes wanting one:")
+        print(f"`python reports/speed.py {count}` on {os.cpu_count()} cores, with {machine_load()} processes waiting:")
         print(
             f"{count} runs of drawn predictions with {told} metrics each, written by the code that writes real ones.\n"
         )
@@ -39,7 +41,7 @@ def main(count: int, kept: str | None = None) -> None:
         print(f"| `dta-bench --help` | {row(*helped)} |")
 
 
-def load() -> str:
+def machine_load() -> str:
     """How many processes want a core just before."""
     return f"{os.getloadavg()[0]:.1f}"
 
@@ -58,7 +60,7 @@ def write(out: Path, count: int) -> int:
     """``count`` finished runs; how many metrics each has."""
     tracker = Tracker(f"sqlite:///{out / 'mlflow.db'}", out)
     tracker.check()
-    benchmark = execution.benchmark_of("fonts_digits")
+    benchmark = load.benchmark_of("fonts_digits")
     tracker.experiment(benchmark)
     rng = np.random.default_rng(0)
     labels = np.arange(600) % 10

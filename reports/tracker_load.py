@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 from mlflow.entities import Metric
 
-from dta_bench.experiment import LabelSubset, RunSpec, Training
+from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 from dta_bench.tracking import Tracker
 from dta_bench.tracking.connection import client
 

@@ -11,12 +11,13 @@ import pytest
 import torch
 from hypothesis import settings
 
-from dta_bench import execution, validation
-from dta_bench.domains import Benchmark, Domains, LabelledImages, Splits
-from dta_bench.experiment import LabelSubset, RunSpec, Training
+from dta_bench.data import load, splits
+from dta_bench.domains.benchmark import Benchmark
+from dta_bench.domains.images import Domains, LabelledImages, Splits
+from dta_bench.spec.run_spec import LabelSubset
 
 if TYPE_CHECKING:
-    from lab_cluster import Cluster
+    from netns_cluster import Cluster
 
 torch.set_num_threads(1)
 settings.register_profile("any machine", deadline=None)  # no test has a clock
@@ -37,7 +38,7 @@ def cut(images: LabelledImages, count: int) -> LabelledImages:
 @pytest.fixture(scope="session")
 def small_digits(tmp_path_factory: pytest.TempPathFactory) -> Domains:
     """Real digits (fonts to handwriting), few of them."""
-    whole = execution.domains("fonts_digits", str(tmp_path_factory.mktemp("data")))
+    whole = load.domains("fonts_digits", str(tmp_path_factory.mktemp("data")))
     parts = {
         name: cut(getattr(whole, name), count)
         for name, count in (
@@ -52,24 +53,12 @@ def small_digits(tmp_path_factory: pytest.TempPathFactory) -> Domains:
 
 @pytest.fixture(scope="session")
 def digits_benchmark() -> Benchmark:
-    return execution.benchmark_of("fonts_digits")
+    return load.benchmark_of("fonts_digits")
 
 
 @pytest.fixture
 def small_splits(small_digits: Domains) -> Splits:
-    return validation.split(small_digits, LabelSubset(size=40))
-
-
-def spec_of(method: str = "dta", seed: int = 0, epochs: int = 2, **params: float | str) -> RunSpec:
-    """A run of a minute's tenth on the small digits."""
-    import importlib
-
-    defaults = dataclasses.asdict(importlib.import_module(f"dta_bench.methods.{method}").Params())
-    return RunSpec(
-        benchmark="fonts_digits", backbone="conv3_fc2", weights="none", method=method, params=defaults | params,
-        training=Training(epochs=epochs, optimizer="adam", learning_rate=1e-3, batch_size=32),
-        label_subset=LabelSubset(size=40), seed=seed,
-    )  # fmt: skip
+    return splits.split(small_digits, LabelSubset(size=40))
 
 
 @pytest.fixture
@@ -82,9 +71,9 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Cluster"]:
     """A real cluster on hosts of our own, shared by all tests that ask for it."""
-    import lab
-    import lab_cluster
+    import netns_cluster
+    import netns_lab
 
-    if (reason := lab.why_not()) is not None:
+    if (reason := netns_lab.why_not()) is not None:
         pytest.skip(reason)
-    yield from lab_cluster.up(tmp_path_factory.mktemp("lab") / "lab")
+    yield from netns_cluster.up(tmp_path_factory.mktemp("lab") / "lab")

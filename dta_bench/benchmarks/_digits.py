@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dta_bench.benchmarks import _fonts
 from dta_bench.benchmarks._splits import hold_out, in_memory
-from dta_bench.domains import Domains, Image, LabelledImages
+from dta_bench.domains.images import Domains, Image, LabelledImages
 
 SPLIT_SEED = 0
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.domains import Image
+from dta_bench.domains.images import Image
 
 if TYPE_CHECKING:
     from PIL import ImageFont

@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from dta_bench import yaml_file
 from dta_bench.benchmarks import _pair
-from dta_bench.domains import Benchmark, Domains, Headline, Task
+from dta_bench.domains.benchmark import Benchmark
+from dta_bench.domains.images import Domains
 from dta_bench.errors import UserError
+from dta_bench.spec import yaml_file
+from dta_bench.spec.run_spec import Headline, Task
 
 IGNORED = 255
 DEFAULT_AUGMENTATION = {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.domains import Domains, LabelledImages
+from dta_bench.domains.images import Domains, LabelledImages
 from dta_bench.errors import UserError
 
 

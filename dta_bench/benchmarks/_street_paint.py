@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dta_bench.benchmarks import _street_scenes as street
 from dta_bench.benchmarks._street_scenes import Scene
-from dta_bench.domains import Image
+from dta_bench.domains.images import Image
 
 Floats = NDArray[np.float32]
 Colour = tuple[int, int, int]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dta_bench.benchmarks import _street_paint, _street_scenes
 from dta_bench.benchmarks._kept import kept
-from dta_bench.domains import LabelledImages
+from dta_bench.domains.images import LabelledImages
 
 SETS = (("flat", 120), ("flat", 20), ("textured", 120), ("textured", 60))
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.benchmarks import _files
 from dta_bench.benchmarks._splits import hold_out, in_memory
-from dta_bench.domains import Domains, LabelledImages
-from dta_bench.downloads import Archive
+from dta_bench.domains import files as _files
+from dta_bench.domains.download import Archive
+from dta_bench.domains.images import Domains, LabelledImages
 from dta_bench.errors import UserError
 
 TEN_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

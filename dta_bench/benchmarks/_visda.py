@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dta_bench.benchmarks import _files, _image_lists
-from dta_bench.domains import Benchmark, LabelledImages
-from dta_bench.downloads import Archive
+from dta_bench.benchmarks import _image_lists
+from dta_bench.domains import files
+from dta_bench.domains.benchmark import Benchmark
+from dta_bench.domains.download import Archive
+from dta_bench.domains.images import LabelledImages
 
 CLASSES = (
     "aeroplane", "bicycle", "bus", "car", "horse", "knife",
@@ -55,7 +57,7 @@ def domains(root: Path, *parts: str) -> list[LabelledImages]:
 def fingerprint(root: Path, *parts: LabelledImages) -> str:
     """SHA-256 over every image's path, size and label."""
     found = [(name, str(label)) for part in parts for name, label in zip(part.ids, part.labels, strict=True)]
-    return _files.fingerprint(root, found)
+    return files.fingerprint(root, found)
 
 
 def archives(*parts: str) -> list[Archive]:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from dta_bench.benchmarks import _files, _road_scenes
+from dta_bench.benchmarks import _road_scenes
 from dta_bench.benchmarks._splits import hold_out_share
-from dta_bench.domains import Benchmark, Domains
+from dta_bench.domains import files
+from dta_bench.domains.benchmark import Benchmark
+from dta_bench.domains.images import Domains
 
 BENCHMARK = Benchmark(
     name="gta5_cityscapes",
@@ -30,4 +32,4 @@ def load(root: Path) -> Domains:
     source = _road_scenes.gta5(root)
     train, test = (_road_scenes.cityscapes(root, part) for part in ("train", "val"))
     entries = [entry for part in (source, train, test) for entry in _road_scenes.entries(part)]
-    return Domains(*hold_out_share(source, 0.02, seed=0), train, test, _files.fingerprint(root, entries))
+    return Domains(*hold_out_share(source, 0.02, seed=0), train, test, files.fingerprint(root, entries))

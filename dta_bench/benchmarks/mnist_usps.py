@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from dta_bench.benchmarks import _torchvision
-from dta_bench.domains import Benchmark, Domains
-from dta_bench.downloads import Archive
+from dta_bench.domains.benchmark import Benchmark
+from dta_bench.domains.download import Archive
+from dta_bench.domains.images import Domains
 
 BENCHMARK = Benchmark(
     name="mnist_usps",

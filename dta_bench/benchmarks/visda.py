@@ -4,8 +4,8 @@ from pathlib import Path
 
 from dta_bench.benchmarks import _visda
 from dta_bench.benchmarks._splits import hold_out_share
-from dta_bench.domains import Domains
-from dta_bench.downloads import Archive
+from dta_bench.domains.download import Archive
+from dta_bench.domains.images import Domains
 
 BENCHMARK = _visda.benchmark("visda", "validation", "photographs", "so target test leaves the labelled subset out")
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from dta_bench.check.findings import Findings
 from dta_bench.errors import UserError
 from dta_bench.methods import dta
-from dta_bench.network import Labelled, Network, Unlabelled
-from dta_bench.pretrained import Backbone, backbone
+from dta_bench.nn.network import Labelled, Network, Unlabelled
+from dta_bench.nn.pretrained import Backbone, backbone
 
 SIZES = ((64, 64), (32, 32), (28, 28), (224, 224))
 """Image sizes that are tried, in this order, until the network runs."""
@@ -50,7 +50,7 @@ def _made(name: str, made: list[tuple[Backbone, Network, Tensor]]) -> str:
         try:
             built: Any = of.build(CLASSES)
             if not isinstance(built, Network):
-                return f"build returns a {type(built).__name__}, no dta_bench.network.Network"
+                return f"build returns a {type(built).__name__}, no dta_bench.nn.network.Network"
             images = torch.randn(2, of.channels, *size)
             with torch.no_grad():
                 built.eval()(images)

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dta_bench import learner, plugins
+from dta_bench import plugins
 from dta_bench.check.findings import Findings
-from dta_bench.experiment import Training
-from dta_bench.learner import Learner, Progress, Setting
-from dta_bench.network import Labelled, Network, Unlabelled, evaluating
+from dta_bench.nn import learner
+from dta_bench.nn.learner import Learner, Progress, Setting
+from dta_bench.nn.network import Labelled, Network, Unlabelled, evaluating
+from dta_bench.spec.run_spec import Training
 
 CLASSES, SIDE, TARGETS = 5, 16, 8
 TRAINING = Training(epochs=10, optimizer="adam", learning_rate=1e-3, batch_size=4)

@@ -6,12 +6,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dta_bench import experiment_file, plugins, prepare, pretrained
-from dta_bench.augment import Augmentation
+from dta_bench import plugins
 from dta_bench.check.findings import Findings
-from dta_bench.domains import Benchmark
+from dta_bench.data import prepare
+from dta_bench.data.augment import Augmentation
+from dta_bench.domains.benchmark import Benchmark
 from dta_bench.errors import UserError
-from dta_bench.sweep.plan import Options, make_plan
+from dta_bench.nn import pretrained
+from dta_bench.spec import search_space_file
+from dta_bench.spec.plan import Options
+from dta_bench.sweep.choose_runs import make_plan
 
 
 def check_benchmark(name: str, root: Path) -> Findings:
@@ -73,7 +77,7 @@ def check_search_space(name: str) -> Findings:
     Raises:
         UserError: there is no such file, or it cannot be read; says every error of the file.
     """
-    file, found = experiment_file.read(name), Findings()
+    file, found = search_space_file.read(name), Findings()
     benchmark = plugins.load("benchmark", file.benchmark).BENCHMARK
     found.law("it opens with what it reproduces", lambda: "" if plugins.summary("search_space", name) else "no comment")
 

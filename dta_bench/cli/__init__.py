@@ -6,12 +6,12 @@ import sys
 
 import typer
 
-from dta_bench.cli.catalogue import check, list_
-from dta_bench.cli.data import prepare
-from dta_bench.cli.measuring import profile
-from dta_bench.cli.reading import figures, replay, report, ui
-from dta_bench.cli.sweeping import sweep
-from dta_bench.cli.training import train
+from dta_bench.cli.listing import check, list_
+from dta_bench.cli.prepare import prepare
+from dta_bench.cli.profile import profile
+from dta_bench.cli.report import figures, replay, report, ui
+from dta_bench.cli.sweep import sweep
+from dta_bench.cli.train import train
 from dta_bench.errors import Interrupted, UserError
 
 app = typer.Typer(

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Literal
 from dta_bench.errors import UserError
 
 if TYPE_CHECKING:
-    from dta_bench.home import Home
-    from dta_bench.sweep.plan import Options, Plan
+    from dta_bench.run.home import Home
+    from dta_bench.spec.plan import Options, Plan
 
 
 def options_of(
     backbone: list[str] | str | None, method: list[str] | str | None, points: int | None, seeds: int | None,
     epochs: int | None, labels: int | None, weights: str, training: list[str] | None = None,
 ) -> Options:  # fmt: skip
-    from dta_bench.sweep.plan import Options
+    from dta_bench.spec.plan import Options
 
     if weights not in ("none", "hub"):
         weights = str(Path(weights).expanduser().resolve())  # workers run in other folders
@@ -52,19 +52,21 @@ def _tuple(given: list[str] | str | None) -> tuple[str, ...]:
 
 
 def plan_of(name: str, options: Options, benchmark: str | None = None) -> Plan:
-    from dta_bench import experiment_file, plugins, provenance
+    from dta_bench import plugins
+    from dta_bench.run import fingerprint
+    from dta_bench.spec import search_space_file
 
-    provenance.check_torchvision()
-    from dta_bench.sweep.plan import make_plan
+    fingerprint.check_torchvision()
+    from dta_bench.sweep.choose_runs import make_plan
 
-    name, file = experiment_file.for_benchmark(name, benchmark)
+    name, file = search_space_file.for_benchmark(name, benchmark)
     return make_plan(name, file, options, plugins.load("benchmark", file.benchmark).BENCHMARK.label_budget)
 
 
 def home_of(
     root: Path, out: Path, tracking_uri: str | None, skip_unreadable: bool = False, keep_network: bool = False
 ) -> Home:
-    from dta_bench.home import Home
+    from dta_bench.run.home import Home
 
     out = out.expanduser().resolve()
     if out.exists() and (not out.is_dir() or not os.access(out, os.W_OK)):

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from dta_bench.adversary import domain_loss
 from dta_bench.errors import within
-from dta_bench.experiment import Training
-from dta_bench.learner import Learner, Loss, Parts, Players, Setting
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.domain_adversarial import domain_loss
+from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting
+from dta_bench.nn.network import Labelled, Network, Unlabelled
+from dta_bench.spec.run_spec import Training
 
 tasks = ("segmentation",)
 above_floor = "the judge of maps"

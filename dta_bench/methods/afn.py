@@ -17,7 +17,7 @@ from torch.linalg import vector_norm
 from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import within
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 tasks = ("classification",)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import one_of, within
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 tasks = ("classification",)
 Divisor = Literal["batch", "rank"]

@@ -16,7 +16,8 @@ from math import inf
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from dta_bench.adversary import (
+from dta_bench.errors import within
+from dta_bench.nn.domain_adversarial import (
     MultilinearMap,
     discriminator,
     domain_loss,
@@ -26,9 +27,8 @@ from dta_bench.adversary import (
     reversed_gradient,
     rows,
 )  # fmt: skip
-from dta_bench.errors import within
-from dta_bench.learner import Learner, Parts, Setting, shapes
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.learner import Learner, Parts, Setting, shapes
+from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 tasks = ("classification",)
 

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from dta_bench.copies import follow, frozen, steady, warmed_up
 from dta_bench.errors import within
-from dta_bench.learner import Learner, Parts, Setting
-from dta_bench.mixing import class_mask, pasted, perturbed, weighted_cross_entropy
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.class_mix import class_mask, pasted, perturbed, weighted_cross_entropy
+from dta_bench.nn.learner import Learner, Parts, Setting
+from dta_bench.nn.network import Labelled, Network, Unlabelled
+from dta_bench.nn.teachers import follow, frozen, steady, warmed_up
 
 tasks = ("segmentation",)
 

@@ -23,11 +23,11 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, one_hot
 
-from dta_bench.copies import frozen
 from dta_bench.errors import within
-from dta_bench.learner import Parts, Setting
 from dta_bench.methods import dacs
-from dta_bench.network import Labelled, Network, RandomState, Unlabelled, frozen_statistics, random_state, replayed
+from dta_bench.nn.learner import Parts, Setting
+from dta_bench.nn.network import Labelled, Network, RandomState, Unlabelled, frozen_statistics, random_state, replayed
+from dta_bench.nn.teachers import frozen
 
 tasks = ("segmentation",)
 above_floor = "a forward pass of the frozen encoder"

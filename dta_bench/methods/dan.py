@@ -14,11 +14,11 @@ from math import inf
 
 from torch.nn.functional import cross_entropy
 
-from dta_bench.adversary import ramp
 from dta_bench.errors import within
-from dta_bench.kernels import Bandwidth, Estimator, mk_mmd
-from dta_bench.learner import Learner, Parts
-from dta_bench.network import Labelled, Unlabelled
+from dta_bench.nn.domain_adversarial import ramp
+from dta_bench.nn.learner import Learner, Parts
+from dta_bench.nn.mmd import Bandwidth, Estimator, mk_mmd
+from dta_bench.nn.network import Labelled, Unlabelled
 
 tasks = ("classification",)
 

@@ -14,10 +14,10 @@ from math import inf
 
 from torch.nn.functional import cross_entropy
 
-from dta_bench.adversary import discriminator, domain_loss, judged, ramp, reversed_gradient, rows
 from dta_bench.errors import within
-from dta_bench.learner import Learner, Parts, Setting, shapes
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.domain_adversarial import discriminator, domain_loss, judged, ramp, reversed_gradient, rows
+from dta_bench.nn.learner import Learner, Parts, Setting, shapes
+from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 
 @dataclass(frozen=True)

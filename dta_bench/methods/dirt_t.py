@@ -18,12 +18,12 @@ from typing import Any
 
 import torch
 
-from dta_bench.copies import follow, frozen
 from dta_bench.errors import within
-from dta_bench.learner import Learner, Parts, Setting
-from dta_bench.losses import conditional_entropy, kl_divergence, virtual_adversarial_loss
 from dta_bench.methods import vada
-from dta_bench.network import Labelled, Network, Unlabelled, evaluating, random_state
+from dta_bench.nn.learner import Learner, Parts, Setting
+from dta_bench.nn.losses import conditional_entropy, kl_divergence, virtual_adversarial_loss
+from dta_bench.nn.network import Labelled, Network, Unlabelled, evaluating, random_state
+from dta_bench.nn.teachers import follow, frozen
 
 __all__ = ["Method", "Params", "first_stage", "floor", "vada"]
 

@@ -15,10 +15,10 @@ from typing import get_args
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
-from dta_bench.adversarial_dropout import Start, TargetPass
 from dta_bench.errors import UserError
-from dta_bench.losses import Reduction, class_balance, conditional_entropy, kl_divergence, virtual_adversarial_loss
-from dta_bench.network import Features, Labelled, Network, Unlabelled, frozen_statistics
+from dta_bench.nn.adversarial_dropout import Start, TargetPass
+from dta_bench.nn.losses import Reduction, class_balance, conditional_entropy, kl_divergence, virtual_adversarial_loss
+from dta_bench.nn.network import Features, Labelled, Network, Unlabelled, frozen_statistics
 
 above_floor = "the passes above the masks"
 

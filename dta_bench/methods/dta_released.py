@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dta_bench.adversarial_dropout import Start
 from dta_bench.methods import dta
 from dta_bench.methods.dta import floor, loss
+from dta_bench.nn.adversarial_dropout import Start
 
 __all__ = ["Params", "above_floor", "floor", "loss"]
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import within
-from dta_bench.learner import Learner, Parts
-from dta_bench.network import Labelled, Unlabelled
+from dta_bench.nn.learner import Learner, Parts
+from dta_bench.nn.network import Labelled, Unlabelled
 
 tasks = ("segmentation",)
 

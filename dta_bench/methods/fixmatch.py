@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from dta_bench.copies import follow, frozen
 from dta_bench.errors import within
-from dta_bench.learner import Learner, Parts, Setting
-from dta_bench.network import Labelled, Network, Unlabelled, frozen_statistics
+from dta_bench.nn.learner import Learner, Parts, Setting
+from dta_bench.nn.network import Labelled, Network, Unlabelled, frozen_statistics
+from dta_bench.nn.teachers import follow, frozen
 
 tasks = ("classification",)
 second_view = "strong"

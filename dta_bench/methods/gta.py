@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, interpolate, one_hot
 
 from dta_bench.errors import within
-from dta_bench.experiment import Training
-from dta_bench.learner import Learner, Loss, Parts, Players, Setting, shapes
-from dta_bench.network import Labelled, Network, Unlabelled, frozen_statistics
+from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting, shapes
+from dta_bench.nn.network import Labelled, Network, Unlabelled, frozen_statistics
+from dta_bench.spec.run_spec import Training
 
 tasks = ("classification",)
 SIDE = 32

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dta_bench.adversary import ramp, reversed_gradient
 from dta_bench.errors import within
-from dta_bench.experiment import Training
-from dta_bench.kernels import Bandwidth, gaussians, mmd, squared_distances
-from dta_bench.learner import Learner, Parts, Players, Setting, shapes
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.domain_adversarial import ramp, reversed_gradient
+from dta_bench.nn.learner import Learner, Parts, Players, Setting, shapes
+from dta_bench.nn.mmd import Bandwidth, gaussians, mmd, squared_distances
+from dta_bench.nn.network import Labelled, Network, Unlabelled
+from dta_bench.spec.run_spec import Training
 
 tasks = ("classification",)
 

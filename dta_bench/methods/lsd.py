@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, l1_loss
 
 from dta_bench.errors import within
-from dta_bench.experiment import Training
-from dta_bench.learner import Learner, Loss, Parts, Players, Setting, shapes
-from dta_bench.network import Labelled, Network, Unlabelled, frozen_statistics
+from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting, shapes
+from dta_bench.nn.network import Labelled, Network, Unlabelled, frozen_statistics
+from dta_bench.spec.run_spec import Training
 
 tasks = ("segmentation",)
 KINDS = ("source real", "source redrawn", "target real", "target redrawn")

@@ -15,9 +15,9 @@ from math import inf
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from dta_bench.adversary import entropy_weights
 from dta_bench.errors import within
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.domain_adversarial import entropy_weights
+from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 tasks = ("classification",)
 

@@ -20,11 +20,11 @@ from math import inf
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from dta_bench.copies import redrawn
 from dta_bench.errors import within
-from dta_bench.learner import Learner, Loss, Parts, Players, Setting
-from dta_bench.losses import class_balance, l1_discrepancy, mean_prediction
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting
+from dta_bench.nn.losses import class_balance, l1_discrepancy, mean_prediction
+from dta_bench.nn.network import Labelled, Network, Unlabelled
+from dta_bench.nn.teachers import redrawn
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from math import inf
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
-from dta_bench.adversary import ramp, reversed_gradient
-from dta_bench.copies import redrawn
 from dta_bench.errors import within
-from dta_bench.learner import Learner, Parts, Setting
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.domain_adversarial import ramp, reversed_gradient
+from dta_bench.nn.learner import Learner, Parts, Setting
+from dta_bench.nn.network import Labelled, Network, Unlabelled
+from dta_bench.nn.teachers import redrawn
 
 tasks = ("classification",)
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import within
-from dta_bench.losses import conditional_entropy
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.losses import conditional_entropy
+from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 tasks = ("segmentation",)
 

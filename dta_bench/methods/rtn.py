@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dta_bench.adversary import ramp
 from dta_bench.errors import one_of, within
-from dta_bench.kernels import Bandwidth, mk_mmd
-from dta_bench.learner import Learner, Parts, Setting
-from dta_bench.losses import conditional_entropy
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.domain_adversarial import ramp
+from dta_bench.nn.learner import Learner, Parts, Setting
+from dta_bench.nn.losses import conditional_entropy
+from dta_bench.nn.mmd import Bandwidth, mk_mmd
+from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 tasks = ("classification",)
 Fusion = Literal["logits", "softmax"]

@@ -19,10 +19,10 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import get_total_norm
 
 from dta_bench.errors import within
-from dta_bench.learner import Parts
 from dta_bench.methods import cdan
 from dta_bench.methods.mcc import class_confusion
-from dta_bench.network import Labelled, Unlabelled, frozen_statistics, random_state, replayed
+from dta_bench.nn.learner import Parts
+from dta_bench.nn.network import Labelled, Unlabelled, frozen_statistics, random_state, replayed
 
 tasks = ("classification",)
 

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from dta_bench.copies import follow, frozen
 from dta_bench.errors import within
-from dta_bench.learner import Learner, Parts, Setting
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.learner import Learner, Parts, Setting
+from dta_bench.nn.network import Labelled, Network, Unlabelled
+from dta_bench.nn.teachers import follow, frozen
 
 second_view = "again"
 tasks = ("classification",)  # two views of a label map are not aligned

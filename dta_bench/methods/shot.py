@@ -22,10 +22,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot, pad
 
 from dta_bench.errors import within
-from dta_bench.learner import Learner, Parts, Players, Setting
-from dta_bench.losses import conditional_entropy
 from dta_bench.methods import source_smoothed
-from dta_bench.network import Labelled, Network, Unlabelled, evaluating
+from dta_bench.nn.learner import Learner, Parts, Players, Setting
+from dta_bench.nn.losses import conditional_entropy
+from dta_bench.nn.network import Labelled, Network, Unlabelled, evaluating
 
 tasks = ("classification",)
 

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
-from dta_bench.adversary import discriminator, domain_loss, judged, ramp, reversed_gradient
 from dta_bench.errors import within
-from dta_bench.learner import Learner, Parts, Players, Setting, shapes
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.domain_adversarial import discriminator, domain_loss, judged, ramp, reversed_gradient
+from dta_bench.nn.learner import Learner, Parts, Players, Setting, shapes
+from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 tasks = ("classification",)
 

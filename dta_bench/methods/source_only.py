@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from dta_bench.network import Labelled, Network, Unlabelled
+from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 
 @dataclass(frozen=True)

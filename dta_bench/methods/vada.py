@@ -19,12 +19,12 @@ from math import inf
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from dta_bench.adversary import discriminator, domain_loss, judged, rows
-from dta_bench.copies import follow, frozen, warmed_up
 from dta_bench.errors import within
-from dta_bench.learner import Learner, Loss, Parts, Players, Setting, shapes
-from dta_bench.losses import conditional_entropy, virtual_adversarial_loss
-from dta_bench.network import Labelled, Network, RandomState, Unlabelled, random_state
+from dta_bench.nn.domain_adversarial import discriminator, domain_loss, judged, rows
+from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting, shapes
+from dta_bench.nn.losses import conditional_entropy, virtual_adversarial_loss
+from dta_bench.nn.network import Labelled, Network, RandomState, Unlabelled, random_state
+from dta_bench.nn.teachers import follow, frozen, warmed_up
 
 Pass = tuple[RandomState, Tensor, Tensor]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from dta_bench import execution
+from dta_bench.data import load
 from dta_bench.errors import UserError
-from dta_bench.experiment import RunSpec
 from dta_bench.replay.table import CURVES, Point, Run, Table, rounded
 from dta_bench.report.records import Record, configurations
-from dta_bench.report.selection import FINAL
-from dta_bench.sweep.plan import Plan
+from dta_bench.report.selection.rules import FINAL
+from dta_bench.spec.plan import Plan
+from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import TrackedRun, Tracker
 
 PARTS = {"labels": "validation/", "source": "source_validation/"}  # the others are target_train/<criterion>
@@ -23,7 +23,7 @@ def collect(plan: Plan, tracker: Tracker) -> Table:
     Raises:
         UserError: the grid is not complete.
     """
-    benchmark = execution.benchmark_of(plan.file.benchmark)
+    benchmark = load.benchmark_of(plan.file.benchmark)
     method, backbone = plan.methods[0], plan.backbones[0]
     space = plan.space(method)
     tracked = {run.run_id: run for run in tracker.runs(benchmark.name) if run.status == "FINISHED"}

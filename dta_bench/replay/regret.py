@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dta_bench.replay.search import Setting, search, seen
 from dta_bench.replay.table import Point, Run, Table
-from dta_bench.sweep.stopping import stop_rules, verdict
+from dta_bench.sweep.stop_rules import stop_rules, verdict
 
 SETTINGS = tuple(
     Setting(kind, stop)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dta_bench.execution import Home
 from dta_bench.replay.collect import collect, summary
 from dta_bench.replay.regret import BAR_POINTS, BAR_SHARE, replay
 from dta_bench.replay.show import write
 from dta_bench.replay.table import kept, read
-from dta_bench.sweep.plan import Plan
+from dta_bench.run.home import Home
+from dta_bench.spec.plan import Plan
 
 
 def replayed(name: str, table: Path | None, repetitions: int, share: float, folder: Path) -> dict[str, Any]:

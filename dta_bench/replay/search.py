@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dta_bench.replay.table import Point, Run, Table
-from dta_bench.sweep.search import Proposals
-from dta_bench.sweep.stopping import Epoch, StopRule, stop_rules, verdict
+from dta_bench.sweep.sampler import Proposals
+from dta_bench.sweep.stop_rules import Epoch, StopRule, stop_rules, verdict
 
 
 @dataclass(frozen=True)

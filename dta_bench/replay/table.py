@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import dta_bench
 from dta_bench.errors import UserError
-from dta_bench.experiment import Value
-from dta_bench.search_space import SearchSpace
+from dta_bench.spec.run_spec import Value
+from dta_bench.spec.search_space import SearchSpace
 
 CURVES = ("labels", "source", "entropy", "information", "bnm", "snd", "classes_in_use")
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from dta_bench import plugins
 from dta_bench.errors import UserError
-from dta_bench.report.choosing import choosing
 from dta_bench.report.details import details
-from dta_bench.report.keep import write
+from dta_bench.report.files import write
 from dta_bench.report.records import configurations
-from dta_bench.report.show import show
-from dta_bench.report.table import table
+from dta_bench.report.selection.every_rule import choosing
+from dta_bench.report.summary import table
+from dta_bench.report.terminal.show import show
 from dta_bench.tracking import Tracker, ui_link
 
 __all__ = ["make", "show", "write"]

@@ -18,7 +18,7 @@ CURVES = ("validation/", "source_validation/", "target_train/", "loss/")
 
 
 def details(tracker: Tracker, runs: list[TrackedRun], found: dict[str, Any]) -> dict[str, Any]:
-    """Everything below the table of ``found``, the object of :func:`dta_bench.report.table.table`."""
+    """Everything below the table of ``found``, the object of :func:`dta_bench.report.summary.table`."""
     by_id = {run.mlflow_run_id: run for run in runs}
     sides = {name: [by_id[i] for i in row["mlflow_run_ids"]] for name, row in _sides(found).items()}
     compared = [by_id[i] for row in found["leaderboard"] for i in row["mlflow_run_ids"]]
@@ -93,10 +93,10 @@ def _flops(group: list[TrackedRun]) -> list[float] | None:
     found = []
     for run in group:
         if (noted := run.metrics.get("flops_ratio")) is None and run.spec.method != "source_only":
-            from dta_bench import step_cost  # with torch; runs that noted it need none
+            from dta_bench.cost import flops  # with torch; runs that noted it need none
 
             try:
-                noted = step_cost.flops_ratio(run.spec)
+                noted = flops.flops_ratio(run.spec)
             except UserError:
                 return None
         found.append(1.0 if noted is None else noted)

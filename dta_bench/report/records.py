@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.errors import UserError
-from dta_bench.experiment import RunSpec
-from dta_bench.report import map_intervals
-from dta_bench.report.intervals import Outcomes, outcomes
-from dta_bench.report.map_intervals import MapOutcomes
+from dta_bench.report.statistics import map_intervals
+from dta_bench.report.statistics.intervals import Outcomes, outcomes
+from dta_bench.report.statistics.map_intervals import MapOutcomes
+from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import TrackedRun, Tracker
 
 METRICS = ("accuracy", "mean_class_accuracy", "miou")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from dta_bench.experiment import RunSpec
+from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import STOPPED, TrackedRun
 
 Marks = dict[str, str]

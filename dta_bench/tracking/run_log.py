@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.errors import UserError
-from dta_bench.experiment import RunResult, RunSpec
-from dta_bench.tracking import dress
-from dta_bench.tracking.patience import retrying
+from dta_bench.spec.run_spec import RunResult, RunSpec
+from dta_bench.tracking import ui_metadata
+from dta_bench.tracking.retry import retrying
 from dta_bench.tracking.spool import Entry, Spool
 
 Arrays = dict[str, NDArray[Any]]
@@ -43,8 +43,8 @@ class RunLog:
 
         self._client.log_dict(self.mlflow_run_id, self._spec.to_dict(), "run_spec.json")
         params = [Param(key, str(value)) for key, value in _flat(self._spec, inert).items()]
-        note = RunTag("mlflow.note.content", dress.description(self._spec, inert))
-        self._client.log_inputs(self.mlflow_run_id, datasets=dress.data_sets(self._spec, fingerprint))
+        note = RunTag("mlflow.note.content", ui_metadata.description(self._spec, inert))
+        self._client.log_inputs(self.mlflow_run_id, datasets=ui_metadata.data_sets(self._spec, fingerprint))
         self._client.log_batch(self.mlflow_run_id, params=params, tags=[note])
 
     def log_epoch(self, epoch: int, metrics: dict[str, float]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dta_bench.errors import UserError
-from dta_bench.tracking.patience import PATIENCE, retrying
+from dta_bench.tracking.retry import PATIENCE, retrying
 
 Entry = dict[str, Any]
 

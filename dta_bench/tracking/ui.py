@@ -11,8 +11,8 @@ from pathlib import Path
 
 from dta_bench.errors import UserError
 from dta_bench.tracking.connection import is_server
-from dta_bench.tracking.dress import VIEW
-from dta_bench.tracking.store import Tracker
+from dta_bench.tracking.tracker import Tracker
+from dta_bench.tracking.ui_metadata import VIEW
 
 
 def ui_link(uri: str, experiment_id: str, port: int = 5000) -> str:

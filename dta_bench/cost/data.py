@@ -1,0 +1,209 @@
+"""``dta-bench profile data``: what an image costs on its way from its file into a step, here, and who waits for whom.
+
+Rates are images per second of processor time, so that they say what one core does whatever else the machine does;
+each round measures every row once, one after the other, and ratios are medians over rounds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from dta_bench.data import image_cache, load, prefetch
+from dta_bench.data import splits as validation
+from dta_bench.data.batches import Batches, View
+from dta_bench.data.prefetch import Room
+from dta_bench.domains.benchmark import Benchmark
+from dta_bench.domains.images import Image, LabelledImages, Picked, Splits, UnlabelledImages, is_lazy
+from dta_bench.methods import source_only
+from dta_bench.nn import learner, pretrained
+from dta_bench.spec.run_spec import LabelSubset, Training
+
+BARS = {"cached_over_decoded": 5.0, "pipeline_over_bare": 0.9, "pipeline_over_bare_cached": 0.9, "waiting": 0.05}
+"""What is asked for: cached reads so many times as fast as decoding, a pipeline of workers so near the bare transforms
+a core, and at most that share of a step spent waiting (ResNet-18, source only)."""
+ROWS = {
+    "decoded": "decode and shrink", "cached": "read what is kept", "augmented": "augment and standardise",
+    "bare": "decode, then augment, one by one", "pipeline": "the same in batches, once workers run",
+    "bare_cached": "kept, then augmented, one by one", "pipeline_cached": "the same in batches, once workers run",
+}  # fmt: skip
+SAID = {
+    "cached_over_decoded": "kept over decoded", "pipeline_over_bare": "workers over one by one, from files",
+    "pipeline_over_bare_cached": "workers over one by one, kept",
+    "waiting": "share of a step spent waiting",
+}  # fmt: skip
+CHANNELS = 3
+RESNET18 = {"classification": "timm/resnet18", "segmentation": "smp/unet/resnet18"}
+TIMES = 8
+OPTIMIZER = Training(epochs=1, optimizer="sgd", learning_rate=1e-3, batch_size=2)
+
+
+def data_costs(
+    name: str, root: Path, backbone: str | None, batch: int, images: int, workers: int, rounds: int
+) -> dict[str, Any]:
+    """Rates and ratios of a benchmark's first ``images`` images of source and target train each.
+
+    Raises:
+        UserError: its data are not there.
+    """
+    backbone = backbone or RESNET18[load.benchmark_of(name).task]
+    benchmark, domains = load.benchmark_of(name), load.domains(name, str(root))
+    raw = _first(validation.split(domains, LabelSubset(size=1)), images)
+    kept = image_cache.kept(raw, benchmark)
+    undecoded = image_cache.kept(raw, benchmark, use_store=False)
+    _read(kept)  # fills the store, so that what follows is the second epoch
+    memory = {"source": list(kept.source_train.images), "target": list(kept.target_train.images)}
+    lazy = is_lazy(kept.source_train.images) or is_lazy(kept.target_train.images)
+    timed: dict[str, Callable[[], float]] = {
+        "decoded": lambda: _read(undecoded),
+        "cached": lambda: _read(kept),
+        "augmented": lambda: _views(benchmark, memory),
+        "bare": lambda: _views(benchmark, _sets(undecoded)),
+        "pipeline": lambda: _pipeline(benchmark, undecoded, batch, workers),
+        "bare_cached": lambda: _views(benchmark, _sets(kept)),
+        "pipeline_cached": lambda: _pipeline(benchmark, kept, batch, workers),
+    }
+    table = [{row: measure() for row, measure in timed.items()} for _ in range(rounds)]
+    ratios = {
+        "cached_over_decoded": _median(row["cached"] / row["decoded"] for row in table) if lazy else None,
+        "pipeline_over_bare": _median(row["pipeline"] / row["bare"] for row in table) if lazy else None,
+        "pipeline_over_bare_cached": _median(row["pipeline_cached"] / row["bare_cached"] for row in table),
+        "waiting": _waiting(benchmark, backbone, _batches(benchmark, kept, batch, workers)),
+    }
+    return {
+        "benchmark": name, "backbone": backbone, "batch": batch, "images": images, "workers": workers if lazy else 0,
+        "rounds": rounds, "in_memory": not lazy, "rates": {row: _median(r[row] for r in table) for row in timed},
+        "ratios": ratios, "bars": BARS, "met": {bar: _met(bar, value) for bar, value in ratios.items()},
+    }  # fmt: skip
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """The same as two tables."""
+    title = f"{found['benchmark']}: {found['images']} images of each domain, {found['rounds']} rounds"
+    rates = Table(title=title, title_justify="left")
+    rates.add_column("what")
+    rates.add_column("images per core-second", justify="right")
+    for row, said in ROWS.items():
+        rates.add_row(said, f"{found['rates'][row]:,.0f}")
+    ratios = Table(
+        title=f"{found['workers']} workers; {found['backbone']}, batch {found['batch']}", title_justify="left"
+    )
+    for column in ("ratio", "here", "bar", ""):
+        ratios.add_column(column)
+    for bar, said in SAID.items():
+        value = found["ratios"][bar]
+        here = "in memory" if value is None else f"{100 * value:.1f} %" if bar == "waiting" else f"{value:.2f}"
+        wanted = f"< {100 * BARS[bar]:.0f} %" if bar == "waiting" else f">= {BARS[bar]:g}"
+        ratios.add_row(said, here, wanted, {True: "met", False: "NOT met", None: ""}[found["met"][bar]])
+    console.print(rates)
+    console.print(ratios)
+
+
+def _met(bar: str, value: float | None) -> bool | None:
+    if value is None:
+        return None
+    return value < BARS[bar] if bar == "waiting" else value >= BARS[bar]
+
+
+def _median(values: Iterable[float]) -> float:
+    return statistics.median(values)
+
+
+def _first(splits: Splits, count: int) -> Splits:
+    source, target = splits.source_train, splits.target_train
+    few = LabelledImages(source.images[:count], source.labels[:count], source.ids[:count])
+    return dataclasses.replace(
+        splits, source_train=few, target_train=UnlabelledImages(target.images[:count], target.ids[:count])
+    )
+
+
+def _read(splits: Splits) -> float:
+    """Images of both training sets read in a second of processor time."""
+    started, count = time.process_time(), 0
+    for images in (splits.source_train.images, splits.target_train.images):
+        for index in range(len(images)):
+            images[index]
+        count += len(images)
+    return count / (time.process_time() - started)
+
+
+def _views(benchmark: Benchmark, sets: Mapping[str, Sequence[Image]]) -> float:
+    """Images read and made a view of, one by one in this process, in a second of processor time."""
+    started, count = time.process_time(), 0
+    for domain, images in sets.items():
+        view = View(benchmark, domain, CHANNELS)
+        for index in range(len(images)):
+            view.write(view(images[index], (0, 1, 0, index))[0], 0, 1, Room(), "image")
+        count += len(images)
+    return count / (time.process_time() - started)
+
+
+def _sets(splits: Splits) -> dict[str, Sequence[Image]]:
+    return {"source": splits.source_train.images, "target": splits.target_train.images}
+
+
+def _batches(benchmark: Benchmark, splits: Splits, batch: int, workers: int, times: int = 1) -> Batches:
+    """Batches of the training sets; ``times`` over makes an epoch of so many times their images."""
+    source, target = splits.source_train, splits.target_train
+    again = [i for _ in range(times) for i in range(len(source))]
+    more = [i for _ in range(times) for i in range(len(target))]
+    return Batches(
+        source.select(again),
+        UnlabelledImages(Picked(target.images, more), [target.ids[i] for i in more]),
+        benchmark, batch, seed=0, channels=CHANNELS, workers=workers,
+    )  # fmt: skip
+
+
+def _pipeline(benchmark: Benchmark, splits: Splits, batch: int, workers: int) -> float:
+    """Images as training gets them, in a second of this process's and its workers' time, once the workers run.
+
+    That is what a long epoch costs more than a short one: starting workers, and the first use of each of the places
+    in memory that batches are handed over in, costs the same in both.
+    """
+    once = _batches(benchmark, splits, batch, workers).steps
+    short_one = -(-prefetch.places(workers) // once) + 1
+    (few, short), (many, long) = (
+        _epoch(_batches(benchmark, splits, batch, workers, times)) for times in (short_one, short_one + TIMES)
+    )
+    return (many - few) / max(long - short, 1e-9)
+
+
+def _epoch(batches: Batches) -> tuple[int, float]:
+    """Images of an epoch, and the processor time that it took."""
+    started = _processor_seconds()
+    count = sum(len(source.images) + len(target.images) for source, target in batches.epoch(1))
+    return count, _processor_seconds() - started
+
+
+def _processor_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def _waiting(benchmark: Benchmark, backbone: str, batches: Batches) -> float:
+    """The share of an epoch's time, after its first batch, in which a source-only step waits for its batch."""
+    built = pretrained.backbone(backbone, benchmark.image_size)
+    network = built.build(len(benchmark.classes)).train()
+    optimizer = learner.optimizer([network], OPTIMIZER)
+    waited = 0.0
+    parts = batches.epoch(1)
+    batch = next(parts, None)
+    begun = time.perf_counter()
+    while batch is not None:
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(source_only.loss(network, *batch, 1, source_only.Params())["total"])
+        optimizer.step()
+        asked = time.perf_counter()
+        batch = next(parts, None)
+        waited += time.perf_counter() - asked
+    return waited / (time.perf_counter() - begun)

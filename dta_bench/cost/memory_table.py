@@ -1,0 +1,72 @@
+"""``dta-bench profile memory``: which steps of a benchmark fit which card, without computing any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dta_bench import plugins
+from dta_bench.cost import peak_memory, step
+from dta_bench.data import load
+from dta_bench.nn import pretrained
+from dta_bench.spec.plan import Plan
+
+PIECES = (1, 2, 4, 8)
+
+
+def memory_costs(plan: Plan, image_size: int | None) -> dict[str, Any]:
+    """A row for source only and each method, for pieces of 1 to 8 images, with activations kept and computed again.
+
+    Pieces that the network cannot train on (a BatchNorm of one value) are left out.
+    """
+    benchmark = load.benchmark_of(plan.file.benchmark).under(plan.training)
+    size = (image_size, image_size) if image_size else benchmark.train_size
+    backbone = plan.backbones[0]
+    found = pretrained.backbone(backbone, size)
+    cases = [step.SOURCE_ONLY]
+    for method in plan.methods:
+        if method != "source_only":
+            cases += step.cases_of(method, plugins.load("method", method), plan.params(backbone, method, {}))[:1]
+    batch = step.Batch(found.task, len(benchmark.classes), 1, found.channels, size)
+    network = found.build(len(benchmark.classes))
+    rows = []
+    for piece in PIECES:
+        try:
+            rows += peak_memory.needs(network, cases, batch, [piece])
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+    return {
+        "benchmark": benchmark.name, "backbone": backbone, "image_size": list(size), "precision": "float32",
+        "cards_gib": list(peak_memory.CARDS), "slack": peak_memory.SLACK,
+        "rows": [
+            {
+                "method": need.method, "images": need.images, "checkpointing": need.checkpointing,
+                "gib": need.bytes / 2**30, "fits_gib": need.fits,
+            }
+            for need in rows
+        ],
+    }  # fmt: skip
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """The same as a table."""
+    height, width = found["image_size"]
+    shown = Table(
+        title=f"{found['backbone']}, {height}x{width}, float32: the peak of a step", title_justify="left",
+        caption="images: batch_size / (accumulate x devices), of a domain; recomputed: --training checkpointing=true"
+        "\n"
+        f"fits: the smallest of {', '.join(map(str, found['cards_gib']))} GiB, with {100 * found['slack'] - 100:.0f} %"
+        " for the allocator and cuDNN", caption_justify="left",
+    )  # fmt: skip
+    for column in ("method", "images", "activations"):
+        shown.add_column(column)
+    for column in ("GiB", "fits"):
+        shown.add_column(column, justify="right")
+    for row in found["rows"]:
+        kept = "recomputed" if row["checkpointing"] else "kept"
+        fits = f"{row['fits_gib']} GiB" if row["fits_gib"] else "none of them"
+        shown.add_row(row["method"], str(row["images"]), kept, f"{row['gib']:.2f}", fits)
+    console.print(shown)

@@ -1,0 +1,1 @@
+"""What a benchmark is made of: image sets, domain pairs, files and downloads."""

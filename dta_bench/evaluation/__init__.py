@@ -1,0 +1,1 @@
+"""What a network scores on a set of images."""

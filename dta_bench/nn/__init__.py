@@ -1,0 +1,1 @@
+"""Networks, losses and the learner that every method is."""

@@ -1,0 +1,35 @@
+"""Networks of timm and of segmentation-models-pytorch (SMP): the only package that knows them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from dta_bench.nn.pretrained.catalogue import Backbone, backbone, weights_fingerprint
+
+if TYPE_CHECKING:
+    from dta_bench.nn.pretrained.fcn import fcn_resnet
+    from dta_bench.nn.pretrained.smp_networks import smp_network
+    from dta_bench.nn.pretrained.timm_networks import resnet, timm_model, timm_network
+    from dta_bench.nn.pretrained.unet import small_unet
+
+__all__ = [
+    "Backbone",
+    "backbone",
+    "fcn_resnet",
+    "resnet",
+    "small_unet",
+    "smp_network",
+    "timm_model",
+    "timm_network",
+    "weights_fingerprint",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """timm and SMP take seconds to import, so they are imported when a backbone asks for them."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    own = {"smp_network": "smp_networks", "fcn_resnet": "fcn", "small_unet": "unet"}
+    module = own.get(name, "timm_networks")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)

@@ -1,0 +1,103 @@
+"""Any backbone by its name on the command line: a file's name, ``timm/<model>`` or ``smp/<decoder>/<encoder>``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dta_bench import plugins
+from dta_bench.errors import UserError
+from dta_bench.nn.network import Network
+from dta_bench.nn.pretrained import weights as files
+from dta_bench.spec.run_spec import Task
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A backbone by name, for images of one size. ``channels`` is what it eats: 1 or 3."""
+
+    name: str
+    task: Task
+    channels: int
+    make: Callable[[int, str], Network]
+
+    def build(self, num_classes: int, weights: str = "none") -> Network:
+        """The network with random weights (``none``), the hub's (``hub``), or a file's.
+
+        Raises:
+            UserError: weights that cannot be had or do not fit, a size the network cannot take.
+        """
+        return self.make(num_classes, weights)
+
+
+def backbone(name: str, image_size: Size | None = None) -> Backbone:
+    """The backbone of this name; models of a fixed input size are built for ``image_size`` (height, width).
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    parts = name.split("/")
+    if parts[0] == "timm" and len(parts) == 2:
+        return _timm(name, parts[1], image_size)
+    if parts[0] == "smp" and len(parts) == 3:
+        return _smp(name, parts[1], parts[2], image_size)
+    if len(parts) > 1:
+        raise UserError(
+            f"there is no backbone named {name!r}; with a slash it is timm/<model> or smp/<decoder>/<encoder>"
+        )
+    return _plugin(name, image_size)
+
+
+def _timm(name: str, model: str, image_size: Size | None) -> Backbone:
+    from dta_bench.nn.pretrained.timm_networks import check_name, timm_network
+
+    check_name(model)
+    return Backbone(
+        name, "classification", 3, lambda classes, weights: timm_network(model, classes, weights, image_size)
+    )
+
+
+def _smp(name: str, decoder: str, encoder: str, image_size: Size | None) -> Backbone:
+    from dta_bench.nn.pretrained.smp_networks import check_pair, smp_network
+
+    check_pair(decoder, encoder)
+    return Backbone(
+        name, "segmentation", 3, lambda classes, weights: smp_network(decoder, encoder, classes, weights, image_size)
+    )
+
+
+def _plugin(name: str, image_size: Size | None) -> Backbone:
+    module = plugins.load("backbone", name)
+    takes_size = image_size is not None and "image_size" in inspect.signature(module.build).parameters
+    extras: dict[str, Any] = {"image_size": image_size} if takes_size else {}
+
+    def make(classes: int, weights: str) -> Network:
+        network: Network = module.build(classes, weights, **extras)
+        return network
+
+    return Backbone(name, module.task, getattr(module, "channels", 3), make)
+
+
+def weights_fingerprint(found: Backbone, num_classes: int, weights: str) -> str:
+    """The first 12 hex digits of the SHA-256 of the file that ``weights`` means for a backbone; ``none`` for none.
+
+    Raises:
+        UserError: there is no such file, or it does not fit.
+    """
+    if weights == "none":
+        return "none"
+    if weights != "hub":
+        return files.fingerprint(files.existing(weights))
+    return _hub_fingerprint(found.name, num_classes)
+
+
+@functools.cache
+def _hub_fingerprint(name: str, num_classes: int) -> str:
+    with files.noted() as used:
+        backbone(name).build(num_classes, "hub")
+    return "+".join(files.fingerprint(path) for path in used) or "none"

@@ -1,0 +1,257 @@
+"""Segmentation networks of segmentation-models-pytorch (SMP), cut at the two dropout sites."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import difflib
+import functools
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import segmentation_models_pytorch as smp
+import timm
+import torch
+from torch import Tensor, nn
+
+from dta_bench.errors import UserError
+from dta_bench.nn.network import IMAGENET, Network, Normalisation
+from dta_bench.nn.pretrained import weights as files
+from dta_bench.nn.pretrained.timm_networks import Size, check_name, normalisation, timm_model
+
+DECODERS: dict[str, Any] = smp.MODEL_ARCHITECTURES_MAPPING
+ENCODERS: dict[str, Any] = smp.encoders.encoders
+HEADS = ("fc", "_fc", "head", "classifier", "last_linear")
+
+
+class Encoder(nn.Module):
+    """Images to (deepest map, the earlier maps, and with DPT its prefix tokens)."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        found = self.encoder(images)
+        if not isinstance(found, tuple):
+            return (found[-1], *found[:-1])
+        maps, prefixes = found
+        return (maps[-1], *maps[:-1], *(prefix for prefix in prefixes if prefix is not None))
+
+
+class Decoder(nn.Module):
+    """Those to the last map before the segmentation head. ``maps``: how many of them DPT takes; 0: not DPT."""
+
+    def __init__(self, decoder: nn.Module, maps: int) -> None:
+        super().__init__()
+        self.decoder, self.maps = decoder, maps
+
+    def forward(self, deepest: Tensor, *skips: Tensor) -> Tensor:
+        if not self.maps:
+            return self.decoder([*skips, deepest])  # type: ignore[no-any-return]
+        prefixes: list[Tensor | None] = [*skips[self.maps - 1 :]] or [None] * self.maps
+        return self.decoder([*skips[: self.maps - 1], deepest], prefixes)  # type: ignore[no-any-return]
+
+
+def smp_network(
+    decoder: str, encoder: str, num_classes: int, weights: str = "none", image_size: Size | None = None
+) -> Network:
+    """An SMP decoder on an SMP encoder, or on a timm one (``tu-`` before its name); logits are SMP's, bit for bit.
+
+    CAdD masks the deepest map of the encoder (earlier maps reach the decoder unmasked), EAdD the decoder's last map.
+    No dropout lies above the deepest map in most decoders.
+
+    Args:
+        weights: none, hub, or a file: of the encoder, or of the whole model as SMP saves it.
+        image_size: (height, width) that encoders of a fixed size are built for, and that is checked here.
+
+    Raises:
+        UserError: an unknown name, a pair that cannot serve (says what does), a size it cannot take, wrong weights.
+    """
+    check_pair(decoder, encoder)
+    model = _created(decoder, encoder, num_classes, image_size)
+    found = _weigh(model, encoder, weights, image_size)
+    maps = len(model.encoder.out_channels) if decoder == "dpt" else 0
+    network = Network(
+        Encoder(model.encoder), Decoder(model.decoder, maps), model.segmentation_head, normalisation=found
+    )
+    _assert_sites(network, f"smp/{decoder}/{encoder}", model, num_classes, image_size)
+    return network
+
+
+def check_pair(decoder: str, encoder: str) -> None:
+    """Make sure that SMP has both and that they serve here together.
+
+    Raises:
+        UserError: they do not; says why and what does.
+    """
+    if decoder not in DECODERS:
+        near = difflib.get_close_matches(decoder, DECODERS, n=2)
+        guess = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UserError(f"SMP has no decoder named {decoder!r}; {guess}it has {', '.join(DECODERS)}")
+    if decoder == "pspnet":
+        raise UserError(
+            "smp/pspnet never runs its encoder's last stages (layer4 of a ResNet), where CAdD masks; "
+            f"smp/deeplabv3plus/{encoder} or smp/upernet/{encoder} does"
+        )
+    if encoder.startswith("tu-"):
+        check_name(encoder.removeprefix("tu-"))
+        _check_timm_encoder(decoder, encoder)
+    elif decoder == "dpt":
+        raise UserError(
+            f"smp/dpt takes a timm transformer, but the encoder is {encoder!r}; tu-vit_small_patch16_224 does"
+        )
+    elif encoder not in ENCODERS:
+        near = difflib.get_close_matches(encoder, ENCODERS, n=3)
+        near += [f"tu-{encoder}"] if timm.is_model(encoder.partition(".")[0]) else []
+        guess = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(ENCODERS)}, and tu-<timm model>"
+        raise UserError(f"SMP has no encoder named {encoder!r}; {guess}")
+
+
+def _check_timm_encoder(decoder: str, encoder: str) -> None:
+    """Whether this timm model hands the decoder maps of several scales (a plain ViT has one, which only DPT takes)."""
+    scales = _scales(encoder.removeprefix("tu-"))
+    if decoder == "dpt" and scales > 1:
+        raise UserError(
+            f"smp/dpt takes a plain vision transformer, but {encoder} hands on maps of {scales} scales; "
+            f"smp/fpn/{encoder} or smp/upernet/{encoder} does"
+        )
+    if decoder != "dpt" and scales < 2:
+        raise UserError(
+            f"smp/{decoder} needs maps of several scales, but {encoder} has one (a plain vision transformer) or none; "
+            f"smp/dpt/{encoder} takes a transformer of one scale, smp/{decoder} takes tu-convnext_tiny"
+        )
+
+
+@functools.cache
+def _scales(name: str) -> int:
+    """How many scales the maps of a timm model have; 0 where timm knows of no maps."""
+    for device in ("meta", "cpu"):  # some cannot be made on meta
+        with warnings.catch_warnings(), torch.device(device), torch.random.fork_rng():
+            warnings.simplefilter("ignore")
+            with contextlib.suppress(RuntimeError, AttributeError, AssertionError, TypeError, ValueError):
+                return len(set(timm.create_model(name, features_only=True).feature_info.reduction()))
+    return 0
+
+
+def _created(decoder: str, encoder: str, num_classes: int, image_size: Size | None) -> Any:
+    name = f"smp/{decoder}/{encoder}"
+    extras: dict[str, Any] = {"num_classes": 0} if decoder == "dpt" else {}
+    sized = extras | {"img_size": image_size}
+    attempts = [sized, extras] if encoder.startswith("tu-") and image_size is not None else [extras]
+    if not encoder.startswith("tu-"):
+        attempts = [{}]
+    for attempt in attempts:
+        try:
+            return _create(decoder, encoder, num_classes, attempt)
+        except TypeError as error:
+            if "img_size" in str(error) and attempt is not attempts[-1]:
+                continue
+            raise _refused(name, encoder, error) from error
+        except (AssertionError, RuntimeError, ValueError, KeyError, AttributeError) as error:
+            raise _refused(name, encoder, error) from error
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _create(decoder: str, encoder: str, num_classes: int, extras: dict[str, Any]) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return smp.create_model(decoder, encoder_name=encoder, encoder_weights=None, classes=num_classes, **extras)
+
+
+def _refused(name: str, encoder: str, error: Exception) -> UserError:
+    if "output_stride" in str(error) or "ilat" in str(error):
+        return UserError(
+            f"{name} needs an encoder that can be dilated, which {encoder} cannot; "
+            f"smp/fpn/{encoder} or smp/upernet/{encoder} does without"
+        )
+    said = str(error).partition("\n")[0]
+    return UserError(f"{name} cannot be built ({said or type(error).__name__}); take another encoder or decoder")
+
+
+def _weigh(model: Any, encoder: str, weights: str, image_size: Size | None) -> Normalisation:
+    """Put weights in; what they were trained with."""
+    if weights == "none":
+        return IMAGENET
+    if weights != "hub":
+        path = files.existing(weights)
+        state = files.read(path)
+        if any(key.startswith("decoder.") for key in state):
+            files.fill(model, state, (_last(model.segmentation_head),), f"smp/{model.name}", path)
+            return IMAGENET
+    if encoder.startswith("tu-"):
+        return _from_timm(model.encoder, encoder.removeprefix("tu-"), weights, image_size)
+    return _from_smp(model.encoder, encoder, weights)
+
+
+def _last(head: nn.Module) -> str:
+    """The name of the convolution that gives the classes."""
+    convolutions = [name for name, module in head.named_modules() if isinstance(module, nn.Conv2d)]
+    return f"segmentation_head.{convolutions[-1]}"
+
+
+def _from_timm(encoder: Any, name: str, weights: str, image_size: Size | None) -> Normalisation:
+    """Load the whole timm model, strictly, and take from it what the encoder has (it spells stages.0 as stages_0)."""
+    whole = timm_model(name, weights, 0, image_size)
+    given = {_flat(key): value for key, value in whole.state_dict().items()}
+    wanted = encoder.model.state_dict()
+    found = {key: given.get(_flat(key), given.get(_flat(key.removeprefix("model.")))) for key in wanted}
+    state = {key: value for key, value in found.items() if value is not None}
+    files.refuse_differences(state, wanted, f"tu-{name} as SMP's encoder", Path(weights))
+    encoder.model.load_state_dict(state)
+    return normalisation(whole, weights)
+
+
+def _flat(key: str) -> str:
+    return key.replace(".", "_")
+
+
+def _from_smp(encoder: nn.Module, name: str, weights: str) -> Normalisation:
+    found = IMAGENET
+    if weights == "hub":
+        settings = ENCODERS[name]["pretrained_settings"]
+        if "imagenet" not in settings:
+            raise UserError(f"SMP has no ImageNet weights of {name} on its hub; it has {', '.join(settings) or 'none'}")
+        place, revision = settings["imagenet"]["repo_id"], settings["imagenet"]["revision"]
+        path = files.from_hub(name, place, "model.safetensors", revision)
+        cfg = json.loads(files.from_hub(name, place, "config.json", revision).read_text(encoding="utf-8"))
+        found = Normalisation(tuple(cfg["mean"]), tuple(cfg["std"]))
+    else:
+        path = files.existing(weights)
+    state = {key: value for key, value in files.read(path).items() if key.partition(".")[0] not in HEADS}
+    files.fill(encoder, state, (), f"SMP's encoder {name}", path)
+    return found
+
+
+def _assert_sites(network: Network, name: str, model: Any, num_classes: int, image_size: Size | None) -> None:
+    """Run once on the meta device: shapes agree with the sizes asked for and the channels that SMP declares."""
+    height, width = image_size or (224, 224)
+    twin = copy.deepcopy(network).to("meta").eval()
+    try:
+        with torch.no_grad():
+            features = twin.features(torch.empty(2, 3, height, width, device="meta"))
+            hidden = twin.hidden(features)
+            logits = twin.head(hidden)
+    except Exception as error:  # any pair may fail in its own way
+        said = str(error).partition("\n")[0]
+        raise UserError(
+            f"{name} does not run on images of {height}x{width} ({said or type(error).__name__}); {_remedy(model)}"
+        ) from error
+    deepest = tuple(features.activation.shape)
+    if logits.shape != (2, num_classes, height, width):
+        raise UserError(
+            f"{name} gives logits {tuple(logits.shape[2:])} for images of {height}x{width}; {_remedy(model)}"
+        )
+    if features.activation.ndim != 4 or deepest[1] != model.encoder.out_channels[-1] or hidden.ndim != 4:
+        raise UserError(
+            f"{name} hands on {deepest}, which is no map of {model.encoder.out_channels[-1]} channels first"
+        )
+
+
+def _remedy(model: Any) -> str:
+    stride = int(getattr(model.encoder, "output_stride", 32))
+    if stride & (stride - 1):
+        return f"SMP's DPT cannot enlarge patches of {stride} to the image: take tu-vit_small_patch16_224"
+    return f"their sides have to be multiples of {stride}"

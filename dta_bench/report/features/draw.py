@@ -1,0 +1,126 @@
+"""``dta-bench figures``: a run's figures as files, on its MLflow run, and on one page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from dta_bench.data import load
+from dta_bench.domains.images import Splits
+from dta_bench.errors import UserError
+from dta_bench.evaluation import scenes
+from dta_bench.report.features import label_strips
+from dta_bench.report.features.gradcam import Deltas, figure_of
+from dta_bench.report.features.networks import Trained, before, find, name_of, trained
+from dta_bench.report.features.tsne import tsne
+from dta_bench.report.html import page
+from dta_bench.run.home import Home
+from dta_bench.tracking import TrackedRun, Tracker, ui_link
+
+USUAL = Deltas(delta_c=0.05, delta_e=0.1)  # where the run's method has no such parameters
+
+
+def draw(name: str, beside: str | None, home: Home) -> dict[str, Any]:
+    """Draw what a run's network shows, or the label maps it kept, beside source-only (or the run ``beside`` names).
+
+    The figures go to ``reports/figures/<run>/`` with one page that holds them, and to the MLflow run.
+
+    Raises:
+        UserError: no such run, or it kept neither network nor label maps.
+    """
+    tracker = home.tracker()
+    run = find(tracker, name)
+    other = find(tracker, beside) if beside else before(tracker, run)
+    note = "" if other else "No finished source-only run of the same setting and seed is there to stand beside it."
+    if run.spec.benchmark != (other or run).spec.benchmark:
+        raise UserError(f"{beside} is a run of {(other or run).spec.benchmark}, not of {run.spec.benchmark}")
+    sides = [one for one in (other, run) if one is not None]
+    if load.benchmark_of(run.spec.benchmark).task == "segmentation":
+        drawn = _strips(tracker, sides)
+    else:
+        networks = [trained(tracker, one) for one in sides]
+        drawn = _figures(networks, load.splits_of(run.spec, home.root), _deltas(run))
+    folder = Path(home.out) / "reports" / "figures" / run.run_id
+    files = _keep(drawn, folder, tracker, run)
+    link = ui_link(tracker.uri, run.experiment_id)
+    (folder / "figures.html").write_text(page.html(_page(files, drawn, sides, link, note)), encoding="utf-8")
+    return {
+        "run_id": run.run_id, "beside": other.run_id if other else None, "note": note,
+        "files": {name: str(path) for name, path in files.items()}, "page": str(folder / "figures.html"),
+        "link": run_link(link, run),
+    }  # fmt: skip
+
+
+def _figures(sides: Sequence[Trained], splits: Splits, deltas: Deltas) -> dict[str, tuple[Figure, str]]:
+    """Each figure with its caption."""
+    benchmark = load.benchmark_of(sides[0].run.spec.benchmark)
+    return {
+        "tsne": (
+            tsne(sides, splits.source_validation, splits.target_test, benchmark.classes),
+            "t-SNE of the last hidden layer: held-out source and target test, 500 images of each at most, the same"
+            " settings for each network (Fig. 4).",
+        ),
+        "gradcam": (
+            figure_of(sides, splits.target_test, deltas, benchmark.classes),
+            "Grad-CAM of the class that each network predicts, without and with adversarial dropout of"
+            f" {100 * deltas.delta_c:g} % of the channels and {100 * deltas.delta_e:g} % of the hidden units"
+            " (Figs. 3, A-1); the first target test image of each class.",
+        ),
+    }
+
+
+def _strips(tracker: Tracker, sides: Sequence[TrackedRun]) -> dict[str, tuple[Figure, str]]:
+    """Strips of label maps (Fig. 5) and the last run's worst images, each with its caption."""
+    kept = {name_of(run): (run, label_strips.load(tracker, run)) for run in sides if _keeps(tracker, run)}
+    benchmark = load.benchmark_of(sides[-1].spec.benchmark)
+    return {Path(file).stem: drawn for file, drawn in label_strips.strips(kept, benchmark).items()}
+
+
+def _keeps(tracker: Tracker, run: TrackedRun) -> bool:
+    if run.status != "FINISHED" or not tracker.keeps(run, scenes.FOLDER):
+        raise UserError(f"{run.run_id} ({run.status.lower()}) kept no label maps, as a finished run does")
+    return True
+
+
+def _deltas(run: TrackedRun) -> Deltas:
+    """What the run itself was trained with, where that takes anything."""
+    params = run.spec.params
+    found = Deltas(float(params.get("delta_c", 0)), float(params.get("delta_e", 0)))
+    return found if found.delta_c or found.delta_e else USUAL
+
+
+def _keep(drawn: dict[str, tuple[Figure, str]], folder: Path, tracker: Tracker, run: TrackedRun) -> dict[str, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (figure, caption) in drawn.items():
+        figure.savefig(folder / f"{name}.png", dpi=130, metadata={"Description": caption})
+        tracker.keep(run, folder / f"{name}.png", "figures")
+    return {name: folder / f"{name}.png" for name in drawn}
+
+
+def _page(
+    files: dict[str, Path], drawn: dict[str, tuple[Figure, str]], sides: Sequence[TrackedRun], link: str, note: str
+) -> page.Page:
+    """All figures on one page that needs no network."""
+    run = sides[-1]
+    links = [(f"{name_of(side)} seed {side.spec.seed}", run_link(link, side)) for side in sides]
+    shown = [page.Figure(_inline(path, drawn[name][1]), drawn[name][1], links) for name, path in files.items()]
+    said = f"{' and '.join(map(name_of, sides))} on {run.spec.backbone}, seed {run.spec.seed}, last epoch."
+    section = page.Section("figures", "Figures", figures=shown, commands=[f"dta-bench figures {run.run_id}"])
+    return page.Page(
+        f"{run.spec.benchmark}: {run.name}", "dta-bench figures", said, (), [note] if note else [], [section]
+    )
+
+
+def run_link(link: str, run: TrackedRun) -> str:
+    """Where MLflow shows a run, from where it shows all of its experiment."""
+    return f"{link.partition('?')[0]}/{run.mlflow_run_id}"
+
+
+def _inline(path: Path, said: str) -> Markup:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(said, data)

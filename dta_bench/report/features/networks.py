@@ -1,0 +1,98 @@
+"""A run's final network back in memory, and the source-only run that stands beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dta_bench.data import load
+from dta_bench.domains.benchmark import Benchmark
+from dta_bench.errors import UserError
+from dta_bench.evaluation.evaluator import Meter
+from dta_bench.nn import pretrained
+from dta_bench.nn.network import Network
+from dta_bench.run import execute, network_file
+from dta_bench.spec.run_spec import RunSpec
+from dta_bench.tracking import TrackedRun, Tracker
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run with its network, in evaluation mode on the CPU."""
+
+    run: TrackedRun
+    network: Network
+    meter: Meter
+
+    @property
+    def name(self) -> str:
+        """What a figure calls it."""
+        return name_of(self.run)
+
+
+def name_of(run: TrackedRun) -> str:
+    """What a figure calls a run: its method, the baselines as papers write them."""
+    return run.spec.method.replace("_", "-") if "only" in run.spec.method else run.spec.method
+
+
+def trained(tracker: Tracker, run: TrackedRun) -> Trained:
+    """The run's network, built anew and filled with what the run kept.
+
+    Raises:
+        UserError: the run is not finished, or kept no network.
+    """
+    spec = run.spec
+    if run.status != "FINISHED":
+        raise UserError(f"{run.run_id} is {run.status.lower()}, and only a finished run has a final network")
+    if not tracker.keeps(run, network_file.NAME):
+        raise UserError(
+            f"{run.run_id} kept no network (those above {execute.SMALL_NETWORK // 2**20} MiB are kept on request);"
+            f" train it again with {_command(spec)}"
+        )
+    benchmark = load.benchmark_of(spec.benchmark)
+    backbone = pretrained.backbone(spec.backbone, benchmark.image_size)
+    empty = backbone.build(len(benchmark.classes), "none")
+    with tracker.artifact(run, network_file.NAME) as path:
+        network = network_file.load(path, empty)
+    return Trained(run, network, _meter(network, benchmark, backbone, spec))
+
+
+def _meter(network: Network, benchmark: Benchmark, backbone: pretrained.Backbone, spec: RunSpec) -> Meter:
+    device = next(network.parameters()).device
+    return Meter(network, benchmark, backbone.channels, 2 * spec.training.batch_size, device)
+
+
+def find(tracker: Tracker, name: str) -> TrackedRun:
+    """The one run that ``name`` begins the identity or the MLflow id of.
+
+    Raises:
+        UserError: there is none, or several.
+    """
+    if not tracker.exists():
+        raise UserError(f"there are no runs in {tracker.uri}; run a sweep there first, or name its --out")
+    known = [run for benchmark in tracker.experiments() for run in tracker.runs(benchmark)]
+    found = [run for run in known if run.run_id.startswith(name) or run.mlflow_run_id.startswith(name)]
+    if len(found) != 1:
+        told = (
+            f"{len(found)} runs' identities begin with {name!r}" if found else f"no run's identity begins with {name!r}"
+        )
+        raise UserError(f"{told}; dta-bench sweep NAME --dry-run lists a sweep's, MLflow shows each as the tag run_id")
+    return found[0]
+
+
+def before(tracker: Tracker, run: TrackedRun) -> TrackedRun | None:
+    """The source-only run of the same benchmark, backbone, weights, training and seed, if it is finished."""
+
+    def setting(spec: RunSpec) -> tuple[object, ...]:
+        return spec.backbone, spec.weights, spec.training, spec.label_subset, spec.seed
+
+    if run.spec.method == "source_only":
+        return None
+    finished = [one for one in tracker.runs(run.spec.benchmark) if one.status == "FINISHED"]
+    same = [r for r in finished if r.spec.method == "source_only" and setting(r.spec) == setting(run.spec)]
+    return same[0] if same else None
+
+
+def _command(spec: RunSpec) -> str:
+    settings = " ".join(f"--set {key}={value}" for key, value in spec.params.items())
+    what = f"dta-bench train {spec.benchmark} --backbone {spec.backbone} --method {spec.method} --seed {spec.seed}"
+    return f"{what} --epochs {spec.training.epochs} --keep-network {settings}".strip()

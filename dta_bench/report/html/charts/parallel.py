@@ -1,0 +1,78 @@
+"""The search as parallel coordinates: an axis a parameter, a line a configuration, its score on the last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from dta_bench.report.html.charts.drawing import Drawing, Scale, spelled
+
+WIDTH, HEIGHT, TOP, BOTTOM = 880, 300, 44, 18
+
+
+@dataclass(frozen=True)
+class Line:
+    """One configuration: a value for each axis (None where it has none), its score, where it leads to."""
+
+    name: str
+    values: Sequence[Any]
+    score: float
+    link: str | None = None
+    chosen: bool = False
+
+
+def parallel(axes: Sequence[str], found: Sequence[Line], title: str, score: str) -> Markup:
+    """Lines are the stronger, the higher they score; the chosen one is drawn last, in another colour, thicker."""
+    drawing = Drawing(WIDTH, HEIGHT, title)
+    places = [90 + i * (WIDTH - 200) / max(1, len(axes)) for i in range(len(axes) + 1)]
+    steps = [_steps([line.values[i] for line in found]) for i in range(len(axes))]
+    scores = [line.score for line in found]
+    y = Scale(min(scores), max(scores), HEIGHT - BOTTOM, TOP)
+    for line in sorted(found, key=lambda one: (one.chosen, one.score)):
+        heights = [_height(line.values[i], steps[i]) for i in range(len(axes))]
+        points = [*zip(places, [*heights, y(line.score)], strict=True)]
+        _draw(drawing, line, [(px, py) for px, py in points if py is not None], y)
+    for i, name in enumerate(axes):
+        _axis(drawing, places[i], name, {said: _height(value, steps[i]) or 0 for value, said in _said(steps[i])}, i)
+    _axis(drawing, places[-1], score, {spelled(tick): y(tick) for tick in y.ticks()}, len(axes), bold=True)
+    return drawing.svg()
+
+
+def _draw(drawing: Drawing, line: Line, points: list[tuple[float, float]], y: Scale) -> None:
+    share = (line.score - y.low) / (y.high - y.low) if y.high > y.low else 1.0
+    look = "curve s2" if line.chosen else "curve s1"
+    opacity = 1.0 if line.chosen else 0.12 + 0.5 * share
+    drawing.linked(line.link).path(points, look, f"{line.name}: {line.score:.1f}", opacity)
+    if line.chosen:
+        for x, at in points:
+            drawing.mark(x, at, 2, "f2", f"{line.name}: {line.score:.1f}")
+
+
+def _steps(values: Sequence[Any]) -> list[Any]:
+    """The distinct values in order, numbers first by size; evenly spaced on the axis, as a finite set is."""
+    present = {value for value in values if value is not None}
+    return sorted(present, key=lambda v: (isinstance(v, str), v if not isinstance(v, str) else 0, str(v)))
+
+
+def _height(value: Any, steps: Sequence[Any]) -> float | None:
+    if value is None:
+        return None
+    return Scale(-0.5 if len(steps) == 1 else 0, max(len(steps) - 1, 0.5), HEIGHT - BOTTOM, TOP)(steps.index(value))
+
+
+def _said(steps: Sequence[Any]) -> list[tuple[Any, str]]:
+    """What an axis says of its values; of many only some, lest they run into each other."""
+    steps = steps[:: -(-len(steps) // 12)] if steps else steps
+    return [(v, spelled(v) if isinstance(v, int | float) and not isinstance(v, bool) else str(v)) for v in steps]
+
+
+def _axis(drawing: Drawing, x: float, name: str, ticks: dict[str, float], index: int, bold: bool = False) -> None:
+    drawing.line(x, TOP, x, HEIGHT - BOTTOM)
+    up = 14 if index % 2 else 28  # neighbours' names must not run into each other
+    drawing.text(x, up, name, anchor="middle", look="bold" if bold else "")
+    for said, at in ticks.items():
+        drawing.line(x - 3, at, x + 3, at)
+        drawing.text(x + 7, at + 4, said[:18], look="soft halo")

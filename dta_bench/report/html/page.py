@@ -1,0 +1,122 @@
+"""A page as data, and its two forms: one HTML file that needs no network, and the same in Markdown.
+
+Both are drawn from the same sections, so that neither says what the other does not; figures are in the HTML alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table: its text, where it leads to, and whether it is a number (set flush right)."""
+
+    text: str
+    link: str | None = None
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a head; ``strong`` indexes those to be seen first, ``faint`` those that do not compete."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    caption: str = ""
+    strong: frozenset[int] = frozenset()
+    faint: frozenset[int] = frozenset()
+    folded: str = ""
+    """What a folded table's handle says; empty: the table is open."""
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Of each column, whether it holds numbers."""
+        return [any(row[i].number for row in self.rows) for i in range(len(self.head))]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing, what it shows, and the runs behind it (text, address)."""
+
+    svg: Markup
+    caption: str
+    links: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a page under its own heading; ``name`` is its anchor.
+
+    ``commands`` are shown as code; ``beside``: whether figures stand two in a row, where there is room.
+    """
+
+    name: str
+    title: str
+    words: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
+    commands: Sequence[str] = ()
+    beside: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole page: the answer first, what must not be overlooked, then the sections."""
+
+    title: str
+    kicker: str
+    answer: str
+    numbers: Sequence[tuple[str, str, str]] = ()
+    """Figures of the answer, large: (what, value, beside it)."""
+    warnings: Sequence[str] = ()
+    sections: Sequence[Section] = field(default_factory=list)
+
+
+def html(page: Page) -> str:
+    """One self-contained HTML file: styles and figures inside, every text escaped."""
+    environment = Environment(
+        loader=PackageLoader("dta_bench.report.html"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    style = environment.get_template("style.css").render()
+    return environment.get_template("page.html").render(page=page, style=Markup(style)) + "\n"
+
+
+def markdown(page: Page) -> str:
+    """The page without its figures, for a repository."""
+    lines = [f"# {page.title}", "", page.answer, ""]
+    lines += [*[f"* {warning}" for warning in page.warnings], ""] if page.warnings else []
+    for section in page.sections:
+        lines += [f"## {section.title}", ""]
+        for words in section.words:
+            lines += [words, ""]
+        for table in section.tables:
+            body = [*_rows(table), "", *([table.caption, ""] if table.caption else [])]
+            fold = [f"<details><summary>{escape(table.folded)}</summary>", ""], ["</details>", ""]
+            lines += [*fold[0], *body, *fold[1]] if table.folded else body
+        if section.commands:
+            lines += ["```", *section.commands, "```", ""]
+        for figure in section.figures:
+            if not section.tables:
+                lines += [f"(Figure, in the HTML page: {figure.caption})", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _rows(table: Table) -> list[str]:
+    aligned = ["---:" if numeric else "---" for numeric in table.numeric]
+    body = [[_linked(cell) for cell in row] for row in table.rows]
+    return [f"| {' | '.join(cells)} |" for cells in ([*map(_plain, table.head)], aligned, *body)]
+
+
+def _linked(cell: Cell) -> str:
+    return f"[{_plain(cell.text)}]({cell.link})" if cell.link and cell.text else _plain(cell.text)
+
+
+def _plain(text: str) -> str:
+    """Nothing in a cell may end the cell or the row."""
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,1 @@
+"""The tables of the paper, printed and ours side by side."""

@@ -1,0 +1,1 @@
+"""Selection rules: which configuration is chosen, by what."""

@@ -1,0 +1,67 @@
+"""Every selection rule on the same runs: what it chooses, what that is worth, and how far it is from the oracle."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from scipy.stats import spearmanr
+
+from dta_bench.report.records import Configuration
+from dta_bench.report.selection.rules import RULES, Unavailable, competitors, scores
+from dta_bench.report.statistics.intervals import interval, minus
+
+
+def all_rules(group: list[Configuration], headline: str) -> list[dict[str, Any]]:
+    """A row a rule, the oracle last: what it chose among the competing configurations, and its regret in points.
+
+    ``regret`` is the oracle's target test score less that of the choice, ``regret_ci95`` its interval by bootstrap over
+    seeds and images, both choices held fixed; ``rank_correlation`` is Spearman's between the rule's scores of all
+    configurations and their test scores (None where either is constant). A rule that the runs cannot serve has
+    ``unavailable``, the reason.
+    """
+    candidates = competitors(group)
+    if not candidates:
+        return []
+    truth = scores(candidates, "oracle", headline)
+    best = candidates[_first_best(truth)]
+    return [_row(name, candidates, truth, best, headline) for name in RULES]
+
+
+def regret(chosen: Configuration, best: Configuration, headline: str) -> dict[str, Any]:
+    """What ``chosen`` loses on target test against ``best``, in points, with its interval."""
+    points = best.mean("test", headline) - chosen.mean("test", headline)
+    if chosen is best:
+        return {"regret": 0.0, "regret_ci95": [0.0, 0.0]}
+    if chosen.seeds != best.seeds:
+        return {"regret": points, "regret_ci95": None}
+    return {"regret": points, "regret_ci95": list(interval(minus(best.test, chosen.test), headline))}
+
+
+def _row(
+    name: str, candidates: list[Configuration], truth: list[float], best: Configuration, headline: str
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"rule": name, "selected": None, "test": None, "regret": None, "rank_correlation": None}
+    try:
+        values = scores(candidates, name, headline)
+    except Unavailable as error:
+        return row | {"unavailable": str(error)}
+    chosen = candidates[_first_best(values)]
+    return row | {
+        "selected": {"method": chosen.method, "backbone": chosen.backbone, "params": chosen.params},
+        "test": chosen.mean("test", headline),
+        "rank_correlation": _rank_correlation(values, truth),
+    } | regret(chosen, best, headline)  # fmt: skip
+
+
+def _first_best(values: list[float]) -> int:
+    """The first of the highest; what is not a number never wins."""
+    known = [-math.inf if math.isnan(value) else value for value in values]
+    return known.index(max(known))
+
+
+def _rank_correlation(values: list[float], truth: list[float]) -> float | None:
+    if len(set(values)) < 2 or len(set(truth)) < 2:
+        return None
+    found = float(spearmanr(values, truth).statistic)
+    return None if math.isnan(found) else found

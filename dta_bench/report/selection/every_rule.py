@@ -1,0 +1,58 @@
+"""All ways of choosing among the same runs: every rule, and every size of the labelled subset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dta_bench.domains.benchmark import Benchmark
+from dta_bench.errors import UserError
+from dta_bench.report.records import Configuration
+from dta_bench.report.selection.compare_rules import all_rules
+from dta_bench.report.selection.label_budget import label_budget
+from dta_bench.report.selection.rules import competitors
+from dta_bench.report.summary import largest
+
+
+def choosing(benchmark: Benchmark, found: list[Configuration], root: str) -> dict[str, Any]:
+    """``rules`` and ``label_budget`` (or ``label_budget_unavailable``, the reason) of the group that is reported."""
+    group = largest(found)
+    rules = all_rules(group, benchmark.headline)
+    try:
+        return {"rules": rules, "label_budget": _budget(benchmark, competitors(group), root)}
+    except UserError as error:
+        return {"rules": rules, "label_budget": [], "label_budget_unavailable": str(error)}
+
+
+def _budget(benchmark: Benchmark, candidates: list[Configuration], root: str) -> list[dict[str, Any]]:
+    if not candidates:
+        return []
+    if benchmark.task != "classification":
+        raise UserError(f"a label budget is counted in images, but {benchmark.name} labels pixels")
+    first = candidates[0].records[0]
+    stored = first.fetch(("target_train_ids",))
+    if not stored:
+        raise UserError(f"the run {first.run.name} has stored no target_train_ids")
+    labels = _truth(benchmark, stored["target_train_ids"], root)
+    correct = np.array([_share_correct(c, labels) for c in candidates])
+    test = [c.mean("test", benchmark.headline) for c in candidates]
+    return label_budget(correct, labels, test, benchmark.headline)
+
+
+def _truth(benchmark: Benchmark, ids: NDArray[Any], root: str) -> NDArray[np.int64]:
+    """Labels of all of target train in the order of ``ids``, read from the data: no run has stored them."""
+    from dta_bench.data import load
+
+    images = load.domains(benchmark.name, root).target_train
+    known = {name: int(label) for name, label in zip(images.ids, np.asarray(images.labels), strict=True)}
+    lacking = [name for name in map(str, ids) if name not in known]
+    if lacking:
+        raise UserError(f"the data under {root} lacks {len(lacking)} images that the runs saw, such as {lacking[0]}")
+    return np.array([known[name] for name in map(str, ids)], dtype=np.int64)
+
+
+def _share_correct(configuration: Configuration, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    right = [record.target_train_logits().argmax(axis=1) == labels for record in configuration.records]
+    return np.asarray(np.mean(right, axis=0))

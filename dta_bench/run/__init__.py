@@ -1,0 +1,1 @@
+"""One RunSpec: resolved, trained, measured and tracked."""

@@ -1,0 +1,104 @@
+"""Whether a network takes the batches it will be given: tried without computing anything, and told before any run."""
+
+from __future__ import annotations
+
+import torch
+
+from dta_bench.domains.benchmark import Benchmark
+from dta_bench.errors import UserError
+from dta_bench.nn.network import Network
+from dta_bench.nn.pretrained import Backbone
+from dta_bench.spec.run_spec import Training
+
+Size = tuple[int, int]
+
+
+def check(backbone: Backbone, benchmark: Benchmark, training: Training) -> None:
+    """Run ``backbone`` on the meta device on a batch to train on, and on what it is evaluated on.
+
+    Args:
+        benchmark: under ``training`` (its image size, its crops).
+
+    Raises:
+        UserError: a crop or window larger than the image, or of a task that has none; a batch too small for
+            BatchNorm; a size that the network cannot take, or from which its logits come out at another size.
+    """
+    if benchmark.task != "segmentation":
+        _check_images(backbone, benchmark, training)
+        return
+    for name, size in (("crop", benchmark.crop), ("window", training.window)):
+        if size and (size[0] > benchmark.image_size[0] or size[1] > benchmark.image_size[1]):
+            raise UserError(
+                f"{name} is {_spelt(size)}, larger than {benchmark.name}'s images of {_spelt(benchmark.image_size)}; "
+                "allowed: up to that, or a larger image_size"
+            )
+    with torch.device("meta"):
+        network = backbone.build(len(benchmark.classes))
+    _try(network, backbone, training.piece, benchmark.train_size, len(benchmark.classes), training=True)
+    _try(network, backbone, 1, training.window or benchmark.image_size, len(benchmark.classes), training=False)
+
+
+def _check_images(backbone: Backbone, benchmark: Benchmark, training: Training) -> None:
+    given = [name for name in ("crop", "window") if getattr(training, name)]
+    if given:
+        raise UserError(f"{' and '.join(given)} are for segmentation, but {benchmark.name} is {benchmark.task}")
+    if training.piece < 2:
+        pieces = training.accumulate * training.devices
+        raise UserError(
+            f"batch_size {training.batch_size} in {pieces} pieces leaves pieces of one image, which "
+            "BatchNorm cannot train on; allowed: pieces of two or more"
+        )
+    size, classes = benchmark.train_size, len(benchmark.classes)
+    images = torch.empty(training.piece, backbone.channels, *size, device="meta")
+    try:
+        with torch.no_grad(), torch.device("meta"):
+            backbone.build(classes).train()(images)
+    except (RuntimeError, ValueError, AssertionError, TypeError, IndexError) as error:
+        said = _first_line(error).rstrip(".")
+        raise UserError(
+            f"{backbone.name} takes no {_spelt(size)} images, the size of {benchmark.name}: {said}; name another"
+        ) from error
+
+
+def _try(network: Network, backbone: Backbone, count: int, size: Size, classes: int, training: bool) -> None:
+    does = f"{backbone.name} cannot {'train' if training else 'predict'} on {count} x {_spelt(size)}"
+    images = torch.empty(count, backbone.channels, *size, device="meta")
+    try:
+        with torch.no_grad():
+            logits = network.train(training)(images)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise UserError(f"{does} ({_first_line(error)}); give another batch_size, crop or image_size") from error
+        raise UserError(
+            f"{does}: a BatchNorm of it would see one value a channel; give a larger batch_size, a smaller accumulate "
+            "or fewer devices"
+        ) from error
+    except (RuntimeError, AssertionError, TypeError, IndexError) as error:
+        raise UserError(f"{does} ({_first_line(error)}); multiples of 32 suit all encoders") from error
+    if logits.shape != (count, classes, *size):
+        raise UserError(f"{does}: its logits come out at {_spelt(logits.shape[2:])}; multiples of 32 suit all encoders")
+
+
+def _spelt(size: tuple[int, ...]) -> str:
+    return " x ".join(map(str, size))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def site_units(benchmark: Benchmark, backbone: str) -> dict[str, int]:
+    """How many units CAdD (``delta_c``) and EAdD (``delta_e``) choose among in this network; computes nothing."""
+    import torch
+
+    from dta_bench.nn import pretrained
+
+    found = pretrained.backbone(backbone, benchmark.train_size)
+    network = found.build(len(benchmark.classes)).to("meta").eval()
+    with torch.no_grad():
+        features = network.features(torch.empty(1, found.channels, *benchmark.train_size, device="meta"))
+        hidden = network.hidden(features)
+    return {
+        "delta_c": features.activation.shape[network.feature_axis],
+        "delta_e": hidden.shape[network.hidden_axis],
+    }

@@ -1,0 +1,92 @@
+"""``dta-bench train``: one configuration, trained here without Ray, tracked like any other run."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+
+from dta_bench import plugins
+from dta_bench.data import load
+from dta_bench.errors import Interrupted, UserError
+from dta_bench.run import execute
+from dta_bench.run.execute import Label
+from dta_bench.run.home import Home
+from dta_bench.run.placement import Stop
+from dta_bench.spec.plan import Plan, Point
+from dta_bench.spec.run_spec import RunSpec, spelt
+
+
+def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: Console) -> dict[str, Any]:
+    """Train the plan's first row with ``settings`` (``key=value``) over it; a finished run is read back, not repeated.
+
+    Raises:
+        UserError: an unknown parameter or value, missing data, a run that diverged.
+        Interrupted: Ctrl-C or SIGTERM; the checkpoint is kept.
+    """
+    spec = _spec(plan, settings, seed)
+    if (devices := spec.training.devices) > 1:
+        raise UserError(f"a run on {devices} devices needs Ray, which train leaves alone; use sweep --points 1")
+    # What is wrong with the data is told before anything is written.
+    load.splits_of(spec, home.root, home.skip_unreadable)
+    load.check_labels(spec.benchmark, home.root, home.skip_unreadable)
+    tracker = home.tracker()
+    tracker.check()
+    tracker.experiment(load.benchmark_of(spec.benchmark))
+    stop = Stop()
+    signal.signal(signal.SIGTERM, lambda *_: setattr(stop, "requested", True))
+    signal.signal(signal.SIGINT, lambda *_: setattr(stop, "requested", True))
+
+    headline = load.benchmark_of(spec.benchmark).headline
+
+    def say(epoch: int, metrics: dict[str, float]) -> None:
+        console.print(
+            f"epoch {epoch}/{spec.training.epochs}  loss {metrics['loss/total']:.3f}  "
+            f"{spelt(headline)} on the labelled subset {metrics[f'validation/{headline}']:.1f} %",
+            highlight=False,
+        )
+
+    label = Label(None, plan.run_name(spec), frozenset(plan.space(spec.method).inert(spec.params)))
+    outcome = execute.execute(spec, home, label, stop, say)
+    if outcome.status == "stopped":
+        raise Interrupted
+    if outcome.result is None:
+        raise UserError(f"the run failed: {outcome.reason}")
+    return _told(spec, label.name, outcome.result)
+
+
+def _spec(plan: Plan, settings: list[str], seed: int) -> RunSpec:
+    backbone, method = plan.backbones[0], plan.methods[0]
+    defaults = plan.params(backbone, method, {})
+    given = dict(_parsed(setting, defaults) for setting in settings)
+    params: Any = plugins.load("method", method).Params
+    try:
+        TypeAdapter(params).validate_python(defaults | given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"--set {where}={first['input']} is not allowed: {first['msg']}") from error
+    return plan.spec(backbone, method, seed, given)
+
+
+def _parsed(setting: str, defaults: Point) -> tuple[str, Any]:
+    key, equals, text = setting.partition("=")
+    if not equals or key not in defaults:
+        raise UserError(f"--set {setting} is not understood; it takes key=value with a key of {', '.join(defaults)}")
+    value, kind = yaml.safe_load(text), type(defaults[key])
+    try:
+        return key, float(text) if kind in (int, float) else kind(value)
+    except ValueError as error:
+        raise UserError(f"--set {key}={text} is not a value of {key}; it takes a {kind.__name__}") from error
+
+
+def _told(spec: RunSpec, name: str, result: Any) -> dict[str, Any]:
+    return {
+        "run_id": spec.id, "name": name, "spec": spec.to_dict(), "test": result.test.to_dict(),
+        "validation": result.validation.to_dict(), "source_validation": result.source_validation.to_dict(),
+        "collapsed": result.collapsed, "seconds": dataclasses.asdict(result)["seconds"],
+    }  # fmt: skip

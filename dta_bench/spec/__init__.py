@@ -1,0 +1,1 @@
+"""Names and numbers: run specs, search spaces, plans; no data and no network."""

@@ -1,0 +1,74 @@
+"""A method's own finite sets, ``search_spaces/methods/<method>.yaml``, for sweeps whose file is of another method."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dta_bench import plugins
+from dta_bench.errors import UserError
+from dta_bench.spec import yaml_file
+from dta_bench.spec.search_space import SearchSpace
+from dta_bench.spec.search_space_file import Row, Sets, refused_by
+
+
+class MethodSets(BaseModel):
+    """The sets; ``row`` is the first point, where it is not the method's defaults.
+
+    Training, benchmark, seeds and backbones remain those of the sweep's file, so that all methods have one budget.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sets: Sets = Field(min_length=1)
+    active_when: dict[str, str] = Field(default_factory=dict)
+    row: Row = Field(default_factory=dict)
+
+    @property
+    def space(self) -> SearchSpace:
+        """The sets as a space."""
+        return SearchSpace(self.sets, self.active_when)
+
+
+def method_sets(method: str) -> MethodSets | None:
+    """What the method's file says, or None if there is no such file.
+
+    Raises:
+        UserError: malformed YAML, or everything that is wrong in it, at once.
+    """
+    if method not in plugins.names("method_sets"):
+        return None
+    return _read(plugins.path("method_sets", method), method)
+
+
+@functools.cache
+def _read(path: Path, method: str) -> MethodSets:
+    content = yaml_file.mapping(path, MethodSets.model_fields)
+    try:
+        found = MethodSets.model_validate(content)
+        problems = _disagreements(found, plugins.load("method", method).Params)
+    except ValidationError as refused:
+        problems = [yaml_file.told(error, list(MethodSets.model_fields)) for error in refused.errors()]
+    except UserError as refused_by_the_space:
+        problems = [str(refused_by_the_space)]
+    if problems:
+        raise UserError("\n  ".join([f"{path} cannot be used:", *dict.fromkeys(problems)]))
+    return found
+
+
+def _disagreements(own: MethodSets, params: type) -> list[str]:
+    """Names that are no parameters, values that the method refuses; the first point has to be one of the space's."""
+    fields: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(params)}
+    unknown = [name for name in [*own.sets, *own.row] if name not in fields]
+    if unknown:
+        near = yaml_file.guess(unknown[0], fields)
+        return [f"{', '.join(unknown)} is no parameter{near}; allowed: {', '.join(fields)}"]
+    values = [own.row, *({name: value} for name, swept in own.sets.items() for value in swept)]
+    refused = [problem for each in values for problem in refused_by(params, each)]
+    if not refused:
+        own.space.canonical({name: (fields | own.row)[name] for name in own.sets})
+    return refused

@@ -1,0 +1,182 @@
+"""The Ray that a sweep runs on: one of its own on this machine, or a cluster that is fit for work."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+from rich.console import Console
+
+from dta_bench.errors import UserError
+from dta_bench.run.home import Home
+from dta_bench.spec.run_spec import RunSpec
+from dta_bench.sweep.on_ray import node_check
+
+CLOSED = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+"""A Ray of one machine listens on loopback alone, as it does on macOS and Windows, and to those with its token alone.
+
+Set before Ray is imported. Without the first, Ray takes 127.0.0.1 for the machine's address and listens everywhere.
+"""
+CLOCK_SECONDS = 30.0  # a clock that is further off is told of
+REACH_SECONDS = 5.0  # how long the head may take to answer the first knock
+CHECK_SECONDS = 300.0  # how long a node may take to look around
+
+
+@dataclass(frozen=True)
+class Resources:
+    """How runs share the machine or the cluster.
+
+    ``gpus_per_run`` may be a fraction, or ``auto``: as many runs share a GPU as its memory allows, measured on one.
+    ``nodes`` workers are waited for, at most ``wait_minutes``, before the first run.
+    """
+
+    parallel: int | None = None
+    cpus_per_run: int = 1
+    gpus_per_run: float | Literal["auto"] | None = None
+    address: str | None = None
+    nodes: int = 0
+    wait_minutes: float = 10.0
+
+
+@contextmanager
+def connect(resources: Resources, run: RunSpec, home: Home, console: Console) -> Iterator[str]:
+    """Start a local Ray, or join the cluster at ``resources.address``, wait for its nodes and check every one.
+
+    Yields the path of a file that every node of the cluster sees while the sweep lasts; empty on a local Ray.
+
+    Raises:
+        UserError: no cluster answers, promised nodes do not come, or nodes are not fit for work.
+    """
+    address = address_of(resources)
+    if not address and resources.nodes:
+        raise UserError(
+            f"{resources.nodes} worker nodes are to be waited for, but no cluster is named; give --address or"
+            " RAY_ADDRESS, or leave out --nodes and DTA_BENCH_NODES"
+        )
+    if not address:
+        _start_local(resources, run.training.devices)
+        yield ""
+        return
+    _join(address)
+    _wait_for_nodes(resources, console)
+    token = Path(home.out, "runs", f"sweep-{uuid4().hex[:12]}")
+    token.write_text("every node must see this file\n")
+    try:
+        _check_nodes(run, home, token, console)
+        yield str(token)
+    finally:
+        for note in token.parent.glob(f"{token.name}*"):
+            note.unlink(missing_ok=True)
+
+
+def address_of(resources: Resources) -> str | None:
+    """The cluster that the user named, if any."""
+    return resources.address or os.environ.get("RAY_ADDRESS")
+
+
+def _start_local(resources: Resources, devices: int) -> None:
+    # A busy machine takes longer than Ray's own 30 seconds.
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
+    import ray
+
+    cpus = max(os.cpu_count() or 1, (resources.parallel or 1) * resources.cpus_per_run * devices)
+    try:
+        ray.init(
+            address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+            _node_ip_address="127.0.0.1",
+        )  # fmt: skip
+    except Exception as error:  # Ray raises no kind of its own
+        raise UserError(f"Ray does not start on this machine: {str(error).splitlines()[0]}") from error
+
+
+def _join(address: str) -> None:
+    import ray
+
+    try:
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(f"no Ray cluster answers at {address}: {str(error).splitlines()[0]}") from error
+
+
+def _knock(address: str) -> None:
+    """Ray itself asks a silent address for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
+
+
+def workers() -> list[dict[str, Any]]:
+    """The nodes that are alive and have a CPU to train on."""
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
+
+
+def _wait_for_nodes(resources: Resources, console: Console) -> None:
+    """Ray's own start does not wait for workers; a sweep that began at once would run on the first alone."""
+    deadline, told = time.monotonic() + 60 * resources.wait_minutes, -1
+    while (here := len(workers())) < resources.nodes:
+        if here != told:
+            console.print(f"waiting for worker nodes: {here} of {resources.nodes} are here", highlight=False)
+            told = here
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{here} of {resources.nodes} worker nodes joined in {resources.wait_minutes:g} minutes; ray status on"
+                f" the head says what the others do, --nodes {max(here, 1)} starts without them"
+            )
+        time.sleep(1)
+
+
+def _check_nodes(run: RunSpec, home: Home, token: Path, console: Console) -> None:
+    """Every node at once; all that is wrong with any of them is told in one sentence, before the first run."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    look = ray.remote(num_cpus=0, max_retries=0)(node_check.look)
+    job = {"token": str(token), "home": vars(home), "spec": run.to_dict(), "cwd": str(Path.cwd())}
+    asked = {
+        node["NodeID"]: look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+        .remote(job, node["NodeID"])
+        for node in workers()
+    }  # fmt: skip
+    started = time.time()
+    try:
+        reports = dict(zip(asked, ray.get(list(asked.values()), timeout=CHECK_SECONDS), strict=True))
+    except ray.exceptions.RayError as error:
+        raise UserError(f"a node could not look around before the first run: {str(error).splitlines()[-1]}") from error
+    problems = [f"{r.host} {problem}" for r in reports.values() for problem in r.problems]
+    problems += _unseen(reports, token) if not problems else []
+    problems += _other_data(reports, run, home)
+    if problems:
+        raise UserError(f"not every node is fit for work: {'; '.join(problems)}")
+    for report in reports.values():
+        if not started - CLOCK_SECONDS < report.clock < time.time() + CLOCK_SECONDS:
+            off = report.clock - time.time()
+            console.print(f"note: the clock of {report.host} is {off:+.0f} s off; steps are right, times are not")
+
+
+def _unseen(reports: dict[str, node_check.Report], token: Path) -> list[str]:
+    return [
+        f"what {report.host} writes to {token.parent} is not seen here; --out must be storage that all nodes share"
+        for node, report in reports.items()
+        if not node_check.appears(token.with_name(f"{token.name}.{node}"))
+    ]
+
+
+def _other_data(reports: dict[str, node_check.Report], run: RunSpec, home: Home) -> list[str]:
+    from dta_bench.data import load
+
+    here = load.domains(run.benchmark, home.root).fingerprint
+    return [
+        f"{report.host} has other data under {home.root} than the head ({report.fingerprint[:12]}, here {here[:12]})"
+        for report in reports.values()
+        if report.fingerprint and report.fingerprint != here
+    ]

@@ -1,0 +1,181 @@
+"""One run of a sweep on several devices: Ray Train starts a replica on each, and the first tracks the run."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import psutil
+
+from dta_bench.errors import UserError
+from dta_bench.run.placement import Stop, Stopped
+from dta_bench.spec.run_spec import RunSpec
+from dta_bench.sweep.on_ray import worker
+from dta_bench.sweep.on_ray.worker import Config, Job
+
+if TYPE_CHECKING:
+    from dta_bench.run.execute import Outcome
+
+ON_THE_HEAD = {"node:__internal_head__": 0.001}
+"""Where a run is waited for: that takes no CPU, and the head is no machine that is taken away."""
+PATIENCE = timedelta(days=1)  # of an exchange: a first stage may be trained meanwhile; who died is seen by Ray at once
+
+
+def trainable(job: Job, resources: dict[str, float], devices: int) -> type:
+    """What Tune runs for a run on several devices: :func:`run`, which itself computes nothing."""
+    from ray import tune
+    from ray.tune.trainable.function_trainable import wrap_function
+
+    class AwaitReplicas(wrap_function(tune.with_parameters(run, job=job, each=resources, devices=devices))):  # type: ignore[misc]
+        @classmethod
+        def default_resource_request(cls, _: Config) -> Any:
+            return tune.PlacementGroupFactory([ON_THE_HEAD])
+
+    return AwaitReplicas
+
+
+def run(config: Config, job: Job, each: dict[str, float], devices: int) -> None:
+    """Start the replicas and wait for them; a replica that dies takes the others along, and Tune starts all again.
+
+    Making room for a machine that goes is no failure: all start again here, as often as it takes.
+    """
+    while not _fit(config, job, each, devices):
+        pass
+
+
+def _fit(config: Config, job: Job, each: dict[str, float], devices: int) -> bool:
+    """Whether the run came to its end; else its replicas have saved and stopped.
+
+    Raises:
+        UserError: what a replica asks the user to mend.
+    """
+    from ray import train
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    spec = job["specs"][worker.key_of(config)]
+    name = RunSpec.from_dict(spec).id
+    own = job | {"specs": {}, "spec": spec, "names": {name: job["names"][name]}, "inert": {name: job["inert"][name]}}
+    trainer = DataParallelTrainer(
+        replica,
+        train_loop_config=own,
+        scaling_config=train.ScalingConfig(
+            num_workers=devices, use_gpu=each["GPU"] > 0, resources_per_worker={k: v for k, v in each.items() if v}
+        ),
+        run_config=train.RunConfig(
+            name=f"{name}-{uuid4().hex[:6]}",
+            storage_path=str(Path(job["home"]["out"]).resolve() / "runs" / "ray" / "replicas"),
+            callbacks=[TuneReportCallback()],
+        ),
+    )
+    try:
+        trainer.fit()
+    except train.WorkerGroupError as error:
+        if stopped(error.worker_failures.values()):
+            return False
+        raise
+    return True
+
+
+def stopped(failures: Iterable[Exception]) -> bool:
+    """Whether replicas ended, with their tracebacks as words, to make room.
+
+    Raises:
+        UserError: one of them asks the user to mend something; the others may have ended of its silence.
+    """
+    last = [str(failure).strip().splitlines()[-1] for failure in failures]
+    to_mend = [line for line in last if line.startswith("dta_bench.errors.UserError: ")]
+    if to_mend:
+        raise UserError(to_mend[0].partition(": ")[2])
+    return any(line.startswith("dta_bench.run.placement.Stopped: ") for line in last)
+
+
+def replica(job: Job) -> None:
+    """One of a run's processes: each trains, the first also tracks; all report together.
+
+    Raises:
+        Stopped: a replica's machine will be taken away; a checkpoint is kept.
+        UserError: what the user has to mend; raised, not told, so that no other replica waits for this one.
+    """
+    import torch
+    from ray import train
+    from torch import distributed
+
+    worker.settle(job)
+    from dta_bench.run.execute import Label, assist, execute
+    from dta_bench.run.home import Home
+
+    torch.set_num_threads(job["threads"])
+    spec, home, stop = RunSpec.from_dict(job["spec"]), Home(**job["home"]), Notice()
+
+    def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+        train.report(worker.of_epoch(spec, job, epoch, metrics))
+
+    meet(train.get_context())
+    try:
+        if distributed.get_rank():
+            outcome = assist(spec, home, stop, on_epoch)
+        else:
+            label = Label(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
+            outcome = _told(execute(spec, home, label, stop, on_epoch))
+        train.report(worker.of_end(spec, outcome))
+    finally:
+        distributed.destroy_process_group()
+
+
+def _told(outcome: Outcome) -> Outcome:
+    """The outcome, if all replicas came to the same."""
+    if outcome.status == "stopped":
+        raise Stopped(outcome.reason)
+    if outcome.status == "failed" and not outcome.diverged:
+        raise UserError(outcome.reason)
+    return outcome
+
+
+class Notice(Stop):
+    """Asked for by Ray Train, once a machine that holds a replica is announced to be taken away."""
+
+    def __init__(self) -> None:
+        """Nothing is kept: Train is asked each time."""
+
+    @property
+    def requested(self) -> bool:  # type: ignore[override]
+        """Whether a machine will go."""
+        from ray import train
+
+        return train.get_preemption_info() is not None
+
+
+def meet(context: Any) -> None:
+    """Make torch's process group of the replicas; it listens at their nodes' Ray addresses alone, not everywhere."""
+    import ray
+    import torch
+    from ray.train.collective import broadcast_from_rank_zero
+    from torch import distributed
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    rank, count = context.get_world_rank(), context.get_world_size()
+    address = ray.util.get_node_ip_address()
+    os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = interface(address)
+    listening = socket.create_server((address, 0)) if rank == 0 else None
+    host, port = broadcast_from_rank_zero(listening.getsockname()[:2] if listening else None)
+    store = TCPStore(host, port, count, is_master=rank == 0, master_listen_fd=listening.detach() if listening else None)
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
+
+
+def interface(address: str) -> str:
+    """The network interface of this machine that has ``address``.
+
+    Raises:
+        UserError: none has.
+    """
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(found.address == address for found in addresses):
+            return name
+    raise UserError(f"no network interface of {socket.gethostname()} has Ray's address {address}")

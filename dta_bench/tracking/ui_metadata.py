@@ -1,0 +1,64 @@
+"""What makes runs readable in MLflow as they come: descriptions, data sets, and a saved view of the runs page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dta_bench.spec.run_spec import RunSpec
+
+VIEW = "dta-bench"
+"""The key under which an experiment keeps its saved view; it is part of the link."""
+
+
+def saved_view(headline: str) -> dict[str, str]:
+    """The experiment tag that MLflow reads a shared view from: which columns, sorted by what.
+
+    Sorted by the headline metric on the labelled subset, as the default rule chooses; target test stands beside it.
+    """
+    chosen_by = f"metrics.`validation/{headline}`"
+    columns = [
+        "attributes.`Status`", "attributes.`Duration`", "params.`method`", "params.`backbone`", "params.`seed`",
+        chosen_by, f"metrics.`test/{headline}`", f"metrics.`source_validation/{headline}`", "tags.`chosen_by_labels`",
+        "tags.`collapsed`", "tags.`reason`",
+    ]  # fmt: skip
+    view = {"selectedColumns": columns, "orderByKey": chosen_by, "orderByAsc": False}
+    return {f"mlflow.sharedViewState.{VIEW}": json.dumps(view)}
+
+
+def source_tags(provenance: dict[str, str]) -> dict[str, str]:
+    """MLflow's own names for what started a run, and from which commit."""
+    return {
+        "mlflow.source.name": provenance.get("command", "dta-bench"),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": provenance.get("commit", "unknown"),
+    }
+
+
+def description(spec: RunSpec, inert: set[str]) -> str:
+    """A run in two sentences of Markdown."""
+    point = ", ".join(f"`{k}={v}`" for k, v in spec.params.items() if k not in inert)
+    training, subset = spec.training, spec.label_subset
+    return (
+        f"**{spec.method}** on **{spec.backbone}** ({spec.weights} weights), seed {spec.seed},"
+        f" {training.epochs} epochs of {training.optimizer} at {training.learning_rate:g}."
+        f" {f'With {point}.' if point else 'No parameters.'}"
+        f" {subset.size} labelled images of target train (seed {subset.seed}) are for choosing only."
+    )
+
+
+def data_sets(spec: RunSpec, fingerprint: str) -> list[Any]:
+    """The sets that a run reads, each with its part in it; the digest is that of the data."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    parts = {
+        "source": "training, labelled", "target train": "training, unlabelled",
+        f"target subset of {spec.label_subset.size}": "selection, labelled", "target test": "evaluation",
+    }  # fmt: skip
+    source, digest = json.dumps({"name": spec.benchmark}), fingerprint[:12] or "unknown"
+    return [
+        DatasetInput(
+            Dataset(f"{spec.benchmark} {name}", digest, "local", source), [InputTag("mlflow.data.context", context)]
+        )
+        for name, context in parts.items()
+    ]

@@ -1,0 +1,91 @@
+"""What a sweep would cost: counted from steps, FLOPs and sizes that a test adds up by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dta_bench.cost.flops import flops_ratio
+from dta_bench.cost.sweep_estimate import estimate, told
+from dta_bench.methods import gta, mcd
+from dta_bench.spec import search_space_file
+from dta_bench.spec.plan import Options, Plan
+from dta_bench.sweep.choose_runs import make_plan
+
+
+def plan(name: str = "usps_mnist", **options: object) -> Plan:
+    return make_plan(name, search_space_file.read(name), Options(**options), label_budget=1000)  # type: ignore[arg-type]
+
+
+def test_hours_are_steps_times_their_cost_over_the_rate() -> None:
+    made = plan(methods=("source_only",), epochs=3)
+    found = estimate(made, made.runs, "", rate=100.0, price=2.0)
+    an_epoch = 60_000 // 128 + 60_000 / 128 / 3  # its steps, and one look at target train
+    assert found["steps"] == pytest.approx(3 * an_epoch)
+    assert found["gpu_hours"] == pytest.approx(3 * an_epoch * 128 / 100 / 3600)
+    assert found["cost"] == pytest.approx(2 * found["gpu_hours"])
+
+
+def test_a_method_costs_its_floor() -> None:
+    made = plan(methods=("mcd",), epochs=1, points=1)
+    runs = [run for run in made.runs if run.method == "mcd"]
+    alone = estimate(made, [run for run in made.runs if run.method == "source_only"], "", 1.0, None)["steps"]
+    steps = estimate(made, runs, "", 1.0, None)["steps"] - alone
+    assert steps == pytest.approx(60_000 // 128 * (mcd.floor(mcd.Params()) - 1))
+
+
+def test_the_hours_of_each_method_are_said_the_dearest_first() -> None:
+    made = plan(methods=("dann", "mcd"), epochs=1, points=1)
+    said = told(estimate(made, made.runs, "", 1.0, None)).splitlines()[-1]
+    assert said.startswith("GPU hours by method: mcd ")
+    assert said.index("mcd") < said.index("dann") < said.index("source_only")
+
+
+def test_what_a_method_needs_above_its_floor_is_paid_for_too() -> None:
+    made = plan(methods=("gta",), epochs=1, points=1)
+    run = next(run for run in made.runs if run.method == "gta")
+    alone = estimate(made, [run for run in made.runs if run.method == "source_only"], "", 1.0, None)["steps"]
+    steps = 1 + (estimate(made, [run], "", 1.0, None)["steps"] - alone) / (60_000 // 128)
+    assert steps == pytest.approx(flops_ratio(run))
+    assert steps > gta.floor(gta.Params()) + 0.1  # on a network as small as this one, G and D are not
+
+
+def test_all_methods_are_counted_on_maps_as_well(tmp_path: Path) -> None:
+    made = plan("streets_mini", methods=("all",), points=1, epochs=1, seeds=1)
+    found = estimate(made, made.runs, str(tmp_path), 1.0, None)
+    assert found["why"] == ""
+    assert {"daformer", "lsd", "advent"} <= set(found["by_method"])
+
+
+def test_a_first_stage_is_paid_once_for_all_that_start_from_it() -> None:
+    made = plan(methods=("dirt_t",), epochs=1, points=6)
+    hours = estimate(made, [run for run in made.runs if run.method == "dirt_t"], "", 1.0, None)["by_method"]
+    one = plan(methods=("vada",), epochs=1, points=1)
+    assert hours["vada"] == pytest.approx(estimate(one, one.runs, "", 1.0, None)["by_method"]["vada"])
+
+
+def test_without_a_rate_the_assumption_is_said() -> None:
+    made = plan(methods=("dta",), epochs=1, points=1)
+    found = estimate(made, made.runs, "", None, None)
+    assert found["cost"] is None
+    assert "assumed" in told(found)
+    assert found["gpu_hours"] > 0
+
+
+def test_all_methods_are_those_of_the_task_that_see_no_target_label_under_one_budget() -> None:
+    made = plan("compare_digits", methods=("all",))
+    assert made.methods[0] == "dta"
+    assert {"dann", "mcd", "shot", "dta_released", "source_only"} <= set(made.methods)
+    assert not {"target_only", "minent"} & set(made.methods)
+    for method in made.methods:
+        points = [run for run in made.runs if run.method == method and run.seed == 0]
+        assert len(points) == (6 if made.space(method).sets else 1)
+    assert {run.seed for run in made.runs} == {0, 1}
+
+
+def test_the_first_point_of_a_method_with_own_sets_is_its_default_and_its_ramp_the_files() -> None:
+    made = plan("compare_digits", methods=("all",))
+    first = {method: next(run.params for run in made.runs if run.method == method) for method in made.methods}
+    assert first["vada"]["lambda_d"] == 0.01
+    assert first["dta_released"]["ramp_up_epochs"] == first["dta"]["ramp_up_epochs"] == 4

@@ -1,0 +1,171 @@
+"""Work made ahead: the same parts in the same order whoever makes them, whoever dies, and errors as they were said."""
+
+import gc
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from dta_bench.data import prefetch
+from dta_bench.data.prefetch import Parts, Room
+from dta_bench.errors import UserError
+
+
+def arrays(i: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(i)
+    return {
+        "images": rng.integers(0, 256, (1 + i % 3, 5, 7, 3), dtype=np.uint8),  # the last batch may be short
+        "labels": np.array([i, -i]),
+        "floats": rng.random((2, 3), dtype=np.float32),
+    }
+
+
+def write(i: int, room: Room) -> None:
+    for name, array in arrays(i).items():
+        room.array(name, array.shape, array.dtype)[...] = array
+
+
+def same(found: Parts, i: int) -> bool:
+    wanted = arrays(i)
+    return list(found) == list(wanted) and all(
+        found[name].dtype == array.dtype and np.array_equal(found[name], array) for name, array in wanted.items()
+    )
+
+
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 3])
+@pytest.mark.parametrize("order", [[], [4], [3, 1], [3, 1, 2], list(range(20))])
+def test_parts_come_in_order_as_they_were_made(workers: int, order: list[int]) -> None:
+    seen = []
+    for i, found in prefetch.made(write, order, workers):
+        seen.append(i)
+        assert same(found, i)
+    assert seen == order
+
+
+def test_a_part_larger_than_the_first_comes_too() -> None:
+    def growing(i: int, room: Room) -> None:
+        room.array("x", (i + 1, 1000), np.uint8)[...] = i
+        room.array("y", (3,), np.int64)[...] = i
+
+    found = list(prefetch.made(growing, range(9), 1))
+    assert [len(parts["x"]) for _, parts in found] == list(range(1, 10))
+    assert [(parts["x"].max(), parts["y"].max()) for _, parts in found] == [(i, i) for i in range(9)]
+
+
+def test_parts_that_are_all_kept_stay_as_they_were() -> None:
+    kept = list(prefetch.made(write, range(30), 2))  # more than there are places
+    assert all(same(found, i) for i, found in kept)
+
+
+def test_a_tensor_of_a_part_holds_it_and_what_nothing_refers_to_makes_room() -> None:
+    def where(i: int, room: Room) -> None:
+        room.array("x", (4096,), np.float32)[...] = i
+
+    parts = prefetch.made(where, range(40), 1)
+    next(parts)
+    kept = [torch.from_numpy(next(parts)[1]["x"])[6:].view(-1, 10)]
+    addresses = set()
+    for i, found in parts:
+        assert (kept[0] == 1).all(), i
+        addresses.add(found["x"].ctypes.data)
+        assert found["x"].ctypes.data % prefetch.ALIGNED == 0
+        del found
+    assert len(addresses) <= prefetch.PREFETCHED + 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_of_the_users_comes_as_it_was_said_after_the_parts_before(workers: int) -> None:
+    def broken(i: int, room: Room) -> None:
+        if i == 5:
+            raise UserError("5.jpg cannot be read")
+        write(i, room)
+
+    parts = prefetch.made(broken, range(9), workers)
+    assert [next(parts)[0] for _ in range(5)] == list(range(5))
+    with pytest.raises(UserError, match=r"^5\.jpg cannot be read$"):
+        next(parts)
+
+
+def test_another_error_comes_with_where_it_was_raised() -> None:
+    def faulty(i: int, room: Room) -> None:
+        write(i, room)
+        if i == 3:
+            raise KeyError("nobody")
+
+    with pytest.raises(RuntimeError, match=r"in faulty\n(.*\n)*KeyError: 'nobody'"):
+        list(prefetch.made(faulty, range(9), 2))
+    assert not children()
+
+
+def test_one_name_has_one_shape() -> None:
+    room = Room()
+    room.array("x", (2, 3), np.uint8)
+    with pytest.raises(ValueError, match=r"x has the shape \(2, 3\), not \(2, 4\)"):
+        room.array("x", (2, 4), np.uint8)
+
+
+@pytest.mark.parametrize("killed", [1, 2])
+def test_killed_processes_cost_no_part(killed: int) -> None:
+    parts = prefetch.made(write, range(40), 2)
+    assert same(next(parts)[1], 0)
+    for child in children()[:killed]:
+        child.kill()
+        child.wait()
+    with pytest.warns(UserWarning, match="was killed; its share is read here"):
+        assert all(same(found, i) for i, found in parts)
+
+
+def left(parts: Iterator[object]) -> None:
+    next(parts)
+    next(parts)
+
+
+def test_no_process_outlives_an_epoch_that_ended_or_was_left() -> None:
+    list(prefetch.made(write, range(9), 2))
+    assert not children()
+    left(prefetch.made(write, range(99), 2))
+    gc.collect()
+    assert not children()
+
+
+def test_an_interrupt_of_the_whole_group_is_the_parents_to_answer() -> None:
+    parts = prefetch.made(write, range(20), 2)
+    next(parts)
+    for child in children():
+        child.send_signal(signal.SIGINT)
+    assert [i for i, found in parts if same(found, i)] == list(range(1, 20))
+
+
+FORKING = """
+import sys, time, numpy as np
+from dta_bench import ahead
+parts = ahead.made(lambda i, room: room.array("x", (9,), np.uint8).fill(i), range(10**6), 2)
+next(parts), next(parts)
+print("under way", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_parent_leaves_no_process_and_no_shared_memory() -> None:
+    before = set(Path("/dev/shm").iterdir())
+    parent = subprocess.Popen([sys.executable, "-c", FORKING], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "under way\n"
+    workers = psutil.Process(parent.pid).children()
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait()
+    gone, alive = psutil.wait_procs(workers, timeout=60)
+    assert (len(gone), alive) == (2, [])
+    mine = [path for path in set(Path("/dev/shm").iterdir()) - before if str(parent.pid) in path.name]
+    assert mine == []

@@ -1,0 +1,99 @@
+"""Every command of the documentation, run: what reads at once, what trains made small and marked slow."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from documentation import commands
+from small_runs import spec_of
+from stored_runs import finish
+from typer.testing import CliRunner
+
+from dta_bench import cli
+from dta_bench.data import load
+from dta_bench.run.home import Home
+
+SMALL = {"sweep": ["--points", "1", "--seeds", "1", "--epochs", "1"], "train": ["--epochs", "1"]}
+"""What makes a command that trains small; of an option that is given twice the last counts."""
+NOT_HERE = ("visda", "gta5_cityscapes", "mine")
+"""Data that need a download or a login, and the reader's own backbone."""
+NAMED_RUN = "63c7ccb1951f"
+"""The run that the pages draw figures of; a test puts its own there."""
+ELSEWHERE = {"ui"}  # serves until it is stopped: tests/report/html/test_browser.py
+
+
+def reads(line: str) -> bool:
+    """Whether a command only reads what is stored or looks at plug-ins of the digits; seconds at most."""
+    _, name, *arguments = shlex.split(line)
+    return (name == "report" and "visda" not in arguments) or (
+        name == "check" and not arguments[-1].startswith(("timm/", "mine"))
+    )
+
+
+def runs(line: str) -> bool:
+    """Whether it is left for the slow test: neither reads, nor serves, nor is run as it stands in test_docs."""
+    name = line.split()[1]
+    return not reads(line) and name not in ELSEWHERE and name != "list" and "--dry-run" not in line
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with finished runs of the fonts pair."""
+    out = tmp_path_factory.mktemp("documented")
+    tracker = Home(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker()
+    tracker.check()
+    tracker.experiment(load.benchmark_of("fonts_digits"))
+    for seed in (0, 1):
+        for lambda_2, rate in ((0.01, 0.7), (0.02, 0.8)):
+            finish(tracker, spec_of("dta", seed=seed, lambda_2=lambda_2), rate)
+        finish(tracker, spec_of("source_only", seed=seed), 0.5)
+    return out
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if reads(line)])
+def test_what_reads_is_run_as_it_stands(
+    line: str, store: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(store)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    result = CliRunner().invoke(cli.app, shlex.split(line)[1:])
+    assert result.exit_code == 0, result.exception
+    assert capfd.readouterr().out.strip()
+
+
+def test_no_command_is_left_out() -> None:
+    stands = {line for line in commands() if "--dry-run" in line or line.split()[1] in {"list", *ELSEWHERE}}
+    assert stands | {line for line in commands() if reads(line) or runs(line)} == set(commands())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with one real run of the fonts pair and source-only beside it, and the identity of the first."""
+    out = tmp_path_factory.mktemp("trained")
+    for method in ("source_only", "dta_released"):
+        said = run(f"dta-bench train fonts_digits --method {method} --seed 0 --json", out)
+        assert said.returncode == 0, said.stderr
+    tracked = Home(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker().runs("fonts_digits")
+    return out, next(one.run_id for one in tracked if one.spec.method == "dta_released")
+
+
+def run(line: str, out: Path) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, as a reader types it, but small."""
+    _, name, *arguments = shlex.split(line)
+    command = [sys.executable, "-m", "dta_bench", name, *arguments, *SMALL.get(name, [])]
+    return subprocess.run(command, cwd=out, capture_output=True, text=True, timeout=1800)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [line for line in commands() if runs(line)])
+def test_what_trains_is_run_small(line: str, trained: tuple[Path, str]) -> None:
+    """What needs data or a plug-in that is not here says so in one sentence, with status 2."""
+    out, run_id = trained
+    said = run(line.replace(NAMED_RUN, run_id), out)
+    assert "Traceback" not in said.stderr
+    if said.returncode != 0:
+        assert any(name in line for name in NOT_HERE), said.stderr
+        assert said.returncode == 2, said.stderr
+        assert said.stderr.strip().splitlines()[-1]

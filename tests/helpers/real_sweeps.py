@@ -1,0 +1,44 @@
+"""Sweeps as a user starts them: real processes, and what they left in the store."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from dta_bench.run.home import Home
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dta_bench", *arguments]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run_json(*arguments: str, cwd: Path) -> dict[str, Any]:
+    process = start(*arguments, "--json", cwd=cwd)
+    stdout, stderr = process.communicate(timeout=540)
+    assert process.returncode == 0, stderr
+    found: dict[str, Any] = json.loads(stdout)
+    return found
+
+
+def tracked(cwd: Path) -> list[Any]:
+    return Home(str(cwd), str(cwd), f"sqlite:///{cwd / 'mlflow.db'}").tracker().runs("fonts_digits")
+
+
+def title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # ended in the meantime
+        return ""
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 300
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(1)

@@ -1,0 +1,115 @@
+"""Finished runs with chosen scores, as a store would hold them, and the reports of them."""
+
+import dataclasses
+import io
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from small_runs import spec_of
+
+from dta_bench.domains.benchmark import Benchmark
+from dta_bench.evaluation import metrics
+from dta_bench.report.html import page
+from dta_bench.report.html.sections import page_of
+from dta_bench.report.records import configurations
+from dta_bench.report.summary import table
+from dta_bench.report.terminal.show import show
+from dta_bench.spec.run_spec import RunResult, RunSpec
+from dta_bench.tracking import TrackedRun, Tracker
+
+IMAGES, CLASSES = 400, 10
+LABELS = np.arange(IMAGES) % CLASSES
+Found = dict[str, Any]
+
+
+def logits_of(rate: float, spec: RunSpec, sharpness: float = 5.0) -> np.ndarray:
+    """Predictions of which about ``rate`` are right; the same images are hard for everyone."""
+    rng = np.random.default_rng(spec.seed)
+    right = np.arange(IMAGES) / IMAGES + 0.05 * rng.standard_normal(IMAGES) < rate
+    guess = np.where(right, LABELS, (LABELS + 1) % CLASSES)
+    return (sharpness * np.eye(CLASSES)[guess]).astype(np.float32)
+
+
+class Runs:
+    """Runs as the store would give them, made of their outcomes."""
+
+    def __init__(self) -> None:
+        self.tracked: list[TrackedRun] = []
+        self._arrays: dict[str, dict[str, np.ndarray]] = {}
+
+    def add(
+        self, spec: RunSpec, test: float, *, subset: float = 50, source: float = 50, sharpness: float = 5.0,
+        status: str = "FINISHED", collapsed: bool = False, reason: str = "", name: str = "",
+    ) -> None:  # fmt: skip
+        """One run: its rate of success on target test, its scores on the subset and on the source, in percent."""
+        logits = logits_of(test, spec, sharpness)
+        confusion = metrics.confusion_matrix(LABELS, logits.argmax(axis=1), CLASSES)
+        scored = metrics.scores(confusion, [str(k) for k in range(CLASSES)])
+        found = {f"test/class/{k}": v for k, v in scored.per_class.items() if v is not None}
+        for key in ("accuracy", "mean_class_accuracy"):
+            found |= {
+                f"test/{key}": getattr(scored, key),
+                f"validation/{key}": subset,
+                f"source_validation/{key}": source,
+            }
+        tags = {"collapsed": str(collapsed).lower(), "data_fingerprint": "d", "subset_hash": "h"}
+        tags |= {"reason": reason} if reason else {}
+        self._arrays[spec.id] = {
+            "target_test_logits": logits, "target_test_labels": LABELS, "target_train_logits": logits,
+        }  # fmt: skip
+        self.tracked.append(
+            TrackedRun(
+                f"mlflow-{spec.id}",
+                spec.id,
+                name or f"{spec.method} seed={spec.seed}",
+                status,
+                spec,
+                tags,
+                found,
+                "1",
+                "",
+            )
+        )
+
+    def sweep(self, method: str, tests: list[float], **others: Any) -> None:
+        """One configuration with a seed for each of ``tests``; parameters of the method by ``params``."""
+        params = others.pop("params", {})
+        for seed, test in enumerate(tests):
+            self.add(spec_of(method, seed=seed, **params), test, **others)
+
+    def predictions(self, run: TrackedRun, names: Collection[str]) -> dict[str, np.ndarray]:
+        arrays = self._arrays[run.run_id]
+        return {name: arrays[name] for name in names if name in arrays}
+
+
+def classes_of(benchmark: Benchmark) -> Benchmark:
+    return dataclasses.replace(benchmark, classes=tuple(str(k) for k in range(CLASSES)))
+
+
+def told(runs: Runs, pair: Benchmark, rule: str = "labels") -> Found:
+    return table(pair, configurations(runs, runs.tracked), runs.tracked, rule)  # type: ignore[arg-type]
+
+
+def markdown(found: Found) -> str:
+    return page.markdown(page_of(found))
+
+
+def screen(found: Found) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    show(found, console)
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def finish(tracker: Tracker, spec: RunSpec, rate: float) -> None:
+    logits = logits_of(rate, spec)
+    confusion = metrics.confusion_matrix(LABELS, logits.argmax(axis=1), CLASSES)
+    names = [str(k) for k in range(CLASSES)]
+    scored = metrics.scores(confusion, names)
+    arrays = {
+        "target_test_logits": logits, "target_test_labels": LABELS, "target_train_logits": logits,
+        "target_validation_ids": np.array(["a"]),
+    }  # fmt: skip
+    log = tracker.open_run(spec, None, f"{spec.method} seed={spec.seed}", set(), {"data_fingerprint": "d"})
+    log.finish(RunResult(spec.id, scored, scored, scored, False, 2, 1.0, 0.5), arrays, confusion, names)

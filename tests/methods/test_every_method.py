@@ -1,0 +1,130 @@
+"""Every shipped method: its contract, its phases, its sets, its cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from dta_bench import plugins
+from dta_bench.check import check
+from dta_bench.check.method import batch, made
+from dta_bench.cost.step import SOURCE_ONLY, Batch, Case, flops
+from dta_bench.nn.network import Network
+from dta_bench.spec.method_sets import method_sets
+
+METHODS = plugins.names("method")
+POINTS = 6
+every_method = pytest.mark.parametrize("name", METHODS)
+with_sets = pytest.mark.parametrize("name", plugins.names("method_sets"))
+
+
+@every_method
+def test_it_keeps_its_contract(name: str) -> None:
+    assert check("method", name, Path()).fails == []
+
+
+@every_method
+def test_its_phases_move_their_players_and_nothing_else(name: str) -> None:
+    module = plugins.load("method", name)
+    of = made(module, getattr(module, "tasks", ("classification",))[0])
+    of.take(*batch(getattr(module, "tasks", ("classification",))[0]))
+    players = {
+        player: {id(weight) for group in own.param_groups for weight in group["params"]}
+        for player, own in of.optimizers.items()
+    }
+    for moving, loss in of.phases():
+        allowed = set().union(*(players[player] for player in moving))
+        before = {name: value.detach().clone() for name, value in of.named_parameters()}
+        of.gradients(moving, loss)
+        of.update(moving)
+        moved = {id(value) for name, value in of.named_parameters() if not torch.equal(value, before[name])}
+        assert moved
+        assert moved <= allowed
+
+
+@with_sets
+def test_its_sets_hold_six_points_and_its_row_is_one_of_them(name: str) -> None:
+    own = method_sets(name)
+    assert own is not None
+    assert len(own.space.points()) >= POINTS
+    row = dataclasses.asdict(plugins.load("method", name).Params()) | own.row
+    assert own.space.canonical({key: row[key] for key in own.sets}) in own.space.points()
+
+
+@with_sets
+def test_its_file_opens_with_what_it_varies_and_its_command(name: str) -> None:
+    first, second, *_ = plugins.path("method_sets", name).read_text().splitlines()
+    assert first.startswith("# ")
+    assert first.endswith(".")
+    assert (
+        second == f"#   dta-bench sweep {'gta5_cityscapes' if _segments(name) else 'digits'} --method {name} --points 6"
+    )
+
+
+def _segments(name: str) -> bool:
+    return getattr(plugins.load("method", name), "tasks", ("classification",)) == ("segmentation",)
+
+
+SMALL = {
+    "gta": {"width": 1, "noise": 1},
+    **{name: {"width": 1} for name in ("adaptsegnet", "advent", "lsd", "dann")},
+}
+"""Judges, generators and discriminators so narrow that the network's passes are all that counts."""
+ROW = {"dta": {"start": "stochastic"}, "dta_released": {"start": "stochastic"}}
+ON_MAPS = ["minent", "advent", "adaptsegnet", "fda", "dacs", "daformer", "lsd", "dann"]
+ABOVE = {"daformer": 1 / 3}
+"""What is above a floor on maps: at most a forward pass of the encoder."""
+
+
+@every_method
+def test_its_file_states_its_floor(name: str) -> None:
+    module = plugins.load("method", name)
+    stated = module.floor(module.Params())
+    assert stated >= 1
+    assert "Floor: " in (module.__doc__ or "") or name in ("source_only", "target_only")
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if not _segments(name)])
+def test_it_costs_what_its_definition_needs(name: str) -> None:
+    """FLOPs of a step on conv9_fc1 are within 1 % of the floor that its file states, in source-only steps.
+
+    A discriminator or second head and the passes above a mask are in the 1 % there; so is a first layer's gradient for
+    its images, which no floor has.
+    """
+    with torch.device("meta"):
+        net = plugins.load("backbone", "conv9_fc1").build(10)
+    case, ratio = counted(name, net, Batch("classification", 10, 32, 3, (32, 32)))
+    assert ratio == pytest.approx(case.floor, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ON_MAPS)
+def test_on_maps_it_costs_what_its_definition_needs(name: str) -> None:
+    """FLOPs of a step on a fully convolutional ResNet-50 are within 2 % of the floor, and of what is said above it."""
+    with torch.device("meta"):
+        net = plugins.load("backbone", "fcn_resnet50").build(19)
+    case, ratio = counted(name, net, Batch("segmentation", 19, 2, 3, (64, 128)))
+    assert case.floor is not None
+    assert 0.98 * case.floor <= ratio <= 1.02 * (case.floor + ABOVE.get(name, 0))
+    assert name not in ABOVE or case.above_floor
+
+
+def counted(name: str, net: Network, batch: Batch) -> tuple[Case, float]:
+    """A method's case, and its FLOPs as a multiple of source-only's."""
+    module = plugins.load("method", name)
+    own = SMALL.get(name, {}) | ROW.get(name, {})
+    case = Case(name, module, module.Params(**own))
+    return case, flops(net, case, batch) / flops(net, SOURCE_ONLY, batch)
+
+
+def test_daformer_asks_the_frozen_encoder_nothing_where_the_distance_has_no_weight() -> None:
+    with torch.device("meta"):
+        net = plugins.load("backbone", "unet_mini").build(5)
+    shape = Batch("segmentation", 5, 2, 3, (32, 64))
+    dacs, daformer = (plugins.load("method", name) for name in ("dacs", "daformer"))
+    without = Case("daformer", daformer, daformer.Params(feature_weight=0.0))
+    with_none = Case("dacs", dacs, dacs.Params())
+    blur = 0.01  # which images are blurred is drawn
+    assert flops(net, without, shape) == pytest.approx(flops(net, with_none, shape), rel=blur)

@@ -1,0 +1,215 @@
+"""What a method may hold and do in a step, and that all of it is in the checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from dta_bench import plugins
+from dta_bench.check import check
+from dta_bench.check.method import batch, made, walk
+from dta_bench.domains.benchmark import Benchmark
+from dta_bench.domains.images import Splits
+from dta_bench.nn import learner
+from dta_bench.nn.learner import Learner, Progress
+from dta_bench.run import fingerprint, train
+from dta_bench.run.placement import Place, Stop, Stopped
+from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
+
+CPU = torch.device("cpu")
+
+EVERYTHING = '''"""Players, phases, a teacher, pseudo-labels, two views, and a stage before it."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from dta_bench.learner import Learner, shapes
+from dta_bench.network import evaluating
+
+second_view = "strong"
+tasks = ("classification",)
+
+
+@dataclass(frozen=True)
+class Params:
+    alpha: float = 0.9
+
+
+def first_stage(params):
+    return "source_only", {}
+
+
+class Method(Learner):
+    def __init__(self, net, params, setting):
+        super().__init__(net, params, setting)
+        net.load_state_dict(setting.first.net.state_dict())
+        self.judge = nn.Linear(shapes(net, setting.image_shape)[1][1], 1)
+        self.teacher = copy.deepcopy(net).requires_grad_(False)
+        self.register_buffer("pseudo", torch.zeros(setting.target_size, dtype=torch.long))
+
+    def players(self):
+        return {"net": [self.net], "judge": [self.judge]}
+
+    def training_of(self, player):
+        own = {"learning_rate": 1e-2, "optimizer": "sgd"} if player == "judge" else {}
+        return self.setting.training.model_copy(update=own)
+
+    def before_epoch(self, target):
+        with torch.no_grad(), evaluating(self):
+            self.pseudo.copy_(torch.cat([self.teacher(images).argmax(1) for images in target()]))
+
+    def phases(self):
+        yield ("judge",), self.tell_apart
+        yield ("net",), self.fool
+
+    def score(self, images):
+        return self.judge(self.net.hidden(self.net.features(images)))
+
+    def tell_apart(self, source, target):
+        apart = (self.score(source.images) - self.score(target.images)).tanh().mean()
+        return {"total": -apart, "apart": apart}
+
+    def fool(self, source, target):
+        task = cross_entropy(self.net(source.images), source.labels)
+        own = cross_entropy(self.net(target.again), self.pseudo[target.index])
+        alike = mse_loss(self.net(target.images), self.teacher(target.images))
+        total = task + self.at.done * own + alike + self.score(target.images).square().mean()
+        return {"total": total, "task": task, "own": own}
+
+    def after_step(self):
+        for old, new in zip(self.teacher.parameters(), self.net.parameters()):
+            old.lerp_(new.detach(), 1 - self.params.alpha)
+
+    def forward(self, images):
+        return self.teacher(images)
+'''
+
+
+@pytest.fixture
+def everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A method of the user's that uses the whole contract, by its name."""
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "everything.py").write_text(EVERYTHING)
+    monkeypatch.chdir(tmp_path)
+    return "everything"
+
+
+def spec(method: str, **option: object) -> RunSpec:
+    own = Training(epochs=2, optimizer="adam", learning_rate=1e-3, batch_size=32).model_copy(update=option)
+    params = dataclasses.asdict(plugins.load("method", method).Params())
+    return RunSpec("fonts_digits", "conv3_fc2", "none", method, params, own, LabelSubset(size=40), 0)
+
+
+def logits(finished: train.Finished) -> Tensor:
+    return torch.from_numpy(finished.arrays["target_test_logits"])
+
+
+def test_a_users_method_with_all_of_it_passes_its_check(everything: str) -> None:
+    assert check("method", everything, Path()).fails == []
+
+
+@pytest.mark.parametrize("stop_after", [1, 6, 7, 9, 14, 24])
+def test_it_is_stopped_in_either_stage_and_resumed_with_the_same_numbers(
+    everything: str, stop_after: int, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    run = spec(everything)
+    whole = train.train(run, digits_benchmark, small_splits, Place(CPU))
+
+    stop, steps, step = Stop(), 0, Learner.step
+
+    def counted(self: Learner, *of: object) -> dict[str, Tensor]:
+        nonlocal steps
+        steps += 1
+        stop.requested = steps == stop_after
+        return step(self, *of)  # type: ignore[arg-type]
+
+    place = Place(CPU, tmp_path / "run.pt", stop=stop)
+    monkeypatch.setattr(Learner, "step", counted)
+    with pytest.raises(Stopped):
+        train.train(run, digits_benchmark, small_splits, place)
+    stop.requested = False
+    torch.manual_seed(12345)  # what another process would have drawn
+    resumed = train.train(run, digits_benchmark, small_splits, place)
+    assert torch.equal(logits(resumed), logits(whole))
+    assert steps == 24  # two stages of two epochs of six steps: none was taken twice
+
+
+def test_a_first_stage_is_trained_once_for_all_that_start_from_it(
+    everything: str, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, steps, step = spec(everything), list[Learner](), Learner.step
+    monkeypatch.setattr(Learner, "step", lambda self, *of: steps.append(self) or step(self, *of))
+    for alpha in (0.9, 0.5):
+        other = dataclasses.replace(run, params={"alpha": alpha})
+        train.train(other, digits_benchmark, small_splits, Place(CPU, tmp_path / f"{other.id}.pt"))
+    assert len(steps) == 12 + 12 + 12
+
+
+@pytest.mark.parametrize("option", [{"precision": "bfloat16"}, {"accumulate": 2}, {"channels_last": True}])
+def test_phases_take_every_option_of_a_step(
+    everything: str, option: dict[str, object], digits_benchmark: Benchmark, small_splits: Splits
+) -> None:
+    seen: list[dict[str, float]] = []
+    run = spec(everything, **option)
+    train.train(run, digits_benchmark, small_splits, Place(CPU), lambda _, found: seen.append(found))
+    assert seen[-1]["loss/task"] < 2.5
+
+
+def test_a_phase_moves_its_players_and_no_others(everything: str) -> None:
+    of = made(plugins.load("method", everything), "classification")
+    of.take(*batch("classification"))
+    for players, loss in of.phases():
+        before = {name: value.clone() for name, value in of.named_parameters()}
+        of.gradients(players, loss)
+        of.update(players)
+        moved = {name.split(".")[0] for name, value in of.named_parameters() if not torch.equal(value, before[name])}
+        assert moved == set(players)
+
+
+def test_each_player_keeps_the_rates_that_the_method_gave_it(everything: str) -> None:
+    of = made(plugins.load("method", everything), "classification")
+    of.set_learning_rates(1)
+    rates = {name: own.param_groups[0]["lr"] for name, own in of.optimizers.items()}
+    assert rates == {"net": 1e-3, "judge": 1e-2}
+    assert [type(own).__name__ for own in of.optimizers.values()] == ["Adam", "SGD"]
+
+
+def test_a_plain_loss_and_its_learner_take_the_same_step() -> None:
+    module = plugins.load("method", "source_only")
+    of, other = made(module, "classification"), made(module, "classification")
+    torch.manual_seed(1)
+    walk(of, "classification", [1])
+    torch.manual_seed(1)
+    torch.randn(8, 3, 16, 16)  # what walk shows to before_epoch
+    source, target = batch("classification")
+    parts = module.loss(other.net, source, target, 1, other.params)
+    torch.autograd.backward(parts["total"])
+    other.optimizers["all"].step()
+    assert all(torch.equal(a, b) for a, b in zip(of.parameters(), other.parameters(), strict=True))
+
+
+def test_progress_runs_from_nought_to_just_below_one() -> None:
+    assert [Progress(1, i, 4).done for i in range(4)] == [0, 0.25, 0.5, 0.75]
+
+
+def test_a_weight_that_two_modules_share_is_optimised_once() -> None:
+    net = torch.nn.Linear(2, 2)
+    of = learner.optimizer([net, torch.nn.Sequential(net)], Training(
+        epochs=1, optimizer="adam", learning_rate=1, batch_size=2
+    ))  # fmt: skip
+    assert sum(len(group["params"]) for group in of.param_groups) == 2
+
+
+def test_a_file_that_a_method_imports_by_way_of_another_counts_for_its_fingerprint() -> None:
+    files = {file.name for file in fingerprint._with_imports(plugins.load("method", "dta_released"))}
+    assert {"dta_released.py", "dta.py", "adversarial_dropout.py", "losses.py", "network.py"} <= files
+    assert "errors.py" not in files

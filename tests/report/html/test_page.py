@@ -1,0 +1,219 @@
+"""The page: self-contained, safe against whatever a name holds, the same in Markdown, and drawn as told."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from dta_bench.report.html.charts.bars import class_bars
+from dta_bench.report.html.charts.chart import Axes, Series, lines
+from dta_bench.report.html.charts.drawing import Scale
+from dta_bench.report.html.charts.heat import confusion
+from dta_bench.report.html.charts.intervals import Dot, intervals
+from dta_bench.report.html.charts.parallel import Line, parallel
+from dta_bench.report.html.page import Cell, Figure, Page, Section, Table, html, markdown
+
+NASTY = '<script>alert("x")</script> & <b>'
+
+
+def page_with(text: str) -> Page:
+    """A page that says ``text`` wherever a page can say something."""
+    drawn = intervals([Dot(text, 1, 0, 2, 1, f"http://127.0.0.1/{text}")], text, text)
+    section = Section(
+        "one", text, [text], [Table([text], [[Cell(text, "http://127.0.0.1/")]], text)],
+        [Figure(drawn, text, [(text, "http://127.0.0.1/")])], [text],
+    )  # fmt: skip
+    return Page(text, text, text, [(text, text, text)], [text], [section])
+
+
+class Elements(HTMLParser):
+    """What a browser would see: elements with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_a_name_is_text_and_never_markup() -> None:
+    kinds = [tag for tag, _ in Elements(html(page_with(NASTY))).found]
+    assert "script" not in kinds
+    assert "b" not in kinds
+    assert html(page_with(NASTY)).count("&lt;script&gt;") >= 10
+
+
+def test_the_page_asks_nothing_of_the_network() -> None:
+    for tag, attributes in Elements(html(page_with("plain"))).found:
+        assert tag not in ("script", "img", "iframe", "object", "embed")
+        if tag == "link":
+            assert attributes["href"] == "data:,"
+    assert "@import" not in html(page_with("plain"))
+    assert "url(" not in html(page_with("plain"))
+
+
+def test_the_page_knows_light_dark_and_print() -> None:
+    text = html(page_with("plain"))
+    assert "prefers-color-scheme: dark" in text
+    assert "@media print" in text
+
+
+def colours(text: str, block: str) -> dict[str, str]:
+    """The colours that a part of the style sheet sets."""
+    start = text.index(block)
+    return dict(re.findall(r"--(\w[\w-]*): (#[0-9a-f]{6})", text[start : text.index("}", start)]))
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.1)."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return float(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+
+
+@pytest.mark.parametrize("block", [":root {", "prefers-color-scheme: dark"])
+def test_text_and_lines_stand_out_from_the_paper(block: str) -> None:
+    found = colours(html(page_with("plain")), block)
+
+    def contrast(one: str) -> float:
+        bright, dim = sorted((luminance(found[one]), luminance(found["paper"])), reverse=True)
+        return (bright + 0.05) / (dim + 0.05)
+
+    assert all(contrast(name) >= 4.5 for name in ("ink", "soft", "link"))  # WCAG AA for text
+    assert all(contrast(f"c{i}") >= 3 for i in range(1, 7))  # and for graphics
+
+
+def test_markdown_has_every_word_and_cell_of_the_page() -> None:
+    page = Page("title", "kicker", "the answer", warnings=["mind this"], sections=[
+        Section("s", "a section", ["a word"], [Table(["h1", "h2"], [[Cell("x"), Cell("1.0", number=True)]], "cap")],
+                commands=["dta-bench list"]),
+    ])  # fmt: skip
+    text = markdown(page)
+    for said in ("# title", "the answer", "* mind this", "## a section", "a word", "cap", "dta-bench list"):
+        assert said in text
+    assert "| h1 | h2 |\n| --- | ---: |\n| x | 1.0 |" in text
+
+
+def test_what_is_folded_on_the_page_is_folded_in_markdown() -> None:
+    page = Page(
+        "t", "k", "a", sections=[Section("s", "s", tables=[Table(["a"], [[Cell("x")]], folded="1 more <row>")])]
+    )
+    assert "<details><summary>1 more &lt;row&gt;</summary>\n\n| a |\n| --- |\n| x |\n\n</details>" in markdown(page)
+
+
+def test_a_bar_in_a_cell_does_not_end_it_in_markdown() -> None:
+    text = markdown(Page("t", "k", "a", sections=[Section("s", "s", tables=[Table(["a|b"], [[Cell("c|d\ne")]])])]))
+    assert "| c\\|d e |" in text
+
+
+def elements(svg: Markup, kind: str) -> list[ElementTree.Element]:
+    return list(ElementTree.fromstring(str(svg)).iter(kind))
+
+
+def texts(svg: Markup) -> list[str]:
+    return [element.text or "" for element in elements(svg, "text")]
+
+
+def test_bars_are_as_long_as_their_percentage() -> None:
+    svg = class_bars(["a", "b"], {"x": [50.0, 100.0], "y": [None, 25.0]}, "t")
+    bars = [float(r.get("width") or 0) for r in elements(svg, "rect") if len(r)]
+    assert len(bars) == 3  # the absent one has none
+    assert bars[0] / bars[1] == pytest.approx(0.5, abs=0.01)
+    assert bars[2] / bars[1] == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_whisker_goes_from_low_to_high_around_its_mark_and_leads_to_its_run() -> None:
+    svg = intervals([Dot("m", 60, 50, 80, 1, "http://127.0.0.1/run")], "t", "x")
+    whisker = next(line for line in elements(svg, "line") if line.get("stroke-width"))
+    (mark,) = elements(svg, "circle")
+    low, high, at = (float(value or 0) for value in (whisker.get("x1"), whisker.get("x2"), mark.get("cx")))
+    assert (at - low) / (high - low) == pytest.approx(1 / 3, abs=0.01)
+    assert elements(svg, "a")[0].get("href") == "http://127.0.0.1/run"
+
+
+def test_a_confusion_cell_says_its_share_of_the_true_class() -> None:
+    svg = confusion([[3, 1], [0, 0]], ["cat", "dog"], "t")
+    assert {"75", "25"} <= set(texts(svg))
+    assert any("cat taken for dog: 1 (25.0 %)" in (title.text or "") for title in elements(svg, "title"))
+
+
+def test_curves_leave_out_what_is_not_finite() -> None:
+    svg = lines([Series("loss", [1, 2, 3], [1.0, float("nan"), 3.0], 1)], Axes("t", "epoch", "loss"))
+    (curve,) = [path for path in elements(svg, "path") if "curve" in (path.get("class") or "")]
+    assert "nan" not in (curve.get("d") or "")
+    assert (curve.get("d") or "").count("L") == 1
+
+
+def test_the_ramp_is_shaded_up_to_the_last_epoch_that_is_shown() -> None:
+    axes = Axes("t", "epoch", "y", span=(1, 30), span_name="ramp")
+    svg = lines([Series("a", [1, 10, 20], [1.0, 2.0, 3.0], 1)], axes)
+    (band,) = elements(svg, "rect")
+    curve = next(path for path in elements(svg, "path"))
+    last_x = float((curve.get("d") or "").split("L")[-1].split()[0])
+    assert float(band.get("x") or 0) + float(band.get("width") or 0) == pytest.approx(last_x, abs=0.2)
+    assert "ramp" in texts(svg)
+
+
+def test_a_run_that_was_stopped_ends_in_a_mark() -> None:
+    alone, named = (
+        lines([Series("a", [1, 2], [1.0, 2.0], 1, ends="stopped", named=named)], Axes("t", "epoch", "y"))
+        for named in (False, True)
+    )
+    assert len(elements(alone, "circle")) == 1
+    assert len(elements(named, "circle")) == 2  # and beside its name
+    assert any("stopped" in (title.text or "") for title in elements(alone, "title"))
+
+
+def test_a_legend_of_long_names_stays_in_the_picture_and_above_the_bars() -> None:
+    names = [
+        "a_method_with_a_rather_long_name_of_its_own",
+        "source-only",
+        "another_method_with_a_long_name",
+        "target-only",
+    ]
+    svg = class_bars(["a", "b"], {name: [50.0, 60.0] for name in names}, "t")
+    width = float(ElementTree.fromstring(str(svg)).get("width") or 0)
+    starts = {t.text: (float(t.get("x") or 0), float(t.get("y") or 0)) for t in elements(svg, "text")}
+    assert all(starts[name][0] + 7.2 * len(name) <= width for name in names)
+    assert len({starts[name] for name in names}) == 4
+    first_bar = min(float(r.get("y") or 0) for r in elements(svg, "rect") if len(r))
+    assert max(starts[name][1] for name in names) < first_bar
+
+
+def test_what_is_counted_has_no_halves_on_its_axis() -> None:
+    svg = lines([Series("a", [1, 2, 3], [9.0, 10.0, 10.0], 1)], Axes("t", "epoch", "classes in use"))
+    assert {"9", "10"} <= set(texts(svg))
+    assert not any("." in said for said in texts(svg))
+
+
+def test_parallel_coordinates_draw_the_chosen_line_last_and_skip_what_a_line_lacks() -> None:
+    found = [
+        Line("best", [0.1, "ones"], 90.0, "http://127.0.0.1/1", chosen=True),
+        Line("other", [0.2, None], 50.0, "http://127.0.0.1/2"),
+    ]
+    svg = parallel(["delta_c", "start"], found, "t", "score")
+    drawn = elements(svg, "path")
+    assert [path.get("class") for path in drawn] == ["curve s1", "curve s2"]
+    assert [(path.get("d") or "").count("L") for path in drawn] == [1, 2]
+    assert {"delta_c", "start", "score", "0.1", "0.2", "ones"} <= set(texts(svg))
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(2, 10))
+def test_ticks_lie_within_the_scale_in_order(low: float, span: float, count: int) -> None:
+    scale = Scale(low, low + span, 0, 100)
+    ticks = scale.ticks(count)
+    assert ticks == sorted(ticks)
+    assert all(-0.01 <= scale(tick) <= 100.01 for tick in ticks)
+
+
+def test_an_even_set_of_values_still_has_a_picture() -> None:
+    flat: list[Any] = [Line("a", [1], 50.0), Line("b", [1], 50.0)]
+    assert "NaN" not in str(parallel(["delta_c"], flat, "t", "score")).replace("nan", "NaN")
+    assert elements(lines([Series("a", [1], [5.0], 1)], Axes("t", "x", "y")), "circle")

@@ -1,0 +1,162 @@
+"""A run is its spec: same numbers again, same numbers after a stop, and no label where none may be read."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_runs import spec_of
+
+from dta_bench.data import splits
+from dta_bench.domains.benchmark import Benchmark
+from dta_bench.domains.images import Domains, LabelledImages, Splits
+from dta_bench.errors import Diverged
+from dta_bench.nn import learner
+from dta_bench.run import train as training
+from dta_bench.run.placement import Place, Stop, Stopped
+from dta_bench.run.train import Finished
+from dta_bench.spec.run_spec import LabelSubset, Training
+
+CPU = torch.device("cpu")
+
+
+def numbers(finished: Finished) -> list[float]:
+    arrays = [
+        finished.arrays[name].astype(np.float64).sum() for name in sorted(finished.arrays) if name.endswith("logits")
+    ]
+    return [finished.result.test.accuracy, finished.result.validation.accuracy, *arrays]
+
+
+@pytest.mark.parametrize("method", ["dta", "dta_released", "source_only"])
+def test_the_same_spec_gives_the_same_numbers(method: str, digits_benchmark: Benchmark, small_splits: Splits) -> None:
+    first = training.train(spec_of(method), digits_benchmark, small_splits, Place(CPU))
+    again = training.train(spec_of(method), digits_benchmark, small_splits, Place(CPU))
+    assert numbers(first) == numbers(again)
+
+
+def test_another_seed_gives_other_numbers(digits_benchmark: Benchmark, small_splits: Splits) -> None:
+    first = training.train(spec_of(seed=0), digits_benchmark, small_splits, Place(CPU))
+    other = training.train(spec_of(seed=1), digits_benchmark, small_splits, Place(CPU))
+    assert numbers(first) != numbers(other)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("stop_after", [1, 5, 6, 8, 12])
+def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_numbers(
+    optimizer: str, stop_after: int, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path
+) -> None:
+    spec = spec_of("dta", lambda_3=0.1, epsilon=3.5)
+    spec = dataclasses.replace(spec, training=spec.training.model_copy(update={"optimizer": optimizer}))
+    whole = training.train(spec, digits_benchmark, small_splits, Place(CPU))
+
+    stop = Stop()
+    place = Place(CPU, tmp_path / "run.pt", stop=stop)
+    interrupted = training.Run(spec, digits_benchmark, small_splits, place)
+    take, steps = interrupted._take_step, 0
+
+    def counted(*batch: object) -> None:
+        nonlocal steps
+        take(*batch)  # type: ignore[arg-type]
+        steps += 1
+        stop.requested = steps == stop_after
+
+    interrupted._take_step = counted  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        until_stopped(interrupted)
+    stop.requested = False
+    torch.manual_seed(12345)  # what another process would have drawn
+    resumed = training.train(spec, digits_benchmark, small_splits, place)
+    assert numbers(resumed) == numbers(whole)
+
+
+def until_stopped(run: training.Run) -> None:
+    while True:
+        run.one_epoch()
+        run.advance()
+
+
+def test_target_labels_outside_the_subset_do_not_reach_training_or_validation(
+    digits_benchmark: Benchmark, small_digits: Domains
+) -> None:
+    subset = LabelSubset(size=40)
+    honest = splits.split(small_digits, subset)
+    chosen = set(honest.target_validation.ids)
+    train = small_digits.target_train
+    outside = np.array([i for i, name in enumerate(train.ids) if name not in chosen])
+    labels = np.asarray(train.labels).copy()
+    labels[outside] = np.random.default_rng(0).permutation(labels[outside])
+    assert not np.array_equal(labels, train.labels)
+    shuffled = dataclasses.replace(small_digits, target_train=LabelledImages(train.images, labels, train.ids))
+    a = training.train(spec_of(), digits_benchmark, honest, Place(CPU))
+    b = training.train(spec_of(), digits_benchmark, splits.split(shuffled, subset), Place(CPU))
+    assert numbers(a) == numbers(b)
+
+
+def test_test_labels_are_read_only_by_the_last_measurement(digits_benchmark: Benchmark, small_splits: Splits) -> None:
+    test = small_splits.target_test
+    wrong = dataclasses.replace(
+        small_splits, target_test=LabelledImages(test.images, (np.asarray(test.labels) + 1) % 10, test.ids)
+    )
+    seen: list[dict[str, float]] = []
+    seen_wrong: list[dict[str, float]] = []
+    a = training.train(spec_of(), digits_benchmark, small_splits, Place(CPU), lambda _, m: seen.append(m))
+    b = training.train(spec_of(), digits_benchmark, wrong, Place(CPU), lambda _, m: seen_wrong.append(m))
+    assert seen == seen_wrong
+    assert np.array_equal(a.arrays["target_test_logits"], b.arrays["target_test_logits"])
+    assert a.result.test != b.result.test
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_its_reason(
+    digits_benchmark: Benchmark, small_splits: Splits
+) -> None:
+    spec = spec_of("source_only")
+    spec = dataclasses.replace(
+        spec, training=spec.training.model_copy(update={"learning_rate": 1e30, "optimizer": "sgd"})
+    )
+    with pytest.raises(Diverged, match="loss/"):
+        training.train(spec, digits_benchmark, small_splits, Place(CPU))
+
+
+def test_accumulated_pieces_give_the_gradient_of_the_whole_batch() -> None:
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
+    images, labels = torch.randn(8, 1, 2, 2), torch.randint(0, 3, (8,))
+    source, target = training.Labelled(images, labels), training.Unlabelled(images)
+    config = Training(epochs=1, optimizer="adam", learning_rate=1, batch_size=8, accumulate=4)
+    torch.nn.functional.cross_entropy(net(images), labels).backward()
+    whole = net[1].weight.grad.clone()
+    net.zero_grad()
+    parts = list(learner.pieces(source, target, config, CPU))
+    for piece, _ in parts:
+        (torch.nn.functional.cross_entropy(net(piece.images), piece.labels) / 4).backward()
+    assert len(parts) == 4
+    torch.testing.assert_close(net[1].weight.grad, whole)
+
+
+@pytest.mark.parametrize(("epoch", "expected"), [(1, 1e-3), (10, 1e-3), (11, 1e-4), (20, 1e-4)])
+def test_visda_learning_rate_decays_after_the_tenth_epoch(epoch: int, expected: float) -> None:
+    visda = Training(
+        epochs=20, optimizer="sgd", learning_rate=1e-3, decay_every=10, decay_factor=0.1, batch_size=128
+    )  # fmt: skip
+    assert learner.learning_rate(visda, epoch) == pytest.approx(expected)
+
+
+def test_norms_and_biases_are_not_decayed() -> None:
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    config = Training(epochs=1, optimizer="sgd", learning_rate=1, batch_size=8, weight_decay=0.1)
+    decayed, others = learner.optimizer([net], config).param_groups
+    assert [p.shape for p in decayed["params"]] == [net[0].weight.shape]
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+
+
+@pytest.mark.parametrize("option", [{"precision": "bfloat16"}, {"channels_last": True}, {"accumulate": 2}])
+def test_a_cheaper_step_is_another_run_and_trains(
+    option: dict[str, object], digits_benchmark: Benchmark, small_splits: Splits
+) -> None:
+    plain = spec_of("dta_released", epochs=1, lambda_3=0.1, epsilon=3.5)
+    cheaper = dataclasses.replace(plain, training=plain.training.model_copy(update=option))
+    assert cheaper.id != plain.id
+    seen: list[dict[str, float]] = []
+    training.train(cheaper, digits_benchmark, small_splits, Place(CPU), lambda _, m: seen.append(m))
+    assert 0 < seen[-1]["loss/total"] < 10
+    assert seen[-1]["loss/vat"] > 0

@@ -1,0 +1,100 @@
+"""Every shipped search space: readable, runnable in principle, and open about what it reproduces."""
+
+import dataclasses
+from pathlib import Path
+
+import optuna
+import pytest
+
+from dta_bench import plugins
+from dta_bench.spec import search_space_file
+from dta_bench.spec.plan import Options
+from dta_bench.spec.search_space import SearchSpace
+from dta_bench.spec.search_space_file import ExperimentFile
+from dta_bench.sweep.choose_runs import make_plan
+from dta_bench.sweep.on_ray.trial_config import suggestion
+from dta_bench.sweep.on_ray.worker import key_of
+from dta_bench.sweep.sampler import JointSpace
+
+FOLDER = Path(__file__).parents[2] / "search_spaces"
+SWEEPS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "paper_sets")
+every_sweep = pytest.mark.parametrize("name", SWEEPS)
+
+
+def space_of(file: ExperimentFile, method: str) -> SearchSpace:
+    return file.space({field.name for field in dataclasses.fields(plugins.load("method", method).Params)})
+
+
+@every_sweep
+def test_it_is_found_by_its_name_and_reads_without_an_error(name: str) -> None:
+    assert name in plugins.names("search_space")
+    assert search_space_file.read(FOLDER / f"{name}.yaml") == search_space_file.read(name)
+
+
+@every_sweep
+def test_it_opens_with_what_it_reproduces_and_its_command(name: str) -> None:
+    first, second, *_ = (FOLDER / f"{name}.yaml").read_text().splitlines()
+    assert first.startswith("# ")
+    assert first.endswith(".")
+    assert second.startswith(f"#   dta-bench sweep {name}")
+
+
+@every_sweep
+def test_its_backbones_are_there_and_do_its_benchmarks_task(name: str) -> None:
+    file = search_space_file.read(FOLDER / f"{name}.yaml")
+    task = plugins.load("benchmark", file.benchmark).BENCHMARK.task
+    assert {plugins.load("backbone", backbone).task for backbone in file.backbones} == {task}
+
+
+@every_sweep
+def test_each_row_is_one_of_the_points_of_its_space(name: str) -> None:
+    file = search_space_file.read(FOLDER / f"{name}.yaml")
+    space = space_of(file, file.method)
+    for backbone in file.backbones:
+        row = space.canonical(file.row(backbone))
+        assert row in space.points()
+        assert space.suggest(optuna.trial.FixedTrial(row)) == row
+
+
+@every_sweep
+def test_each_row_tells_every_parameter_of_the_paper(name: str) -> None:
+    file = search_space_file.read(FOLDER / f"{name}.yaml")
+    told = {"lambda_1", "lambda_2", "lambda_3", "delta_e", "delta_c", "ramp_up_epochs", "epsilon"}
+    assert all(told <= file.row(backbone).keys() for backbone in file.backbones)
+
+
+@every_sweep
+def test_every_run_of_its_sweep_is_a_point_that_can_be_suggested(name: str) -> None:
+    plan = make_plan(name, search_space_file.read(FOLDER / f"{name}.yaml"), Options(), label_budget=1000)
+    found = [suggestion(plan, run) for run in plan.runs]
+    assert len({key_of(config) for config in found}) == len(plan.runs)
+    for run, config in zip(plan.runs, found, strict=True):
+        mine = {key.removeprefix(f"{run.method}."): value for key, value in config.items()}
+        assert all(run.params[key] == value for key, value in mine.items() if key in run.params)
+
+
+@every_sweep
+def test_one_study_takes_every_method_of_its_task(name: str) -> None:
+    plan = make_plan(
+        name, search_space_file.read(FOLDER / f"{name}.yaml"), Options(methods=("all",)), label_budget=1000
+    )
+    space = JointSpace(plan.backbones, {m: plan.space(m) for m in plan.methods}, plan.seeds)
+    firsts = {run.method: suggestion(plan, run) for run in reversed(plan.runs)}
+    study = optuna.create_study()
+    for config in firsts.values():
+        study.enqueue_trial(config)
+    for config in firsts.values():
+        trial = study.ask()
+        space(trial)
+        assert trial.params == config
+
+
+@every_sweep
+def test_a_method_without_parameters_has_a_single_point(name: str) -> None:
+    assert space_of(search_space_file.read(FOLDER / f"{name}.yaml"), "source_only").points() == [{}]
+
+
+@every_sweep
+def test_what_it_asks_for_fits_into_its_space(name: str) -> None:
+    file = search_space_file.read(FOLDER / f"{name}.yaml")
+    assert file.points is None or file.points <= len(space_of(file, file.method).points())

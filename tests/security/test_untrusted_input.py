@@ -1,0 +1,96 @@
+"""What comes from outside and means harm: each row of docs/security.md that needs no cluster."""
+
+import io
+import json
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from small_runs import spec_of
+
+from dta_bench.benchmarks import _image_lists
+from dta_bench.data import load
+from dta_bench.domains import files
+from dta_bench.errors import UserError
+from dta_bench.run import checkpoint
+from dta_bench.spec import search_space_file
+from dta_bench.sweep.sweep import run_again
+from dta_bench.tracking import Tracker
+
+
+class Hostile:
+    """Unpickled, it leaves a file."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch hostile-was-here",)
+
+
+def nothing_ran(folder: Path) -> bool:
+    return not (folder / "hostile-was-here").exists()
+
+
+@pytest.mark.parametrize("tag", ["object/apply:os.system", "object/new:os.system", "name:os"])
+def test_a_search_space_builds_no_objects(tag: str, out: Path) -> None:
+    text = f"# Hostile.\nbenchmark: digits\nseeds: !!python/{tag} ['touch hostile-was-here']\n"
+    (out / "evil.yaml").write_text(text)
+    with pytest.raises(UserError):
+        search_space_file.read(out / "evil.yaml")
+    assert nothing_ran(out)
+
+
+def test_a_checkpoint_is_never_code(out: Path) -> None:
+    (out / "run.pt").write_bytes(pickle.dumps(Hostile()))
+    assert checkpoint.load(out / "run.pt", {}) is None
+    assert nothing_ran(out)
+
+
+def test_a_list_names_no_file_outside_its_folder(out: Path) -> None:
+    (out / "set").mkdir()
+    for path in ("../secret.png", "/etc/passwd", "a/../../secret.png", "C:/secret.png"):
+        (out / "set" / "image_list.txt").write_text(f"{path} 0\n")
+        with pytest.raises(UserError, match="not a relative path within its folder"):
+            _image_lists.read(out, "set", 10, "the list")
+
+
+def test_a_link_to_what_is_no_image_shows_nothing_of_it(out: Path) -> None:
+    (out / "secret").write_text("the secret")
+    (out / "image.png").symlink_to(out / "secret")
+    with pytest.raises(UserError, match="cannot be read as an image") as told:
+        files.read_image(out / "image.png")
+    assert "the secret" not in str(told.value)
+
+
+def test_predictions_from_a_server_are_never_code(out: Path) -> None:
+    tracker = Tracker(f"sqlite:///{out}/mlflow.db", out)
+    tracker.check()
+    tracker.experiment(load.benchmark_of("fonts_digits"))
+    log = tracker.open_run(spec_of(), None, "a run", set(), {})
+    (run,) = tracker.runs("fonts_digits")
+    evil = np.array([Hostile()], dtype=object)
+    np.savez(out / "predictions.npz", target_test_logits=evil)
+    log._client.log_artifact(log.mlflow_run_id, str(out / "predictions.npz"))
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        tracker.predictions(run)
+    assert nothing_ran(out)
+
+
+def test_a_run_on_the_server_that_is_not_ours_is_passed_over(out: Path) -> None:
+    tracker = Tracker(f"sqlite:///{out}/mlflow.db", out)
+    tracker.check()
+    experiment = tracker.experiment(load.benchmark_of("fonts_digits"))
+    for spec in (None, "no json", "[]", json.dumps({"benchmark": "fonts_digits"})):
+        tags = {"run_id": "abc"} | ({"spec": spec} if spec is not None else {})
+        tracker._client.create_run(experiment, run_name="not ours", tags=tags)
+    tracker.open_run(spec_of(), None, "ours", set(), {})
+    assert [run.name for run in tracker.runs("fonts_digits")] == ["ours"]
+
+
+def test_a_name_from_the_server_is_no_markup_and_no_control_code_on_the_screen() -> None:
+    nasty = "[red]red[/red] [/nothing] \x1b[31m\x07"
+    stream = io.StringIO()
+    run_again(Console(file=stream, width=200), nasty, "data was a, is b")
+    assert "[red]red[/red] [/nothing]" in stream.getvalue()
+    assert not {"\x1b", "\x07"} & set(stream.getvalue())

@@ -1,0 +1,92 @@
+"""A sweep whose runs take several devices each: Ray Train's replicas on a real local Ray, one of them killed."""
+
+import contextlib
+import json
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+from real_sweeps import start, title, tracked, wait_until
+
+from dta_bench.errors import UserError
+from dta_bench.sweep.on_ray.multi_device import interface, stopped
+
+ONE = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1")
+
+
+def test_a_run_on_two_devices_survives_the_death_of_a_replica_with_every_epoch(tmp_path: Path) -> None:
+    driver = start(*ONE, "--epochs", "10", "--training", "devices=2", "--json", cwd=tmp_path)
+    replicas: list[psutil.Process] = []
+
+    def two_train() -> bool:
+        assert driver.poll() is None, driver.communicate()
+        replicas[:] = [p for p in psutil.Process(driver.pid).children(recursive=True) if "RayTrainWorker" in title(p)]
+        return len(replicas) == 2 and any((tmp_path / "runs").glob("*.pt"))
+
+    wait_until(two_train)
+    assert listened_at(driver) == {"127.0.0.1"}
+    replicas[1].kill()
+    stdout, stderr = driver.communicate(timeout=540)
+    assert driver.returncode == 0, stderr
+    assert json.loads(stdout)["runs"] == 1
+    (run,) = tracked(tmp_path)
+    assert run.status == "FINISHED"
+    assert run.spec.training.devices == 2
+    losses = run_history(tmp_path, run)
+    assert [step for step, _ in losses] == list(range(1, 11))
+    assert not any((tmp_path / "runs").glob("*.pt"))
+
+
+def listened_at(driver: subprocess.Popen[str]) -> set[str]:
+    """Addresses where a sweep and all that it started can be reached, IPv4's loopback in one spelling."""
+    found = set()
+    for process in [psutil.Process(driver.pid), *psutil.Process(driver.pid).children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            here = [c for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+            found |= {connection.laddr.ip.removeprefix("::ffff:") for connection in here}
+    return found
+
+
+def run_history(out: Path, run: object) -> list[tuple[int, float]]:
+    from dta_bench.run.home import Home
+
+    tracker = Home(str(out), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker()
+    steps, values = tracker.history(run, ["loss/total"])["loss/total"]  # type: ignore[arg-type]
+    return list(zip(steps, values, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--training", "devices=3"), "batch_size 64 does not fall into 3 equal pieces (accumulate 1 times devices 3)"),
+        (("--training", "devices=2", "--gpus-per-run", "0.5"), "a run on 2 devices has a GPU on each of them"),
+        (("--training", "devices=2", "--stop", "asha"), "--stop asha ends runs on one device alone, and these take 2"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(more: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    process = start(*ONE, "--epochs", "1", *more, cwd=tmp_path)
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert said in stderr
+    assert "Traceback" not in stderr
+
+
+def test_train_says_that_several_devices_are_for_sweep(tmp_path: Path) -> None:
+    process = start("train", "fonts_digits", "--epochs", "1", "--training", "devices=2", cwd=tmp_path)
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert "a run on 2 devices needs Ray, which train leaves alone; use sweep" in stderr
+
+
+def test_of_several_replicas_that_ended_the_one_that_says_why_is_heard() -> None:
+    silence = RuntimeError("Traceback\nRuntimeError: connection closed by peer")
+    assert not stopped([silence])
+    assert stopped([silence, RuntimeError("Traceback\ndta_bench.place.Stopped: stopped in epoch 1 after step 3")])
+    with pytest.raises(UserError, match=r"^a\.png cannot be read$"):
+        stopped([silence, RuntimeError("Traceback\ndta_bench.errors.UserError: a.png cannot be read")])
+
+
+def test_the_interface_of_an_address_is_found() -> None:
+    name = interface("127.0.0.1")
+    assert any(found.address == "127.0.0.1" for found in psutil.net_if_addrs()[name])

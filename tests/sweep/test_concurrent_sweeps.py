@@ -1,0 +1,85 @@
+"""Two sweeps in two folders with one store: never at the same runs, and a dead one holds nobody up for long."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+from real_sweeps import start, wait_until
+
+from dta_bench.data import load
+from dta_bench.tracking import Tracker, heartbeat
+
+SWEEP = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1", "--epochs", "10")
+
+
+@pytest.fixture
+def tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracker:
+    monkeypatch.setattr(heartbeat, "BEAT", 0.2)
+    monkeypatch.setattr(heartbeat, "WATCH", 2.0)
+    tracker = Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
+    tracker.check()
+    tracker.experiment(load.benchmark_of("fonts_digits"))
+    return tracker
+
+
+def parent(tracker: Tracker, sweep: str = "one") -> str:
+    return tracker.start_sweep("fonts_digits", sweep, sweep, {})
+
+
+def test_a_living_sweep_is_seen_elsewhere_by_those_that_want_its_runs(tracker: Tracker) -> None:
+    with tracker.saying(parent(tracker), "here:/a", {"x", "y"}):
+        found = tracker.alive_elsewhere("fonts_digits", "there:/b", {"y", "z"})
+        assert found is not None
+        assert (found.place, found.runs) == ("here:/a", {"x", "y"})
+        assert tracker.alive_elsewhere("fonts_digits", "there:/b", {"z"}) is None
+        assert tracker.alive_elsewhere("fonts_digits", "here:/a", {"x"}) is None
+    assert tracker.at_work_elsewhere("fonts_digits", "there:/b", {"y"}) == []
+
+
+def test_what_a_dead_sweep_has_said_is_forgotten(tracker: Tracker) -> None:
+    run = parent(tracker)
+    tracker._client.log_dict(run, ["x"], "at_work.0.json")
+    tracker._client.set_tag(run, "at_work.0", json.dumps({"place": "here:/a", "beat": 7}))
+    assert len(tracker.at_work_elsewhere("fonts_digits", "there:/b", {"x"})) == 1
+    assert tracker.alive_elsewhere("fonts_digits", "there:/b", {"x"}) is None
+    assert tracker.at_work_elsewhere("fonts_digits", "there:/b", {"x"}) == []
+
+
+@pytest.mark.parametrize("told", ["", "[]", '{"place": 1}', '{"place": "a", "beat": "b"}', '{"place": "a", "beat": 1}'])
+def test_what_is_no_such_tag_is_passed_over(told: str, tracker: Tracker) -> None:
+    tracker._client.set_tag(parent(tracker), "at_work.1", told)
+    assert tracker.alive_elsewhere("fonts_digits", "there:/b", {"x"}) is None
+
+
+def test_two_that_start_at_once_see_each_other(tracker: Tracker) -> None:
+    run = parent(tracker)
+    with tracker.saying(run, "here:/a", {"x"}), tracker.saying(run, "there:/b", {"x"}):
+        assert [each.place for each in tracker.at_work_elsewhere("fonts_digits", "here:/a", {"x"})] == ["there:/b"]
+        assert [each.place for each in tracker.at_work_elsewhere("fonts_digits", "there:/b", {"x"})] == ["here:/a"]
+
+
+def kill(driver: subprocess.Popen[str]) -> None:
+    for process in [*psutil.Process(driver.pid).children(recursive=True), driver]:
+        process.send_signal(signal.SIGKILL)
+    driver.communicate()
+
+
+def test_a_second_sweep_of_one_store_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
+    store = ("--tracking-uri", f"sqlite:///{tmp_path / 'mlflow.db'}", "--root", str(tmp_path))
+    first = start(*SWEEP, *store, "--out", str(tmp_path / "a"), cwd=tmp_path)
+    wait_until((tmp_path / "a" / "runs" / "ray").exists)
+    second = start(*SWEEP, *store, "--out", str(tmp_path / "b"), cwd=tmp_path)
+    _, stderr = second.communicate(timeout=120)
+    assert second.returncode == 2, stderr
+    assert "another sweep is at work on 1 of these runs in the same store, at " in stderr
+    assert f"{tmp_path / 'a'}; wait for it" in stderr
+    kill(first)
+    third = start(*SWEEP, *store, "--out", str(tmp_path / "b"), "--json", cwd=tmp_path)
+    stdout, stderr = third.communicate(timeout=300)
+    assert third.returncode == 0, stderr
+    assert json.loads(stdout)["runs"] == 1
+    (run,) = Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path).runs("fonts_digits")
+    assert run.status == "FINISHED"

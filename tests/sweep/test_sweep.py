@@ -1,0 +1,180 @@
+"""A real sweep on a real local Ray with a real sqlite MLflow: done once, resumed, never twice; and its plan."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from real_sweeps import run_json, start, title, tracked, wait_until
+
+from dta_bench.data import load
+from dta_bench.spec import search_space_file
+from dta_bench.spec.plan import Options, Plan
+from dta_bench.sweep.choose_runs import make_plan
+
+TINY = ("sweep", "fonts_digits", "--epochs", "1", "--points", "2", "--seeds", "1", "--parallel", "2")
+
+
+def test_a_sweep_trains_selects_reports_and_is_not_repeated(tmp_path: Path) -> None:
+    found = run_json(*TINY, cwd=tmp_path)
+    assert found["benchmark"] == "fonts_digits"
+    assert found["rule"] == "labels"
+    assert found["selected"]["method"] == "dta_released"
+    assert 0 <= found["test"]["accuracy"] <= 100
+    assert found["test"]["ci95"][0] <= found["test"]["accuracy"] <= found["test"]["ci95"][1]
+    assert list(found["test"]["per_class"]) == list(load.benchmark_of("fonts_digits").classes)
+    assert found["source_only"]["seeds"] == found["test"]["seeds"] == 1
+    first = {run.mlflow_run_id: run.metrics for run in tracked(tmp_path)}
+    assert len(first) == 3
+
+    again = run_json(*TINY, cwd=tmp_path)
+    assert again["test"] == found["test"]
+    assert {run.mlflow_run_id: run.metrics for run in tracked(tmp_path)} == first
+
+    more = run_json(*TINY[:4], "--points", "3", "--seeds", "1", "--dry-run", cwd=tmp_path)
+    assert (more["done"], more["to_do"]) == (3, 1)
+    report = run_json("report", "fonts_digits", "--select", "oracle", cwd=tmp_path)
+    assert report["rule"] == "oracle"
+
+
+DIVERGING = """# One point whose loss overflows, beside a method that has a mistake in it.
+benchmark: fonts_digits
+baselines: [mistaken]
+training: {epochs: 1, optimizer: adam, learning_rate: 1e-3, batch_size: 64}
+sets:
+  lambda_2: [0.01, 3.0e+38]
+backbones:
+  conv3_fc2: {lambda_1: 2, lambda_2: 0.01, lambda_3: 0, delta_e: 0.1, delta_c: 0.05, ramp_up_epochs: 1, epsilon: 0}
+"""
+MISTAKEN = '''"""A user's own method, with a mistake."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Params:
+    pass
+
+
+def loss(net, source, target, epoch, params):
+    raise LookupError("a mistake of the user's")
+'''
+
+
+def test_a_run_that_diverges_or_breaks_is_told_with_its_reason_and_the_sweep_goes_on(tmp_path: Path) -> None:
+    for folder, name, text in (("search_spaces", "diverging.yaml", DIVERGING), ("methods", "mistaken.py", MISTAKEN)):
+        (tmp_path / folder).mkdir()  # a user's own files, in the working directory
+        (tmp_path / folder / name).write_text(text)
+    found = run_json("sweep", "diverging", "--parallel", "2", cwd=tmp_path)
+    by_status = {run.status for run in tracked(tmp_path)}
+    assert by_status == {"FINISHED", "FAILED"}
+    assert found["runs"] == 1
+    assert found["failed"].keys() == {"lambda_2=3e+38 seed=0", "mistaken seed=0"}
+    assert "stopped being finite" in found["failed"]["lambda_2=3e+38 seed=0"]
+    assert found["failed"]["mistaken seed=0"] == "LookupError: a mistake of the user's"
+    plan = run_json("sweep", "diverging", "--dry-run", cwd=tmp_path)
+    assert (plan["done"], plan["diverged"], plan["to_do"]) == (1, 1, 1)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_and_an_interrupted_driver_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+    arguments = ("sweep", "fonts_digits", "--epochs", "6", "--points", "2", "--seeds", "2", "--parallel", "2")
+    driver = start(*arguments, cwd=tmp_path)
+    wait_until(lambda: any((tmp_path / "runs").glob("*.pt")))  # an epoch of some run is done
+    busy_worker(driver).kill()  # SIGKILL
+    wait_until(lambda: any(run.status == "FINISHED" for run in tracked(tmp_path)))
+    assert driver.poll() is None
+    driver.send_signal(signal.SIGINT)
+    _, stderr = driver.communicate(timeout=120)
+    assert driver.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    before = {run.run_id: run.mlflow_run_id for run in tracked(tmp_path)}
+    assert all(run.status != "RUNNING" for run in tracked(tmp_path))
+
+    found = run_json(*arguments, cwd=tmp_path)
+    plan = run_json(*arguments, "--dry-run", cwd=tmp_path)
+    after = tracked(tmp_path)
+    assert {run.run_id for run in after} == {run["id"] for run in plan["runs"]}
+    assert len(after) == plan["done"] == found["runs"] == 6
+    assert all(run.status == "FINISHED" for run in after)
+    assert before.items() <= {run.run_id: run.mlflow_run_id for run in after}.items()
+
+
+def busy_worker(driver: subprocess.Popen[str]) -> psutil.Process:
+    """A Ray worker of this driver that is in the middle of a run."""
+    children = psutil.Process(driver.pid).children(recursive=True)
+    return next(child for child in children if "ray::TrainRun" in title(child))
+
+
+@pytest.mark.slow
+def test_a_second_sweep_in_the_same_folder_is_refused_with_one_sentence(tmp_path: Path) -> None:
+    first = start(*TINY, cwd=tmp_path)
+    wait_until((tmp_path / "runs" / "sweep.lock").exists)
+    second = start(*TINY, cwd=tmp_path)
+    _, stderr = second.communicate(timeout=120)
+    assert second.returncode == 2
+    assert "another sweep is running" in stderr
+    first.communicate(timeout=300)
+    assert first.returncode == 0
+
+
+def plan_of(name: str, **options: Any) -> Plan:
+    return make_plan(name, search_space_file.read(name), Options(**options), label_budget=1000)
+
+
+def test_a_plan_holds_each_run_once_and_its_baselines() -> None:
+    plan = plan_of("visda", seeds=2)
+    assert len({run.id for run in plan.runs}) == len(plan.runs) == 2 * (120 + 1)
+
+
+def test_fewer_points_are_the_first_of_more() -> None:
+    few, many = plan_of("visda", points=5), plan_of("visda", points=20)
+    swept = [run.id for run in many.runs if run.method == "dta"]
+    assert [run.id for run in few.runs if run.method == "dta"] == swept[:5]
+
+
+def test_parameters_without_effect_do_not_split_runs() -> None:
+    params = [run.params for run in plan_of("visda").runs if run.method == "dta"]
+    assert all((p["epsilon"] == 0) == (p["lambda_3"] == 0) for p in params)
+
+
+def test_run_names_say_what_differs() -> None:
+    plan = plan_of("visda", points=1)
+    assert [plan.run_name(run) for run in plan.runs] == [
+        "lambda_2=0.02 lambda_3=0.2 delta_e=0.1 delta_c=0.01 epsilon=15 seed=0",
+        "source_only seed=0",
+    ]
+
+
+def test_a_ramp_longer_than_the_training_is_said() -> None:
+    notes = plan_of("visda", backbones=("resnet101",)).notes()
+    assert any("0.67" in note for note in notes)
+
+
+def test_a_misspelt_parameter_in_a_file_is_refused(tmp_path: Path) -> None:
+    from dta_bench.errors import UserError
+
+    text = Path(search_space_file.plugins.path("search_space", "fonts_digits")).read_text()
+    (tmp_path / "mine.yaml").write_text(text.replace("delta_e:", "delta_x:"))
+    with pytest.raises(UserError, match="delta_x"):
+        make_plan("mine", search_space_file.read(tmp_path / "mine.yaml"), Options(), 100)
+
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+
+def test_a_cluster_that_is_not_there_is_told_within_seconds(tmp_path: Path) -> None:
+    process = start(*TINY, "--address", "127.0.0.1:9", cwd=tmp_path)
+    stdout, stderr = process.communicate(timeout=300)
+    assert (process.returncode, stdout) == (2, "")
+    assert stderr.splitlines()[-1] == "dta-bench: no Ray cluster answers at 127.0.0.1:9: [Errno 111] Connection refused"
+
+
+def test_nodes_without_a_cluster_are_refused(tmp_path: Path) -> None:
+    process = start(*TINY, "--nodes", "2", cwd=tmp_path)
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert "2 worker nodes are to be waited for, but no cluster is named" in stderr.splitlines()[-1]
