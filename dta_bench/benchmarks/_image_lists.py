@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dta_bench.domains import files
+from dta_bench.domains.image_files import ImageFiles, require_path, stays_inside_folder
 from dta_bench.domains.images import LabelledImages
 from dta_bench.errors import UserError
 
@@ -18,7 +18,7 @@ def read(root: Path, folder: str, classes: int, what: str) -> LabelledImages:
         UserError: the list is missing (``what`` says what to put there) or a line of it is malformed.
     """
     source = root / folder / "image_list.txt"
-    files.wanted(source, what)
+    require_path(source, what)
     try:
         lines = source.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -29,13 +29,13 @@ def read(root: Path, folder: str, classes: int, what: str) -> LabelledImages:
         raise UserError(f"{source} names no image; get the data set again")
     paths = [f"{folder}/{path}" for path, _ in entries]
     labels = np.array([label for _, label in entries], dtype=np.int64)
-    return LabelledImages(files.ImageFiles(root, paths), labels, paths)
+    return LabelledImages(ImageFiles(root, paths), labels, paths)
 
 
 def _entry(line: str, where: str, classes: int) -> tuple[str, int]:
     path, _, label = line.strip().rpartition(" ")
     if len(label) > 4 or not (label.isascii() and label.isdigit() and int(label) < classes):
         raise UserError(f"{where} is {line.strip()!r}; expected a path and a class index 0..{classes - 1}")
-    if not files.stays_within(path):
+    if not stays_inside_folder(path):
         raise UserError(f"{where} names {path!r}, which is not a relative path within its folder")
     return path.strip(), int(label)

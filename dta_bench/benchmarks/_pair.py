@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.benchmarks._splits import hold_out_share, hold_out_share_of_each
-from dta_bench.domains import files
+from dta_bench.domains.image_files import ImageFiles, fingerprint, list_images, stays_inside_folder
 from dta_bench.domains.images import Domains, LabelledImages
+from dta_bench.domains.label_maps import Colours, LabelMaps, fingerprint_entries
 from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
 
@@ -34,14 +35,8 @@ def load(file: PairFile, root: Path) -> Domains:
     apart = _side(file, file.target, file.target.test, root) if file.target.test else None
     hold_out = hold_out_share if file.task == "segmentation" else hold_out_share_of_each
     train, test = (target, apart) if apart else hold_out(target, file.test_share, seed=0)
-    entries = {entry for images in (source, target, apart) if images for entry in _entries(images)}
-    return Domains(*hold_out(source, file.validation_share, seed=0), train, test, files.fingerprint(root, entries))
-
-
-def _entries(images: LabelledImages) -> list[tuple[str, str]]:
-    if isinstance(images.labels, files.LabelMaps):
-        return [(path, "") for path in images.ids] + [(path, images.labels.meaning) for path in images.labels.paths]
-    return list(zip(images.ids, map(str, images.labels), strict=True))
+    entries = {entry for images in (source, target, apart) if images for entry in fingerprint_entries(images)}
+    return Domains(*hold_out(source, file.validation_share, seed=0), train, test, fingerprint(root, entries))
 
 
 def _side(file: PairFile, side: Side, folder: str, root: Path) -> LabelledImages:
@@ -55,7 +50,7 @@ def _side(file: PairFile, side: Side, folder: str, root: Path) -> LabelledImages
     paths = [f"{folder}/{path}" for path, _ in found]
     labels = np.array([label for _, label in found], dtype=np.int64)
     _insist_on_every_class(file, labels, root / folder)
-    return LabelledImages(files.ImageFiles(root, paths), labels, paths)
+    return LabelledImages(ImageFiles(root, paths), labels, paths)
 
 
 def _from_folders(file: PairFile, folder: str, root: Path) -> list[tuple[str, int]]:
@@ -72,7 +67,7 @@ def _from_folders(file: PairFile, folder: str, root: Path) -> list[tuple[str, in
         (f"{name}/{path}", names[name])
         for name in inside
         if name in names
-        for path in files.images_in(root / folder / name)
+        for path in list_images(root / folder / name)
     ]
 
 
@@ -94,7 +89,7 @@ def _from_list(file: PairFile, side: Side, folder: str, root: Path) -> list[tupl
 def _entry(line: str, where: str, file: PairFile) -> tuple[str, int | None]:
     path, _, word = line.strip().rpartition(" ")
     path, names = path.strip(), _index_of(file)
-    if not files.stays_within(path):
+    if not stays_inside_folder(path):
         raise UserError(f"{where} is {line.strip()!r}; expected a relative path within its folder, then a class")
     if word in names or word in file.leave_out:
         return path, names.get(word)
@@ -114,18 +109,18 @@ def _with_masks(file: PairFile, side: Side, folder: str, root: Path) -> Labelled
             raise UserError(
                 f"{path} is missing: put the {what} there, or say what their folder is called ({what}: ...)"
             )
-    by_stem = {str(Path(path).with_suffix("")): path for path in files.images_in(masks)}
-    found = files.images_in(images)
+    by_stem = {str(Path(path).with_suffix("")): path for path in list_images(masks)}
+    found = list_images(images)
     without = [path for path in found if str(Path(path).with_suffix("")) not in by_stem]
     if without or not found:
         what = f"{_some(without)} without a mask of the same name in {masks}" if without else "no image"
         raise UserError(f"{images} has {what}")
     names = [f"{folder}/{side.images}/{path}" for path in found]
-    lazy = files.ImageFiles(root, names)
+    lazy = ImageFiles(root, names)
     maps = [f"{folder}/{side.masks}/{by_stem[str(Path(path).with_suffix(''))]}" for path in found]
     stated = side.values or file.values
     known = None if stated else np.isin(np.arange(256), [*range(len(file.classes)), IGNORED])
-    labels = files.LabelMaps(lazy, maps, _table(file, side), _colours(file, side), IGNORED, known)
+    labels = LabelMaps(lazy, maps, _table(file, side), _colours(file, side), IGNORED, known)
     return LabelledImages(lazy, labels, names)
 
 
@@ -140,7 +135,7 @@ def _table(file: PairFile, side: Side) -> NDArray[np.uint8]:
     return table
 
 
-def _colours(file: PairFile, side: Side) -> files.Colours | None:
+def _colours(file: PairFile, side: Side) -> Colours | None:
     stated = side.colours or (None if side.values else file.colours)
     order = list(file.classes)
     return None if stated is None else {colour: order.index(name) for name, colour in stated.items()}

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.domains import files
+from dta_bench.domains.image_files import ImageFiles, require_path
 from dta_bench.domains.images import LabelledImages
+from dta_bench.domains.label_maps import LabelMaps
 from dta_bench.errors import UserError
 
 # Cityscapes' label id of each train id 0..18; every other id is ignored in training and evaluation.
@@ -38,7 +39,7 @@ def gta5(root: Path) -> LabelledImages:
         UserError: a folder is missing or empty, or an image has no label map.
     """
     folder = root / "gta5"
-    files.wanted(folder / "images", GTA5.format(folder=folder))
+    require_path(folder / "images", GTA5.format(folder=folder))
     images = sorted(f"gta5/images/{path.name}" for path in (folder / "images").glob("*.png"))
     maps = [path.replace("/images/", "/labels/") for path in images]
     return _paired(root, images, maps, from_label_ids(), GTA5.format(folder=folder))
@@ -52,19 +53,13 @@ def cityscapes(root: Path, part: str) -> LabelledImages:
     """
     folder = root / "cityscapes"
     what = CITYSCAPES.format(folder=folder)
-    files.wanted(folder / "leftImg8bit" / part, what)
+    require_path(folder / "leftImg8bit" / part, what)
     found = (folder / "leftImg8bit" / part).glob("*/*_leftImg8bit.png")
     images = sorted(path.relative_to(root).as_posix() for path in found)
     stems = [path.replace("/leftImg8bit/", "/gtFine/").removesuffix("_leftImg8bit.png") for path in images]
     made = bool(stems) and all((root / f"{stem}_gtFine_labelTrainIds.png").is_file() for stem in stems)
     suffix, table = ("labelTrainIds", from_train_ids()) if made else ("labelIds", from_label_ids())
     return _paired(root, images, [f"{stem}_gtFine_{suffix}.png" for stem in stems], table, what)
-
-
-def entries(images: LabelledImages) -> list[tuple[str, str]]:
-    """What a fingerprint is taken over: every image, and every label map as its own label."""
-    assert isinstance(images.labels, files.LabelMaps)
-    return [(path, "") for path in images.ids] + [(path, images.labels.meaning) for path in images.labels.paths]
 
 
 def from_label_ids() -> NDArray[np.uint8]:
@@ -87,6 +82,6 @@ def _paired(root: Path, images: list[str], maps: list[str], table: NDArray[np.ui
     missing = [label_map for label_map in maps if not (root / label_map).is_file()]
     if missing:
         raise UserError(f"{root / missing[0]} is missing, as are {len(missing) - 1} others of {len(maps)}: {what}")
-    found = files.ImageFiles(root, images)
+    found = ImageFiles(root, images)
     known = np.isin(np.arange(256), [*range(KNOWN_IDS), IGNORED])
-    return LabelledImages(found, files.LabelMaps(found, maps, table, known=known), images)
+    return LabelledImages(found, LabelMaps(found, maps, table, known=known), images)

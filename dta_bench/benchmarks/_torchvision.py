@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.benchmarks._splits import hold_out, in_memory
-from dta_bench.domains import files as _files
 from dta_bench.domains.download import Archive
+from dta_bench.domains.image_files import require_path
 from dta_bench.domains.images import Domains, LabelledImages
 from dta_bench.errors import UserError
 
@@ -134,7 +134,7 @@ def _both_parts(root: Path, name: str, read: Any) -> tuple[LabelledImages, Label
         UserError: a file is missing or cannot be read.
     """
     for file in FILES[name]:
-        _files.wanted(root / name / file, f"put {', '.join(FILES[name])} into {root / name}")
+        require_path(root / name / file, f"put {', '.join(FILES[name])} into {root / name}")
     from torchvision import datasets
 
     try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from dta_bench.benchmarks import _image_lists
-from dta_bench.domains import files
+from dta_bench.domains import image_files
 from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.download import Archive
 from dta_bench.domains.images import LabelledImages
+from dta_bench.domains.label_maps import fingerprint_entries
 
 CLASSES = (
     "aeroplane", "bicycle", "bus", "car", "horse", "knife",
@@ -56,8 +57,7 @@ def domains(root: Path, *parts: str) -> list[LabelledImages]:
 
 def fingerprint(root: Path, *parts: LabelledImages) -> str:
     """SHA-256 over every image's path, size and label."""
-    found = [(name, str(label)) for part in parts for name, label in zip(part.ids, part.labels, strict=True)]
-    return files.fingerprint(root, found)
+    return image_files.fingerprint(root, [entry for part in parts for entry in fingerprint_entries(part)])
 
 
 def archives(*parts: str) -> list[Archive]:

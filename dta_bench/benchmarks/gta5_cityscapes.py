@@ -4,9 +4,10 @@ from pathlib import Path
 
 from dta_bench.benchmarks import _road_scenes
 from dta_bench.benchmarks._splits import hold_out_share
-from dta_bench.domains import files
 from dta_bench.domains.benchmark import Benchmark
+from dta_bench.domains.image_files import fingerprint
 from dta_bench.domains.images import Domains
+from dta_bench.domains.label_maps import fingerprint_entries
 
 BENCHMARK = Benchmark(
     name="gta5_cityscapes",
@@ -31,5 +32,5 @@ def load(root: Path) -> Domains:
     """List ``root/gta5`` and ``root/cityscapes``; images and label maps are decoded when asked for."""
     source = _road_scenes.gta5(root)
     train, test = (_road_scenes.cityscapes(root, part) for part in ("train", "val"))
-    entries = [entry for part in (source, train, test) for entry in _road_scenes.entries(part)]
-    return Domains(*hold_out_share(source, 0.02, seed=0), train, test, files.fingerprint(root, entries))
+    entries = [entry for part in (source, train, test) for entry in fingerprint_entries(part)]
+    return Domains(*hold_out_share(source, 0.02, seed=0), train, test, fingerprint(root, entries))

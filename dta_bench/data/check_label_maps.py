@@ -18,10 +18,10 @@ NAMED = 5
 
 
 @runtime_checkable
-class HasHeads(Protocol):
+class HasHeaders(Protocol):
     """A sequence of label maps in files."""
 
-    def check_head(self, index: int) -> None:
+    def check_header(self, index: int) -> None:
         """Insist on the size and the kind of one file, without decoding it."""
 
 
@@ -47,10 +47,10 @@ def check(benchmark: Benchmark, domains: Domains) -> None:
 def _heads(images: LabelledImages) -> Iterator[str]:
     for index in range(len(images)):
         labels, place = _whence(images.labels, index)
-        if not isinstance(labels, HasHeads):
+        if not isinstance(labels, HasHeaders):
             return
         try:
-            labels.check_head(place)
+            labels.check_header(place)
         except UserError as error:
             yield str(error)
 

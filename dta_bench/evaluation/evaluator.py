@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from dta_bench.data.batches import evaluation_batches
 from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Image, Item, LabelledImages, Picked
 from dta_bench.evaluation import metrics, segmentation
 from dta_bench.evaluation.label_free import label_free
-from dta_bench.evaluation.predict import predict
 from dta_bench.nn import distributed
 from dta_bench.nn.learner import Learner
-from dta_bench.nn.network import Network
+from dta_bench.nn.network import Network, evaluating
 from dta_bench.spec.run_spec import Scores
 
 Arrays = dict[str, NDArray[Any]]
@@ -117,6 +116,13 @@ def _own(items: Sequence[Item]) -> Sequence[Item]:
     """Those that this replica of a run measures; all of them where it is the only one."""
     own = distributed.part(len(items))
     return items if len(own) == len(items) else Picked(items, own)
+
+
+def predict(network: nn.Module, batches: Iterable[Tensor], device: torch.device) -> NDArray[np.float32]:
+    """Logits (N, K) of all images in order, in evaluation mode (no dropout, BatchNorm's running statistics)."""
+    with evaluating(network), torch.no_grad():
+        parts = [network(images.to(device, non_blocking=True)).float().cpu() for images in batches]
+    return torch.cat(parts).numpy()
 
 
 def named(prefix: str, arrays: Arrays) -> Arrays:

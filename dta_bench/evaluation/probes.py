@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dta_bench.domains.images import Image, Picked, Splits
-from dta_bench.evaluation.predict import predict
+from dta_bench.evaluation.evaluator import predict
 from dta_bench.nn.learner import Learner
 from dta_bench.nn.network import Network, evaluating
 

@@ -13,7 +13,7 @@ from small_runs import spec_of
 
 from dta_bench.benchmarks import _image_lists
 from dta_bench.data import load
-from dta_bench.domains import files
+from dta_bench.domains.image_files import read_image
 from dta_bench.errors import UserError
 from dta_bench.run import checkpoint
 from dta_bench.spec import search_space_file
@@ -59,7 +59,7 @@ def test_a_link_to_what_is_no_image_shows_nothing_of_it(out: Path) -> None:
     (out / "secret").write_text("the secret")
     (out / "image.png").symlink_to(out / "secret")
     with pytest.raises(UserError, match="cannot be read as an image") as told:
-        files.read_image(out / "image.png")
+        read_image(out / "image.png")
     assert "the secret" not in str(told.value)
 
 
