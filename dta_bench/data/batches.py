@@ -115,7 +115,7 @@ class _Keys:
 
     def of(self, step: int) -> tuple[list[Key], list[Key]]:
         """Keys of the source's and of the target's views."""
-        part = self._size // distributed.count()
+        part = self._size // distributed.replica_count()
         first = step * self._size + distributed.rank() * part
         return self._source[first : first + part], self._target[first : first + part]
 

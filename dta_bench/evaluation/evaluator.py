@@ -76,7 +76,7 @@ class Meter:
     def survey(self, images: Sequence[Image]) -> Surveyed:
         """Predict ``images``, which have no labels."""
         if self.benchmark.task == "segmentation":
-            first = distributed.part(len(images)).start
+            first = distributed.own_share(len(images)).start
             here = segmentation.seen(self.network, self.batches(_own(images)), self.device, self.window, first)
             of_all = segmentation.survey(*(self._joined(rows, images) for rows in here))
             return Surveyed(of_all.label_free(), {"pixels": of_all.pixels})
@@ -103,7 +103,7 @@ class Meter:
 
     def _joined(self, rows: NDArray[Any], images: Sequence[Image]) -> NDArray[Any]:
         """Rows of all images, of which each replica of a run measures a part."""
-        return distributed.joined(rows, len(images), self.device)
+        return distributed.join_shares(rows, len(images), self.device)
 
     def batches(self, images: Sequence[Image]) -> Iterator[Tensor]:
         """Images in order, as the network is fed them."""
@@ -114,7 +114,7 @@ class Meter:
 
 def _own(items: Sequence[Item]) -> Sequence[Item]:
     """Those that this replica of a run measures; all of them where it is the only one."""
-    own = distributed.part(len(items))
+    own = distributed.own_share(len(items))
     return items if len(own) == len(items) else Picked(items, own)
 
 

@@ -26,7 +26,15 @@ from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, one_hot
 from dta_bench.errors import within
 from dta_bench.methods import dacs
 from dta_bench.nn.learner import Parts, Setting
-from dta_bench.nn.network import Labelled, Network, RandomState, Unlabelled, frozen_statistics, random_state, replayed
+from dta_bench.nn.network import (
+    Labelled,
+    Network,
+    RandomState,
+    Unlabelled,
+    current_random_state,
+    frozen_statistics,
+    replaying_draws,
+)
 from dta_bench.nn.teachers import frozen
 
 tasks = ("segmentation",)
@@ -94,7 +102,7 @@ class Method(dacs.Method):
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Source pixels labelled 255 do not count."""
-        draws = random_state(source.images.device)
+        draws = current_random_state(source.images.device)
         features = self.net.features(source.images)
         task = cross_entropy(self.net.head(self.net.hidden(features)), source.labels, ignore_index=255)
         distance = torch.zeros_like(task)
@@ -106,7 +114,7 @@ class Method(dacs.Method):
 
     def feature_distance(self, activation: Tensor, source: Labelled, draws: RandomState) -> Tensor:
         """Mean distance of the encoder's features of things to what they were, a scalar; the same draws for both."""
-        with torch.no_grad(), replayed(draws), frozen_statistics(self.anchor):
+        with torch.no_grad(), replaying_draws(draws), frozen_statistics(self.anchor):
             out = self.anchor(source.images)
         before = out[0] if isinstance(out, tuple) else out
         moved = vector_norm((activation - before).float(), dim=self.net.feature_axis)

@@ -22,7 +22,7 @@ from dta_bench.errors import within
 from dta_bench.methods import vada
 from dta_bench.nn.learner import Learner, Parts, Setting
 from dta_bench.nn.losses import conditional_entropy, kl_divergence, virtual_adversarial_loss
-from dta_bench.nn.network import Labelled, Network, Unlabelled, evaluating, random_state
+from dta_bench.nn.network import Labelled, Network, Unlabelled, current_random_state, evaluating
 from dta_bench.nn.teachers import follow, frozen
 
 __all__ = ["Method", "Params", "first_stage", "floor", "vada"]
@@ -69,7 +69,7 @@ class Method(Learner):
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - the source is not looked at
         """On the target alone."""
-        a, draws = self.params, random_state(target.images.device)
+        a, draws = self.params, current_random_state(target.images.device)
         logits = self.net(target.images)
         with torch.no_grad(), evaluating(self.teacher):
             taught = self.teacher(target.images)

@@ -22,7 +22,7 @@ from dta_bench.errors import within
 from dta_bench.methods import cdan
 from dta_bench.methods.mcc import class_confusion
 from dta_bench.nn.learner import Parts
-from dta_bench.nn.network import Labelled, Unlabelled, frozen_statistics, random_state, replayed
+from dta_bench.nn.network import Labelled, Unlabelled, current_random_state, frozen_statistics, replaying_draws
 
 tasks = ("classification",)
 
@@ -51,7 +51,7 @@ class Method(cdan.Method):
     def step(self, source: Labelled, target: Unlabelled) -> Parts:
         """Up the task's slope by rho, take the gradient there, come back, and step."""
         self.take(source, target)
-        with frozen_statistics(self.net), replayed(random_state(self.device)):
+        with frozen_statistics(self.net), replaying_draws(current_random_state(self.device)):
             self.gradients(("all",), self.task)
         before = self.climb()
         parts = self.gradients(("all",), self.loss)

@@ -23,7 +23,7 @@ from dta_bench.errors import within
 from dta_bench.nn.domain_adversarial import discriminator, domain_loss, judged, rows
 from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting, shapes
 from dta_bench.nn.losses import conditional_entropy, virtual_adversarial_loss
-from dta_bench.nn.network import Labelled, Network, RandomState, Unlabelled, random_state
+from dta_bench.nn.network import Labelled, Network, RandomState, Unlabelled, current_random_state
 from dta_bench.nn.teachers import follow, frozen, warmed_up
 
 Pass = tuple[RandomState, Tensor, Tensor]
@@ -116,7 +116,7 @@ class Method(Learner):
 
     def passed(self, images: Tensor) -> Pass:
         """One pass of the network: the draws that it began with, features, logits."""
-        draws = random_state(images.device)
+        draws = current_random_state(images.device)
         return draws, *self.net.activations(images)
 
     def _vat(self, images: Tensor, logits: Tensor, draws: RandomState, weight: float) -> Tensor:

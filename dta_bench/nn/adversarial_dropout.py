@@ -16,7 +16,14 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from dta_bench.errors import UserError
 from dta_bench.nn.losses import kl_divergence
-from dta_bench.nn.network import DropoutSite, Features, Network, frozen_statistics, random_state, replayed
+from dta_bench.nn.network import (
+    DropoutSite,
+    Features,
+    Network,
+    current_random_state,
+    frozen_statistics,
+    replaying_draws,
+)
 
 Start = Literal["stochastic", "ones"]
 
@@ -37,7 +44,7 @@ def stochastic_mask(activation: Tensor, keep_rate: float, channel_axis: int = 1)
 def adversarial_mask(site: DropoutSite, activation: Tensor, m_s: Tensor, delta: float) -> Tensor:
     """m^adv: ``m_s`` with at most floor(``delta`` L) bits a sample flipped so that D[h(x; m^s), h(x; m)] grows most.
 
-    D (Eq. 2) is linearised in m at ones (a-14, a-15), which solves Eqs. 3 and 5 by :func:`flipped`. At m^s itself D
+    D (Eq. 2) is linearised in m at ones (a-14, a-15), which solves Eqs. 3 and 5 by :func:`flip_bits`. At m^s itself D
     has its minimum and no slope. From an all-ones ``m_s`` there is a slope only if ``site.upper`` draws dropout of its
     own, anew in each pass. Kept units of m^s are rescaled by 1 / ``site.keep_rate``.
 
@@ -46,7 +53,7 @@ def adversarial_mask(site: DropoutSite, activation: Tensor, m_s: Tensor, delta: 
         m_s: 0 and 1, one bit a unit.
         delta: delta_e or delta_c, a share of the L units.
     """
-    if budget(delta, m_s[0].numel()) == 0:
+    if flip_budget(delta, m_s[0].numel()) == 0:
         return m_s
     activation = activation.detach()
     ones = torch.ones_like(m_s).requires_grad_()
@@ -55,27 +62,27 @@ def adversarial_mask(site: DropoutSite, activation: Tensor, m_s: Tensor, delta: 
     with torch.enable_grad():
         divergence = kl_divergence(clean, site.upper(ones * activation))
     (impact,) = torch.autograd.grad(divergence, ones)
-    return flipped(m_s, impact, delta)
+    return flip_bits(m_s, impact, delta)
 
 
-def flipped(m_s: Tensor, impact: Tensor, delta: float) -> Tensor:
+def flip_bits(m_s: Tensor, impact: Tensor, delta: float) -> Tensor:
     """``m_s`` with the flips of largest positive gain J_i (1 - 2 m^s_i), at most floor(``delta`` L) a sample.
 
     All units weigh 1, so this solves the 0/1 knapsack of Eqs. 3 and 5 exactly for the linearised divergence.
     ``impact`` is J, of the mask's shape (the values s_i of a-16).
     """
     gain = (impact * (1 - 2 * m_s)).flatten(1)
-    best = gain.topk(budget(delta, gain.shape[1]), dim=1)
+    best = gain.topk(flip_budget(delta, gain.shape[1]), dim=1)
     flips = torch.zeros_like(gain).scatter_(1, best.indices, (best.values > 0).to(gain.dtype))
     return (m_s - flips.view_as(m_s)).abs()
 
 
-def budget(delta: float, units: int) -> int:
+def flip_budget(delta: float, units: int) -> int:
     """The largest number of flips that Eqs. 3 and 5 allow among ``units`` bits; 1e-9 forgives float rounding."""
     return min(units, math.floor(delta * units + 1e-9))
 
 
-def rescaled(mask: Tensor) -> Tensor:
+def rescale_to_mean_one(mask: Tensor) -> Tensor:
     """The mask times L / (number kept) per sample, so that its mean is 1; an all-dropped mask stays zero."""
     flat = mask.flatten(1)
     return mask * (flat.shape[1] / flat.sum(1).clamp_min(1)).view(-1, *[1] * (mask.ndim - 1))
@@ -101,19 +108,19 @@ class TargetPass:
 
     def __init__(self, net: Network, images: Tensor, start: Start, *, mask_features: bool, mask_hidden: bool) -> None:
         self.net, self.start = net, start
-        if start == "ones" and (mask_features or mask_hidden) and not _draws(net.neck, net.head):
+        if start == "ones" and (mask_features or mask_hidden) and not _has_dropout(net.neck, net.head):
             raise UserError(
                 "start is ones, but this network has no dropout above its masks, so no mask could be adversarial; "
                 "give its row start: stochastic (train: --set start=stochastic)"
             )
         self.feature_rate = net.feature_keep_rate if start == "stochastic" and mask_features else 1.0
         self.hidden_rate = net.hidden_keep_rate if start == "stochastic" and mask_hidden else 1.0
-        self.draws = random_state(images.device)
+        self.draws = current_random_state(images.device)
         self.features, self.m_f = self._features(images)
-        self._upper_draws = random_state(images.device)
+        self._upper_draws = current_random_state(images.device)
         self.hidden = self._hidden(self.m_f / self.feature_rate)
         self.m_c = stochastic_mask(self.hidden, self.hidden_rate, net.hidden_axis)
-        self._head_draws = random_state(images.device)
+        self._head_draws = current_random_state(images.device)
         self.logits: Tensor = net.head(self.m_c / self.hidden_rate * self.hidden)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -123,13 +130,13 @@ class TargetPass:
 
     def adversarial(self, delta_c: float, delta_e: float) -> tuple[Tensor | None, Tensor | None]:
         """Logits h(x; m_f^adv, m_c^s) and h(x; m_f^s, m_c^adv) (Eqs. 5 and 3); None where the budget allows no flip."""
-        on_f = budget(delta_c, self.m_f[0].numel()) > 0
-        on_c = budget(delta_e, self.m_c[0].numel()) > 0
+        on_f = flip_budget(delta_c, self.m_f[0].numel()) > 0
+        on_c = flip_budget(delta_e, self.m_c[0].numel()) > 0
         if not (on_f or on_c):
             return None, None
         with frozen_statistics(self.net), torch.enable_grad():
             impact_f, impact_c, hidden = self._impacts(on_f, on_c)
-            m_f, m_c = flipped(self.m_f, impact_f, delta_c), flipped(self.m_c, impact_c, delta_e)
+            m_f, m_c = flip_bits(self.m_f, impact_f, delta_c), flip_bits(self.m_c, impact_c, delta_e)
             return self._under_feature_mask(m_f) if on_f else None, self._under_hidden_mask(
                 m_c, hidden
             ) if on_c else None
@@ -145,7 +152,7 @@ class TargetPass:
                 divergence = divergence + kl_divergence(p, self._head(hidden_at_ones))
             hidden = hidden_at_ones if from_ones else hidden
         if on_c:
-            with replayed(self._head_draws):
+            with replaying_draws(self._head_draws):
                 divergence = divergence + kl_divergence(p, self.net.head(ones_c * hidden.detach()))
         j_f, j_c = torch.autograd.grad(
             divergence, (ones_f, ones_c), retain_graph=from_ones and on_c, materialize_grads=True
@@ -154,20 +161,20 @@ class TargetPass:
 
     def _impact_draws(self) -> AbstractContextManager[None]:
         if self.start == "stochastic":
-            return replayed(self._upper_draws)
-        self._upper_draws = random_state(self.logits.device)
+            return replaying_draws(self._upper_draws)
+        self._upper_draws = current_random_state(self.logits.device)
         return nullcontext()
 
     def _under_feature_mask(self, m_f: Tensor) -> Tensor:
-        with replayed(self._upper_draws):
+        with replaying_draws(self._upper_draws):
             return self._head(self._hidden(self._scaled(m_f, self.feature_rate)))
 
     def _under_hidden_mask(self, m_c: Tensor, hidden: Tensor) -> Tensor:
-        with replayed(self._head_draws):
+        with replaying_draws(self._head_draws):
             return self.net.head(self._scaled(m_c, self.hidden_rate) * hidden)  # type: ignore[no-any-return]
 
     def _scaled(self, mask: Tensor, keep_rate: float) -> Tensor:
-        return rescaled(mask) if self.start == "ones" else mask / keep_rate
+        return rescale_to_mean_one(mask) if self.start == "ones" else mask / keep_rate
 
     def _features(self, images: Tensor) -> tuple[Features, Tensor]:
         features = self.net.features(images)
@@ -181,6 +188,6 @@ class TargetPass:
         return self.net.head(m_c / self.hidden_rate * hidden)  # type: ignore[no-any-return]
 
 
-def _draws(*parts: nn.Module) -> bool:
+def _has_dropout(*parts: nn.Module) -> bool:
     """Whether a forward pass in training mode draws dropout in any of ``parts``."""
     return any(isinstance(m, _DropoutNd) and m.p > 0 for part in parts for m in part.modules())

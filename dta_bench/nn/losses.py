@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dta_bench.nn.network import RandomState, frozen_statistics, random_state, replayed
+from dta_bench.nn.network import RandomState, current_random_state, frozen_statistics, replaying_draws
 
 Reduction = Literal["classes", "per_sample"]
 Forward = Callable[[Tensor], Tensor]
@@ -96,7 +96,7 @@ def virtual_adversarial_loss(
     with frozen_statistics(net):
         logits, draws = clean or _clean_pass(forward, images)
         r = epsilon * adversarial_direction(forward, images, logits.detach(), draws, xi)
-        with replayed(draws):
+        with replaying_draws(draws):
             perturbed = forward(images + r)
     return kl_divergence(logits.detach(), perturbed, reduction)
 
@@ -109,7 +109,7 @@ def adversarial_direction(forward: Forward, images: Tensor, logits: Tensor, draw
     """
     start = _unit(torch.randn_like(images))
     r = (xi * start).requires_grad_()
-    with torch.enable_grad(), replayed(draws):
+    with torch.enable_grad(), replaying_draws(draws):
         divergence = kl_divergence(logits, forward(images + r), "per_sample") * len(images)
         (gradient,) = torch.autograd.grad(divergence, r)
     moved = gradient.flatten(1).any(1).view(-1, *[1] * (gradient.ndim - 1))
@@ -117,7 +117,7 @@ def adversarial_direction(forward: Forward, images: Tensor, logits: Tensor, draw
 
 
 def _clean_pass(forward: Forward, images: Tensor) -> tuple[Tensor, RandomState]:
-    draws = random_state(images.device)
+    draws = current_random_state(images.device)
     with torch.no_grad():
         return forward(images), draws
 

@@ -174,14 +174,14 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def replayed(state: RandomState) -> Iterator[None]:
+def replaying_draws(state: RandomState) -> Iterator[None]:
     """Within the block the random draws (dropout masks) are those that followed ``state``; then all is as before."""
-    now = random_state(state.device)
-    _restore(state)
+    now = current_random_state(state.device)
+    _set_random_state(state)
     try:
         yield
     finally:
-        _restore(now)
+        _set_random_state(now)
 
 
 def precision(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
@@ -201,13 +201,13 @@ class RandomState:
     cuda: Tensor | None = None
 
 
-def random_state(device: torch.device) -> RandomState:
+def current_random_state(device: torch.device) -> RandomState:
     """The state of the generators that a forward pass on ``device`` draws from."""
     cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     return RandomState(torch.get_rng_state(), device, cuda)
 
 
-def _restore(state: RandomState) -> None:
+def _set_random_state(state: RandomState) -> None:
     torch.set_rng_state(state.cpu)
     if state.cuda is not None:
         torch.cuda.set_rng_state(state.cuda, state.device)

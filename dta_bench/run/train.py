@@ -85,7 +85,7 @@ def first_stage(spec: RunSpec, benchmark: Benchmark, splits: Splits, place: Plac
     kept = place.checkpoint.parent / "first" / f"{before.id}.pt"
     kept.parent.mkdir(parents=True, exist_ok=True)
     with nullcontext() if distributed.rank() else FileLock(kept.with_suffix(".lock")):
-        distributed.any_of(False, place.device)  # all wait for the one that holds the lock
+        distributed.any_replica(False, place.device)  # all wait for the one that holds the lock
         return Run(before, benchmark, splits, dataclasses.replace(place, checkpoint=kept)).to_the_end()
 
 
@@ -164,7 +164,7 @@ class Run:
         self.learner.at = self._progress()
         if self.step == 0:
             self.learner.before_epoch(self._plain_targets)
-        distributed.spread([*self.learner.parameters(), *self.learner.buffers()])
+        distributed.broadcast_from_first([*self.learner.parameters(), *self.learner.buffers()])
         for source, target in self.batches.epoch(self.epoch, self.step):
             self._take_step(source, target)
             self.step += 1
@@ -192,8 +192,8 @@ class Run:
     def _keep_position(self, started: float) -> None:
         """Save inside the epoch when asked to stop, or when the last checkpoint has grown old."""
         old = time.monotonic() - self._saved_at > self.place.every_seconds
-        stop = distributed.any_of(self.place.stop.requested, self.place.device)
-        if not (stop or distributed.any_of(old, self.place.device)):
+        stop = distributed.any_replica(self.place.stop.requested, self.place.device)
+        if not (stop or distributed.any_replica(old, self.place.device)):
             return
         self._save(self.seconds + time.monotonic() - started)
         if stop:
@@ -287,12 +287,12 @@ class Run:
         self._saved_at = time.monotonic()
         if self.place.checkpoint is None:
             return
-        random = distributed.gathered(torch.get_rng_state(), self.place.device)
+        random = distributed.gather(torch.get_rng_state(), self.place.device)
         on_cuda = self.place.device.type == "cuda"
-        cuda = distributed.gathered(torch.cuda.get_rng_state(self.place.device), self.place.device) if on_cuda else None
+        cuda = distributed.gather(torch.cuda.get_rng_state(self.place.device), self.place.device) if on_cuda else None
         if not distributed.rank():
             self._write(self.place.checkpoint, seconds, random, cuda)
-        distributed.any_of(False, self.place.device)  # none goes on, or ends, before the checkpoint is there
+        distributed.any_replica(False, self.place.device)  # none goes on, or ends, before the checkpoint is there
 
     def _write(self, path: Path, seconds: float, random: list[Tensor], cuda: list[Tensor] | None) -> None:
         state = self.place.fingerprints | {

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dta_bench.methods import dta
-from dta_bench.nn.adversarial_dropout import TargetPass, budget
+from dta_bench.nn.adversarial_dropout import TargetPass, flip_budget
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 B, K, C, SIZE = 2, 3, 6, 4
@@ -83,7 +83,7 @@ def test_a_channels_impact_is_summed_over_single_pixels() -> None:
         impact += torch.autograd.grad(divergence, ones)[0].flatten(1)
     expected = m_s.clone().flatten(1)
     flips = math.floor(PARAMS.delta_c * C)
-    assert budget(PARAMS.delta_c, C) == flips == 3
+    assert flip_budget(PARAMS.delta_c, C) == flips == 3
     for b in range(B):
         gains = {c: float(impact[b, c] * (1 - 2 * expected[b, c])) for c in range(C)}
         for c in sorted(gains, key=lambda c: -gains[c])[:flips]:

@@ -17,7 +17,7 @@ from dta_bench.domains.images import Splits
 from dta_bench.methods import dacs, daformer
 from dta_bench.nn import class_mix, teachers
 from dta_bench.nn.learner import Progress
-from dta_bench.nn.network import IMAGENET, random_state
+from dta_bench.nn.network import IMAGENET, current_random_state
 from dta_bench.run.placement import Place
 from dta_bench.run.train import Run
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
@@ -162,7 +162,7 @@ def test_features_are_where_they_were_at_the_start_and_move_away() -> None:
     source, target = batch("segmentation")
 
     def distance() -> float:
-        draws = random_state(torch.device("cpu"))
+        draws = current_random_state(torch.device("cpu"))
         return of.feature_distance(of.net.features(source.images).activation, source, draws).item()
 
     of.params = daformer.Params(region_share=0.0)

@@ -13,9 +13,16 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from dta_bench.nn.adversarial_dropout import TargetPass, adversarial_mask, budget, flipped, rescaled, stochastic_mask
+from dta_bench.nn.adversarial_dropout import (
+    TargetPass,
+    adversarial_mask,
+    flip_bits,
+    flip_budget,
+    rescale_to_mean_one,
+    stochastic_mask,
+)
 from dta_bench.nn.losses import kl_divergence
-from dta_bench.nn.network import DropoutSite, Network, frozen_statistics, random_state, replayed
+from dta_bench.nn.network import DropoutSite, Network, current_random_state, frozen_statistics, replaying_draws
 
 GOLDEN_J = torch.tensor([[0.5, -0.2, -0.9, -0.1, 0.3, -0.4, 0.0, -0.05, 0.2, -0.3]])
 
@@ -42,7 +49,7 @@ def problems(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
 @given(problems())
 def test_flips_are_optimal_for_the_linearised_divergence(problem: tuple[np.ndarray, np.ndarray, int]) -> None:
     m_s, impact, flips = problem
-    mask = flipped(torch.from_numpy(m_s)[None], torch.from_numpy(impact)[None], flips / len(m_s))[0].numpy()
+    mask = flip_bits(torch.from_numpy(m_s)[None], torch.from_numpy(impact)[None], flips / len(m_s))[0].numpy()
     assert (mask - m_s) @ impact == pytest.approx(best_by_brute_force(m_s, impact, flips), abs=1e-9)
 
 
@@ -52,7 +59,7 @@ def test_flips_are_optimal_among_all_masks_of_twelve_units(flips: int, start: st
     torch.manual_seed(flips)
     impact = torch.randn(1, 12, dtype=torch.float64)
     m_s = torch.ones_like(impact) if start == "ones" else torch.rand_like(impact).round()
-    mask = flipped(m_s, impact, flips / 12)
+    mask = flip_bits(m_s, impact, flips / 12)
     gain = ((mask - m_s) * impact).sum().item()
     assert gain == pytest.approx(best_by_brute_force(m_s[0].numpy(), impact[0].numpy(), flips))
 
@@ -60,19 +67,19 @@ def test_flips_are_optimal_among_all_masks_of_twelve_units(flips: int, start: st
 @given(problems(), st.floats(0, 1))
 def test_a_mask_stays_binary_and_within_the_budget(problem: tuple[np.ndarray, np.ndarray, int], delta: float) -> None:
     m_s, impact = torch.from_numpy(problem[0])[None], torch.from_numpy(problem[1])[None]
-    mask = flipped(m_s, impact, delta)
+    mask = flip_bits(m_s, impact, delta)
     assert set(mask.unique().tolist()) <= {0.0, 1.0}
     assert (mask != m_s).sum() <= delta * mask.numel() + 1e-9
 
 
 def test_samples_are_masked_each_by_its_own_jacobian() -> None:
     impact = torch.tensor([[-3.0, -1.0, 2.0], [1.0, -1.0, -2.0]])
-    assert flipped(torch.ones(2, 3), impact, 1 / 3).tolist() == [[0, 1, 1], [1, 1, 0]]
+    assert flip_bits(torch.ones(2, 3), impact, 1 / 3).tolist() == [[0, 1, 1], [1, 1, 0]]
 
 
 @pytest.mark.parametrize(("delta", "dropped", "kept"), [(0.3, [2, 5, 9], 10 / 7), (0.8, [1, 2, 3, 5, 7, 9], 2.5)])
 def test_the_golden_masks_from_ones(delta: float, dropped: list[int], kept: float) -> None:
-    mask = rescaled(flipped(torch.ones(1, 10), GOLDEN_J, delta))[0]
+    mask = rescale_to_mean_one(flip_bits(torch.ones(1, 10), GOLDEN_J, delta))[0]
     expected = torch.full((10,), kept)
     expected[dropped] = 0
     torch.testing.assert_close(mask, expected)
@@ -84,32 +91,32 @@ def test_the_golden_masks_from_ones(delta: float, dropped: list[int], kept: floa
 )
 def test_the_budget_is_the_floor_of_delta_times_units(delta: float, units: int, flips: int) -> None:
     # 0.3 * 10 is 2.9999... in binary.
-    assert budget(delta, units) == flips
+    assert flip_budget(delta, units) == flips
 
 
 def test_without_budget_the_mask_is_the_start() -> None:
     m_s = torch.tensor([[1.0, 0.0, 1.0]])
-    assert torch.equal(flipped(m_s, torch.tensor([[-1.0, 1.0, -1.0]]), 0.3), m_s)
+    assert torch.equal(flip_bits(m_s, torch.tensor([[-1.0, 1.0, -1.0]]), 0.3), m_s)
 
 
 def test_a_jacobian_of_zeros_flips_nothing() -> None:
     m_s = torch.tensor([[1.0, 0.0, 1.0]])
-    assert torch.equal(flipped(m_s, torch.zeros(1, 3), 1.0), m_s)
+    assert torch.equal(flip_bits(m_s, torch.zeros(1, 3), 1.0), m_s)
 
 
 def test_the_full_budget_can_flip_every_unit() -> None:
     m_s = torch.tensor([[1.0, 0.0, 1.0]])
-    assert torch.equal(flipped(m_s, torch.tensor([[-1.0, 1.0, -1.0]]), 1.0), 1 - m_s)
+    assert torch.equal(flip_bits(m_s, torch.tensor([[-1.0, 1.0, -1.0]]), 1.0), 1 - m_s)
 
 
 def test_rescaling_keeps_the_mean_of_the_mask_at_one() -> None:
     mask = torch.rand(4, 9, 1, 1).round()
     mask[:, 0] = 1
-    torch.testing.assert_close(rescaled(mask).mean(dim=(1, 2, 3)), torch.ones(4))
+    torch.testing.assert_close(rescale_to_mean_one(mask).mean(dim=(1, 2, 3)), torch.ones(4))
 
 
 def test_an_all_dropped_mask_stays_zero_when_rescaled() -> None:
-    assert torch.equal(rescaled(torch.zeros(2, 5)), torch.zeros(2, 5))
+    assert torch.equal(rescale_to_mean_one(torch.zeros(2, 5)), torch.zeros(2, 5))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +183,7 @@ def test_the_impact_of_a_channel_is_the_sum_over_its_pixels() -> None:
     loss = kl_divergence(upper(m_s * x).detach(), upper(every_pixel * x))
     impact = torch.autograd.grad(loss, every_pixel)[0].sum(dim=(2, 3), keepdim=True)  # a-16
     found = adversarial_mask(DropoutSite(upper, 1.0), x, m_s, 0.5)
-    assert torch.equal(found, flipped(m_s, impact, 0.5))
+    assert torch.equal(found, flip_bits(m_s, impact, 0.5))
 
 
 @pytest.mark.parametrize("axis", [1, 2])
@@ -226,10 +233,10 @@ def trained() -> Trained:
 
 
 def with_same_draws(site: DropoutSite) -> Callable[[Tensor], Tensor]:
-    draws = random_state(torch.device("cpu"))
+    draws = current_random_state(torch.device("cpu"))
 
     def upper(x: Tensor) -> Tensor:
-        with replayed(draws):
+        with replaying_draws(draws):
             return site.upper(x)
 
     return upper
@@ -250,8 +257,8 @@ def test_adversarial_flips_from_a_stochastic_mask_diverge_far_more_than_random_o
 
         adversarial = adversarial_mask(DropoutSite(upper, site.keep_rate), x, m_s, delta)
         flips = (adversarial != m_s).flatten(1).sum(1).float().mean()
-        assert flips > 0.9 * budget(delta, x.shape[1])
-        random = [true(flipped(m_s, torch.rand_like(m_s) * (1 - 2 * m_s), delta)) for _ in range(20)]
+        assert flips > 0.9 * flip_budget(delta, x.shape[1])
+        random = [true(flip_bits(m_s, torch.rand_like(m_s) * (1 - 2 * m_s), delta)) for _ in range(20)]
     assert true(adversarial) > margin * np.mean(random)
 
 
@@ -268,8 +275,8 @@ def test_adversarial_drops_from_ones_diverge_far_more_than_random_ones(
         features = clean.features
         random = []
         for _ in range(20):
-            m_f = rescaled(flipped(clean.m_f, -torch.rand_like(clean.m_f), deltas[0]))
-            m_c = rescaled(flipped(clean.m_c, -torch.rand_like(clean.m_c), deltas[1]))
+            m_f = rescale_to_mean_one(flip_bits(clean.m_f, -torch.rand_like(clean.m_f), deltas[0]))
+            m_c = rescale_to_mean_one(flip_bits(clean.m_c, -torch.rand_like(clean.m_c), deltas[1]))
             hidden = trained.net.hidden(features.masked(m_f))
             random.append(kl_divergence(p, trained.net.head(m_c * hidden)).item())
     assert kl_divergence(p, adversarial).item() > margin * np.mean(random)
@@ -330,7 +337,7 @@ def test_a_budget_that_rounds_to_nothing_runs_nothing(trained: Trained) -> None:
 
 def test_replaying_the_clean_pass_gives_its_logits(trained: Trained) -> None:
     clean = TargetPass(trained.net, trained.images, "stochastic", mask_features=True, mask_hidden=True)
-    with replayed(clean.draws), frozen_statistics(trained.net):
+    with replaying_draws(clean.draws), frozen_statistics(trained.net):
         assert torch.equal(clean.forward(trained.images), clean.logits)
 
 
@@ -338,4 +345,4 @@ def test_replaying_the_clean_pass_gives_its_logits(trained: Trained) -> None:
 @settings(max_examples=20)
 @given(delta=st.floats(0, 1))
 def test_masks_keep_their_shape(shape: tuple[int, ...], delta: float) -> None:
-    assert flipped(torch.ones(shape), torch.randn(shape), delta).shape == shape
+    assert flip_bits(torch.ones(shape), torch.randn(shape), delta).shape == shape

@@ -115,8 +115,8 @@ def test_a_gradient_that_only_one_replica_has_counts_as_zero_elsewhere_and_none_
 
 
 def parts(size: int) -> torch.Tensor:
-    own = np.array([[10 * i, 10 * i + 1] for i in replicas.part(size)])
-    return torch.from_numpy(replicas.joined(own, size, CPU))
+    own = np.array([[10 * i, 10 * i + 1] for i in replicas.own_share(size)])
+    return torch.from_numpy(replicas.join_shares(own, size, CPU))
 
 
 def test_parts_of_any_size_come_together_in_order(two: tuple[Any, Any]) -> None:
@@ -129,7 +129,7 @@ def test_alone_there_is_nothing_to_exchange() -> None:
     tensor = torch.ones(2)
     replicas.average([tensor])
     assert tensor.tolist() == [1, 1]
-    assert (replicas.count(), replicas.rank(), list(replicas.part(3))) == (1, 0, [0, 1, 2])
+    assert (replicas.replica_count(), replicas.rank(), list(replicas.own_share(3))) == (1, 0, [0, 1, 2])
 
 
 def of(method: str, **changes: object) -> RunSpec:

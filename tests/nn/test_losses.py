@@ -22,7 +22,7 @@ from dta_bench.nn.losses import (
     kl_divergence,
     virtual_adversarial_loss,
 )
-from dta_bench.nn.network import frozen_statistics, random_state, replayed
+from dta_bench.nn.network import current_random_state, frozen_statistics, replaying_draws
 
 P = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.05, 0.05, 0.9]])
 Q = torch.tensor([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.3, 0.3, 0.4], [0.9, 0.05, 0.05]])
@@ -148,7 +148,7 @@ def test_a_clean_pass_that_is_handed_in_is_not_run_again(net: nn.Module) -> None
     torch.manual_seed(3)
     alone = virtual_adversarial_loss(net, IMAGES, 3.5)
     torch.manual_seed(3)
-    draws = random_state(IMAGES.device)
+    draws = current_random_state(IMAGES.device)
     logits = net(IMAGES)
     seen = inputs_of(net)
     handed_in = virtual_adversarial_loss(net, IMAGES, 3.5, clean=(logits, draws))
@@ -175,7 +175,7 @@ def test_no_batchnorm_buffer_moves(net: nn.Module) -> None:
 
 
 def test_the_probe_gives_no_parameter_a_gradient(net: nn.Module) -> None:
-    adversarial_direction(net, IMAGES, net(IMAGES).detach(), random_state(IMAGES.device), XI)
+    adversarial_direction(net, IMAGES, net(IMAGES).detach(), current_random_state(IMAGES.device), XI)
     assert all(p.grad is None for p in net.parameters())
 
 
@@ -186,7 +186,7 @@ def test_the_loss_gives_every_parameter_a_gradient(net: nn.Module) -> None:
 
 def test_the_clean_side_is_detached(net: nn.Module) -> None:
     logits = net(IMAGES)
-    virtual_adversarial_loss(net, IMAGES, 3.5, clean=(logits, random_state(IMAGES.device))).backward()
+    virtual_adversarial_loss(net, IMAGES, 3.5, clean=(logits, current_random_state(IMAGES.device))).backward()
     assert logits.grad_fn is not None
     logits.sum().backward()  # raises if the loss had already run back through the clean pass
 
@@ -245,7 +245,7 @@ def exact_direction(net: nn.Module, images: Tensor, start: Tensor, draws: object
     """The limit of the probe's gradient at xi -> 0, J^T (diag p - p p^T) J d, by forward and reverse mode."""
 
     def logits(x: Tensor) -> Tensor:
-        with replayed(draws):
+        with replaying_draws(draws):
             return net(x)
 
     out, moved = torch.func.jvp(logits, (images,), (start,))
@@ -259,9 +259,9 @@ def test_the_direction_on_a_resnet_in_float32_is_that_of_float64_at_xi_to_zero()
     torch.manual_seed(0)
     net = plugins.load("backbone", "resnet50").build(12)
     images = torch.randn(8, 3, 64, 64)
-    draws = random_state(images.device)
+    draws = current_random_state(images.device)
     with frozen_statistics(net):
-        with replayed(draws), torch.no_grad():
+        with replaying_draws(draws), torch.no_grad():
             logits = net(images)
         torch.manual_seed(5)
         found = adversarial_direction(net, images, logits, draws, XI)

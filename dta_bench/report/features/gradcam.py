@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dta_bench.domains.images import LabelledImages
 from dta_bench.errors import UserError
-from dta_bench.nn.adversarial_dropout import budget, flipped, rescaled, stochastic_mask
+from dta_bench.nn.adversarial_dropout import flip_bits, flip_budget, rescale_to_mean_one, stochastic_mask
 from dta_bench.nn.losses import kl_divergence
 from dta_bench.nn.network import Features, Network
 from dta_bench.report.features.networks import Trained
@@ -96,7 +96,7 @@ def masks(network: Network, features: Features, deltas: Deltas) -> tuple[Tensor,
 
 
 def _dropped(ones: Tensor, impact: Tensor, delta: float) -> Tensor:
-    return rescaled(flipped(ones, impact, delta)) if budget(delta, ones[0].numel()) else ones
+    return rescale_to_mean_one(flip_bits(ones, impact, delta)) if flip_budget(delta, ones[0].numel()) else ones
 
 
 def in_space(activation: Tensor, axis: int, image: Sequence[int]) -> Tensor:
