@@ -26,7 +26,7 @@ from dta_bench.nn.adversarial_dropout import stochastic_mask
 from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting
 from dta_bench.nn.losses import symmetric_kl
 from dta_bench.nn.network import Labelled, Network, Unlabelled
-from dta_bench.nn.teachers import redrawn
+from dta_bench.nn.teachers import reinitialised_copy
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        self.clean = redrawn(net.head)
+        self.clean = reinitialised_copy(net.head)
 
     def players(self) -> Players:
         """Features, C and C' have an optimiser each."""

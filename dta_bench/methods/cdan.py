@@ -19,13 +19,13 @@ from torch.nn.functional import cross_entropy
 from dta_bench.errors import within
 from dta_bench.nn.domain_adversarial import (
     MultilinearMap,
-    discriminator,
+    as_rows,
+    build_discriminator,
+    dann_ramp,
+    domain_logits,
     domain_loss,
     entropy_weights,
-    judged,
-    ramp,
-    reversed_gradient,
-    rows,
+    reverse_gradient,
 )  # fmt: skip
 from dta_bench.nn.learner import Learner, Parts, Setting, shapes
 from dta_bench.nn.network import Labelled, Network, Unlabelled
@@ -58,7 +58,7 @@ class Method(Learner):
         super().__init__(net, params, setting)
         units = shapes(net, setting.image_shape)[1][net.hidden_axis]
         self.map = MultilinearMap(units, setting.classes, params.width)
-        self.discriminator = discriminator(self.map.size, params.width)
+        self.discriminator = build_discriminator(self.map.size, params.width)
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Cross-entropy, and the conditional domain loss whose gradient arrives at the features reversed."""
@@ -71,12 +71,12 @@ class Method(Learner):
         p_s, p_t = (logits.detach().softmax(1) for logits in (logits_s, logits_t))
         weights = (entropy_weights(p_s), entropy_weights(p_t)) if self.params.entropy else (None, None)
         domain = domain_loss(
-            *judged(self.discriminator, self._seen(hidden_s, p_s), self._seen(hidden_t, p_t)), *weights
+            *domain_logits(self.discriminator, self._seen(hidden_s, p_s), self._seen(hidden_t, p_t)), *weights
         )
         task = cross_entropy(logits_s, labels)
         return {"total": task + domain, "task": task, "domain": domain}
 
     def _seen(self, hidden: Tensor, p: Tensor) -> Tensor:
-        strength = self.params.weight * ramp(self.at.done, self.params.ramp_rate)
-        mapped: Tensor = self.map(rows(reversed_gradient(hidden, strength), self.net.hidden_axis), p)
+        strength = self.params.weight * dann_ramp(self.at.done, self.params.ramp_rate)
+        mapped: Tensor = self.map(as_rows(reverse_gradient(hidden, strength), self.net.hidden_axis), p)
         return mapped

@@ -22,7 +22,7 @@ from dta_bench.errors import within
 from dta_bench.methods import vada
 from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
-from dta_bench.nn.teachers import redrawn
+from dta_bench.nn.teachers import reinitialised_copy
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        other = redrawn(net) if params.redraw else copy.deepcopy(net)
+        other = reinitialised_copy(net) if params.redraw else copy.deepcopy(net)
         self.one, self.two = (vada.Method(each, params, setting) for each in (net, other))
 
     @property

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import within
-from dta_bench.nn.class_mix import class_mask, pasted, perturbed, weighted_cross_entropy
+from dta_bench.nn.class_mix import class_mix_mask, jitter_and_blur, paste, weighted_cross_entropy
 from dta_bench.nn.learner import Learner, Parts, Setting
-from dta_bench.nn.network import Labelled, Network, Unlabelled
-from dta_bench.nn.teachers import follow, frozen, steady, warmed_up
+from dta_bench.nn.network import Labelled, Network, Unlabelled, without_dropout
+from dta_bench.nn.teachers import frozen_copy, update_moving_average, warmed_up_decay
 
 tasks = ("segmentation",)
 
@@ -49,7 +49,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        self.teacher = frozen(net)
+        self.teacher = frozen_copy(net)
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Source pixels labelled 255 do not count, pasted or not."""
@@ -60,19 +60,19 @@ class Method(Learner):
     def mixed(self, source: Labelled, target: Unlabelled) -> Tensor:
         """The weighted cross-entropy on the mixed images, a scalar."""
         pseudo, weights = self.pseudo_labels(target.images)
-        mask = torch.stack([class_mask(labels) for labels in source.labels])
-        images = perturbed(pasted(mask, source.images, target.images), self.params.jitter, self.net.normalisation)
-        labels = pasted(mask, source.labels, pseudo)
-        return weighted_cross_entropy(self.net(images), labels, pasted(mask, torch.ones_like(weights), weights))
+        mask = torch.stack([class_mix_mask(labels) for labels in source.labels])
+        images = jitter_and_blur(paste(mask, source.images, target.images), self.params.jitter, self.net.normalisation)
+        labels = paste(mask, source.labels, pseudo)
+        return weighted_cross_entropy(self.net(images), labels, paste(mask, torch.ones_like(weights), weights))
 
     @torch.no_grad()
     def pseudo_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The teacher's labels (B, H, W) and their weights (B, H, W), alike within an image."""
-        with steady(self.teacher):
+        with without_dropout(self.teacher):
             sure, labels = self.teacher(images).float().softmax(1).max(1)
         share = (sure > self.params.threshold).float().mean((1, 2), keepdim=True)
         return labels, share.expand_as(sure)
 
     def after_step(self) -> None:
         """The teacher follows; after the first step it is the network."""
-        follow(self.teacher, self.net, warmed_up(self.params.keep, self.at.iteration))
+        update_moving_average(self.teacher, self.net, warmed_up_decay(self.params.keep, self.at.iteration))

@@ -35,7 +35,7 @@ from dta_bench.nn.network import (
     frozen_statistics,
     replaying_draws,
 )
-from dta_bench.nn.teachers import frozen
+from dta_bench.nn.teachers import frozen_copy
 
 tasks = ("segmentation",)
 above_floor = "a forward pass of the frozen encoder"
@@ -94,7 +94,7 @@ class Method(dacs.Method):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        self.anchor = frozen(net.body)
+        self.anchor = frozen_copy(net.body)
         named = [k for k, name in enumerate(setting.class_names) if name in THINGS]
         things = named or list(range(setting.classes))
         self.void = max(things) + 1

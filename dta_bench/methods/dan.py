@@ -15,7 +15,7 @@ from math import inf
 from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import within
-from dta_bench.nn.domain_adversarial import ramp
+from dta_bench.nn.domain_adversarial import dann_ramp
 from dta_bench.nn.learner import Learner, Parts
 from dta_bench.nn.mmd import Bandwidth, Estimator, mk_mmd
 from dta_bench.nn.network import Labelled, Unlabelled
@@ -49,5 +49,5 @@ class Method(Learner):
         hidden_t = self.net.hidden(self.net.features(target.images))
         task = cross_entropy(logits_s, source.labels)
         discrepancy = mk_mmd(hidden_s, hidden_t, self.params.bandwidth, self.params.estimator)
-        weight = self.params.weight * ramp(self.at.done)
+        weight = self.params.weight * dann_ramp(self.at.done)
         return {"total": task + weight * discrepancy, "task": task, "mmd": discrepancy}

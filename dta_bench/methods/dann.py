@@ -15,7 +15,14 @@ from math import inf
 from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import within
-from dta_bench.nn.domain_adversarial import discriminator, domain_loss, judged, ramp, reversed_gradient, rows
+from dta_bench.nn.domain_adversarial import (
+    as_rows,
+    build_discriminator,
+    dann_ramp,
+    domain_logits,
+    domain_loss,
+    reverse_gradient,
+)
 from dta_bench.nn.learner import Learner, Parts, Setting, shapes
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 
@@ -43,14 +50,14 @@ class Method(Learner):
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
         units = shapes(net, setting.image_shape)[1][net.hidden_axis]
-        self.discriminator = discriminator(units, params.width)
+        self.discriminator = build_discriminator(units, params.width)
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Cross-entropy, and the domain loss whose gradient arrives at the features reversed."""
         hidden_s, logits_s = self.net.activations(source.images)
         hidden_t = self.net.hidden(self.net.features(target.images))
-        strength = self.params.weight * ramp(self.at.done, self.params.ramp_rate)
-        s, t = (rows(reversed_gradient(h, strength), self.net.hidden_axis) for h in (hidden_s, hidden_t))
+        strength = self.params.weight * dann_ramp(self.at.done, self.params.ramp_rate)
+        s, t = (as_rows(reverse_gradient(h, strength), self.net.hidden_axis) for h in (hidden_s, hidden_t))
         task = cross_entropy(logits_s, source.labels, ignore_index=255)
-        domain = domain_loss(*judged(self.discriminator, s, t))
+        domain = domain_loss(*domain_logits(self.discriminator, s, t))
         return {"total": task + domain, "task": task, "domain": domain}

@@ -23,7 +23,7 @@ from dta_bench.methods import vada
 from dta_bench.nn.learner import Learner, Parts, Setting
 from dta_bench.nn.losses import conditional_entropy, kl_divergence, virtual_adversarial_loss
 from dta_bench.nn.network import Labelled, Network, Unlabelled, current_random_state, evaluating
-from dta_bench.nn.teachers import follow, frozen
+from dta_bench.nn.teachers import frozen_copy, update_moving_average
 
 __all__ = ["Method", "Params", "first_stage", "floor", "vada"]
 
@@ -59,8 +59,8 @@ class Method(Learner):
         super().__init__(net, params, setting)
         assert setting.first is not None
         net.load_state_dict(setting.first.predictor.state_dict())
-        self.average = frozen(net)
-        self.teacher = frozen(net)
+        self.average = frozen_copy(net)
+        self.teacher = frozen_copy(net)
 
     @property
     def predictor(self) -> Network:
@@ -84,7 +84,7 @@ class Method(Learner):
 
     def after_step(self) -> None:
         """The average follows; when a stretch of the run ends, it becomes the teacher."""
-        follow(self.average, self.net, self.params.alpha, buffers=True)
+        update_moving_average(self.average, self.net, self.params.alpha, buffers=True)
         stretches, at = self.params.refreshes, self.at
         if (at.iteration + 1) * stretches // at.total > at.iteration * stretches // at.total:
             self.teacher.load_state_dict(self.average.state_dict())

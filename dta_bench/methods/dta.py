@@ -65,7 +65,7 @@ def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params:
     p_s = net.head(net.hidden(source_features))
     clean = TargetPass(net, target.images, a.start, mask_features=delta_c > 0, mask_hidden=delta_e > 0)
     p = clean.logits  # h(x; m_f^s, m_c^s)
-    p_f, p_c = clean.adversarial(ramp * delta_c, ramp * delta_e)  # h(x; m_f^adv), h(x; m_c^adv): 3, 5, a-18
+    p_f, p_c = clean.adversarial_logits(ramp * delta_c, ramp * delta_e)  # h(x; m_f^adv), h(x; m_c^adv): 3, 5, a-18
 
     task = cross_entropy(p_s, source.labels, ignore_index=255)  # 7
     f_dta = _divergence(p, p_f, a)  # 9

@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 from dta_bench.errors import within
 from dta_bench.nn.learner import Learner, Parts, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled, frozen_statistics
-from dta_bench.nn.teachers import follow, frozen
+from dta_bench.nn.teachers import frozen_copy, update_moving_average
 
 tasks = ("classification",)
 second_view = "strong"
@@ -49,7 +49,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        self.teacher = frozen(net) if params.teacher else None
+        self.teacher = frozen_copy(net) if params.teacher else None
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Cross-entropy on the source, and on the strong views that have a sure label."""
@@ -72,7 +72,7 @@ class Method(Learner):
     def after_step(self) -> None:
         """The teacher follows."""
         if self.teacher is not None:
-            follow(self.teacher, self.net, self.params.keep)
+            update_moving_average(self.teacher, self.net, self.params.keep)
 
 
 def sure_cross_entropy(weak: Tensor, strong: Tensor, threshold: float) -> Tensor:

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import within
-from dta_bench.nn.domain_adversarial import ramp, reversed_gradient
+from dta_bench.nn.domain_adversarial import dann_ramp, reverse_gradient
 from dta_bench.nn.learner import Learner, Parts, Players, Setting, shapes
-from dta_bench.nn.mmd import Bandwidth, gaussians, mmd, squared_distances
+from dta_bench.nn.mmd import Bandwidth, mmd_from_kernel, multi_gaussian_kernel, pairwise_squared_distances
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.spec.run_spec import Training
 
@@ -71,18 +71,20 @@ class Method(Learner):
         (hidden_s, logits_s), (hidden_t, logits_t) = (self.net.activations(of.images) for of in (source, target))
         task = cross_entropy(logits_s, source.labels)
         hidden, p = torch.cat([hidden_s, hidden_t]), torch.cat([logits_s, logits_t]).softmax(1)
-        discrepancy = mmd(self.joint_kernel(hidden, p), len(hidden_s))
-        weight = self.params.weight * ramp(self.at.done)
+        discrepancy = mmd_from_kernel(self.joint_kernel(hidden, p), len(hidden_s))
+        weight = self.params.weight * dann_ramp(self.at.done)
         return {"total": task + weight * discrepancy, "task": task, "jmmd": discrepancy}
 
     def joint_kernel(self, hidden: Tensor, p: Tensor) -> Tensor:
         """The product of both layers' kernels, (N, N)."""
         if self.maps:
             hidden, p = (
-                reversed_gradient(of(reversed_gradient(layer, 1)), 1)
+                reverse_gradient(of(reverse_gradient(layer, 1)), 1)
                 for of, layer in zip(self.maps, (hidden, p), strict=True)
             )
-        return gaussians(hidden, self.params.bandwidth) * torch.exp(-squared_distances(p) / self.params.of_predictions)
+        return multi_gaussian_kernel(hidden, self.params.bandwidth) * torch.exp(
+            -pairwise_squared_distances(p) / self.params.of_predictions
+        )
 
 
 def identity(size: int) -> nn.Linear:

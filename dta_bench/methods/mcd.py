@@ -24,7 +24,7 @@ from dta_bench.errors import within
 from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting
 from dta_bench.nn.losses import class_balance, l1_discrepancy, mean_prediction
 from dta_bench.nn.network import Labelled, Network, Unlabelled
-from dta_bench.nn.teachers import redrawn
+from dta_bench.nn.teachers import reinitialised_copy
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        self.second = redrawn(net.head)
+        self.second = reinitialised_copy(net.head)
 
     def players(self) -> Players:
         """Features and classifiers have an optimiser each."""

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from dta_bench.errors import within
-from dta_bench.nn.domain_adversarial import ramp, reversed_gradient
+from dta_bench.nn.domain_adversarial import dann_ramp, reverse_gradient
 from dta_bench.nn.learner import Learner, Parts, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
-from dta_bench.nn.teachers import redrawn
+from dta_bench.nn.teachers import reinitialised_copy
 
 tasks = ("classification",)
 
@@ -47,13 +47,13 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        self.adversary = redrawn(net.head)
+        self.adversary = reinitialised_copy(net.head)
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Cross-entropy, and the disparity whose gradient arrives at the features reversed."""
         (hidden_s, logits_s), (hidden_t, logits_t) = (self.net.activations(of.images) for of in (source, target))
-        strength = self.params.reversal * ramp(self.at.done, self.params.ramp_rate)
-        other_s, other_t = (self.adversary(reversed_gradient(hidden, strength)) for hidden in (hidden_s, hidden_t))
+        strength = self.params.reversal * dann_ramp(self.at.done, self.params.ramp_rate)
+        other_s, other_t = (self.adversary(reverse_gradient(hidden, strength)) for hidden in (hidden_s, hidden_t))
         task = cross_entropy(logits_s, source.labels)
         disparity = margin_disparity(logits_s, other_s, logits_t, other_t, self.params.gamma)
         return {"total": task + disparity, "task": task, "disparity": disparity}

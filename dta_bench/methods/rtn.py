@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import one_of, within
-from dta_bench.nn.domain_adversarial import ramp
+from dta_bench.nn.domain_adversarial import dann_ramp
 from dta_bench.nn.learner import Learner, Parts, Setting
 from dta_bench.nn.losses import conditional_entropy
 from dta_bench.nn.mmd import Bandwidth, mk_mmd
@@ -67,7 +67,7 @@ class Method(Learner):
         task = cross_entropy(logits_s + self.residual(logits_s), source.labels)
         entropy = conditional_entropy(logits_t)
         discrepancy = mk_mmd(self.fused(hidden_s, logits_s), self.fused(hidden_t, logits_t), self.params.bandwidth)
-        rise = ramp(self.at.done)
+        rise = dann_ramp(self.at.done)
         total = task + rise * (self.params.entropy * entropy + self.params.mmd * discrepancy)
         return {"total": total, "task": task, "entropy": entropy, "mmd": discrepancy}
 

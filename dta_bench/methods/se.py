@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from dta_bench.errors import within
 from dta_bench.nn.learner import Learner, Parts, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
-from dta_bench.nn.teachers import follow, frozen
+from dta_bench.nn.teachers import frozen_copy, update_moving_average
 
 second_view = "again"
 tasks = ("classification",)  # two views of a label map are not aligned
@@ -51,7 +51,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        self.teacher = frozen(net)
+        self.teacher = frozen_copy(net)
 
     @property
     def predictor(self) -> Network:
@@ -71,7 +71,7 @@ class Method(Learner):
 
     def after_step(self) -> None:
         """The teacher follows."""
-        follow(self.teacher, self.net, self.params.alpha)
+        update_moving_average(self.teacher, self.net, self.params.alpha)
 
 
 def consistency(p: Tensor, p_teacher: Tensor, threshold: float) -> tuple[Tensor, Tensor]:

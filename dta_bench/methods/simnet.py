@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 from dta_bench.errors import within
-from dta_bench.nn.domain_adversarial import discriminator, domain_loss, judged, ramp, reversed_gradient
+from dta_bench.nn.domain_adversarial import build_discriminator, dann_ramp, domain_logits, domain_loss, reverse_gradient
 from dta_bench.nn.learner import Learner, Parts, Players, Setting, shapes
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 
@@ -72,7 +72,7 @@ class Method(Learner):
         super().__init__(net, params, setting)
         units = shapes(net, setting.image_shape)[1][1]
         self.similarity = Similarity(units, setting.classes, params.rank)
-        self.discriminator = discriminator(units, params.width)
+        self.discriminator = build_discriminator(units, params.width)
         self.second = Network(copy.deepcopy(net.body), copy.deepcopy(net.neck), nn.Identity())
         self.whole = Network(net.body, net.neck, self.similarity, normalisation=net.normalisation)
 
@@ -91,9 +91,9 @@ class Method(Learner):
         prototypes = self.prototypes_of(source)
         task = cross_entropy(self.similarity(hidden_s, prototypes), source.labels)
         apart = orthogonality(prototypes)
-        strength = self.params.weight * ramp(self.at.done, self.params.ramp_rate)
-        seen = (reversed_gradient(hidden, strength) for hidden in (hidden_s, hidden_t))
-        domain = domain_loss(*judged(self.discriminator, *seen))
+        strength = self.params.weight * dann_ramp(self.at.done, self.params.ramp_rate)
+        seen = (reverse_gradient(hidden, strength) for hidden in (hidden_s, hidden_t))
+        domain = domain_loss(*domain_logits(self.discriminator, *seen))
         total = task + self.params.gamma * apart + domain
         return {"total": total, "task": task, "orthogonality": apart, "domain": domain}
 

@@ -20,11 +20,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import within
-from dta_bench.nn.domain_adversarial import discriminator, domain_loss, judged, rows
+from dta_bench.nn.domain_adversarial import as_rows, build_discriminator, domain_logits, domain_loss
 from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting, shapes
 from dta_bench.nn.losses import conditional_entropy, virtual_adversarial_loss
 from dta_bench.nn.network import Labelled, Network, RandomState, Unlabelled, current_random_state
-from dta_bench.nn.teachers import follow, frozen, warmed_up
+from dta_bench.nn.teachers import frozen_copy, update_moving_average, warmed_up_decay
 
 Pass = tuple[RandomState, Tensor, Tensor]
 
@@ -63,8 +63,8 @@ class Method(Learner):
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
         units = shapes(net, setting.image_shape)[1][net.hidden_axis]
-        self.discriminator = discriminator(units, params.width)
-        self.average = frozen(net)
+        self.discriminator = build_discriminator(units, params.width)
+        self.average = frozen_copy(net)
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     @property
@@ -94,9 +94,9 @@ class Method(Learner):
         """The main phase's loss, from each domain's pass."""
         a = self.params
         (draws_s, hidden_s, logits_s), (draws_t, hidden_t, logits_t) = of_source, of_target
-        seen = rows(hidden_s, self.net.hidden_axis), rows(hidden_t, self.net.hidden_axis)
+        seen = as_rows(hidden_s, self.net.hidden_axis), as_rows(hidden_t, self.net.hidden_axis)
         self._seen.append((seen[0].detach(), seen[1].detach()))
-        fooled, taken = judged(self.discriminator, *seen)
+        fooled, taken = domain_logits(self.discriminator, *seen)
         task = cross_entropy(logits_s, source.labels, ignore_index=255)
         domain = domain_loss(taken, fooled)
         vat_s = self._vat(source.images, logits_s, draws_s, a.lambda_s)
@@ -107,12 +107,14 @@ class Method(Learner):
 
     def tell_apart(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - one signature for all phases
         """The discriminator's phase."""
-        domain = domain_loss(*judged(self.discriminator, *self._seen.pop(0)))
+        domain = domain_loss(*domain_logits(self.discriminator, *self._seen.pop(0)))
         return {"total": domain, "domain": domain}
 
     def after_step(self) -> None:
         """The average follows, warmed up; BatchNorm's statistics are the network's own, as released."""
-        follow(self.average, self.net, warmed_up(self.params.alpha, self.at.iteration), buffers=True)
+        update_moving_average(
+            self.average, self.net, warmed_up_decay(self.params.alpha, self.at.iteration), buffers=True
+        )
 
     def passed(self, images: Tensor) -> Pass:
         """One pass of the network: the draws that it began with, features, logits."""

@@ -1,6 +1,6 @@
-"""Activation checkpointing: blocks keep their inputs alone and are computed again in the backward pass.
+"""Activation checkpointing: blocks store only their inputs and are computed again in the backward pass.
 
-The numbers stay those of a plain pass: dropout draws are replayed, and BatchNorm's running statistics are updated once.
+The numbers are those of a plain pass: dropout draws are repeated, and BatchNorm's running statistics are updated once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ CONTAINERS = (nn.Sequential, nn.ModuleList)
 
 
 class _Recomputed:
-    """Mixed into a block's class; a class, so that a copy of the network computes by its own weights."""
+    """Mixed into a block's class. A wrapped ``forward`` of the instance would be bound to the original's weights, also
+    in a copy of the network."""
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         assert isinstance(self, nn.Module)
@@ -29,13 +30,13 @@ class _Recomputed:
 
     def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         assert isinstance(self, nn.Module)
-        return nullcontext(), _as_before(self, {m: m.track_running_stats for m in _norms(self)})
+        return nullcontext(), _as_in_first_pass(self, {m: m.track_running_stats for m in _batch_norms(self)})
 
 
 @contextmanager
-def _as_before(block: nn.Module, tracked: Mapping[_BatchNorm, bool]) -> Iterator[None]:
-    """Within it the BatchNorms track as in the first pass, but on copies of their running statistics."""
-    now = {norm: (norm.track_running_stats, dict(norm._buffers)) for norm in _norms(block)}
+def _as_in_first_pass(block: nn.Module, tracked: Mapping[_BatchNorm, bool]) -> Iterator[None]:
+    """Within the block of code each BatchNorm tracks as in the first pass, but updates a copy of its statistics."""
+    now = {norm: (norm.track_running_stats, dict(norm._buffers)) for norm in _batch_norms(block)}
     for norm, tracks in tracked.items():
         norm.track_running_stats = tracks
         norm._buffers.update({k: None if b is None else b.clone() for k, b in norm._buffers.items()})
@@ -47,21 +48,27 @@ def _as_before(block: nn.Module, tracked: Mapping[_BatchNorm, bool]) -> Iterator
             norm._buffers.update(buffers)
 
 
-def _norms(block: nn.Module) -> list[_BatchNorm]:
+def _batch_norms(block: nn.Module) -> list[_BatchNorm]:
     return [module for module in block.modules() if isinstance(module, _BatchNorm)]
 
 
 def recompute_activations(network: nn.Module) -> int:
-    """Make every block of ``network`` recompute; how many there are. Evaluation is as before."""
-    found = list(_blocks(network, inside=False))
-    for block in found:
+    """Make every block of ``network`` store only its inputs in training and compute its activations again.
+
+    Evaluation, and the names in the state dict, stay as they are.
+
+    Returns:
+        How many blocks there are.
+    """
+    blocks = list(_blocks(network, inside=False))
+    for block in blocks:
         kind = type(block)
         block.__class__ = type(f"Recomputed{kind.__name__}", (_Recomputed, kind), {})
-    return len(found)
+    return len(blocks)
 
 
 def _blocks(module: nn.Module, inside: bool) -> Iterator[nn.Module]:
-    """The members of chains and lists (residual blocks, decoder stages), each whole."""
+    """The outermost modules with weights that stand in a Sequential or ModuleList: residual blocks, decoder stages."""
     children = list(module.children())
     chain = isinstance(module, CONTAINERS) and any(list(child.children()) for child in children)
     if inside and children and not chain and any(True for _ in module.parameters()):

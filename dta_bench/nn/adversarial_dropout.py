@@ -1,7 +1,7 @@
 """Adversarial dropout, element-wise (EAdD) and channel-wise (CAdD): Eqs. 1-5, a-13 to a-16.
 
-A mask holds one bit a unit: (B, L) on vectors, (B, C, 1, 1) on maps. Where a bit stands for a whole map, the gradient
-of the broadcast product sums the Jacobian over that map, which is Eq. a-16: EAdD and CAdD are one function.
+A mask has one bit per sample and unit: (B, L) on vectors, (B, C, 1, 1) on maps. A bit that masks a whole map is
+broadcast over it, so autograd sums the Jacobian over the map, which is Eq. a-16: one function serves EAdD and CAdD.
 """
 
 from __future__ import annotations
@@ -29,29 +29,39 @@ Start = Literal["stochastic", "ones"]
 
 
 def stochastic_mask(activation: Tensor, keep_rate: float, channel_axis: int = 1) -> Tensor:
-    """A mask m^s of independent Bernoulli(``keep_rate``) bits, one for each sample and unit (a-13); not rescaled.
+    """Draw a mask m^s: one Bernoulli(``keep_rate``) bit per sample and unit (Eqs. 4, a-13), without rescaling.
 
-    Its size is 1 on every axis of the activation but the batch and ``channel_axis``.
+    Args:
+        activation: the activation that is to be masked, with the batch on axis 0.
+        keep_rate: the probability of a 1; with 1 no random number is drawn.
+        channel_axis: the axis of ``activation`` that holds its units.
+
+    Returns:
+        A mask of zeros and ones that broadcasts over the activation: its size is 1 on all other axes but the batch's.
     """
     axis = channel_axis % activation.ndim
     shape = [size if i in (0, axis) else 1 for i, size in enumerate(activation.shape)]
-    # At least float32, so that under bfloat16 the Jacobian's entries can still be told apart.
+    # At least float32: in bfloat16 many entries of the Jacobian would round to the same value.
     dtype = torch.promote_types(activation.dtype, torch.float32)
     mask = torch.ones(shape, dtype=dtype, device=activation.device)
     return mask if keep_rate == 1 else mask.bernoulli_(keep_rate)
 
 
 def adversarial_mask(site: DropoutSite, activation: Tensor, m_s: Tensor, delta: float) -> Tensor:
-    """m^adv: ``m_s`` with at most floor(``delta`` L) bits a sample flipped so that D[h(x; m^s), h(x; m)] grows most.
+    """The adversarial mask m^adv at one site (Eq. 3 for EAdD, Eq. 5 for CAdD).
 
-    D (Eq. 2) is linearised in m at ones (a-14, a-15), which solves Eqs. 3 and 5 by :func:`flip_bits`. At m^s itself D
-    has its minimum and no slope. From an all-ones ``m_s`` there is a slope only if ``site.upper`` draws dropout of its
-    own, anew in each pass. Kept units of m^s are rescaled by 1 / ``site.keep_rate``.
+    It is m^s with the bits flipped that make the divergence D[h(x; m^s), h(x; m)] (Eq. 2) grow most. D is linearised in
+    m at ones (Eqs. a-14, a-15), not at m^s, where D has its minimum and its gradient is zero. If m^s is all ones too,
+    the gradient differs from zero only if ``site.upper`` has dropout, whose draws differ between the two passes.
 
     Args:
-        activation: h_l(x); no gradient reaches it.
-        m_s: 0 and 1, one bit a unit.
-        delta: delta_e or delta_c, a share of the L units.
+        site: its ``upper`` is run twice; kept units of m^s are rescaled by 1 / ``site.keep_rate``.
+        activation: h_l(x), with the batch on axis 0; no gradient reaches it.
+        m_s: zeros and ones, of the shape that :func:`stochastic_mask` gives.
+        delta: delta_e or delta_c: at most this share of the L units is flipped in each sample.
+
+    Returns:
+        A mask of zeros and ones of the shape of ``m_s``.
     """
     if flip_budget(delta, m_s[0].numel()) == 0:
         return m_s
@@ -66,10 +76,17 @@ def adversarial_mask(site: DropoutSite, activation: Tensor, m_s: Tensor, delta: 
 
 
 def flip_bits(m_s: Tensor, impact: Tensor, delta: float) -> Tensor:
-    """``m_s`` with the flips of largest positive gain J_i (1 - 2 m^s_i), at most floor(``delta`` L) a sample.
+    """Flip the bits of a mask whose flips have the largest positive gain J_i (1 - 2 m^s_i).
 
     All units weigh 1, so this solves the 0/1 knapsack of Eqs. 3 and 5 exactly for the linearised divergence.
-    ``impact`` is J, of the mask's shape (the values s_i of a-16).
+
+    Args:
+        m_s: zeros and ones, one bit per sample and unit.
+        impact: J, the gradient of the divergence with respect to the mask (the values s_i of Eq. a-16); same shape.
+        delta: at most floor(``delta`` L) of a sample's L bits are flipped.
+
+    Returns:
+        A mask of zeros and ones of the shape of ``m_s``.
     """
     gain = (impact * (1 - 2 * m_s)).flatten(1)
     best = gain.topk(flip_budget(delta, gain.shape[1]), dim=1)
@@ -78,29 +95,43 @@ def flip_bits(m_s: Tensor, impact: Tensor, delta: float) -> Tensor:
 
 
 def flip_budget(delta: float, units: int) -> int:
-    """The largest number of flips that Eqs. 3 and 5 allow among ``units`` bits; 1e-9 forgives float rounding."""
+    """How many of ``units`` bits Eqs. 3 and 5 allow to flip: floor(``delta`` L).
+
+    1e-9 is added because a product such as 0.29 * 100 is 28.999... in floating point.
+    """
     return min(units, math.floor(delta * units + 1e-9))
 
 
 def rescale_to_mean_one(mask: Tensor) -> Tensor:
-    """The mask times L / (number kept) per sample, so that its mean is 1; an all-dropped mask stays zero."""
+    """Multiply each sample's mask by L / (number of kept units), so that its mean is 1; an all-zero mask stays zero."""
     flat = mask.flatten(1)
     return mask * (flat.shape[1] / flat.sum(1).clamp_min(1)).view(-1, *[1] * (mask.ndim - 1))
 
 
 class TargetPass:
-    """One clean pass p = h(x; m_f^s, m_c^s) and, cheaply, the predictions under the two adversarial masks.
+    """The clean prediction h(x; m_f^s, m_c^s) of a target batch, and those under the two adversarial masks.
 
-    The trunk runs once, one ``autograd.grad`` gives both Jacobians and no parameter's gradient, and all passes but
-    the clean one leave BatchNorm's running statistics alone.
-
-    ``stochastic``: m^s is Bernoulli at the site, kept units rescaled by 1 / keep rate; the later passes replay the
-    clean pass's dropout draws, so that two predictions differ by one mask alone (Eq. 2).
-    ``ones`` (the released code): m^s is all ones, so the slope at ones can only come from dropout draws other than the
-    clean pass's; kept units are rescaled by L / kept.
+    To save work, the body runs once for all predictions, and one ``autograd.grad`` gives both Jacobians and no gradient
+    of a parameter. Only the clean pass updates BatchNorm's running statistics.
 
     Args:
-        mask_features, mask_hidden: whether m^s is drawn at CAdD's and at EAdD's site, which a term that is off spares.
+        net: the network h.
+        images: x, (B, C, H, W).
+        start: what m^s is.
+            ``stochastic``: Bernoulli bits, kept units rescaled by 1 / keep rate. The other passes repeat the clean
+            pass's dropout draws, so that two predictions differ by one mask alone, as in Eq. 2.
+            ``ones`` (the released code): all ones, so that the Jacobian at ones differs from zero only because the
+            impact pass draws other dropout than the clean pass; kept units are rescaled by L / (number kept).
+        mask_features: whether CAdD is on; if not, m_f^s is all ones and nothing is drawn for it.
+        mask_hidden: whether EAdD is on; if not, m_c^s is all ones and nothing is drawn for it.
+
+    Attributes:
+        logits: of the clean pass, (B, K) or (B, K, H, W).
+        draws: the random state before the clean pass.
+        features: the output of the body.
+        m_f: m_f^s, one bit per channel.
+        hidden: the output of the neck under m_f^s.
+        m_c: m_c^s, one bit per hidden unit.
 
     Raises:
         UserError: ``ones`` on a network without dropout above its masks.
@@ -124,12 +155,23 @@ class TargetPass:
         self.logits: Tensor = net.head(self.m_c / self.hidden_rate * self.hidden)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of other images; replayed from ``draws``, under this pass's m^s and dropout."""
+        """Logits of other images (B, C, H, W), such as x + r of VAT.
+
+        Inside ``replaying_draws(self.draws)`` m^s and dropout are those of the clean pass.
+        """
         features, m_f = self._features(images)
         return self._head(self.net.hidden(features.masked(m_f / self.feature_rate)))
 
-    def adversarial(self, delta_c: float, delta_e: float) -> tuple[Tensor | None, Tensor | None]:
-        """Logits h(x; m_f^adv, m_c^s) and h(x; m_f^s, m_c^adv) (Eqs. 5 and 3); None where the budget allows no flip."""
+    def adversarial_logits(self, delta_c: float, delta_e: float) -> tuple[Tensor | None, Tensor | None]:
+        """The predictions under CAdD's and under EAdD's adversarial mask, for Eqs. 9 and 10.
+
+        Args:
+            delta_c: the largest share of channels to flip in m_f^s (Eq. 5).
+            delta_e: the largest share of hidden units to flip in m_c^s (Eq. 3).
+
+        Returns:
+            The logits h(x; m_f^adv, m_c^s) and h(x; m_f^s, m_c^adv); None for a share of less than one unit.
+        """
         on_f = flip_budget(delta_c, self.m_f[0].numel()) > 0
         on_c = flip_budget(delta_e, self.m_c[0].numel()) > 0
         if not (on_f or on_c):
@@ -137,12 +179,12 @@ class TargetPass:
         with frozen_statistics(self.net), torch.enable_grad():
             impact_f, impact_c, hidden = self._impacts(on_f, on_c)
             m_f, m_c = flip_bits(self.m_f, impact_f, delta_c), flip_bits(self.m_c, impact_c, delta_e)
-            return self._under_feature_mask(m_f) if on_f else None, self._under_hidden_mask(
-                m_c, hidden
-            ) if on_c else None
+            p_f = self._under_feature_mask(m_f) if on_f else None
+            p_c = self._under_hidden_mask(m_c, hidden) if on_c else None
+            return p_f, p_c
 
     def _impacts(self, on_f: bool, on_c: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """J at ones for m_f and for m_c (zeros for one that is off), and the hidden activation that m_c is to mask."""
+        """J at ones for m_f and for m_c (zeros for one that is off), and the hidden activation that m_c will mask."""
         ones_f, ones_c = torch.ones_like(self.m_f).requires_grad_(), torch.ones_like(self.m_c).requires_grad_()
         p, hidden, from_ones = self.logits.detach(), self.hidden, self.start == "ones"
         divergence = p.new_zeros(())
@@ -160,6 +202,7 @@ class TargetPass:
         return j_f, j_c, hidden
 
     def _impact_draws(self) -> AbstractContextManager[None]:
+        """The clean pass's draws above CAdD's site, or for ``ones`` new ones, which the masked pass will repeat."""
         if self.start == "stochastic":
             return replaying_draws(self._upper_draws)
         self._upper_draws = current_random_state(self.logits.device)
@@ -189,5 +232,5 @@ class TargetPass:
 
 
 def _has_dropout(*parts: nn.Module) -> bool:
-    """Whether a forward pass in training mode draws dropout in any of ``parts``."""
+    """Whether any of ``parts`` has dropout that drops something in training mode."""
     return any(isinstance(m, _DropoutNd) and m.p > 0 for part in parts for m in part.modules())

@@ -1,4 +1,4 @@
-"""Class mixing (ClassMix) and colour changes of training images, on the device and drawn from torch's generators."""
+"""Class mixing (ClassMix) and colour changes of training images; random numbers come from torch's global generators."""
 
 from __future__ import annotations
 
@@ -11,9 +11,17 @@ from torchvision.transforms.v2 import functional as V
 from dta_bench.nn.network import Normalisation
 
 
-def class_mask(labels: Tensor, ignored: int = 255) -> Tensor:
-    """Pixels of half the classes (rounded up) that a label map (H, W) has, drawn at random: bool (H, W)."""
-    if labels.is_meta:  # where a step is counted and not computed, labels have no values
+def class_mix_mask(labels: Tensor, ignored: int = 255) -> Tensor:
+    """The pixels of half the classes (rounded up) in a label map, the classes drawn at random.
+
+    Args:
+        labels: (H, W) long.
+        ignored: the label of pixels that are never in the mask.
+
+    Returns:
+        A bool mask (H, W).
+    """
+    if labels.is_meta:  # on the meta device, where a step's FLOPs are counted, labels have no values
         return torch.empty_like(labels, dtype=torch.bool)
     present = torch.unique(labels)
     present = present[present != ignored]
@@ -21,33 +29,49 @@ def class_mask(labels: Tensor, ignored: int = 255) -> Tensor:
     return torch.isin(labels, chosen)
 
 
-def pasted(mask: Tensor, above: Tensor, below: Tensor) -> Tensor:
-    """``above`` where ``mask`` (B, H, W), ``below`` elsewhere, for maps (B, H, W) or images (B, C, H, W)."""
-    return torch.where(mask[:, None] if above.ndim == 4 else mask, above, below)
+def paste(mask: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
+    """``foreground`` where ``mask`` (B, H, W) is True, ``background`` elsewhere.
+
+    Both are maps (B, H, W) or images (B, C, H, W).
+    """
+    return torch.where(mask[:, None] if foreground.ndim == 4 else mask, foreground, background)
 
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor, ignored: int = 255) -> Tensor:
-    """Mean over all pixels of weight times cross-entropy; those ``ignored`` count as zero."""
+    """Mean over all pixels of weight times cross-entropy, in nats; ``ignored`` pixels count as zero in this mean.
+
+    Args:
+        logits: (B, K, H, W).
+        labels: (B, H, W) long.
+        weights: (B, H, W).
+    """
     return (weights * cross_entropy(logits, labels, ignore_index=ignored, reduction="none")).mean()
 
 
-def perturbed(images: Tensor, strength: float, standardised_by: Normalisation) -> Tensor:
-    """Each image with brightness, contrast, saturation and hue changed by up to ``strength``, in 4 of 5 cases, and
-    blurred with a deviation of 0.15 to 1.15 pixels in 1 of 2 (Tranheden et al. 2021); on values from 0 to 1."""
+def jitter_and_blur(images: Tensor, strength: float, normalisation: Normalisation) -> Tensor:
+    """Change the colours of each image with probability 0.8 and blur it with probability 0.5 (Tranheden et al. 2021).
+
+    Args:
+        images: (B, C, H, W), standardised by ``normalisation``; colours are changed on values from 0 to 1.
+        strength: the largest change of brightness, contrast, saturation and (up to 0.5) hue.
+
+    Returns:
+        The changed images, standardised again.
+    """
     channels = images.shape[1]
-    mean, deviation = (images.new_tensor(of).view(-1, 1, 1) for of in (standardised_by.mean, standardised_by.std))
+    mean, deviation = (images.new_tensor(of).view(-1, 1, 1) for of in (normalisation.mean, normalisation.std))
     if channels == 1:
         mean, deviation = mean.mean(), deviation.mean()
     natural = (images * deviation + mean).clamp(0, 1)
     jitter = ColorJitter(strength, strength, strength, min(strength, 0.5))
     changed = []
     for image in natural:
-        after = jitter(image) if torch.rand(()) < 0.8 else image
-        changed.append(_blurred(after) if torch.rand(()) < 0.5 else after)
+        jittered = jitter(image) if torch.rand(()) < 0.8 else image
+        changed.append(_blur(jittered) if torch.rand(()) < 0.5 else jittered)
     return (torch.stack(changed) - mean) / deviation
 
 
-def _blurred(image: Tensor) -> Tensor:
-    """A Gaussian blur in a window of a tenth of the image, as the authors have it."""
-    sides = [max(3, int(0.1 * side) // 2 * 2 + 1) for side in image.shape[-2:]]
-    return V.gaussian_blur(image, sides[::-1], [0.15 + float(torch.rand(()))] * 2)  # type: ignore[no-any-return]
+def _blur(image: Tensor) -> Tensor:
+    """A Gaussian blur with a deviation of 0.15 to 1.15 pixels, in a window of a tenth of the image as in DACS' code."""
+    window = [max(3, int(0.1 * side) // 2 * 2 + 1) for side in image.shape[-2:]]
+    return V.gaussian_blur(image, window[::-1], [0.15 + float(torch.rand(()))] * 2)  # type: ignore[no-any-return]

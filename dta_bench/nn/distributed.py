@@ -1,9 +1,9 @@
-"""One run on several devices: replicas that each take a part of every batch and step by their mean gradient.
+"""One run on several devices: replicas that each take a share of every batch and step along their mean gradient.
 
-They are the ranks of torch's process group; a process without one is a run's only replica, and has nothing to average.
-What ``DistributedDataParallel`` does while it goes backward is done here after it, so that methods of any shape
-(several passes, phases and optimisers, gradients with respect to a mask) need no wrapper. The price: communication
-hides behind no computation.
+The replicas are the ranks of torch's process group; in a process without one, the run has one replica and there is
+nothing to exchange. ``DistributedDataParallel`` averages gradients during the backward pass; here they are averaged
+after it, so that methods of any form (several passes, phases and optimisers, gradients with respect to a mask) need no
+wrapper. The price is that communication does not overlap with computation.
 """
 
 from __future__ import annotations
@@ -18,17 +18,21 @@ from torch import Tensor, distributed, nn
 
 
 def replica_count() -> int:
-    """How many replicas the run of this process has."""
+    """How many replicas this run has."""
     return distributed.get_world_size() if _has_replicas() else 1
 
 
 def rank() -> int:
-    """Which of them this process is, from 0; the first writes checkpoints and metrics."""
+    """The number of this replica, from 0; replica 0 writes checkpoints and metrics."""
     return distributed.get_rank() if _has_replicas() else 0
 
 
 def average(tensors: Sequence[Tensor]) -> None:
-    """Replace each tensor (floating point, one device) by its mean over the replicas, in one exchange."""
+    """Replace each tensor by its mean over the replicas, all in one exchange.
+
+    Args:
+        tensors: floating point, all on one device, of the same shapes and order in every replica.
+    """
     if not (tensors and _has_replicas()):
         return
     flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
@@ -40,61 +44,80 @@ def average(tensors: Sequence[Tensor]) -> None:
 
 
 def average_gradients(weights: Sequence[nn.Parameter]) -> None:
-    """Leave the mean gradient at each weight; one that got none anywhere keeps none, elsewhere none counts as zero."""
+    """Replace the gradient of each weight by its mean over the replicas.
+
+    A replica without a gradient counts as zero; a weight that has a gradient in no replica keeps none.
+    """
     if not (weights and _has_replicas()):
         return
-    found = torch.tensor([weight.grad is not None for weight in weights], dtype=torch.uint8, device=weights[0].device)
-    distributed.all_reduce(found, distributed.ReduceOp.MAX)
-    with_any = [weight for weight, any_has in zip(weights, found.tolist(), strict=True) if any_has]
-    for weight in with_any:
+    has_grad = torch.tensor(
+        [weight.grad is not None for weight in weights], dtype=torch.uint8, device=weights[0].device
+    )
+    distributed.all_reduce(has_grad, distributed.ReduceOp.MAX)
+    with_grad = [weight for weight, any_has in zip(weights, has_grad.tolist(), strict=True) if any_has]
+    for weight in with_grad:
         if weight.grad is None:
             weight.grad = torch.zeros_like(weight)
-    average([weight.grad for weight in with_any if weight.grad is not None])
+    average([weight.grad for weight in with_grad if weight.grad is not None])
 
 
 def broadcast_from_first(tensors: Iterable[Tensor]) -> None:
-    """Replace each tensor by the first replica's."""
+    """Replace each tensor by that of replica 0."""
     if not _has_replicas():
         return
     with torch.no_grad():
         for tensor in tensors:
-            whole = tensor.detach().contiguous()
-            distributed.broadcast(whole, src=0)
-            tensor.copy_(whole)
+            contiguous = tensor.detach().contiguous()
+            distributed.broadcast(contiguous, src=0)
+            tensor.copy_(contiguous)
 
 
 def any_replica(flag: bool, device: torch.device) -> bool:
-    """Whether ``flag`` is set in any replica; all of them must ask."""
+    """Whether ``flag`` is True in any replica. Every replica must call this, and waits for the others."""
     if not _has_replicas():
         return flag
-    found = torch.tensor(int(flag), device=device)
-    distributed.all_reduce(found, distributed.ReduceOp.MAX)
-    return bool(found)
+    highest = torch.tensor(int(flag), device=device)
+    distributed.all_reduce(highest, distributed.ReduceOp.MAX)
+    return bool(highest)
 
 
 def gather(tensor: Tensor, device: torch.device) -> list[Tensor]:
-    """The tensor (of one shape everywhere) of each replica, in their order."""
+    """The tensors of all replicas, by rank.
+
+    Args:
+        tensor: of the same shape in every replica.
+        device: where the exchange is made; the results are on the device of ``tensor``.
+    """
     if not _has_replicas():
         return [tensor]
     own = tensor.to(device)
-    found = [torch.empty_like(own) for _ in range(replica_count())]
-    distributed.all_gather(found, own)
-    return [each.to(tensor.device) for each in found]
+    gathered = [torch.empty_like(own) for _ in range(replica_count())]
+    distributed.all_gather(gathered, own)
+    return [each.to(tensor.device) for each in gathered]
 
 
 def own_share(size: int) -> range:
-    """This replica's share of ``size`` things in order; everything, where there are fewer things than replicas."""
+    """The positions of this replica's share of ``size`` items; all of them where there are more replicas than items."""
     return _shares(size)[rank()] if size >= replica_count() else range(size)
 
 
 def join_shares(rows: NDArray[Any], size: int, device: torch.device) -> NDArray[Any]:
-    """What the replicas made of their :func:`own_share` of ``size`` things, a row a thing, put together in order."""
+    """Put the results of all replicas together, in the order of the items.
+
+    Args:
+        rows: this replica's results, one row for each item of :func:`own_share`.
+        size: how many items there are.
+        device: where the exchange is made.
+
+    Returns:
+        ``size`` rows, the same in every replica.
+    """
     if not _has_replicas() or size < replica_count():
         return rows
     sizes = [len(each) for each in _shares(size)]
     padded = np.concatenate([rows, np.zeros((max(sizes) - len(rows), *rows.shape[1:]), rows.dtype)])
-    found = gather(torch.from_numpy(padded), device)
-    return np.concatenate([each[:here].numpy() for each, here in zip(found, sizes, strict=True)])
+    gathered = gather(torch.from_numpy(padded), device)
+    return np.concatenate([share[:length].numpy() for share, length in zip(gathered, sizes, strict=True)])
 
 
 def _shares(size: int) -> list[range]:

@@ -1,6 +1,7 @@
-"""What adversarial alignment shares: gradient reversal, the domain discriminator, its losses, CDAN's maps.
+"""What adversarial alignment methods share: gradient reversal, the domain discriminator, its loss, CDAN's maps.
 
-Source is domain 1, target domain 0. A discriminator reads rows: a sample's vector, or each pixel's on maps.
+The source is domain 1, the target domain 0. A discriminator reads rows (N, units): one per sample, or on maps one per
+pixel.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-MAX_MAP = 4096
-"""Above so many products the multilinear map is randomised (Long et al. 2018)."""
+MAX_PRODUCTS = 4096
+"""The multilinear map is randomised where it would have more entries than this (Long et al. 2018)."""
 
 
-class _Reversal(torch.autograd.Function):
+class _GradientReversal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, strength: float) -> Tensor:
         ctx.strength = strength
@@ -27,52 +28,75 @@ class _Reversal(torch.autograd.Function):
         return -ctx.strength * gradient, None
 
 
-def reversed_gradient(x: Tensor, strength: float) -> Tensor:
-    """``x``; going back, the gradient is multiplied by -``strength`` (Ganin & Lempitsky 2015)."""
-    found: Tensor = _Reversal.apply(x, strength)
-    return found
+def reverse_gradient(x: Tensor, strength: float) -> Tensor:
+    """Return ``x``; in the backward pass its gradient is multiplied by -``strength`` (Ganin & Lempitsky 2015)."""
+    unchanged: Tensor = _GradientReversal.apply(x, strength)
+    return unchanged
 
 
-def ramp(done: float, rate: float = 10.0) -> float:
-    """2 / (1 + exp(-rate q)) - 1 at q = ``done``: from 0 to 1, DANN's schedule, for reversal or a weight."""
+def dann_ramp(done: float, rate: float = 10.0) -> float:
+    """DANN's schedule 2 / (1 + exp(-rate q)) - 1, for the strength of a reversal or the weight of a loss.
+
+    Args:
+        done: q, the share of the run that is over, from 0 to 1.
+        rate: how fast it rises.
+
+    Returns:
+        A factor that rises from 0 towards 1.
+    """
     return 2 / (1 + math.exp(-rate * done)) - 1
 
 
-def discriminator(units: int, width: int) -> nn.Module:
-    """Rows (N, units) to one domain logit each, (N,): one hidden layer."""
+def build_discriminator(units: int, width: int) -> nn.Module:
+    """A network of one hidden layer (``width`` units) from rows (N, units) to one domain logit each, (N,)."""
     return nn.Sequential(nn.Linear(units, width), nn.ReLU(), nn.Linear(width, 1), nn.Flatten(0))
 
 
-def rows(activation: Tensor, axis: int = 1) -> Tensor:
-    """(B, L) as it is; on maps one row for each sample and place, with the units of ``axis``."""
+def as_rows(activation: Tensor, axis: int = 1) -> Tensor:
+    """An activation as rows (N, units): vectors (B, units) unchanged, maps with one row per sample and pixel.
+
+    Args:
+        axis: the axis of ``activation`` that holds the units.
+    """
     return activation.movedim(axis, -1).flatten(0, -2)
 
 
 def domain_loss(
     logits_s: Tensor, logits_t: Tensor, weight_s: Tensor | None = None, weight_t: Tensor | None = None
 ) -> Tensor:
-    """Half the binary cross-entropy on each domain, source being 1; weights, if any, should have mean 1."""
+    """The mean over both domains of the binary cross-entropy with the true domain (source 1, target 0).
+
+    Args:
+        logits_s: the discriminator's logits of source rows (N,); maps of any shape do too.
+        logits_t: the same of target rows.
+        weight_s: a weight for each source logit, of mean 1; None: all 1.
+        weight_t: the same for target logits.
+
+    Returns:
+        A scalar in nats; ln 2 for a discriminator that cannot tell the domains apart.
+    """
     on_source = binary_cross_entropy_with_logits(logits_s, torch.ones_like(logits_s), weight_s)
     return (on_source + binary_cross_entropy_with_logits(logits_t, torch.zeros_like(logits_t), weight_t)) / 2
 
 
-def judged(judge: nn.Module, rows_s: Tensor, rows_t: Tensor) -> tuple[Tensor, Tensor]:
-    """A discriminator's logits for both domains, in one pass."""
-    both = judge(torch.cat([rows_s, rows_t]))
+def domain_logits(discriminator: nn.Module, rows_s: Tensor, rows_t: Tensor) -> tuple[Tensor, Tensor]:
+    """A discriminator's logits for the rows of source and of target, from one pass over both."""
+    both = discriminator(torch.cat([rows_s, rows_t]))
     return both[: len(rows_s)], both[len(rows_s) :]
 
 
 class MultilinearMap(nn.Module):
-    """T(f, p): the products f_i p_k of features and class probabilities, (N, units) and (N, classes) to (N, d).
+    """T(f, p): all products f_i p_k of features (N, units) and class probabilities (N, K), as rows (N, size).
 
-    Class-major: T = (p_1 f, p_2 f, ...). Beyond ``largest`` products it is randomised: (R_f f) * (R_p p) / sqrt(d) with
-    d = ``width`` and fixed standard normal matrices, whose inner products have the products of the parts' as mean.
+    The order is class by class: T = (p_1 f, p_2 f, ...). Where there are more than ``largest`` products, the map is
+    randomised: (R_f f) * (R_p p) / sqrt(size) with size = ``width`` and fixed standard normal matrices. Inner products
+    of the randomised map have those of the full map as their mean.
     """
 
     of_features: Tensor | None
     of_classes: Tensor | None
 
-    def __init__(self, units: int, classes: int, width: int, largest: int = MAX_MAP) -> None:
+    def __init__(self, units: int, classes: int, width: int, largest: int = MAX_PRODUCTS) -> None:
         super().__init__()
         randomised = units * classes > largest
         self.size = width if randomised else units * classes
@@ -80,13 +104,20 @@ class MultilinearMap(nn.Module):
         self.register_buffer("of_classes", torch.randn(classes, width) if randomised else None)
 
     def forward(self, features: Tensor, p: Tensor) -> Tensor:
-        """The map of each row."""
+        """The map of each row, (N, size)."""
         if self.of_features is None or self.of_classes is None:
             return torch.einsum("nk,nu->nku", p, features).flatten(1)
         return (features @ self.of_features) * (p @ self.of_classes) / math.sqrt(self.size)
 
 
 def entropy_weights(p: Tensor) -> Tensor:
-    """1 + exp(-H(p)) of each row, divided by their mean; no gradient (CDAN+E)."""
+    """CDAN+E's weights of predictions: 1 + exp(-H(p)) for each row, divided by their mean.
+
+    Args:
+        p: class probabilities (N, K).
+
+    Returns:
+        Weights (N,) of mean 1, without a gradient; confident predictions weigh more.
+    """
     weights = 1 + torch.exp(torch.special.entr(p.detach()).sum(1).neg())
     return weights / weights.mean()

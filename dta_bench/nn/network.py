@@ -1,4 +1,4 @@
-"""The network as the paper writes it: h(x; m_f, m_c) = head(m_c * neck(m_f * body(x))).
+"""The network as the paper writes it, h(x; m_f, m_c) = head(m_c * neck(m_f * body(x))), its batches and its modes.
 
 ``body`` ends where channel-wise adversarial dropout (CAdD) masks a feature map, ``neck`` leads from there to
 the vector that element-wise adversarial dropout (EAdD) masks, ``head`` gives the logits.
@@ -28,8 +28,8 @@ class Labelled:
 class Unlabelled:
     """A batch without labels: images (B, C, H, W) float.
 
-    ``again`` is a second view of the same images, for methods that ask for one; ``index`` (B,) says which images of
-    target train they are.
+    ``again`` is a second view of the same images, for methods with a ``second_view``; ``index`` (B,) long holds the
+    images' positions in target train.
     """
 
     images: Tensor
@@ -39,23 +39,23 @@ class Unlabelled:
 
 @dataclass(frozen=True)
 class Features:
-    """What ``body`` hands on: the activation that CAdD masks, and earlier maps that a decoder needs (never masked)."""
+    """The output of ``body``: the activation that CAdD masks, and earlier maps for a decoder, never masked."""
 
     activation: Tensor
     skips: tuple[Tensor, ...] = ()
 
     def masked(self, mask: Tensor) -> Features:
-        """The activation times a mask; the skips as they are."""
+        """The activation times a mask that broadcasts over it, such as (B, C, 1, 1); the skips unchanged."""
         return Features(mask * self.activation, self.skips)
 
     def detach(self) -> Features:
-        """The same values, cut from the graph."""
+        """The same values without a gradient."""
         return Features(self.activation.detach(), tuple(skip.detach() for skip in self.skips))
 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """The channel means and deviations, for values 0..1, that a backbone's weights were trained with."""
+    """Mean and standard deviation of each channel, for pixel values from 0 to 1, as in a backbone's training."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -66,10 +66,11 @@ IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True)
 class DropoutSite:
-    """One place where a mask multiplies an activation: h(x; m) = upper(m * activation) (Eq. 1).
+    """A place where a mask multiplies an activation: h(x; m) = upper(m * activation) (Eq. 1).
 
-    ``channel_axis`` is the axis of the activation that holds the units a mask bit stands for; a mask has size 1
-    on every other axis but the batch. ``keep_rate`` is the Bernoulli rate of the stochastic mask m^s.
+    ``upper`` is the paper's h_u, from the masked activation to the logits. ``keep_rate`` is the Bernoulli rate of the
+    stochastic mask m^s. ``channel_axis`` is the axis of the activation that holds its units: a mask has one bit per
+    unit and sample, so its size is 1 on all other axes but the batch's.
     """
 
     upper: Callable[[Tensor], Tensor]
@@ -81,14 +82,16 @@ class Network(nn.Module):
     """A backbone split at its two dropout sites.
 
     Args:
-        body: images to the activation that CAdD masks, or to a tuple (activation, *skips).
+        body: images (B, C, H, W) to the activation that CAdD masks, or to a tuple (activation, *skips).
         neck: that activation (and the skips, if any, as further arguments) to the hidden vector or map that
             EAdD masks.
-        head: hidden to logits, class dimension 1.
-        feature_keep_rate, hidden_keep_rate: Bernoulli keep rates of m^s at the two sites; the defaults are the
-            values of the dropouts in the released code (Dropout2d .1, Dropout .5).
-        feature_axis, hidden_axis: the unit axis of each activation.
-        normalisation: what images are standardised with where the benchmark does not do it by sample.
+        head: the hidden vector or map to logits (B, K) or (B, K, H, W).
+        feature_keep_rate: Bernoulli keep rate of m_f^s, the stochastic mask at CAdD's site; the default is that of the
+            released code's Dropout2d(.1).
+        hidden_keep_rate: the same of m_c^s at EAdD's site; the default is that of the released code's Dropout(.5).
+        feature_axis: the axis of the activation at CAdD's site that holds its channels.
+        hidden_axis: the axis of the activation at EAdD's site that holds its units.
+        normalisation: what images are standardised with, unless the benchmark standardises each image by itself.
     """
 
     def __init__(
@@ -114,23 +117,26 @@ class Network(nn.Module):
         return self.head(self.hidden(self.features(images)))  # type: ignore[no-any-return]
 
     def features(self, images: Tensor) -> Features:
-        """The activation at CAdD's site, with the skips that lead around it."""
+        """The activation at CAdD's site, and the skips that lead around it, of images (B, C, H, W)."""
         out = self.body(images)
         return Features(out[0], tuple(out[1:])) if isinstance(out, tuple) else Features(out)
 
     def hidden(self, features: Features) -> Tensor:
-        """The activation at EAdD's site."""
+        """The activation at EAdD's site: a vector (B, L), or a map for segmentation."""
         return self.neck(features.activation, *features.skips)  # type: ignore[no-any-return]
 
     def activations(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The activation at EAdD's site, which alignment methods compare, and the logits, from one pass."""
+        """The activation at EAdD's site, which alignment methods compare, and the logits, from one pass.
+
+        Its shape is as for :meth:`hidden`, that of the logits as for :meth:`forward`.
+        """
         hidden = self.hidden(self.features(images))
         return hidden, self.head(hidden)
 
     def feature_dropout(self, features: Features) -> DropoutSite:
-        """CAdD's site; its upper part h_u is the neck and the head, fed the unmasked skips.
+        """CAdD's site; its upper part h_u is the neck, with the unmasked skips, and the head.
 
-        h_u leaves BatchNorm's running statistics alone, as every masked pass does.
+        h_u does not update BatchNorm's running statistics; no masked pass does.
         """
 
         def upper(activation: Tensor) -> Tensor:
@@ -140,7 +146,7 @@ class Network(nn.Module):
         return DropoutSite(upper, self.feature_keep_rate, self.feature_axis)
 
     def classifier_dropout(self) -> DropoutSite:
-        """EAdD's site; its upper part h_u is the head, which leaves BatchNorm's running statistics alone."""
+        """EAdD's site; its upper part h_u is the head, and does not update BatchNorm's running statistics."""
 
         def upper(hidden: Tensor) -> Tensor:
             with frozen_statistics(self.head):
@@ -151,7 +157,7 @@ class Network(nn.Module):
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Within the block the network is in evaluation mode; afterwards it is as it was."""
+    """Within the block the network is in evaluation mode; afterwards it is in the mode it was in before."""
     was_training = network.training
     network.eval()
     try:
@@ -162,7 +168,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
-    """Within the block BatchNorm normalises by the batch, as in training, but leaves its running statistics alone."""
+    """Within the block BatchNorm in training mode normalises by the batch without updating its running statistics."""
     layers = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     for layer in layers:
         layer.track_running_stats = False
@@ -174,19 +180,44 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def without_dropout(module: nn.Module) -> Iterator[None]:
+    """Within the block nothing is dropped, but BatchNorm still normalises by the batch, with no update of statistics.
+
+    All other layers are in evaluation mode; afterwards every layer is in the mode it was in before.
+    """
+    before = [(layer, layer.training) for layer in module.modules()]
+    module.eval()
+    for layer, _ in before:
+        if isinstance(layer, _BatchNorm):
+            layer.train()
+    try:
+        with frozen_statistics(module):
+            yield
+    finally:
+        for layer, training in before:
+            layer.training = training
+
+
+@contextmanager
 def replaying_draws(state: RandomState) -> Iterator[None]:
-    """Within the block the random draws (dropout masks) are those that followed ``state``; then all is as before."""
-    now = current_random_state(state.device)
+    """Within the block random draws (dropout masks) are those that followed ``state``.
+
+    Afterwards the generators are in the state they were in before the block.
+    """
+    before = current_random_state(state.device)
     _set_random_state(state)
     try:
         yield
     finally:
-        _set_random_state(now)
+        _set_random_state(before)
 
 
 def precision(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
-    """Within the block matrix products are computed in ``dtype``; None: in that of their operands, also where a block
-    around it asks for another."""
+    """Within the block matrix products are computed in ``dtype`` (torch's autocast).
+
+    Args:
+        dtype: such as torch.bfloat16; None turns autocast off, also inside a block that turned it on.
+    """
     if device.type == "meta":
         return nullcontext()
     return torch.autocast(device.type, dtype, enabled=dtype is not None)
@@ -194,7 +225,7 @@ def precision(device: torch.device, dtype: torch.dtype | None) -> AbstractContex
 
 @dataclass(frozen=True)
 class RandomState:
-    """Torch's generators for one device."""
+    """The state of torch's random number generators: the CPU's, and the device's own if it is a GPU."""
 
     cpu: Tensor
     device: torch.device
@@ -202,7 +233,7 @@ class RandomState:
 
 
 def current_random_state(device: torch.device) -> RandomState:
-    """The state of the generators that a forward pass on ``device`` draws from."""
+    """The present state of the generators that a forward pass on ``device`` draws from."""
     cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     return RandomState(torch.get_rng_state(), device, cuda)
 

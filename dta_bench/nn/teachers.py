@@ -1,28 +1,23 @@
-"""Copies of a network: frozen, drawn anew, or following its weights (an exponential moving average, EMA)."""
+"""Copies of a network: with frozen weights, with new random weights, or updated as a moving average of a student."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-
-from dta_bench.nn.network import frozen_statistics
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def frozen(module: Module) -> Module:
-    """A copy whose weights ask for no gradient and so are in no optimiser."""
+def frozen_copy(module: Module) -> Module:
+    """A copy whose weights need no gradient, so that no optimiser gets them."""
     return copy.deepcopy(module).requires_grad_(False)
 
 
-def redrawn(module: Module) -> Module:
-    """A copy with fresh weights, where its layers know how to draw them (``reset_parameters``)."""
+def reinitialised_copy(module: Module) -> Module:
+    """A copy with new random weights in every layer that has ``reset_parameters``; other layers keep their weights."""
     other = copy.deepcopy(module)
     for layer in other.modules():
         if callable(reset := getattr(layer, "reset_parameters", None)):
@@ -31,31 +26,23 @@ def redrawn(module: Module) -> Module:
 
 
 @torch.no_grad()
-def follow(teacher: nn.Module, student: nn.Module, keep: float, *, buffers: bool = False) -> None:
-    """theta' <- keep theta' + (1 - keep) theta, for parameters; buffers are left alone, or taken over as they are."""
+def update_moving_average(teacher: nn.Module, student: nn.Module, decay: float, *, buffers: bool = False) -> None:
+    """Update a teacher in place as the exponential moving average of its student: t <- decay t + (1 - decay) s.
+
+    Args:
+        decay: between 0 (the teacher becomes the student) and 1 (the teacher does not change).
+        buffers: copy the student's buffers (BatchNorm's running statistics) too; by default the teacher keeps its own.
+    """
     for old, new in zip(teacher.parameters(), student.parameters(), strict=True):
-        old.lerp_(new, 1 - keep)
+        old.lerp_(new, 1 - decay)
     if buffers:
-        for kept, fresh in zip(teacher.buffers(), student.buffers(), strict=True):
-            kept.copy_(fresh)
+        for old, new in zip(teacher.buffers(), student.buffers(), strict=True):
+            old.copy_(new)
 
 
-def warmed_up(keep: float, iteration: int) -> float:
-    """min(1 - 1 / (i + 1), keep) at iteration i: the mean of the first weights, then the moving average."""
-    return min(1 - 1 / (iteration + 1), keep)
+def warmed_up_decay(decay: float, iteration: int) -> float:
+    """The decay of a moving average at an iteration (from 0): min(1 - 1 / (iteration + 1), ``decay``).
 
-
-@contextmanager
-def steady(module: nn.Module) -> Iterator[None]:
-    """Within the block all is as in evaluation (no dropout), but BatchNorm normalises by the batch, untracked."""
-    before = [(layer, layer.training) for layer in module.modules()]
-    module.eval()
-    for layer, _ in before:
-        if isinstance(layer, _BatchNorm):
-            layer.train()
-    try:
-        with frozen_statistics(module):
-            yield
-    finally:
-        for layer, training in before:
-            layer.training = training
+    With 1 - 1 / (i + 1) the teacher is the plain mean of the weights so far; at iteration 0 it becomes the student.
+    """
+    return min(1 - 1 / (iteration + 1), decay)

@@ -50,7 +50,7 @@ def test_a_steps_terms_are_means_over_single_pixels() -> None:
     p_s = net(source.images)
     torch.manual_seed(2)
     clean = TargetPass(net, target.images, "stochastic", mask_features=True, mask_hidden=False)
-    p, (p_f, _) = clean.logits, clean.adversarial(PARAMS.delta_c, 0.0)
+    p, (p_f, _) = clean.logits, clean.adversarial_logits(PARAMS.delta_c, 0.0)
     assert p_f is not None
     counted = [(b, i, j) for b, i, j in pixels() if source.labels[b, i, j] != 255]
     task = [-p_s[b, :, i, j].log_softmax(0)[source.labels[b, i, j]] for b, i, j in counted]
@@ -72,7 +72,7 @@ def test_a_channels_impact_is_summed_over_single_pixels() -> None:
     net, (_, target) = network(), data()
     torch.manual_seed(2)
     clean = TargetPass(net, target.images, "stochastic", mask_features=True, mask_hidden=False)
-    (p_f, _), m_s = clean.adversarial(PARAMS.delta_c, 0.0), clean.m_f
+    (p_f, _), m_s = clean.adversarial_logits(PARAMS.delta_c, 0.0), clean.m_f
     assert p_f is not None
 
     impact = torch.zeros(B, C, dtype=torch.float64)

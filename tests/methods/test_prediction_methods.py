@@ -167,7 +167,7 @@ def test_features_climb_the_disparity_that_the_adversary_descends() -> None:
 
     def slope(strength: float) -> Tensor:
         hidden = [of.net.activations(each.images) for each in (source, target)]
-        others = [of.adversary(mdd.reversed_gradient(h, strength)) for h, _ in hidden]
+        others = [of.adversary(mdd.reverse_gradient(h, strength)) for h, _ in hidden]
         value = mdd.margin_disparity(hidden[0][1], others[0], hidden[1][1], others[1], 4.0)
         (found,) = torch.autograd.grad(value, of.net.neck[0].weight)
         return found

@@ -270,7 +270,7 @@ def test_adversarial_drops_from_ones_diverge_far_more_than_random_ones(
     clean = TargetPass(trained.net, trained.images, "ones", mask_features=True, mask_hidden=True)
     p = clean.logits.detach()
     deltas = (0.1, 0.0) if mask == "feature" else (0.0, 0.1)
-    adversarial = next(q for q in clean.adversarial(*deltas) if q is not None)
+    adversarial = next(q for q in clean.adversarial_logits(*deltas) if q is not None)
     with torch.no_grad(), frozen_statistics(trained.net):
         features = clean.features
         random = []
@@ -287,7 +287,7 @@ def test_the_shared_passes_give_the_masks_of_the_definition() -> None:
     net = deterministic()
     images = torch.randn(4, 3, 6, 6)
     clean = TargetPass(net, images, "stochastic", mask_features=True, mask_hidden=True)
-    p_f, p_c = clean.adversarial(0.3, 0.2)
+    p_f, p_c = clean.adversarial_logits(0.3, 0.2)
 
     def upper_f(x: Tensor) -> Tensor:
         return net.head(clean.m_c / 0.5 * net.neck(x))
@@ -311,7 +311,7 @@ def deterministic() -> Network:
 def test_finding_masks_gives_no_parameter_a_gradient_and_moves_no_statistics(trained: Trained, start: str) -> None:
     clean = TargetPass(trained.net, trained.images, start, mask_features=True, mask_hidden=True)  # type: ignore[arg-type]
     before = {name: buffer.clone() for name, buffer in trained.net.named_buffers()}
-    clean.adversarial(0.1, 0.1)
+    clean.adversarial_logits(0.1, 0.1)
     assert all(p.grad is None for p in trained.net.parameters())
     assert all(torch.equal(buffer, before[name]) for name, buffer in trained.net.named_buffers())
 
@@ -320,7 +320,7 @@ def test_the_masked_predictions_send_gradients_to_the_trunk(trained: Trained) ->
     first = trained.net.body[0].weight
     for start in ("stochastic", "ones"):
         clean = TargetPass(trained.net, trained.images, start, mask_features=True, mask_hidden=True)  # type: ignore[arg-type]
-        for masked in clean.adversarial(0.1, 0.1):
+        for masked in clean.adversarial_logits(0.1, 0.1):
             assert masked is not None
             (gradient,) = torch.autograd.grad(masked.square().sum(), first, retain_graph=True)
             assert gradient.abs().sum() > 0
@@ -330,7 +330,7 @@ def test_a_budget_that_rounds_to_nothing_runs_nothing(trained: Trained) -> None:
     clean = TargetPass(trained.net, trained.images, "stochastic", mask_features=True, mask_hidden=True)
     runs: list[int] = []
     handle = trained.net.neck.register_forward_hook(lambda *_: runs.append(1))
-    assert clean.adversarial(0.024, 0.0099) == (None, None)  # 40 channels, 100 units
+    assert clean.adversarial_logits(0.024, 0.0099) == (None, None)  # 40 channels, 100 units
     assert not runs
     handle.remove()
 
