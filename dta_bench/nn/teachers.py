@@ -36,8 +36,8 @@ def update_moving_average(teacher: nn.Module, student: nn.Module, decay: float, 
     for old, new in zip(teacher.parameters(), student.parameters(), strict=True):
         old.lerp_(new, 1 - decay)
     if buffers:
-        for old, new in zip(teacher.buffers(), student.buffers(), strict=True):
-            old.copy_(new)
+        for own, student_buffer in zip(teacher.buffers(), student.buffers(), strict=True):
+            own.copy_(student_buffer)
 
 
 def warmed_up_decay(decay: float, iteration: int) -> float:

@@ -31,8 +31,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from dta_bench.learner import Learner, shapes
-from dta_bench.network import evaluating
+from dta_bench.nn.learner import Learner, shapes
+from dta_bench.nn.network import evaluating
 
 second_view = "strong"
 tasks = ("classification",)

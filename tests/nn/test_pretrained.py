@@ -303,7 +303,7 @@ def test_random_weights_are_standardised_as_imagenet_is() -> None:
 
 def test_timm_and_smp_are_imported_only_when_a_backbone_asks_for_them() -> None:
     code = (
-        "import sys; from dta_bench import pretrained; pretrained.backbone('conv3_fc2').build(10);"
+        "import sys; from dta_bench.nn import pretrained; pretrained.backbone('conv3_fc2').build(10);"
         "print([m for m in ('timm', 'segmentation_models_pytorch') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

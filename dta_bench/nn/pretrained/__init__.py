@@ -1,4 +1,4 @@
-"""Networks of timm and of segmentation-models-pytorch (SMP): the only package that knows them."""
+"""Networks of timm and of segmentation-models-pytorch (SMP), and backbones by name."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dta_bench.nn.pretrained.catalogue import Backbone, backbone, weights_finger
 
 if TYPE_CHECKING:
     from dta_bench.nn.pretrained.fcn import fcn_resnet
+    from dta_bench.nn.pretrained.paper_resnet import resnet
     from dta_bench.nn.pretrained.smp_networks import smp_network
-    from dta_bench.nn.pretrained.timm_networks import resnet, timm_model, timm_network
+    from dta_bench.nn.pretrained.timm_networks import timm_model, timm_network
     from dta_bench.nn.pretrained.unet import small_unet
 
 __all__ = [
@@ -27,9 +28,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """timm and SMP take seconds to import, so they are imported when a backbone asks for them."""
+    """Import timm and SMP, which takes seconds, only when a backbone needs them."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    own = {"smp_network": "smp_networks", "fcn_resnet": "fcn", "small_unet": "unet"}
-    module = own.get(name, "timm_networks")
+    homes = {"smp_network": "smp_networks", "fcn_resnet": "fcn", "resnet": "paper_resnet", "small_unet": "unet"}
+    module = homes.get(name, "timm_networks")
     return getattr(importlib.import_module(f"{__name__}.{module}"), name)

@@ -1,4 +1,4 @@
-"""The modified FCN of MCD and ADR on a bottleneck ResNet of timm: SMP has no FCN."""
+"""The modified FCN of MCD and ADR on a bottleneck ResNet of timm, which the paper uses too; SMP has no FCN."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dta_bench.nn.pretrained.timm_networks import normalisation, timm_model
 
 
 class Body(nn.Module):
-    """Images to the map that CAdD masks, and the maps before it, down to the images themselves."""
+    """Images to the map that CAdD masks (stride 32), the maps of strides 16, 8, 4 and 2, and the images themselves."""
 
     def __init__(self, trunk: Any) -> None:
         super().__init__()
@@ -29,7 +29,13 @@ class Body(nn.Module):
 
 
 class Up(nn.Module):
-    """To the skip's size, a 5x5 convolution, plus the skip's 1x1 projection (none at the images themselves)."""
+    """Enlarge a map to the skip's size, convolve it (5x5), and add the skip's 1x1 projection.
+
+    Args:
+        inputs: channels of the map.
+        outputs: channels of the result, and of the skip.
+        skip: whether the skip is added; False at the last step, where the skip is the image and only gives the size.
+    """
 
     def __init__(self, inputs: int, outputs: int, skip: bool = True) -> None:
         super().__init__()
@@ -42,7 +48,7 @@ class Up(nn.Module):
 
 
 class Neck(nn.Module):
-    """The last bottleneck, then up by up to the images' size."""
+    """The last bottleneck, then five steps up to the images' size."""
 
     def __init__(self, bottleneck: nn.Module) -> None:
         super().__init__()
@@ -57,7 +63,15 @@ class Neck(nn.Module):
 
 
 def fcn_resnet(name: str, num_classes: int, weights: str) -> Network:
-    """CAdD masks the 2048-channel map that enters the last bottleneck of layer4, EAdD the decoder's 32-channel map."""
+    """The modified FCN on a ResNet of timm.
+
+    CAdD masks the 2048-channel map that enters the last bottleneck of layer4, EAdD the decoder's 32-channel map.
+
+    Args:
+        name: of a ResNet with bottlenecks in timm, such as resnet50.
+        num_classes: K.
+        weights: of the encoder: ``none``, ``hub``, or the path of a file.
+    """
     trunk = timm_model(name, weights)
     head = nn.Sequential(nn.Conv2d(32, num_classes, 1), nn.Conv2d(num_classes, num_classes, 3, padding=1))
     return Network(Body(trunk), Neck(trunk.layer4[2]), head, normalisation=normalisation(trunk, weights))

@@ -1,4 +1,4 @@
-"""Segmentation networks of segmentation-models-pytorch (SMP), cut at the two dropout sites."""
+"""Segmentation networks of segmentation-models-pytorch (SMP), split at the two dropout sites."""
 
 from __future__ import annotations
 
@@ -24,25 +24,31 @@ from dta_bench.nn.pretrained.timm_networks import Size, check_name, normalisatio
 DECODERS: dict[str, Any] = smp.MODEL_ARCHITECTURES_MAPPING
 ENCODERS: dict[str, Any] = smp.encoders.encoders
 HEADS = ("fc", "_fc", "head", "classifier", "last_linear")
+"""What encoders' files call their classifier, which a segmentation network does not have."""
 
 
 class Encoder(nn.Module):
-    """Images to (deepest map, the earlier maps, and with DPT its prefix tokens)."""
+    """Images (B, 3, H, W) to the deepest map, the earlier maps and, for DPT, the prefix tokens, in this order."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        found = self.encoder(images)
-        if not isinstance(found, tuple):
-            return (found[-1], *found[:-1])
-        maps, prefixes = found
+        out = self.encoder(images)
+        if not isinstance(out, tuple):
+            return (out[-1], *out[:-1])
+        maps, prefixes = out
         return (maps[-1], *maps[:-1], *(prefix for prefix in prefixes if prefix is not None))
 
 
 class Decoder(nn.Module):
-    """Those to the last map before the segmentation head. ``maps``: how many of them DPT takes; 0: not DPT."""
+    """The maps (and prefix tokens) of :class:`Encoder` to the last map before the segmentation head.
+
+    Args:
+        decoder: SMP's decoder.
+        maps: how many maps DPT takes; 0 for any other decoder.
+    """
 
     def __init__(self, decoder: nn.Module, maps: int) -> None:
         super().__init__()
@@ -58,38 +64,43 @@ class Decoder(nn.Module):
 def smp_network(
     decoder: str, encoder: str, num_classes: int, weights: str = "none", image_size: Size | None = None
 ) -> Network:
-    """An SMP decoder on an SMP encoder, or on a timm one (``tu-`` before its name); logits are SMP's, bit for bit.
+    """An SMP decoder on an encoder, split at two dropout sites; in evaluation its logits are SMP's, bit for bit.
 
     CAdD masks the deepest map of the encoder (earlier maps reach the decoder unmasked), EAdD the decoder's last map.
-    No dropout lies above the deepest map in most decoders.
+    Most decoders have no dropout above the deepest map, so that ``start: ones`` does not work with them.
 
     Args:
-        weights: none, hub, or a file: of the encoder, or of the whole model as SMP saves it.
-        image_size: (height, width) that encoders of a fixed size are built for, and that is checked here.
+        decoder: its name in SMP.
+        encoder: its name in SMP, or ``tu-`` and the name of a timm model.
+        num_classes: K.
+        weights: ``none``, ``hub``, or the path of a file: of the encoder, or of the whole model as SMP saves it.
+        image_size: (height, width) that encoders of a fixed size are built for, and that the network is checked with;
+            by default it is checked with 224 x 224.
 
     Raises:
-        UserError: an unknown name, a pair that cannot serve (says what does), a size it cannot take, wrong weights.
+        UserError: an unknown name, a pair that does not work together (names one that does), a size that the network
+            cannot take, or weights that do not fit.
     """
     check_pair(decoder, encoder)
-    model = _created(decoder, encoder, num_classes, image_size)
-    found = _weigh(model, encoder, weights, image_size)
+    model = _create_model(decoder, encoder, num_classes, image_size)
+    normalised_by = _load_weights(model, encoder, weights, image_size)
     maps = len(model.encoder.out_channels) if decoder == "dpt" else 0
     network = Network(
-        Encoder(model.encoder), Decoder(model.decoder, maps), model.segmentation_head, normalisation=found
+        Encoder(model.encoder), Decoder(model.decoder, maps), model.segmentation_head, normalisation=normalised_by
     )
-    _assert_sites(network, f"smp/{decoder}/{encoder}", model, num_classes, image_size)
+    _check_sites(network, f"smp/{decoder}/{encoder}", model, num_classes, image_size)
     return network
 
 
 def check_pair(decoder: str, encoder: str) -> None:
-    """Make sure that SMP has both and that they serve here together.
+    """Make sure that SMP has this decoder and this encoder and that they work together.
 
     Raises:
-        UserError: they do not; says why and what does.
+        UserError: they do not; says why, and names a pair that does.
     """
     if decoder not in DECODERS:
-        near = difflib.get_close_matches(decoder, DECODERS, n=2)
-        guess = f"did you mean {' or '.join(near)}? " if near else ""
+        similar = difflib.get_close_matches(decoder, DECODERS, n=2)
+        guess = f"did you mean {' or '.join(similar)}? " if similar else ""
         raise UserError(f"SMP has no decoder named {decoder!r}; {guess}it has {', '.join(DECODERS)}")
     if decoder == "pspnet":
         raise UserError(
@@ -104,15 +115,17 @@ def check_pair(decoder: str, encoder: str) -> None:
             f"smp/dpt takes a timm transformer, but the encoder is {encoder!r}; tu-vit_small_patch16_224 does"
         )
     elif encoder not in ENCODERS:
-        near = difflib.get_close_matches(encoder, ENCODERS, n=3)
-        near += [f"tu-{encoder}"] if timm.is_model(encoder.partition(".")[0]) else []
-        guess = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(ENCODERS)}, and tu-<timm model>"
+        similar = difflib.get_close_matches(encoder, ENCODERS, n=3)
+        similar += [f"tu-{encoder}"] if timm.is_model(encoder.partition(".")[0]) else []
+        guess = (
+            f"did you mean {' or '.join(similar)}?" if similar else f"it has {', '.join(ENCODERS)}, and tu-<timm model>"
+        )
         raise UserError(f"SMP has no encoder named {encoder!r}; {guess}")
 
 
 def _check_timm_encoder(decoder: str, encoder: str) -> None:
-    """Whether this timm model hands the decoder maps of several scales (a plain ViT has one, which only DPT takes)."""
-    scales = _scales(encoder.removeprefix("tu-"))
+    """Make sure that a timm model has maps of several scales, or, for DPT, of one scale, as a plain ViT has."""
+    scales = _scale_count(encoder.removeprefix("tu-"))
     if decoder == "dpt" and scales > 1:
         raise UserError(
             f"smp/dpt takes a plain vision transformer, but {encoder} hands on maps of {scales} scales; "
@@ -126,9 +139,9 @@ def _check_timm_encoder(decoder: str, encoder: str) -> None:
 
 
 @functools.cache
-def _scales(name: str) -> int:
-    """How many scales the maps of a timm model have; 0 where timm knows of no maps."""
-    for device in ("meta", "cpu"):  # some cannot be made on meta
+def _scale_count(name: str) -> int:
+    """How many scales the maps of a timm model have; 0 where timm gives no maps."""
+    for device in ("meta", "cpu"):  # some models cannot be built on the meta device
         with warnings.catch_warnings(), torch.device(device), torch.random.fork_rng():
             warnings.simplefilter("ignore")
             with contextlib.suppress(RuntimeError, AttributeError, AssertionError, TypeError, ValueError):
@@ -136,7 +149,7 @@ def _scales(name: str) -> int:
     return 0
 
 
-def _created(decoder: str, encoder: str, num_classes: int, image_size: Size | None) -> Any:
+def _create_model(decoder: str, encoder: str, num_classes: int, image_size: Size | None) -> Any:
     name = f"smp/{decoder}/{encoder}"
     extras: dict[str, Any] = {"num_classes": 0} if decoder == "dpt" else {}
     sized = extras | {"img_size": image_size}
@@ -145,23 +158,23 @@ def _created(decoder: str, encoder: str, num_classes: int, image_size: Size | No
         attempts = [{}]
     for attempt in attempts:
         try:
-            return _create(decoder, encoder, num_classes, attempt)
+            return _call_smp(decoder, encoder, num_classes, attempt)
         except TypeError as error:
             if "img_size" in str(error) and attempt is not attempts[-1]:
                 continue
-            raise _refused(name, encoder, error) from error
+            raise _refusal(name, encoder, error) from error
         except (AssertionError, RuntimeError, ValueError, KeyError, AttributeError) as error:
-            raise _refused(name, encoder, error) from error
+            raise _refusal(name, encoder, error) from error
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _create(decoder: str, encoder: str, num_classes: int, extras: dict[str, Any]) -> Any:
+def _call_smp(decoder: str, encoder: str, num_classes: int, extras: dict[str, Any]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return smp.create_model(decoder, encoder_name=encoder, encoder_weights=None, classes=num_classes, **extras)
 
 
-def _refused(name: str, encoder: str, error: Exception) -> UserError:
+def _refusal(name: str, encoder: str, error: Exception) -> UserError:
     if "output_stride" in str(error) or "ilat" in str(error):
         return UserError(
             f"{name} needs an encoder that can be dilated, which {encoder} cannot; "
@@ -171,69 +184,72 @@ def _refused(name: str, encoder: str, error: Exception) -> UserError:
     return UserError(f"{name} cannot be built ({said or type(error).__name__}); take another encoder or decoder")
 
 
-def _weigh(model: Any, encoder: str, weights: str, image_size: Size | None) -> Normalisation:
-    """Put weights in; what they were trained with."""
+def _load_weights(model: Any, encoder: str, weights: str, image_size: Size | None) -> Normalisation:
+    """Load the weights into the model; returns how their training images were standardised."""
     if weights == "none":
         return IMAGENET
     if weights != "hub":
         path = files.existing(weights)
         state = files.read(path)
         if any(key.startswith("decoder.") for key in state):
-            files.fill(model, state, (_last(model.segmentation_head),), f"smp/{model.name}", path)
+            files.load_into(model, state, (_classifier_name(model.segmentation_head),), f"smp/{model.name}", path)
             return IMAGENET
     if encoder.startswith("tu-"):
-        return _from_timm(model.encoder, encoder.removeprefix("tu-"), weights, image_size)
-    return _from_smp(model.encoder, encoder, weights)
+        return _load_timm_encoder(model.encoder, encoder.removeprefix("tu-"), weights, image_size)
+    return _load_smp_encoder(model.encoder, encoder, weights)
 
 
-def _last(head: nn.Module) -> str:
-    """The name of the convolution that gives the classes."""
+def _classifier_name(head: nn.Module) -> str:
+    """The name of the convolution that gives the logits."""
     convolutions = [name for name, module in head.named_modules() if isinstance(module, nn.Conv2d)]
     return f"segmentation_head.{convolutions[-1]}"
 
 
-def _from_timm(encoder: Any, name: str, weights: str, image_size: Size | None) -> Normalisation:
-    """Load the whole timm model, strictly, and take from it what the encoder has (it spells stages.0 as stages_0)."""
+def _load_timm_encoder(encoder: Any, name: str, weights: str, image_size: Size | None) -> Normalisation:
+    """Load the whole timm model and copy from it the weights that SMP's encoder has; all of these must be there.
+
+    SMP's encoder calls stages_0 what the whole model calls stages.0, so names are compared without dots.
+    """
     whole = timm_model(name, weights, 0, image_size)
-    given = {_flat(key): value for key, value in whole.state_dict().items()}
+    given = {_without_dots(key): value for key, value in whole.state_dict().items()}
     wanted = encoder.model.state_dict()
-    found = {key: given.get(_flat(key), given.get(_flat(key.removeprefix("model.")))) for key in wanted}
+    found = {key: given.get(_without_dots(key), given.get(_without_dots(key.removeprefix("model.")))) for key in wanted}
     state = {key: value for key, value in found.items() if value is not None}
-    files.refuse_differences(state, wanted, f"tu-{name} as SMP's encoder", Path(weights))
+    files.check_same_keys(state, wanted, f"tu-{name} as SMP's encoder", Path(weights))
     encoder.model.load_state_dict(state)
     return normalisation(whole, weights)
 
 
-def _flat(key: str) -> str:
+def _without_dots(key: str) -> str:
     return key.replace(".", "_")
 
 
-def _from_smp(encoder: nn.Module, name: str, weights: str) -> Normalisation:
-    found = IMAGENET
+def _load_smp_encoder(encoder: nn.Module, name: str, weights: str) -> Normalisation:
+    normalised_by = IMAGENET
     if weights == "hub":
         settings = ENCODERS[name]["pretrained_settings"]
         if "imagenet" not in settings:
             raise UserError(f"SMP has no ImageNet weights of {name} on its hub; it has {', '.join(settings) or 'none'}")
-        place, revision = settings["imagenet"]["repo_id"], settings["imagenet"]["revision"]
-        path = files.from_hub(name, place, "model.safetensors", revision)
-        cfg = json.loads(files.from_hub(name, place, "config.json", revision).read_text(encoding="utf-8"))
-        found = Normalisation(tuple(cfg["mean"]), tuple(cfg["std"]))
+        repository, revision = settings["imagenet"]["repo_id"], settings["imagenet"]["revision"]
+        path = files.from_hub(name, repository, "model.safetensors", revision)
+        cfg = json.loads(files.from_hub(name, repository, "config.json", revision).read_text(encoding="utf-8"))
+        normalised_by = Normalisation(tuple(cfg["mean"]), tuple(cfg["std"]))
     else:
         path = files.existing(weights)
     state = {key: value for key, value in files.read(path).items() if key.partition(".")[0] not in HEADS}
-    files.fill(encoder, state, (), f"SMP's encoder {name}", path)
-    return found
+    files.load_into(encoder, state, (), f"SMP's encoder {name}", path)
+    return normalised_by
 
 
-def _assert_sites(network: Network, name: str, model: Any, num_classes: int, image_size: Size | None) -> None:
-    """Run once on the meta device: shapes agree with the sizes asked for and the channels that SMP declares."""
+def _check_sites(network: Network, name: str, model: Any, num_classes: int, image_size: Size | None) -> None:
+    """Run once on the meta device, to check the size of the logits and the channels that SMP declares."""
     height, width = image_size or (224, 224)
-    twin = copy.deepcopy(network).to("meta").eval()
+    meta_network = copy.deepcopy(network).to("meta").eval()
     try:
         with torch.no_grad():
-            features = twin.features(torch.empty(2, 3, height, width, device="meta"))
-            hidden = twin.hidden(features)
-            logits = twin.head(hidden)
+            features = meta_network.features(torch.empty(2, 3, height, width, device="meta"))
+            hidden = meta_network.hidden(features)
+            logits = meta_network.head(hidden)
     except Exception as error:  # any pair may fail in its own way
         said = str(error).partition("\n")[0]
         raise UserError(

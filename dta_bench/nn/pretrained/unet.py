@@ -1,4 +1,4 @@
-"""A small U-Net for drawn scenes on a CPU: strides 2 to 16, 16 to 96 channels."""
+"""A small U-Net for drawn scenes on a CPU: maps of strides 2 to 16 with 16 to 96 channels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class Body(nn.Module):
-    """Images to the deepest map and, as skips, the three before it and the images."""
+    """Images to the deepest map and, as skips, the three maps before it and the images themselves."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Body(nn.Module):
 
 
 class Neck(nn.Module):
-    """Up by up to stride 2, each with the skip of its size; then, by interpolation, to the images' size."""
+    """Three steps up to stride 2, each with the skip of its size, and an interpolation to the images' size."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,5 +49,8 @@ class Neck(nn.Module):
 
 
 def small_unet(num_classes: int) -> Network:
-    """CAdD masks the deepest map, under a channel dropout; EAdD the decoder's last, at the images' size."""
+    """A U-Net for K classes and RGB images of any size.
+
+    CAdD masks the deepest map (above it is a channel dropout), EAdD the decoder's last map, at the images' size.
+    """
     return Network(Body(), Neck(), nn.Conv2d(WIDTHS[0], num_classes, 1))

@@ -1,4 +1,4 @@
-"""Weights from a file or from the hub, put into a network as a whole or not at all."""
+"""Weights from a file or from the Hugging Face hub, loaded into a network completely or not at all."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ from dta_bench.nn.pretrained import efficientnet_names
 
 State = dict[str, Tensor]
 HUB = "https://huggingface.co"
-SECONDS = 3.0
-"""How long the hub may take to say that it is there."""
+HUB_TIMEOUT = 3.0
+"""Seconds to wait for the hub's answer before it counts as out of reach."""
 
 
-def located(weights: str, model: str, cfg: Any) -> Path | None:
-    """The file that ``weights`` (``none``, ``hub`` or a path) means for a model; from the hub it is downloaded once.
+def timm_weights_file(weights: str, model: str, cfg: Any) -> Path | None:
+    """The file of weights that ``weights`` means for a timm model.
 
     Args:
+        weights: ``none``, ``hub``, or the path of a file.
+        model: the model's name, for errors.
         cfg: timm's ``PretrainedCfg`` of the model.
+
+    Returns:
+        The path of the file (for ``hub`` in the hub's cache, downloaded once); None for ``none``.
 
     Raises:
         UserError: no such file, the model has no weights on the hub, or the hub cannot be reached.
@@ -44,10 +49,10 @@ def located(weights: str, model: str, cfg: Any) -> Path | None:
 
 
 def existing(weights: str) -> Path:
-    """The path of a file of weights.
+    """The path of a file of weights that must exist.
 
     Raises:
-        UserError: it is not there.
+        UserError: there is no such file.
     """
     path = Path(weights).expanduser()
     if not path.is_file():
@@ -56,21 +61,27 @@ def existing(weights: str) -> Path:
 
 
 def from_hub(model: str, repository: str, filename: str, revision: str | None = None) -> Path:
-    """A file of the hub, from its cache if it lies there.
+    """The path of a file of the hub in the hub's cache; it is downloaded if it is not there yet.
+
+    Args:
+        model: the model's name, for the error.
+        repository: the hub's name of the repository, such as timm/resnet50.a1_in1k.
+        filename: the name of the file in the repository.
+        revision: a commit of the repository; by default its newest.
 
     Raises:
-        UserError: it is not in the cache and the hub does not answer within seconds.
+        UserError: it is not in the cache, and the hub does not answer within :data:`HUB_TIMEOUT` or does not give it.
     """
     import huggingface_hub
 
-    kept = huggingface_hub.try_to_load_from_cache(repository, filename, revision=revision)
-    if isinstance(kept, str):
-        return Path(kept)
+    cached = huggingface_hub.try_to_load_from_cache(repository, filename, revision=revision)
+    if isinstance(cached, str):
+        return Path(cached)
     reason = _out_of_reach()
     if not reason:
         try:
             return Path(huggingface_hub.hf_hub_download(repository, filename, revision=revision))
-        except Exception as error:  # the hub's client raises a dozen kinds
+        except Exception as error:  # the hub's client raises many kinds of errors
             reason = str(error).partition("\n")[0] or type(error).__name__
     raise UserError(
         f"the weights of {model} are not to be had from the hub ({reason}); fetch {filename} of "
@@ -79,16 +90,16 @@ def from_hub(model: str, repository: str, filename: str, revision: str | None = 
 
 
 def _out_of_reach() -> str:
-    """Why the hub cannot be reached; empty if it can."""
+    """Why the hub cannot be reached; an empty string if it can."""
     import huggingface_hub.constants
 
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
     try:
-        with urllib.request.build_opener().open(urllib.request.Request(HUB, method="HEAD"), timeout=SECONDS):
+        with urllib.request.build_opener().open(urllib.request.Request(HUB, method="HEAD"), timeout=HUB_TIMEOUT):
             return ""
     except urllib.error.HTTPError:
-        return ""  # it answers
+        return ""  # an HTTP error is an answer
     except (OSError, ValueError) as error:
         return f"no answer from {HUB}: {getattr(error, 'reason', error)}"
 
@@ -119,7 +130,7 @@ def noted() -> Iterator[list[Path]]:
 
 
 def read(path: Path) -> State:
-    """The tensors of a file: .safetensors, or what torch.save wrote; no code in it is run.
+    """Read the state dict in a file: .safetensors, or one that torch.save wrote; no code in the file is run.
 
     Raises:
         UserError: the file cannot be read, or holds no state dict.
@@ -131,50 +142,62 @@ def read(path: Path) -> State:
             import safetensors.torch
 
             return safetensors.torch.load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch and safetensors raise a dozen kinds
-        said = str(error).partition("\n")[0]
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch and safetensors raise many kinds of errors
+        reason = str(error).partition("\n")[0]
         raise UserError(
-            f"{path} cannot be read as weights ({type(error).__name__}: {said}); "
+            f"{path} cannot be read as weights ({type(error).__name__}: {reason}); "
             "it has to be a .safetensors file or a state dict saved by torch"
         ) from error
-    return _state_dict(path, found)
+    return _unwrap_state_dict(path, content)
 
 
-def _state_dict(path: Path, found: Any) -> State:
-    """The state dict itself, taken out of what trainers wrap it in."""
+def _unwrap_state_dict(path: Path, content: Any) -> State:
+    """The state dict in what a trainer saved, such as {"state_dict": ..., "epoch": 3}, names without ``module.``."""
     for key in ("state_dict", "model", "model_state_dict"):
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping) or not found or not all(isinstance(v, Tensor) for v in found.values()):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise UserError(f"{path} holds no state dict, as torch.save(model.state_dict(), path) writes it")
-    return {str(key).removeprefix("module."): value for key, value in found.items()}
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 
-def fill(model: nn.Module, state: State, classifiers: tuple[str, ...], name: str, path: Path) -> None:
-    """Load ``state`` into ``model`` strictly; a classifier of another number of classes (or none) is left as it is.
+def load_into(model: nn.Module, state: State, classifiers: tuple[str, ...], name: str, path: Path) -> None:
+    """Load a state dict into a model; every key has to be there and to have the model's shape.
+
+    Only the classifier may differ: if the state has none, or one for other classes, the model keeps its own.
 
     Args:
-        classifiers: names of the model's last layers.
+        model: is changed in place.
+        state: as a file has it; names that other libraries use are converted.
+        classifiers: the names of the model's layers that give the logits.
+        name: the model's name, for the error.
+        path: the file's path, for the error.
 
     Raises:
-        UserError: keys are missing, unexpected or of another shape; says how many and which.
+        UserError: keys are missing, unexpected or of another shape; says how many and names the first.
     """
     wanted = model.state_dict()
-    given = _adapted(state, model, wanted)
+    given = _with_model_names(state, model, wanted)
     last = {f"{layer}.{part}" for layer in classifiers for part in ("weight", "bias")}
     if any(key not in given or key not in wanted or given[key].shape != wanted[key].shape for key in last & {*given}):
         given = {key: value for key, value in given.items() if key not in last}
-    free = last - {*given}
-    refuse_differences(given, {k: v for k, v in wanted.items() if k not in free}, name, path)
-    nn.Module.load_state_dict(model, given, strict=False)  # SMP's own differ from class to class
+    left_out = last - {*given}
+    check_same_keys(given, {k: v for k, v in wanted.items() if k not in left_out}, name, path)
+    nn.Module.load_state_dict(model, given, strict=False)  # some classes of SMP override load_state_dict
 
 
-def refuse_differences(given: State, wanted: State, name: str, path: Path) -> None:
-    """Make sure that two state dicts have the same keys and shapes; counters of BatchNorm may be absent.
+def check_same_keys(given: State, wanted: State, name: str, path: Path) -> None:
+    """Make sure that a file's state dict has the model's keys and shapes; only BatchNorm's counters may be absent.
+
+    Args:
+        given: the file's state dict.
+        wanted: the model's.
+        name: the model's name, for the error.
+        path: the file's path, for the error.
 
     Raises:
-        UserError: they have not.
+        UserError: they differ; says how many keys, and names the first.
     """
     missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in given if key not in wanted]
@@ -185,19 +208,21 @@ def refuse_differences(given: State, wanted: State, name: str, path: Path) -> No
     ]
     if missing or unexpected or shapes:
         parts = [
-            _told(missing, "missing"), _told(unexpected, "unexpected"), _told(shapes, "of another shape"),
-        ]  # fmt: skip
+            _count_and_examples(missing, "missing"),
+            _count_and_examples(unexpected, "unexpected"),
+            _count_and_examples(shapes, "of another shape"),
+        ]
         raise UserError(f"{path} is no file of {name}: {'; '.join(part for part in parts if part)}")
 
 
-def _told(keys: list[str], what: str) -> str:
+def _count_and_examples(keys: list[str], what: str) -> str:
     return f"{len(keys)} keys {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})" if keys else ""
 
 
-def _adapted(state: State, model: nn.Module, wanted: State) -> State:
-    """The file's names and shapes as this model has them: timm's own filter, and EfficientNet-PyTorch's names."""
+def _with_model_names(state: State, model: nn.Module, wanted: State) -> State:
+    """The file's tensors under this model's names, by timm's own converter or from EfficientNet-PyTorch's names."""
     if efficientnet_names.are_in(state) and not efficientnet_names.are_in(wanted):
-        return efficientnet_names.renamed(state, model)
+        return efficientnet_names.to_timm_names(state, model)
     if {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in wanted.items()}:
         return state
     for name in ("checkpoint_filter_fn", "_filter_fn"):
