@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import ast
-import functools
-import hashlib
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 
 import dta_bench
-from dta_bench import plugins
 from dta_bench.errors import UserError
+from dta_bench.run.code_fingerprint import code_fingerprint
 from dta_bench.spec.run_spec import RunSpec
 
-# The modules whose text decides numbers; command line, tracking, sweep and report do not.
-NUMERIC = (
-    "adversarial_dropout", "ahead", "augment", "batches", "domains", "evaluation", "image_cache", "label_free",
-    "learner", "losses", "measurement", "metrics", "network", "probes", "recomputation", "segmentation",
-    "training", "unreadable", "validation",
-)  # fmt: skip
-SILENT = ("errors", "experiment", "experiment_file", "plugins", "search_space")
-"""Modules that a method may import and that decide no number."""
 LIBRARIES = (
     "torch", "torchvision", "timm", "segmentation-models-pytorch", "albumentations", "numpy", "scikit-learn",
     "ray", "optuna", "mlflow",
 )  # fmt: skip
-
-
-def code_fingerprint(spec: RunSpec) -> str:
-    """The first 12 hex digits of a SHA-256 over the source text of every file that decides this run's numbers."""
-    package = Path(dta_bench.__file__).parent
-    files = {package / f"{name}.py" for name in NUMERIC} | set((package / "pretrained").glob("*.py"))
-    files |= {plugins.path("backbone", spec.backbone)} if _has_file(spec.backbone) else set()
-    files |= _with_family(plugins.path("benchmark", spec.benchmark))
-    files |= _with_imports(plugins.load("method", spec.method))
-    return _digest(file for file in files if file.is_file())
 
 
 def fingerprints(spec: RunSpec, root: str, skip_unreadable: bool = False) -> dict[str, str]:
@@ -106,52 +83,3 @@ def _git(root: Path, *arguments: str) -> str:
     return subprocess.run(
         ["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True
     ).stdout.strip()
-
-
-def _has_file(backbone: str) -> bool:
-    return "/" not in backbone  # timm/... and smp/... are built from a name alone
-
-
-def _with_family(benchmark: Path) -> set[Path]:
-    ours = Path(dta_bench.__file__).parent / "benchmarks"
-    return {benchmark, *benchmark.parent.glob("_*.py"), *ours.glob("_*.py")}
-
-
-def _with_imports(method: ModuleType) -> set[Path]:
-    """A method's file and every file of this package that it imports, directly or by way of another."""
-    found: set[Path] = set()
-    waiting = [Path(str(method.__file__))]
-    while waiting:
-        file = waiting.pop()
-        if file not in found:
-            found.add(file)
-            waiting += _imports(file)
-    return found
-
-
-def _imports(file: Path) -> list[Path]:
-    """Files of this package that ``file`` imports by name, but for those that cannot decide a number."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(_as_imported(file))):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    package = Path(dta_bench.__file__).parent
-    own = [name.split(".")[1:] for name in names if name.startswith("dta_bench.")]
-    files = (package.joinpath(*parts).with_suffix(".py") for parts in own if parts[0] not in SILENT)
-    return [file for file in files if file.is_file()]
-
-
-@functools.cache
-def _as_imported(file: Path) -> bytes:
-    """A source file as this process first saw it: what is edited later is not what is running."""
-    return file.read_bytes()
-
-
-def _digest(files: Iterable[Path]) -> str:
-    total = hashlib.sha256()
-    for file in sorted(files, key=lambda f: (f.parent.name, f.name)):
-        total.update(f"{file.parent.name}/{file.name}\n".encode())
-        total.update(_as_imported(file))
-    return total.hexdigest()[:12]

@@ -1,22 +1,28 @@
-"""What of a plan is done: decided by the runs' identities and fingerprints in the tracking store alone."""
+"""Which runs of a plan are done: decided by the runs' identities and fingerprints in the tracking store alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from dta_bench.run import code_fingerprint
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import STOPPED, TrackedRun
 
-Marks = dict[str, str]
+Marks = Mapping[str, str]
+CODE = "code_fingerprint"
 
 
 @dataclass(frozen=True)
 class State:
-    """The plan's runs by where they stand.
+    """The plan's runs by their state.
 
-    ``diverged`` would diverge again and are not tried again; ``stopped`` were stopped early, and stay so where the
-    sweep stops runs; ``stale`` were made by other data or code than today's.
+    Attributes:
+        diverged: would diverge again, and are not tried again.
+        stopped: were stopped early, and stay so where the sweep stops runs.
+        stale: were made by other data, code or weights than today's; each with what differs, in words.
+        old_scheme: done, diverged or stopped runs whose code fingerprint is of the old scheme and still counts.
+        old_checkpoints: runs to do whose last start wrote its checkpoint under the old scheme; they start anew.
     """
 
     done: tuple[RunSpec, ...]
@@ -25,6 +31,8 @@ class State:
     to_do: tuple[RunSpec, ...]
     stale: tuple[tuple[TrackedRun, str], ...] = ()
     stopped: tuple[RunSpec, ...] = ()
+    old_scheme: tuple[RunSpec, ...] = ()
+    old_checkpoints: tuple[RunSpec, ...] = ()
 
 
 def state_of(
@@ -57,13 +65,34 @@ def state_of(
         to_do.append(run)
         if found is not None and changes:
             stale.append((found, changes))
-    return State(tuple(done), tuple(diverged), tuple(running), tuple(to_do), tuple(stale), tuple(stopped))
+    old = {run_id for run_id, run in known.items() if code_fingerprint.is_old_scheme(run.tags)}
+    other = {run.run_id for run, _ in stale}
+    return State(
+        tuple(done), tuple(diverged), tuple(running), tuple(to_do), tuple(stale), tuple(stopped),
+        old_scheme=tuple(run for run in (*done, *diverged, *stopped) if run.id in old),
+        old_checkpoints=tuple(run for run in to_do if run.id in old - other),
+    )  # fmt: skip
 
 
 def _changes(found: TrackedRun, marks: Marks) -> str:
     """Which fingerprints differ, in words; empty if none."""
     return ", ".join(
-        f"{name.removesuffix('_fingerprint')} was {found.tags.get(name, 'not recorded')[:12]}, is {value[:12]}"
+        f"{name.removesuffix('_fingerprint')} was {_shown(found.tags.get(name, 'not recorded'))}"
+        f"{_by_whom(found) if name == CODE else ''}, is {_shown(value)}"
         for name, value in marks.items()
         if found.tags.get(name) != value
+        and not (name == CODE and code_fingerprint.is_of_the_move(found.tags, found.spec))
     )
+
+
+def _shown(mark: str) -> str:
+    """The first 12 characters of a fingerprint, behind the name of its scheme if it has one."""
+    scheme, colon, digits = mark.rpartition(":")
+    return f"{scheme}{colon}{digits[:12]}"
+
+
+def _by_whom(found: TrackedRun) -> str:
+    """The commit that made a fingerprint of the old scheme: why it no longer counts."""
+    if not code_fingerprint.is_old_scheme(found.tags):
+        return ""
+    return f" (old scheme, commit {found.tags.get('commit', 'unknown')})"

@@ -54,6 +54,7 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
         other_sweeps.refuse_taken(plan, home, tracker, console)
         state = standing(plan, home, tracker)
         _say(plan, state, _count(plan, state, tracker), console)
+        _say_old_scheme(state, home, console)
         for stale, changes in state.stale:
             run_again(console, stale.name, changes)
             tracker.supersede(stale.mlflow_run_id)
@@ -106,6 +107,21 @@ def _say(plan: Plan, state: State, count: int, console: Console) -> None:
         names = ", ".join(plan.run_name(run) for run in state.diverged)
         console.print(f"not tried again, they diverged on this data and code: {names}", highlight=False, soft_wrap=True)
     for note in [*plan.notes(), *_empty_budgets(plan)]:
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
+
+
+def _say_old_scheme(state: State, home: Home, console: Console) -> None:
+    """Say which runs count though their code fingerprint is of the old scheme, and which start anew because of it."""
+    notes = []
+    if state.old_scheme:
+        notes.append(
+            f"{len(state.old_scheme)} runs have a code fingerprint of the old scheme and count as made by today's code:"
+            " none of the files that decide their numbers has changed since; plug-in files of your own are not checked"
+        )
+    anew = [run for run in state.old_checkpoints if home.checkpoint(run.id).exists()]
+    if anew:
+        notes.append(f"{len(anew)} unfinished runs start anew: their checkpoints are of the old fingerprint scheme")
+    for note in notes:
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
 
 

@@ -299,14 +299,14 @@ def test_it_is_a_benchmark_by_its_files_name_with_a_search_space(
 def test_its_mapping_is_part_of_what_decides_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from small_runs import spec_of
 
-    from dta_bench.run import fingerprint
+    from dta_bench.run import code_fingerprint
 
     monkeypatch.chdir(tmp_path)
     stated(tmp_path)
     spec = dataclasses.replace(spec_of(), benchmark="pets")
-    files = fingerprint._with_family(plugins.path("benchmark", "pets"))
-    assert {"pets.yaml", "_pair.py"} <= {file.name for file in files}
-    assert len(fingerprint.code_fingerprint(spec)) == 12
+    files = code_fingerprint.OURS.closure(code_fingerprint.plugin_files(spec))
+    assert {"pets.yaml", "_pair.py", "_pair_file.py"} <= {file.name for file in files}
+    assert code_fingerprint.code_fingerprint(spec).startswith("ast1:")
 
 
 def test_real_photographs_of_two_domains_are_sound(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Splits
 from dta_bench.nn import learner
 from dta_bench.nn.learner import Learner, Progress
-from dta_bench.run import fingerprint, train
+from dta_bench.run import train
 from dta_bench.run.placement import Place, Stop, Stopped
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 
@@ -207,9 +207,3 @@ def test_a_weight_that_two_modules_share_is_optimised_once() -> None:
         epochs=1, optimizer="adam", learning_rate=1, batch_size=2
     ))  # fmt: skip
     assert sum(len(group["params"]) for group in of.param_groups) == 2
-
-
-def test_a_file_that_a_method_imports_by_way_of_another_counts_for_its_fingerprint() -> None:
-    files = {file.name for file in fingerprint._with_imports(plugins.load("method", "dta_released"))}
-    assert {"dta_released.py", "dta.py", "adversarial_dropout.py", "losses.py", "network.py"} <= files
-    assert "errors.py" not in files
