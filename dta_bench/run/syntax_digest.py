@@ -216,10 +216,11 @@ def _joined(node: ast.AST, content: object) -> object:
         return content
     parts: list[object] = []
     for part in content:
-        if isinstance(part, ast.Constant) and parts and isinstance(parts[-1], str):
-            parts[-1] += part.value
-        elif not isinstance(part, ast.Constant) or part.value:
-            parts.append(part.value if isinstance(part, ast.Constant) else part)
+        text = str(part.value) if isinstance(part, ast.Constant) else None
+        if text is not None and parts and isinstance(parts[-1], str):
+            parts[-1] += text
+        elif text != "":
+            parts.append(part if text is None else text)
     return parts
 
 

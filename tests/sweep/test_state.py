@@ -1,6 +1,6 @@
 """Which stored runs of a plan count as done."""
 
-import dataclasses
+import itertools
 from pathlib import Path
 
 import pytest
@@ -14,17 +14,29 @@ from dta_bench.tracking import Tracker
 
 OLD = "0e0b16e371a5"
 COMMIT = code_fingerprint.MOVE[0]
-SPEC = spec_of("source_only")
-OTHER = dataclasses.replace(SPEC, seed=1)
+SEEDS = itertools.count()
 
 
-@pytest.fixture
-def tracker(tmp_path: Path) -> Tracker:
-    """An empty store."""
-    made = Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
+@pytest.fixture(scope="module")
+def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
+    """A store; making one takes seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    made = Tracker(f"sqlite:///{folder / 'mlflow.db'}", folder)
     made.check()
     made.experiment(load.benchmark_of("fonts_digits"))
     return made
+
+
+@pytest.fixture
+def spec() -> RunSpec:
+    """A run that the store does not know."""
+    return spec_of("source_only", seed=next(SEEDS))
+
+
+@pytest.fixture
+def other() -> RunSpec:
+    """Another one."""
+    return spec_of("source_only", seed=next(SEEDS))
 
 
 @pytest.fixture(autouse=True)
@@ -48,53 +60,57 @@ def marks(spec: RunSpec) -> dict[str, str]:
     return {"data_fingerprint": "d", "code_fingerprint": code_fingerprint.code_fingerprint(spec)}
 
 
-def test_a_run_with_todays_fingerprints_is_done(tracker: Tracker) -> None:
-    store(tracker, SPEC, **marks(SPEC), commit="unknown")
-    found = state(tracker, SPEC, OTHER)
-    assert (found.done, found.to_do, found.old_scheme) == ((SPEC,), (OTHER,), ())
+def test_a_run_with_todays_fingerprints_is_done(spec: RunSpec, other: RunSpec, tracker: Tracker) -> None:
+    store(tracker, spec, **marks(spec), commit="unknown")
+    found = state(tracker, spec, other)
+    assert (found.done, found.to_do, found.old_scheme) == ((spec,), (other,), ())
 
 
-def test_a_store_of_before_the_move_is_done_and_said_to_be_of_the_old_scheme(tracker: Tracker) -> None:
-    for spec in (SPEC, OTHER):
-        store(tracker, spec, data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
-    found = state(tracker, SPEC, OTHER)
-    assert found.done == found.old_scheme == (SPEC, OTHER)
+def test_runs_of_before_the_move_are_done_and_named(
+    spec: RunSpec, other: RunSpec, tracker: Tracker
+) -> None:
+    for each in (spec, other):
+        store(tracker, each, data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
+    found = state(tracker, spec, other)
+    assert found.done == found.old_scheme == (spec, other)
     assert not found.to_do
     assert not found.stale
 
 
 @pytest.mark.parametrize("commit", [f"{COMMIT}-dirty", "unknown", "000000000000"])
-def test_an_old_mark_of_another_commit_is_stale_and_says_which(commit: str, tracker: Tracker) -> None:
-    store(tracker, SPEC, data_fingerprint="d", code_fingerprint=OLD, commit=commit)
-    found = state(tracker, SPEC)
-    assert (found.done, found.to_do) == ((), (SPEC,))
-    today = code_fingerprint.code_fingerprint(SPEC)
+def test_an_old_mark_of_another_commit_is_stale_and_says_which(commit: str, spec: RunSpec, tracker: Tracker) -> None:
+    store(tracker, spec, data_fingerprint="d", code_fingerprint=OLD, commit=commit)
+    found = state(tracker, spec)
+    assert (found.done, found.to_do) == ((), (spec,))
+    today = code_fingerprint.code_fingerprint(spec)
     assert [changes for _, changes in found.stale] == [f"code was {OLD} (old scheme, commit {commit}), is {today}"]
 
 
-def test_an_old_mark_is_stale_once_the_code_has_changed(tracker: Tracker) -> None:
-    store(tracker, SPEC, data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
+def test_an_old_mark_is_stale_once_the_code_has_changed(spec: RunSpec, tracker: Tracker) -> None:
+    store(tracker, spec, data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
     record = code_fingerprint.RECORD
     record.write_text(record.read_text().replace('"run/train.py"', '"run/other.py"'))
-    assert state(tracker, SPEC).done == (SPEC,)  # the module has moved
+    assert state(tracker, spec).done == (spec,)  # the module has moved
     digest = code_fingerprint.OURS.digest(code_fingerprint.plugins.PACKAGE / "run/train.py")
     record.write_text(record.read_text().replace(digest, "0" * 64))
-    assert len(state(tracker, SPEC).stale) == 1
+    assert len(state(tracker, spec).stale) == 1
 
 
-def test_other_data_make_a_run_of_before_the_move_stale(tracker: Tracker) -> None:
-    store(tracker, SPEC, data_fingerprint="e", code_fingerprint=OLD, commit=COMMIT)
-    assert [changes for _, changes in state(tracker, SPEC).stale] == ["data was e, is d"]
+def test_other_data_make_a_run_of_before_the_move_stale(spec: RunSpec, tracker: Tracker) -> None:
+    store(tracker, spec, data_fingerprint="e", code_fingerprint=OLD, commit=COMMIT)
+    assert [changes for _, changes in state(tracker, spec).stale] == ["data was e, is d"]
 
 
-def test_a_change_is_told_by_scheme_and_twelve_digits(tracker: Tracker) -> None:
-    store(tracker, SPEC, data_fingerprint="d", code_fingerprint="ast1:000000000000", commit=COMMIT)
-    today = code_fingerprint.code_fingerprint(SPEC)
-    assert [changes for _, changes in state(tracker, SPEC).stale] == [f"code was ast1:000000000000, is {today}"]
+def test_a_change_is_told_by_scheme_and_twelve_digits(spec: RunSpec, tracker: Tracker) -> None:
+    store(tracker, spec, data_fingerprint="d", code_fingerprint="ast1:000000000000", commit=COMMIT)
+    today = code_fingerprint.code_fingerprint(spec)
+    assert [changes for _, changes in state(tracker, spec).stale] == [f"code was ast1:000000000000, is {today}"]
 
 
-def test_a_run_of_before_the_move_that_did_not_finish_starts_anew_but_keeps_its_place(tracker: Tracker) -> None:
-    store(tracker, SPEC, "KILLED", data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
-    found = state(tracker, SPEC)
-    assert found.to_do == found.old_checkpoints == (SPEC,)
+def test_an_unfinished_run_of_before_the_move_is_to_do_but_not_stale(
+    spec: RunSpec, tracker: Tracker
+) -> None:
+    store(tracker, spec, "KILLED", data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
+    found = state(tracker, spec)
+    assert found.to_do == found.old_checkpoints == (spec,)
     assert not found.stale
