@@ -31,7 +31,7 @@ SILENT = {
     "spec/yaml_file.py": "reads a YAML file and explains mistakes in it",
 }
 """Modules that are not followed, each with the reason why it cannot decide a number."""
-MOVE = ("3d35bee66576", "4f4b7df749dd")
+MOVE = ("3d35bee66576", "4f4b7df749dd", "8d89021116a2", "af5336d26ae4", "2100d3ce45c8", "933d5623e1ca")
 """Commits whose code decides the same numbers as the code that introduced this scheme."""
 RECORD = Path(__file__).with_name("code_of_the_move.json")
 """Digest of each shipped file that could decide a number, by its path, when this scheme was introduced. Written by

@@ -66,9 +66,7 @@ def test_a_run_with_todays_fingerprints_is_done(spec: RunSpec, other: RunSpec, t
     assert (found.done, found.to_do, found.old_scheme) == ((spec,), (other,), ())
 
 
-def test_runs_of_before_the_move_are_done_and_named(
-    spec: RunSpec, other: RunSpec, tracker: Tracker
-) -> None:
+def test_runs_of_before_the_move_are_done_and_named(spec: RunSpec, other: RunSpec, tracker: Tracker) -> None:
     for each in (spec, other):
         store(tracker, each, data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
     found = state(tracker, spec, other)
@@ -107,9 +105,7 @@ def test_a_change_is_told_by_scheme_and_twelve_digits(spec: RunSpec, tracker: Tr
     assert [changes for _, changes in state(tracker, spec).stale] == [f"code was ast1:000000000000, is {today}"]
 
 
-def test_an_unfinished_run_of_before_the_move_is_to_do_but_not_stale(
-    spec: RunSpec, tracker: Tracker
-) -> None:
+def test_an_unfinished_run_of_before_the_move_is_to_do_but_not_stale(spec: RunSpec, tracker: Tracker) -> None:
     store(tracker, spec, "KILLED", data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
     found = state(tracker, spec)
     assert found.to_do == found.old_checkpoints == (spec,)
