@@ -20,10 +20,10 @@ from rich.table import Table
 
 from dta_bench.data import image_cache, load, prefetch
 from dta_bench.data import splits as validation
-from dta_bench.data.batches import Batches, View
-from dta_bench.data.prefetch import Room
+from dta_bench.data.batches import Batches, InputMaker
+from dta_bench.data.prefetch import PartBuffer
 from dta_bench.domains.benchmark import Benchmark
-from dta_bench.domains.images import Image, LabelledImages, Picked, Splits, UnlabelledImages, is_lazy
+from dta_bench.domains.images import Image, LabelledImages, SelectedItems, Splits, UnlabelledImages, is_lazy
 from dta_bench.methods import source_only
 from dta_bench.nn import learner, pretrained
 from dta_bench.spec.run_spec import LabelSubset, Training
@@ -140,9 +140,9 @@ def _views(benchmark: Benchmark, sets: Mapping[str, Sequence[Image]]) -> float:
     """Images read and made a view of, one by one in this process, in a second of processor time."""
     started, count = time.process_time(), 0
     for domain, images in sets.items():
-        view = View(benchmark, domain, CHANNELS)
+        input_maker = InputMaker(benchmark, domain, CHANNELS)
         for index in range(len(images)):
-            view.write(view(images[index], (0, 1, 0, index))[0], 0, 1, Room(), "image")
+            input_maker.write(input_maker.view(images[index], (0, 1, 0, index))[0], 0, 1, PartBuffer(), "image")
         count += len(images)
     return count / (time.process_time() - started)
 
@@ -158,7 +158,7 @@ def _batches(benchmark: Benchmark, splits: Splits, batch: int, workers: int, tim
     more = [i for _ in range(times) for i in range(len(target))]
     return Batches(
         source.select(again),
-        UnlabelledImages(Picked(target.images, more), [target.ids[i] for i in more]),
+        UnlabelledImages(SelectedItems(target.images, more), [target.ids[i] for i in more]),
         benchmark, batch, seed=0, channels=CHANNELS, workers=workers,
     )  # fmt: skip
 
@@ -170,7 +170,7 @@ def _pipeline(benchmark: Benchmark, splits: Splits, batch: int, workers: int) ->
     in memory that batches are handed over in, costs the same in both.
     """
     once = _batches(benchmark, splits, batch, workers).steps
-    short_one = -(-prefetch.places(workers) // once) + 1
+    short_one = -(-prefetch.slot_count(workers) // once) + 1
     (few, short), (many, long) = (
         _epoch(_batches(benchmark, splits, batch, workers, times)) for times in (short_one, short_one + TIMES)
     )

@@ -1,6 +1,6 @@
-"""Augmentation, one seed a sample: what an image becomes depends on its key alone, not on worker, order or batch.
+"""Augment and resize images and label maps.
 
-The only module that knows albumentations.
+An augmented view depends on the image and its key alone, whatever worker makes it, in whatever order.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ cv2.setNumThreads(1)  # a run computes on the cores it was given
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 Key = tuple[int, ...]
-"""Non-negative integers that name one view of one sample: (seed, epoch, domain, cycle, index)."""
+"""Names one view of one image by non-negative integers: (seed, epoch, domain, cycle, index)."""
 
 ALLOWED = (
     "translateN, hflip, resize, random_resized_crop, cropHxW, strong, noiseS; "
@@ -35,42 +35,50 @@ ALLOWED = (
 
 
 class Augmentation:
-    """The training augmentation of one domain, built from names such as ``translate2`` or ``source:hflip``.
+    """The training augmentation of one domain, applied in the order of its names.
 
-    * ``translateN``: shift by whole pixels, up to N each way, zeros coming in (masks: ``ignore_index``).
-    * ``hflip``: mirror left to right, every other time.
-    * ``resize``: to the benchmark's image size.
-    * ``random_resized_crop``: a crop of 75 to 100 % of the area, to that size; of an image whose shorter side was
-      brought down to 8/7 of it first (256 to 224), so that what is decoded once can be kept.
-    * ``strong``: a turn of up to 30 degrees, a shear of up to 10, a scale of 0.8 to 1.2, and a rectangle of a
-      quarter to a half of each side blanked, as strong views in self-training have it.
-    * ``cropHxW``: a cut of H rows and W columns from anywhere in the image.
-    * ``noiseS``: Gaussian noise of deviation S, added last, in the units of the (standardised) input.
+    * ``translateN``: shift by whole pixels, up to N in each direction; zeros come in (label maps: ``ignore_index``).
+    * ``hflip``: mirror left to right, with probability 1/2.
+    * ``resize``: resize to the benchmark's image size.
+    * ``random_resized_crop``: cut out 75 to 100 % of the area and resize it to the benchmark's image size. The image's
+      shorter side is first reduced to 8/7 of that size (256 for 224), so that decoded images can be stored that small.
+    * ``strong``: rotate by up to 30 degrees, shear by up to 10 degrees, scale by 0.8 to 1.2, and blank a rectangle of a
+      quarter to a half of each side, as strong views in self-training do.
+    * ``cropHxW``: cut out H rows and W columns anywhere in the image.
+    * ``noiseS``: add Gaussian noise of deviation S, last, in the units of the (standardised) input.
+
+    Args:
+        names: such as ``translate2``, or ``source:hflip`` for one domain only.
+        domain: ``source``, ``target`` or ``evaluation``; names with another domain before the colon are skipped.
+        size: the benchmark's image size (height, width) in pixels.
+        ignore_index: the label of pixels that come in from outside the image.
 
     Raises:
         UserError: a name is unknown.
     """
 
     def __init__(self, names: tuple[str, ...], domain: str, size: tuple[int, int], ignore_index: int = 255) -> None:
-        mine = _of(names, domain)
-        noises = [name for name in mine if re.fullmatch(r"noise\d*\.?\d+", name)]
+        own_names = _names_for(names, domain)
+        noises = [name for name in own_names if re.fullmatch(r"noise\d*\.?\d+", name)]
         self._noise = sum(float(name.removeprefix("noise")) for name in noises)
-        self._parts = [part for name in mine if name not in noises for part in _transforms(name, size, ignore_index)]
-        self._python = random.Random()
+        self._transforms = [
+            transform for name in own_names if name not in noises for transform in _transforms(name, size, ignore_index)
+        ]
+        self._python_random = random.Random()
 
     def __call__(
         self, image: Pixels, key: Key, mask: NDArray[np.uint8] | None = None
     ) -> tuple[Pixels, NDArray[np.uint8] | None]:
-        """The view of ``image`` (H, W, C), and of its label map (H, W), that ``key`` names."""
+        """The view that ``key`` names of an image (H, W, C) and of its label map (H, W), if it has one."""
         rng = np.random.default_rng(key)
-        self._python.seed(int(rng.integers(2**63)))  # transforms draw from both
-        found: dict[str, Any] = {"image": image} if mask is None else {"image": image, "mask": mask}
-        for part in self._parts:
-            part.set_random_state(rng, self._python)
-            found = part(**found)
-        return self._noisy(found["image"], rng), found.get("mask")
+        self._python_random.seed(int(rng.integers(2**63)))  # transforms draw from both generators
+        arrays: dict[str, Any] = {"image": image} if mask is None else {"image": image, "mask": mask}
+        for transform in self._transforms:
+            transform.set_random_state(rng, self._python_random)
+            arrays = transform(**arrays)
+        return self._with_noise(arrays["image"], rng), arrays.get("mask")
 
-    def _noisy(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+    def _with_noise(self, image: Pixels, rng: np.random.Generator) -> Pixels:
         if not self._noise:
             return image
         return image + np.float32(self._noise) * rng.standard_normal(image.shape, dtype=np.float32)
@@ -78,60 +86,80 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Shrink:
-    """How large the images of a domain are kept, before any view of them: what its first part needs of them.
+    """The size at which a domain's images are stored, which is what the augmentation needs of them.
 
-    Kept images are the same for all epochs. To shrink twice is to shrink once.
+    A stored image is the same in all epochs. Shrinking twice gives the same as shrinking once.
+
+    Args:
+        size: (height, width) in pixels.
+        exact: resize to ``size``; otherwise reduce the shorter side to 8/7 of the longer side of ``size``, and leave
+            smaller images as they are.
     """
 
     size: tuple[int, int]
     exact: bool
-    """Whether they are brought to ``size``, or their shorter side down to 8/7 of its longer one at most."""
 
     def __call__(self, image: Pixels) -> Pixels:
-        """An image (H, W, C) as it is kept."""
-        return resize(image, self.of(image.shape))
+        """Shrink an image (H, W, C)."""
+        return resize(image, self.stored_size(image.shape))
 
-    def labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A label map (H, W) as it is kept beside its image."""
-        size = self.of(labels.shape)
+    def shrink_labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Shrink a label map (H, W) as its image is shrunk."""
+        size = self.stored_size(labels.shape)
         return labels if labels.shape == size else resize_labels(labels, size)
 
-    def of(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """The kept (height, width) of an image of this shape."""
+    def stored_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """The stored (height, width) of an image of this shape."""
         if self.exact:
             return self.size
-        shorter, most = min(shape[:2]), -(-8 * max(self.size) // 7)
-        height, width = (side if shorter <= most else round(side * most / shorter) for side in shape[:2])
+        shorter, limit = min(shape[:2]), -(-8 * max(self.size) // 7)
+        height, width = (side if shorter <= limit else round(side * limit / shorter) for side in shape[:2])
         return height, width
 
 
-def shrink(names: tuple[str, ...], domain: str, size: tuple[int, int]) -> Shrink | None:
-    """How the images of ``domain`` are kept, or None if they are kept as they come (no part of it changes sizes)."""
-    first = next((name for name in _of(names, domain) if name in ("resize", "random_resized_crop")), None)
+def shrink_for(names: tuple[str, ...], domain: str, size: tuple[int, int]) -> Shrink | None:
+    """How a domain's images are shrunk for storage.
+
+    Args:
+        names: the benchmark's augmentation.
+        domain: ``source`` or ``target``.
+        size: the benchmark's image size (height, width) in pixels.
+
+    Returns:
+        None if they are stored as they are, since no part of the augmentation changes sizes.
+    """
+    first = next((name for name in _names_for(names, domain) if name in ("resize", "random_resized_crop")), None)
     return None if first is None else Shrink(size, exact=first == "resize")
 
 
-def _of(names: tuple[str, ...], domain: str) -> list[str]:
+def _names_for(names: tuple[str, ...], domain: str) -> list[str]:
+    """The augmentation names that apply to a domain, without their prefix."""
     return [name.removeprefix(f"{domain}:") for name in names if name.startswith(f"{domain}:") or ":" not in name]
 
 
 def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """``image`` at ``size`` (height, width), averaged over areas when it shrinks; itself if it is that size already."""
+    """Resize an image (H, W, C) to (height, width): by averaging over areas if it shrinks, else bilinearly."""
     if image.shape[:2] == size:
         return image
     shrinks = image.shape[0] > size[0]
-    found: Pixels = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return found.reshape(*size, -1)
+    resized: Pixels = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return resized.reshape(*size, -1)
 
 
-def look_up(image: NDArray[np.uint8], table: NDArray[np.float32], into: NDArray[np.float32]) -> None:
-    """Write ``table[channel, value]`` for each value of an image (H, W, C) into ``into`` (C, H, W)."""
-    for plane, values, place in zip(cv2.split(image), table, into, strict=True):
-        cv2.LUT(plane, values, dst=place)
+def look_up(image: NDArray[np.uint8], table: NDArray[np.float32], destination: NDArray[np.float32]) -> None:
+    """Write ``table[channel, value]`` for each value of an image.
+
+    Args:
+        image: (H, W, C).
+        table: (C, 256).
+        destination: (C, H, W), is written to.
+    """
+    for plane, values, written in zip(cv2.split(image), table, destination, strict=True):
+        cv2.LUT(plane, values, dst=written)
 
 
 def resize_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A label map at ``size``, each pixel that of its nearest neighbour."""
+    """Resize a label map (H, W) to (height, width); each pixel takes the label of its nearest neighbour."""
     return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)  # type: ignore[no-any-return]
 
 
@@ -160,20 +188,20 @@ def _transforms(name: str, size: tuple[int, int], ignore_index: int) -> list[Any
 
 @dataclass(frozen=True)
 class _Resize:
-    """albumentations' ``Resize``, but with the interpolation of evaluation, so that both see the same image."""
+    """As albumentations' ``Resize``, but with the interpolation of evaluation, so that both see the same image."""
 
     size: tuple[int, int]
 
     def set_random_state(self, *_: Any) -> None:
         """Nothing here is random."""
 
-    def __call__(self, **found: Any) -> dict[str, Any]:
-        whole = Shrink(self.size, exact=True)
-        return {key: whole(value) if key == "image" else whole.labels(value) for key, value in found.items()}
+    def __call__(self, **arrays: Any) -> dict[str, Any]:
+        shrink = Shrink(self.size, exact=True)
+        return {key: shrink(value) if key == "image" else shrink.shrink_labels(value) for key, value in arrays.items()}
 
 
 def _strictly(build: Any, *args: Any, **kwargs: Any) -> Any:
-    """``build(...)``, with albumentations' warnings (it only warns of unknown arguments) as errors."""
+    """Call ``build(...)`` with warnings as errors: albumentations only warns of unknown arguments."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return build(*args, **kwargs)

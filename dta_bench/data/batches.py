@@ -1,6 +1,7 @@
-"""Images to batches of network input: shuffled and augmented by seed for training, in order for evaluation.
+"""Make batches of network input: shuffled and augmented by a seed for training, in order for evaluation.
 
-An epoch is a function of (seed, epoch) alone, so a resumed run goes on at any step with the batches it would have had.
+The batches of an epoch depend on nothing but (seed, epoch), so a resumed run continues at any step with the batches
+that it would have had.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from dta_bench.data import augment, prefetch
 from dta_bench.data.augment import Augmentation, Key
-from dta_bench.data.prefetch import Parts, Room
+from dta_bench.data.prefetch import PartBuffer, Parts
 from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Image, LabelledImages, UnlabelledImages, is_lazy
 from dta_bench.nn import distributed
@@ -24,19 +25,30 @@ from dta_bench.nn.network import IMAGENET, Labelled, Normalisation, Unlabelled
 
 Pixels = NDArray[np.float32]
 SecondView = Literal["again", "strong"]
-SECOND = 2
-"""Stands for the domain in the key of a second view, so that its draws are its own."""
+SECOND_VIEW = 2
+"""Takes the place of the domain in the key of a second view, so that its random draws differ from the first view's."""
 
 
 class Batches:
-    """Pairs of a labelled source batch and an unlabelled target batch, ``batch_size`` of each.
+    """Pairs of a labelled source batch and an unlabelled target batch, with ``batch_size`` images each.
 
-    An epoch goes once through the domain that the benchmark's ``epoch_length`` names, without its last short batch;
-    a shorter domain is reshuffled and repeated, a longer one is cut. ``workers`` processes decode and augment lazy
-    sets; images that are in memory need none. ``second_view`` gives each target image a second view in the batch:
-    ``again`` from the benchmark's own augmentation, ``strong`` with the ``strong`` augmentation on top.
-    ``source_odds`` (N,), if given, says how likely each source image is at each draw; else each comes once a pass.
-    A process that is one of a run's replicas is given its own part of each batch.
+    An epoch goes once through the domain that the benchmark's ``epoch_length`` names, without its last short batch.
+    The other domain is reshuffled and repeated if it is shorter, and cut if it is longer. A process that is one of a
+    run's replicas gets its own part of each batch.
+
+    Args:
+        source: the labelled source images.
+        target: the target images.
+        benchmark: gives the image size, the standardisation, the augmentation and the epoch length.
+        batch_size: images of each domain in a batch.
+        seed: seed of the order and of the augmentation.
+        channels: 1 or 3, as the network takes them.
+        workers: processes that decode and augment ahead; images that are in memory use none.
+        normalisation: channel means and deviations of the network's weights.
+        second_view: gives each target image a second view in the batch: ``again`` by the benchmark's own augmentation,
+            ``strong`` with the ``strong`` augmentation on top.
+        source_odds: (source images,) the probability of each source image at each draw; None: every image comes once
+            before any comes again.
     """
 
     def __init__(
@@ -56,9 +68,11 @@ class Batches:
         self.workers = workers if is_lazy(source.images) or is_lazy(target.images) else 0
         self.source_odds = source_odds
         self.batch_size, self.seed = batch_size, seed
-        self._of_source = View(benchmark, "source", channels, normalisation)
-        self._of_target = View(benchmark, "target", channels, normalisation)
-        self._again = View(benchmark, "target", channels, normalisation, second_view) if second_view else None
+        self._source_input = InputMaker(benchmark, "source", channels, normalisation)
+        self._target_input = InputMaker(benchmark, "target", channels, normalisation)
+        self._second_input = (
+            InputMaker(benchmark, "target", channels, normalisation, second_view) if second_view else None
+        )
         sizes = {"source": len(source), "target": len(target), "larger": max(len(source), len(target))}
         self.steps = max(1, sizes[benchmark.epoch_length] // batch_size)
 
@@ -66,77 +80,82 @@ class Batches:
         return self.steps
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[tuple[Labelled, Unlabelled]]:
-        """The batches of ``epoch`` from ``start_step`` on.
+        """The batches of an epoch from ``start_step`` on, which counts from 0.
 
         Raises:
             UserError: an image of it cannot be read.
         """
-        keys = _Keys(self, epoch)
-        steps = prefetch.made(
-            lambda step, room: self._write(*keys.of(step), room), range(start_step, self.steps), self.workers
+        keys = _EpochKeys(self, epoch)
+        steps = prefetch.make_ahead(
+            lambda step, buffer: self._write(*keys.of_step(step), buffer), range(start_step, self.steps), self.workers
         )
-        return (self._input(found, keys.of(step)[1]) for step, found in steps)
+        return (self._as_input(arrays, keys.of_step(step)[1]) for step, arrays in steps)
 
-    def _write(self, source: Sequence[Key], target: Sequence[Key], room: Room) -> None:
-        """The views that keys name, and the source's labels, into ``room``; a key ends in the image's index."""
+    def _write(self, source: Sequence[Key], target: Sequence[Key], buffer: PartBuffer) -> None:
+        """Write the views that the keys name, and the source's labels; a key ends in the image's index."""
         labels = []
         for row, key in enumerate(source):
-            image, mask = self._of_source(self.source.images[key[-1]], key, self._label_map(key[-1]))
-            self._of_source.write(image, row, len(source), room, "source")
+            image, mask = self._source_input.view(self.source.images[key[-1]], key, self._label_map(key[-1]))
+            self._source_input.write(image, row, len(source), buffer, "source")
             labels.append(np.asarray(self.source.labels[key[-1]]) if mask is None else mask)
-        room.array("labels", (len(source), *labels[0].shape), np.int64)[...] = np.stack(labels)
+        buffer.array("labels", (len(source), *labels[0].shape), np.int64)[...] = np.stack(labels)
         for row, key in enumerate(target):
             image = self.target.images[key[-1]]
-            self._of_target.write(self._of_target(image, key)[0], row, len(target), room, "target")
-            if self._again is not None:
+            self._target_input.write(self._target_input.view(image, key)[0], row, len(target), buffer, "target")
+            if self._second_input is not None:
                 seed, epoch, _, *rest = key
-                again, _ = self._again(image, (seed, epoch, SECOND, *rest))
-                self._again.write(again, row, len(target), room, "again")
+                second, _ = self._second_input.view(image, (seed, epoch, SECOND_VIEW, *rest))
+                self._second_input.write(second, row, len(target), buffer, "second")
 
-    def _input(self, found: Parts, target: Sequence[Key]) -> tuple[Labelled, Unlabelled]:
-        """What was written, as a network takes it."""
-        tensors = {name: torch.from_numpy(array) for name, array in found.items()}
-        unlabelled = Unlabelled(tensors["target"], tensors.get("again"), torch.tensor([key[-1] for key in target]))
+    def _as_input(self, arrays: Parts, target: Sequence[Key]) -> tuple[Labelled, Unlabelled]:
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        unlabelled = Unlabelled(tensors["target"], tensors.get("second"), torch.tensor([key[-1] for key in target]))
         return Labelled(tensors["source"], tensors["labels"]), unlabelled
 
     def _label_map(self, index: int) -> NDArray[np.uint8] | None:
         return None if isinstance(self.source.labels, np.ndarray) else self.source.labels[index]
 
 
-class _Keys:
-    """Which views make up each step of an epoch."""
+class _EpochKeys:
+    """The keys of the views that make up each step of an epoch."""
 
     def __init__(self, batches: Batches, epoch: int) -> None:
-        self._size = batches.batch_size
-        count = batches.steps * self._size
+        self._batch_size = batches.batch_size
+        count = batches.steps * self._batch_size
         odds, key = batches.source_odds, (batches.seed, epoch, 0)
-        self._source = _order(key, len(batches.source), count) if odds is None else _drawn(key, odds, count)
-        self._target = _order((batches.seed, epoch, 1), len(batches.target), count)
+        self._source = _shuffled(key, len(batches.source), count) if odds is None else _drawn(key, odds, count)
+        self._target = _shuffled((batches.seed, epoch, 1), len(batches.target), count)
 
-    def of(self, step: int) -> tuple[list[Key], list[Key]]:
-        """Keys of the source's and of the target's views."""
-        part = self._size // distributed.replica_count()
-        first = step * self._size + distributed.rank() * part
-        return self._source[first : first + part], self._target[first : first + part]
+    def of_step(self, step: int) -> tuple[list[Key], list[Key]]:
+        """Keys of the source's and of the target's views of a step, as far as this replica makes them."""
+        size = self._batch_size // distributed.replica_count()
+        first = step * self._batch_size + distributed.rank() * size
+        return self._source[first : first + size], self._target[first : first + size]
 
 
-def _order(key: Key, size: int, count: int) -> list[Key]:
-    """``count`` keys (seed, epoch, domain, cycle, index): one permutation of all indices after another."""
+def _shuffled(key: Key, size: int, count: int) -> list[Key]:
+    """``count`` keys (seed, epoch, domain, cycle, index): one permutation of all indices after the other."""
     cycles = range(-(-count // size))
     orders = (np.random.default_rng((*key, cycle)).permutation(size) for cycle in cycles)
     return [(*key, cycle, int(index)) for cycle, order in zip(cycles, orders, strict=True) for index in order][:count]
 
 
 def _drawn(key: Key, odds: NDArray[np.float64], count: int) -> list[Key]:
-    """``count`` keys (seed, epoch, domain, draw, index), each index drawn by ``odds``."""
+    """``count`` keys (seed, epoch, domain, draw, index), each index drawn with the probabilities ``odds``."""
     indices = np.random.default_rng(key).choice(len(odds), count, p=odds)
     return [(*key, draw, int(index)) for draw, index in enumerate(indices)]
 
 
 def class_counts(images: LabelledImages, classes: int) -> NDArray[np.int64]:
-    """How many pixels (or, without label maps, images) of each class each image has, (N, classes); reads every map."""
-    counted = [np.bincount(np.ravel(labels), minlength=classes)[:classes] for labels in images.labels]
-    return np.stack(counted)
+    """Count the pixels of each class in each image, or, without label maps, whether the image is of that class.
+
+    It reads every label map.
+
+    Returns:
+        (images, classes)
+    """
+    counts = [np.bincount(np.ravel(labels), minlength=classes)[:classes] for labels in images.labels]
+    return np.stack(counts)
 
 
 def evaluation_batches(
@@ -147,27 +166,47 @@ def evaluation_batches(
     normalisation: Normalisation = IMAGENET,
     workers: int = 0,
 ) -> Iterator[Tensor]:
-    """All ``images`` in order, resized and standardised, (B, C, H, W) float; the last batch may be short.
+    """All images in order, resized and standardised, without augmentation.
+
+    Args:
+        images: the images.
+        benchmark: gives the image size and the standardisation.
+        channels: 1 or 3, as the network takes them.
+        batch_size: images in a batch; the last batch may be short.
+        normalisation: channel means and deviations of the network's weights.
+        workers: processes that decode ahead; images that are in memory use none.
+
+    Returns:
+        Tensors (batch, channels, height, width) float.
 
     Raises:
         UserError: an image cannot be read.
     """
-    view = View(benchmark, "evaluation", channels, normalisation)
+    input_maker = InputMaker(benchmark, "evaluation", channels, normalisation)
 
-    def write(batch: int, room: Room) -> None:
-        here = range(batch * batch_size, min((batch + 1) * batch_size, len(images)))
-        for row, i in enumerate(here):
-            view.write(view.plain(images[i]), row, len(here), room, "images")
+    def write(batch: int, buffer: PartBuffer) -> None:
+        indices = range(batch * batch_size, min((batch + 1) * batch_size, len(images)))
+        for row, i in enumerate(indices):
+            input_maker.write(input_maker.plain(images[i]), row, len(indices), buffer, "images")
 
-    batches = prefetch.made(write, range(-(-len(images) // batch_size)), workers if is_lazy(images) else 0)
-    return (torch.from_numpy(found["images"]) for _, found in batches)
+    order = range(-(-len(images) // batch_size))
+    batches = prefetch.make_ahead(write, order, workers if is_lazy(images) else 0)
+    return (torch.from_numpy(arrays["images"]) for _, arrays in batches)
 
 
-class View:
-    """How one domain's images become network input, with or without augmentation.
+class InputMaker:
+    """Makes network input of one domain's images, with or without augmentation.
 
-    Per-sample standardisation comes before augmentation, as in French et al., so that what a shift brings in is the
-    image's own mean and noise is in units of its deviation; that of the backbone's weights comes after.
+    Standardisation by an image's own mean and deviation comes before augmentation, as in French et al.: then the pixels
+    that a shift brings in have the image's own mean, and noise is in units of its deviation. Standardisation by the
+    channel means and deviations of the network's weights comes after augmentation.
+
+    Args:
+        benchmark: gives the image size, the standardisation, the augmentation and the crop.
+        domain: ``source``, ``target`` or ``evaluation``.
+        channels: 1 or 3, as the network takes them.
+        normalisation: channel means and deviations of the network's weights.
+        second_view: ``strong`` adds the ``strong`` augmentation.
     """
 
     def __init__(
@@ -176,48 +215,60 @@ class View:
         domain: str,
         channels: int,
         normalisation: Normalisation = IMAGENET,
-        second_view: SecondView = "again",
+        second_view: SecondView | None = None,
     ) -> None:
         self._size, self._channels, self._normalisation = benchmark.image_size, channels, normalisation
         self._per_sample = benchmark.standardisation == "per_sample"
-        parts = benchmark.augmentation
+        names = benchmark.augmentation
         if benchmark.crop and domain != "evaluation":
-            parts = (*parts, "crop{}x{}".format(*benchmark.crop))
-        parts = (*parts, "strong") if second_view == "strong" else parts
-        self._augment = Augmentation(parts, domain, benchmark.image_size, benchmark.ignore_index)
+            names = (*names, "crop{}x{}".format(*benchmark.crop))
+        names = (*names, "strong") if second_view == "strong" else names
+        self._augment = Augmentation(names, domain, benchmark.image_size, benchmark.ignore_index)
 
-    def __call__(
+    def view(
         self, image: Image, key: Key, mask: NDArray[np.uint8] | None = None
     ) -> tuple[augment.Pixels, NDArray[np.uint8] | None]:
-        """The augmented view that ``key`` names, with its label map if there is one; :meth:`write` makes it input."""
+        """The augmented view of an image that ``key`` names, and of its label map if there is one.
+
+        Returns:
+            (height, width, channels), for :meth:`write`, and (height, width) uint8 or None.
+        """
         adapted = adapt_channels(image, self._channels)
         return self._augment(per_sample(adapted) if self._per_sample else adapted, key, mask)
 
     def plain(self, image: Image) -> augment.Pixels:
-        """The whole image, resized, and standardised if that is by its own moments."""
+        """The whole image, resized and not augmented, for :meth:`write`: (height, width, channels)."""
         resized = augment.resize(adapt_channels(image, self._channels), self._size)
         return per_sample(resized) if self._per_sample else resized
 
-    def write(self, view: augment.Pixels, row: int, rows: int, room: Room, name: str) -> None:
-        """One view (H, W, C), standardised, as a ``row`` of the array ``name`` (``rows``, C, H, W)."""
+    def write(self, view: augment.Pixels, row: int, rows: int, buffer: PartBuffer, name: str) -> None:
+        """Standardise a view and write it into a row of an array.
+
+        Args:
+            view: (height, width, channels).
+            row: where in the array, from 0.
+            rows: rows of the array.
+            buffer: the buffer that holds the array.
+            name: the array's name; its shape is (rows, channels, height, width).
+        """
         height, width, channels = view.shape
-        into = room.array(name, (rows, channels, height, width), np.float32)
-        _standardise(view, None if self._per_sample else self._normalisation, into[row])
+        array = buffer.array(name, (rows, channels, height, width), np.float32)
+        _standardise(view, None if self._per_sample else self._normalisation, array[row])
 
 
-def _standardise(view: augment.Pixels, by: Normalisation | None, place: Pixels) -> None:
-    """One view into its place (C, H, W), by the channel moments ``by`` unless it has its own."""
-    if by is None:
-        place[...] = view.transpose(2, 0, 1)
+def _standardise(view: augment.Pixels, normalisation: Normalisation | None, destination: Pixels) -> None:
+    """Write a view into (channels, height, width), standardised by channel moments; None: it is so already."""
+    if normalisation is None:
+        destination[...] = view.transpose(2, 0, 1)
     elif view.dtype == np.uint8:
-        augment.look_up(view.astype(np.uint8, copy=False), _table(by, view.shape[2]), place)
+        augment.look_up(view.astype(np.uint8, copy=False), _table(normalisation, view.shape[2]), destination)
     else:
-        mean, deviation = _moments(by, view.shape[2])
-        place[...] = ((view - mean) / deviation).transpose(2, 0, 1)
+        mean, deviation = _moments(normalisation, view.shape[2])
+        destination[...] = ((view - mean) / deviation).transpose(2, 0, 1)
 
 
 def adapt_channels(image: Image, channels: int) -> Image:
-    """Grey repeated to three channels, or the rounded mean of three as grey, as the backbone wants."""
+    """Repeat grey for three channels, or take the rounded mean of three channels as grey; (height, width, channels)."""
     if image.shape[2] == channels:
         return image
     if image.shape[2] == 1:
@@ -227,7 +278,7 @@ def adapt_channels(image: Image, channels: int) -> Image:
 
 
 def per_sample(image: augment.Pixels) -> Pixels:
-    """Less its own mean, divided by its own deviation over all pixels and channels; an even image becomes zeros."""
+    """Subtract an image's mean and divide by its deviation, over all pixels and channels; one colour becomes zeros."""
     centred = image.astype(np.float32)
     centred -= centred.mean()
     deviation = np.sqrt(np.vdot(centred, centred) / centred.size)
@@ -235,13 +286,13 @@ def per_sample(image: augment.Pixels) -> Pixels:
 
 
 @functools.cache
-def _table(by: Normalisation, channels: int) -> Pixels:
-    """Channel means taken off, divided by deviations, of each value 0..255: (C, 256), as few numbers are divided."""
-    mean, deviation = _moments(by, channels)
+def _table(normalisation: Normalisation, channels: int) -> Pixels:
+    """The standardised value of each pixel value 0..255, (channels, 256): a look-up is faster than a division."""
+    mean, deviation = _moments(normalisation, channels)
     return ((np.arange(256, dtype=np.float32)[:, None] - mean) / deviation).T.copy()
 
 
-def _moments(by: Normalisation, channels: int) -> tuple[Pixels, Pixels]:
-    """Means and deviations for values 0..255; a grey image takes the mean of those of the colours."""
-    mean, deviation = (255 * np.array(values, dtype=np.float32) for values in (by.mean, by.std))
+def _moments(normalisation: Normalisation, channels: int) -> tuple[Pixels, Pixels]:
+    """Means and deviations for values 0..255; for a grey image, the mean over the three colours."""
+    mean, deviation = (255 * np.array(values, dtype=np.float32) for values in (normalisation.mean, normalisation.std))
     return (mean, deviation) if channels == len(mean) else (mean.mean(keepdims=True), deviation.mean(keepdims=True))

@@ -1,4 +1,4 @@
-"""Label maps looked at before training: the head of every file, the values of some; ``prepare`` reads them all."""
+"""Check label maps before training: the header of every file, and the values of some; ``prepare`` reads them all."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.domains.benchmark import Benchmark
-from dta_bench.domains.images import Domains, LabelledImages, Picked
+from dta_bench.domains.images import Domains, LabelledImages, SelectedItems
 from dta_bench.errors import UserError
 
-READ = 16  # maps of each set whose values are read
-NAMED = 5
+MAPS_READ = 16  # of each set, maps whose values are read
+MAX_LISTED = 5  # of many problems, so many are listed
 
 
 @runtime_checkable
@@ -22,14 +22,14 @@ class HasHeaders(Protocol):
     """A sequence of label maps in files."""
 
     def check_header(self, index: int) -> None:
-        """Insist on the size and the kind of one file, without decoding it."""
+        """Check the size and the kind of one file without decoding it."""
 
 
 def check(benchmark: Benchmark, domains: Domains) -> None:
-    """Make sure that label maps fit their images and hold known labels; nothing for other tasks.
+    """Check that label maps fit their images and hold known labels; for other tasks there is nothing to check.
 
     Raises:
-        UserError: what is wrong, the first ``NAMED`` of it.
+        UserError: lists the first ``MAX_LISTED`` problems.
     """
     if benchmark.task != "segmentation":
         return
@@ -37,34 +37,39 @@ def check(benchmark: Benchmark, domains: Domains) -> None:
         "source train": domains.source_train, "source validation": domains.source_validation,
         "target train": domains.target_train, "target test": domains.target_test,
     }  # fmt: skip
-    problems = [said for name, images in sets.items() for said in (*_heads(images), *_values(name, images, benchmark))]
+    problems = [
+        problem
+        for name, images in sets.items()
+        for problem in (*_header_problems(images), *_value_problems(name, images, benchmark))
+    ]
     problems = list(dict.fromkeys(problems))
     if problems:
-        more = f"\n  and {len(problems) - NAMED} more; prepare names all" if len(problems) > NAMED else ""
-        raise UserError("label maps cannot be used:\n  " + "\n  ".join(problems[:NAMED]) + more)
+        more = f"\n  and {len(problems) - MAX_LISTED} more; prepare names all" if len(problems) > MAX_LISTED else ""
+        raise UserError("label maps cannot be used:\n  " + "\n  ".join(problems[:MAX_LISTED]) + more)
 
 
-def _heads(images: LabelledImages) -> Iterator[str]:
+def _header_problems(images: LabelledImages) -> Iterator[str]:
     for index in range(len(images)):
-        labels, place = _whence(images.labels, index)
+        labels, index_in_file_list = _locate(images.labels, index)
         if not isinstance(labels, HasHeaders):
             return
         try:
-            labels.check_header(place)
+            labels.check_header(index_in_file_list)
         except UserError as error:
             yield str(error)
 
 
-def _whence(labels: Sequence[Any] | NDArray[Any], index: int) -> tuple[Any, int]:
-    while isinstance(labels, Picked):
-        labels, index = labels.whence(index)
+def _locate(labels: Sequence[Any] | NDArray[Any], index: int) -> tuple[Any, int]:
+    """The sequence that a label map is read from, below any selections, and its index there."""
+    while isinstance(labels, SelectedItems):
+        labels, index = labels.locate(index)
     return labels, index
 
 
-def _values(name: str, images: LabelledImages, benchmark: Benchmark) -> Iterator[str]:
-    """Of maps spread evenly over the set: unreadable ones, sizes, and values that are no class, with their counts."""
+def _value_problems(name: str, images: LabelledImages, benchmark: Benchmark) -> Iterator[str]:
+    """Problems of maps that are spread evenly over the set: unreadable, of a wrong size, or with values of no class."""
     counts: Counter[int] = Counter()
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(READ, len(images))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(images) - 1, min(MAPS_READ, len(images))).round().astype(int))
     for index in map(int, chosen):
         try:
             label, image = np.asarray(images.labels[index]), images.images[index]
@@ -75,8 +80,8 @@ def _values(name: str, images: LabelledImages, benchmark: Benchmark) -> Iterator
             yield f"{images.ids[index]} in {name} is {image.shape[:2]}, but its label map {label.shape}"
         counts.update(dict(zip(*(found.tolist() for found in np.unique(label, return_counts=True)), strict=True)))
     classes = len(benchmark.classes)
-    strange = {value: count for value, count in counts.items() if value >= classes and value != benchmark.ignore_index}
-    if strange:
-        told = ", ".join(f"{value} ({count:,} pixels)" for value, count in sorted(strange.items())[:NAMED])
+    unknown = {value: count for value, count in counts.items() if value >= classes and value != benchmark.ignore_index}
+    if unknown:
+        listed = ", ".join(f"{value} ({count:,} pixels)" for value, count in sorted(unknown.items())[:MAX_LISTED])
         allowed = f"0..{classes - 1} and {benchmark.ignore_index}"
-        yield f"{name} holds {told} in {len(chosen)} maps looked at; allowed: {allowed}"
+        yield f"{name} holds {listed} in {len(chosen)} maps looked at; allowed: {allowed}"

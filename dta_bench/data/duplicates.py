@@ -1,4 +1,4 @@
-"""Images that two sets share: the very same pixels, or nearly, as the same picture at another size or stored anew."""
+"""Find images that two sets share: with the same pixels, or nearly, as the same picture at another size."""
 
 from __future__ import annotations
 
@@ -11,23 +11,30 @@ from numpy.typing import NDArray
 
 from dta_bench.domains.images import Image
 
-SIDE = 16
-ALIKE = 0.99
-"""Correlation from which two small grey pictures count as one. Of MNIST's images, shrunk to 20 px and back, nine in ten
-reach it with themselves, and none with another data set's digits; two of its own digits may (one in thirty does)."""
-SHARE = 0.01
-"""Of a set's images; with fewer near copies than that, likeness may be chance, as between two upright strokes."""
-ROWS = 512
-Signatures = NDArray[np.float32]
+SIDE = 16  # pixels of a thumbnail's side
+NEAR_COPY_CORRELATION = 0.99
+"""Two thumbnails with this correlation or more count as one picture. Nine in ten of MNIST's images reach it with
+themselves shrunk to 20 px and back, and none with a digit of another data set; of its own digits, one in thirty reaches
+it with another one."""
+CHANCE_SHARE = 0.01
+"""Fewer near copies than this share of a set may be chance, as between two upright strokes."""
+ROWS = 512  # images that are compared at a time, to bound the memory
+Thumbnails = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Prints:
-    """What is remembered of a set's images: ids, SHA-256 of shape and pixels, and small grey pictures (n, 256)."""
+class ImageSignatures:
+    """What identifies the images of a set.
+
+    Args:
+        ids: the images' ids.
+        digests: SHA-256 of each image's shape and pixels.
+        thumbnails: (n, 256) each image's :func:`thumbnail`.
+    """
 
     ids: list[str]
-    exact: list[str]
-    small: Signatures
+    digests: list[str]
+    thumbnails: Thumbnails
 
 
 def digest(image: Image) -> str:
@@ -35,37 +42,47 @@ def digest(image: Image) -> str:
     return hashlib.sha256(f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
-def signature(image: Image) -> Signatures:
-    """The image in grey at 16 x 16, its mean taken off, at unit length; zeros for an even image."""
+def thumbnail(image: Image) -> Thumbnails:
+    """Shrink an image to 16 x 16 grey pixels, subtract their mean, and scale them to unit length.
+
+    Returns:
+        (256,) float; zeros for an image of one colour.
+    """
     grey = cv2.resize(image.mean(axis=2, dtype=np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA).ravel()
     centred = grey - grey.mean()
     length = np.linalg.norm(centred)
-    even: Signatures = np.zeros_like(centred)
-    return centred / length if length > 1.0 else even
+    zeros: Thumbnails = np.zeros_like(centred)
+    return centred / length if length > 1.0 else zeros
 
 
-def shared(one: Prints, other: Prints) -> list[tuple[str, str]]:
-    """Pairs of ids with the same pixels; images that both sets hold under one id are no pair."""
-    by_digest = dict(zip(one.exact, one.ids, strict=True))
-    known = set(one.ids)
+def exact_copies(one: ImageSignatures, other: ImageSignatures) -> list[tuple[str, str]]:
+    """Pairs (id in ``one``, id in ``other``) of images with the same pixels.
+
+    An image that both sets hold under one id is no pair.
+    """
+    id_of_digest = dict(zip(one.digests, one.ids, strict=True))
+    ids = set(one.ids)
     return [
-        (by_digest[found], name)
-        for name, found in zip(other.ids, other.exact, strict=True)
-        if found in by_digest and name not in known
+        (id_of_digest[found], name)
+        for name, found in zip(other.ids, other.digests, strict=True)
+        if found in id_of_digest and name not in ids
     ]
 
 
-def alike(one: Prints, other: Prints) -> list[tuple[str, str]]:
-    """For each image of ``other`` that has a near copy in ``one``, the nearest one; exact copies are no near ones."""
+def near_copies(one: ImageSignatures, other: ImageSignatures) -> list[tuple[str, str]]:
+    """Pairs (id in ``one``, id in ``other``) of images that look the same and are no exact copies.
+
+    Each image of ``other`` is paired with the most similar one at most.
+    """
     if not len(one.ids) or not len(other.ids):
         return []
-    exact, known = set(one.exact), set(one.ids)
+    digests, ids = set(one.digests), set(one.ids)
     pairs = []
     for start in range(0, len(other.ids), ROWS):
-        likeness = other.small[start : start + ROWS] @ one.small.T
-        nearest = likeness.argmax(axis=1)
-        for row in np.flatnonzero(likeness[np.arange(len(nearest)), nearest] >= ALIKE):
+        correlation = other.thumbnails[start : start + ROWS] @ one.thumbnails.T
+        nearest = correlation.argmax(axis=1)
+        for row in np.flatnonzero(correlation[np.arange(len(nearest)), nearest] >= NEAR_COPY_CORRELATION):
             name = other.ids[start + int(row)]
-            if other.exact[start + row] not in exact and name not in known:
+            if other.digests[start + row] not in digests and name not in ids:
                 pairs.append((one.ids[int(nearest[row])], name))
     return pairs

@@ -1,8 +1,8 @@
-"""Decode once: images as they are kept (:class:`~dta_bench.data.augment.Shrink`) in a memory-mapped store.
+"""Store decoded images, shrunk (:class:`~dta_bench.data.augment.Shrink`), in memory-mapped files for all runs.
 
-All runs of a machine share it. A store belongs to the fingerprint of one benchmark's data, so other data find another;
-the oldest stores make room for new ones, and together they stay within a bound. LMDB lets any number of processes
-read and write at once, and a killed writer leaves nothing behind. A lost store costs one more decoding, no number.
+A store belongs to one data fingerprint, so other data have another store. The stores that were unused for longest make
+room for new ones, and all stores together stay within a limit. LMDB lets any number of processes read and write at
+once, and a killed writer leaves nothing behind. If a store is lost, images are decoded again; no result changes.
 """
 
 from __future__ import annotations
@@ -29,74 +29,84 @@ from dta_bench.domains.images import LabelledImages, Splits, UnlabelledImages, i
 from dta_bench.errors import UserError
 
 FORMAT = 1
-FOLDER, LIMIT = "DTA_BENCH_CACHE", "DTA_BENCH_CACHE_GB"
-"""The environment variables that say where it lies (``off``: nowhere) and how large it may grow."""
+FOLDER_VARIABLE, LIMIT_VARIABLE = "DTA_BENCH_CACHE", "DTA_BENCH_CACHE_GB"
+"""The environment variables for the folder of all stores (``off``: no cache) and for their limit in GiB."""
 DEFAULT_GB = 32.0
-ADDRESSES = 2**40  # the same for all processes, whatever their bound; the file grows only by what is in it
-HEAD = struct.Struct("<III")
+MAP_SIZE = 2**40  # bytes; LMDB wants one value for all processes, and a file takes only as much disk as it has content
+HEADER = struct.Struct("<III")  # height, width, channels (0 for a label map)
 Bytes = NDArray[np.uint8]
 Set = TypeVar("Set", LabelledImages, UnlabelledImages)
 
 
 def kept(splits: Splits, benchmark: Benchmark, use_store: bool = True) -> Splits:
-    """The same sets, with each lazy image as it is kept, from this machine's store where that has it.
+    """The same sets, in which images from files are shrunk and read from this machine's store where it has them.
 
-    Label maps are kept so for source train alone: scores are measured on label maps as they are.
+    Label maps are shrunk for source train alone: scores are measured on label maps at their own size.
+
+    Args:
+        splits: the sets of a run.
+        benchmark: gives the augmentation and the image size, which decide how images are shrunk.
+        use_store: False to decode each image whenever it is asked for.
     """
     store = open_store(splits.fingerprint) if use_store else None
     source, target = (
-        augment.shrink(benchmark.augmentation, domain, benchmark.image_size) for domain in ("source", "target")
+        augment.shrink_for(benchmark.augmentation, domain, benchmark.image_size) for domain in ("source", "target")
     )
 
-    def images_of(found: Set, rule: Shrink | None) -> Set:
-        if not is_lazy(found.images):
-            return found
-        return dataclasses.replace(found, images=Kept(found.images, found.ids, rule or _as_it_is, store, f"{rule}"))
+    def cached(images: Set, shrink: Shrink | None) -> Set:
+        if not is_lazy(images.images):
+            return images
+        stored = CachedImages(images.images, images.ids, shrink or _unchanged, store, f"{shrink}")
+        return dataclasses.replace(images, images=stored)
 
     train = splits.source_train
     if source is not None and is_lazy(train.images) and not isinstance(train.labels, np.ndarray):
-        train = dataclasses.replace(
-            train, labels=Kept(train.labels, train.ids, source.labels, store, f"labels {source}")
-        )
+        stored_labels = CachedImages(train.labels, train.ids, source.shrink_labels, store, f"labels {source}")
+        train = dataclasses.replace(train, labels=stored_labels)
     return dataclasses.replace(
         splits,
-        source_train=images_of(train, source),
-        source_validation=images_of(splits.source_validation, source),
-        target_train=images_of(splits.target_train, target),
-        target_validation=images_of(splits.target_validation, target),
-        target_test=images_of(splits.target_test, target),
+        source_train=cached(train, source),
+        source_validation=cached(splits.source_validation, source),
+        target_train=cached(splits.target_train, target),
+        target_validation=cached(splits.target_validation, target),
+        target_test=cached(splits.target_test, target),
     )
 
 
-def _as_it_is(image: Bytes) -> Bytes:
+def _unchanged(image: Bytes) -> Bytes:
     return image
 
 
-class Kept(Sequence[Bytes]):
-    """Images (or label maps) by index, each made by ``rule`` from what ``items`` reads, once for all processes.
+class CachedImages(Sequence[Bytes]):
+    """Images or label maps that are shrunk and stored when they are first read.
 
-    ``kind`` names the rule: an image kept by two rules is kept twice.
+    Args:
+        items: the images as they are.
+        ids: their ids.
+        shrink: makes the stored image from the image as it is.
+        store: where they are stored; None: nowhere.
+        kind: a name for ``shrink``. An image that is shrunk in two ways is stored twice, under two kinds.
     """
 
     def __init__(
-        self, items: Sequence[Bytes], ids: Sequence[str], rule: Callable[[Bytes], Any], store: Store | None, kind: str
+        self, items: Sequence[Bytes], ids: Sequence[str], shrink: Callable[[Bytes], Any], store: Store | None, kind: str
     ) -> None:
-        self._items, self._ids, self._rule, self._store, self._kind = items, ids, rule, store, kind
+        self._items, self._ids, self._shrink, self._store, self._kind = items, ids, shrink, store, kind
 
     @overload
     def __getitem__(self, index: int) -> Bytes: ...
     @overload
-    def __getitem__(self, index: slice) -> Kept: ...
-    def __getitem__(self, index: int | slice) -> Bytes | Kept:
+    def __getitem__(self, index: slice) -> CachedImages: ...
+    def __getitem__(self, index: int | slice) -> Bytes | CachedImages:
         if isinstance(index, slice):
-            return Kept(self._items[index], self._ids[index], self._rule, self._store, self._kind)
+            return CachedImages(self._items[index], self._ids[index], self._shrink, self._store, self._kind)
         name = f"{self._kind}\0{self._ids[index]}"
-        found = self._store.get(name) if self._store else None
-        if found is None:
-            found = np.asarray(self._rule(self._items[index]), dtype=np.uint8)
+        image = self._store.get(name) if self._store else None
+        if image is None:
+            image = np.asarray(self._shrink(self._items[index]), dtype=np.uint8)
             if self._store:
-                self._store.put(name, found)
-        return found
+                self._store.put(name, image)
+        return image
 
     def __len__(self) -> int:
         return len(self._items)
@@ -106,8 +116,8 @@ class Store:
     """Arrays uint8 by name in one folder, which any number of processes may use at once.
 
     Args:
-        folder: this store's own, beside those of other data.
-        limit: bytes that all stores beside it may fill together, itself included.
+        folder: this store's own folder, beside those of other stores.
+        limit: bytes that all stores in the parent folder may take together, this one included.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -115,24 +125,24 @@ class Store:
         self._full = False
 
     def get(self, name: str) -> Bytes | None:
-        """The array of that name, or None."""
-        environment = _opened(self.folder)
+        """The array of this name, or None."""
+        environment = _environment(self.folder)
         if environment is None:
             return None
         try:
             with environment.begin(buffers=True) as transaction:
-                found = transaction.get(_key(name))
-                return None if found is None else _unpacked(found)
+                content = transaction.get(_key(name))
+                return None if content is None else _unpack(content)
         except lmdb.Error:
             return None
 
     def put(self, name: str, array: Bytes) -> None:
-        """Keep an array, unless that would be too much."""
-        environment = None if self._full else _opened(self.folder)
+        """Store an array, unless the limit is reached or the disk is full."""
+        environment = None if self._full else _environment(self.folder)
         if environment is None:
             return
-        content = _packed(array)
-        if _filled(self.folder.parent) + len(content) > self.limit:
+        content = _pack(array)
+        if _used_bytes(self.folder.parent) + len(content) > self.limit:
             self._full = True
             return
         try:
@@ -143,68 +153,71 @@ class Store:
             warnings.warn(f"no more images are kept in {self.folder}: {error}", stacklevel=2)
 
 
-_OPEN: dict[Path, tuple[int, Any]] = {}
-"""The process that opened a store, and its LMDB environment (None where the folder cannot be used)."""
+_ENVIRONMENTS: dict[Path, tuple[int, Any]] = {}
+"""Store folder → the id of the process that opened it, and its LMDB environment (None: the folder cannot be used)."""
 
 
-def _opened(folder: Path) -> Any:
-    """The LMDB environment of a store, once a process: a forked one lets go of its parent's and opens its own.
+def _environment(folder: Path) -> Any:
+    """The LMDB environment of a store, opened once a process; a forked process closes its parent's and opens its own.
 
-    Nothing is flushed by force: a store's name holds the machine's boot, and what a process wrote outlives it.
+    LMDB is told not to flush to disk: what a process wrote outlives it, and after a crash of the machine the store is
+    not used again, since its name contains the machine's boot.
     """
-    process, environment = _OPEN.get(folder, (0, None))
+    process, environment = _ENVIRONMENTS.get(folder, (0, None))
     if process == os.getpid():
         return environment
-    _let_go(folder)
+    _close(folder)
     try:
         environment = lmdb.open(
-            str(folder), map_size=ADDRESSES, max_readers=4096, sync=False, metasync=False, readahead=False
+            str(folder), map_size=MAP_SIZE, max_readers=4096, sync=False, metasync=False, readahead=False
         )
     except (lmdb.Error, OSError) as error:
         warnings.warn(f"images are not kept, {folder} cannot be used: {error}", stacklevel=3)
         environment = None
-    _OPEN[folder] = os.getpid(), environment
+    _ENVIRONMENTS[folder] = os.getpid(), environment
     return environment
 
 
-def _let_go(folder: Path) -> None:
-    _, environment = _OPEN.pop(folder, (0, None))
+def _close(folder: Path) -> None:
+    _, environment = _ENVIRONMENTS.pop(folder, (0, None))
     if environment is not None:
         environment.close()
 
 
 def open_store(fingerprint: str) -> Store | None:
-    """The store of data with this fingerprint; makes room for it by removing the stores unused for longest.
+    """Open the store of the data with this fingerprint, and make room for it: remove the stores unused for longest.
 
-    None where the user wants none, or the folder cannot be written.
+    Returns:
+        None if the user wants no cache, or its folder cannot be written.
 
     Raises:
-        UserError: the bound in the environment is no number.
+        UserError: the limit in the environment variable is no number.
     """
     folder, limit = _folder(), _limit()
     if folder is None or not limit:
         return None
-    mine = folder / hashlib.sha256(f"{FORMAT} {_boot()} {fingerprint}".encode()).hexdigest()[:16]
+    own_folder = folder / hashlib.sha256(f"{FORMAT} {_boot()} {fingerprint}".encode()).hexdigest()[:16]
     try:
-        mine.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if folder.stat().st_uid != os.getuid():
             raise OSError("it is another user's")
-        if not (mine / "data.mdb").exists():  # it made room for others since
-            _let_go(mine)
-        (mine / "used").touch()
-        _make_room(folder, mine, limit)
-        return Store(mine, min(limit, _filled(folder) + shutil.disk_usage(folder).free // 2))
+        if not (own_folder / "data.mdb").exists():  # it was removed since this process opened it
+            _close(own_folder)
+        (own_folder / "used").touch()
+        _make_room(folder, own_folder, limit)
+        return Store(own_folder, min(limit, _used_bytes(folder) + shutil.disk_usage(folder).free // 2))
     except OSError as error:
         warnings.warn(f"images are not kept, {folder} cannot be used: {error}", stacklevel=2)
         return None
 
 
-def _make_room(folder: Path, mine: Path, limit: int) -> None:
-    others = sorted(path for path in folder.iterdir() if path != mine and path.is_dir())
+def _make_room(folder: Path, own_folder: Path, limit: int) -> None:
+    """Remove other stores, those unused for longest first, until half of the limit is free."""
+    others = sorted(path for path in folder.iterdir() if path != own_folder and path.is_dir())
     for oldest in sorted(others, key=_last_used):
-        if _filled(folder) <= limit // 2:
+        if _used_bytes(folder) <= limit // 2:
             return
-        shutil.rmtree(oldest, ignore_errors=True)  # whoever reads it goes on with the removed file
+        shutil.rmtree(oldest, ignore_errors=True)  # a process that has it open can still read the removed file
 
 
 def _last_used(store: Path) -> float:
@@ -214,8 +227,8 @@ def _last_used(store: Path) -> float:
         return 0.0
 
 
-def _filled(folder: Path) -> int:
-    """Bytes on disk that all stores in ``folder`` take."""
+def _used_bytes(folder: Path) -> int:
+    """Bytes on disk that all stores in ``folder`` take together."""
     total = 0
     for file in folder.glob("*/data.mdb"):
         try:
@@ -226,22 +239,22 @@ def _filled(folder: Path) -> int:
 
 
 def _folder() -> Path | None:
-    given = os.environ.get(FOLDER, "")
+    given = os.environ.get(FOLDER_VARIABLE, "")
     if given.lower() == "off":
         return None
     return Path(given).expanduser() if given else Path(tempfile.gettempdir(), f"dta-bench-images-{os.getuid()}")
 
 
 def _limit() -> int:
-    given = os.environ.get(LIMIT, "") or str(DEFAULT_GB)
+    given = os.environ.get(LIMIT_VARIABLE, "") or str(DEFAULT_GB)
     try:
         return max(0, int(float(given) * 2**30))
     except (ValueError, OverflowError) as error:
-        raise UserError(f"{LIMIT} is {given!r}; allowed: a number of gibibytes, 0 for none") from error
+        raise UserError(f"{LIMIT_VARIABLE} is {given!r}; allowed: a number of gibibytes, 0 for none") from error
 
 
 def _boot() -> str:
-    """This start of this machine: a store that a crash may have torn is never read again."""
+    """Identifies this boot of the machine, so that a store that a crash may have damaged is not read again."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -252,12 +265,12 @@ def _key(name: str) -> bytes:
     return hashlib.blake2b(name.encode(), digest_size=16).digest()
 
 
-def _packed(array: Bytes) -> bytes:
+def _pack(array: Bytes) -> bytes:
     height, width, *channels = array.shape
-    return HEAD.pack(height, width, channels[0] if channels else 0) + np.ascontiguousarray(array).tobytes()
+    return HEADER.pack(height, width, channels[0] if channels else 0) + np.ascontiguousarray(array).tobytes()
 
 
-def _unpacked(content: Any) -> Bytes:
-    height, width, channels = HEAD.unpack_from(content)
+def _unpack(content: Any) -> Bytes:
+    height, width, channels = HEADER.unpack_from(content)
     shape = (height, width, channels) if channels else (height, width)
-    return np.frombuffer(content, dtype=np.uint8, offset=HEAD.size).reshape(shape).copy()
+    return np.frombuffer(content, dtype=np.uint8, offset=HEADER.size).reshape(shape).copy()

@@ -1,4 +1,4 @@
-"""What ``dta-bench prepare`` found, kept beside the data as ``<root>/<benchmark>.prepared.json``."""
+"""The result of ``dta-bench prepare``, in the file ``<root>/<benchmark>.prepared.json`` beside the data."""
 
 from __future__ import annotations
 
@@ -8,25 +8,29 @@ from typing import Any
 
 
 def path_of(benchmark: str, root: Path) -> Path:
-    """Where it is kept."""
+    """The file of a benchmark's result."""
     return root / f"{benchmark}.prepared.json"
 
 
 def write(found: dict[str, Any], root: Path) -> bool:
-    """Keep what was found; whether that was possible (a root may be read-only)."""
+    """Write a result of :func:`dta_bench.data.verify.inspect`.
+
+    Returns:
+        Whether it could be written; a data root may be read-only.
+    """
     path = path_of(found["benchmark"], root)
-    fresh = path.with_suffix(".writing")
+    unfinished = path.with_suffix(".writing")
     try:
         root.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        fresh.replace(path)
+        unfinished.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(path)
     except OSError:
         return False
     return True
 
 
 def read(benchmark: str, root: Path, fingerprint: str) -> dict[str, Any] | None:
-    """What was found of these very data, or None."""
+    """Read the result for data with this fingerprint; None if there is none."""
     try:
         found = json.loads(path_of(benchmark, root).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -35,6 +39,6 @@ def read(benchmark: str, root: Path, fingerprint: str) -> dict[str, Any] | None:
 
 
 def unreadable(benchmark: str, root: Path, fingerprint: str) -> list[str] | None:
-    """Ids of images that could not be read; None where these data were not verified."""
+    """Ids of the images that could not be read; None if data with this fingerprint were not verified."""
     found = read(benchmark, root, fingerprint)
     return list(found["unreadable"]) if found and "unreadable" in found else None

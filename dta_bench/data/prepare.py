@@ -1,4 +1,4 @@
-"""Is a benchmark's data here and sound: fetch what may be fetched, say what the user has to get, verify all of it."""
+"""Get a benchmark's data ready: download what may be downloaded, say what the user has to get, and verify all of it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,21 @@ __all__ = ["inspect", "prepare"]
 def prepare(
     name: str, root: Path, check: bool = False, mirror: str | None = None, console: Console | None = None
 ) -> dict[str, Any]:
-    """Fetch what is missing of benchmark ``name`` (unless ``check``), read every image and label once, keep the result.
+    """Download what is missing of a benchmark's data, and verify all of it.
+
+    Args:
+        name: the benchmark.
+        root: the folder of all data.
+        check: verify only, and download nothing.
+        mirror: a URL that holds the files by their names, instead of their owners' servers.
+        console: where progress is shown; None: nowhere.
 
     Returns:
-        As :func:`dta_bench.data.verify.inspect`; it is kept as ``<root>/<name>.prepared.json``, beside the data.
+        The result of :func:`dta_bench.data.verify.inspect`, which is also written to ``<root>/<name>.prepared.json``.
 
     Raises:
-        UserError: data is missing and cannot be had; says which file is wanted where.
-        Interrupted: Ctrl-C; what came is kept.
+        UserError: data are missing and cannot be downloaded; says which file belongs where.
+        Interrupted: Ctrl-C; what was downloaded so far stays.
     """
     module = plugins.load("benchmark", name)
     archives: list[Archive] = module.archives() if hasattr(module, "archives") else []
@@ -88,24 +95,24 @@ def _inspected(benchmark: Benchmark, domains: Domains, console: Console) -> dict
 
 
 def _wrong_files(archives: list[Archive], root: Path) -> list[str]:
-    """Files whose owner publishes another MD5."""
-    wanted = {path: md5 for one in archives for path, md5 in one.gives.items() if md5}
-    found = {path: download.md5(root / path) for path in wanted}
+    """A sentence on each file whose owner publishes another MD5."""
+    published = {path: md5 for one in archives for path, md5 in one.gives.items() if md5}
+    actual = {path: download.md5(root / path) for path in published}
     return [
-        f"{root / path} has MD5 {md5}, its owner's has {wanted[path]}: it is torn or another version"
-        for path, md5 in found.items()
-        if md5 != wanted[path]
+        f"{root / path} has MD5 {md5}, its owner's has {published[path]}: it is torn or another version"
+        for path, md5 in actual.items()
+        if md5 != published[path]
     ]
 
 
 def _wrong_sizes(benchmark: Benchmark, domains: Domains) -> list[str]:
-    """Sets that do not hold as many images as their owner counts, or as the labelled subset takes."""
-    found = {name: len(getattr(domains, name)) for name in SETS}
-    found["source"] = found["source_train"] + found["source_validation"]
+    """A sentence on each set that holds fewer images than the labelled subset needs, or not as many as published."""
+    sizes = {name: len(getattr(domains, name)) for name in SETS}
+    sizes["source"] = sizes["source_train"] + sizes["source_validation"]
     pool = len(domains.subset_of or domains.target_train)
-    short = f"the label budget is {benchmark.label_budget}, but {pool} images are there to draw it from"
-    return [short] * (benchmark.label_budget > pool) + [
-        f"{name} holds {found[name]:,} images, its owner counts {wanted:,}"
-        for name, wanted in benchmark.published_sizes.items()
-        if found[name] != wanted
+    too_small = f"the label budget is {benchmark.label_budget}, but {pool} images are there to draw it from"
+    return [too_small] * (benchmark.label_budget > pool) + [
+        f"{name} holds {sizes[name]:,} images, its owner counts {published:,}"
+        for name, published in benchmark.published_sizes.items()
+        if sizes[name] != published
     ]

@@ -1,4 +1,4 @@
-"""The small-label-subset protocol: which target labels selection may see, and a training set that has none."""
+"""The five sets of a run: draw the labelled subset, and give training a target set that has no labels."""
 
 from __future__ import annotations
 
@@ -15,86 +15,92 @@ from dta_bench.spec.run_spec import LabelSubset
 
 Indices = NDArray[np.int64]
 LEFT_OUT = "target_test"
-"""The note of splits whose test set held the labelled subset."""
+"""The note that says that the labelled subset was taken out of target test."""
 
 
 def split(domains: Domains, subset: LabelSubset) -> Splits:
-    """The five sets of a run: the labelled subset is drawn from target train, which keeps all its images but no label.
+    """Make the five sets of a run.
 
-    Where target test holds images of the subset (VisDA tests on the images it trains on), they are left out of it.
+    The labelled subset is drawn from target train (or from ``domains.subset_of``). Target train keeps all its images
+    and none of its labels. Images of the subset are removed from target test where that has them: VisDA tests on the
+    images that it trains on.
 
     Raises:
-        UserError: the subset is larger than target train, or is to be stratified over label maps.
+        UserError: the subset is larger than the set it is drawn from, or is to be stratified over label maps.
     """
     pool = domains.subset_of or domains.target_train
-    chosen = pool.select(_draw(pool, subset))
-    test, notes = _without(domains.target_test, set(chosen.ids))
+    labelled = pool.select(_draw(pool, subset))
+    test = domains.target_test.without(set(labelled.ids))
     return Splits(
         source_train=domains.source_train,
         source_validation=domains.source_validation,
         target_train=domains.target_train.without_labels(),
-        target_validation=chosen,
+        target_validation=labelled,
         target_test=test,
         fingerprint=domains.fingerprint,
-        subset_hash=hash_of(chosen),
-        notes=notes | _left_out(domains) | _drawn(chosen, domains, subset),
+        subset_hash=hash_of(labelled),
+        notes=_test_note(domains, test) | _unreadable_note(domains) | _subset_note(labelled, domains, subset),
     )
 
 
 def split_supervised(domains: Domains, subset: LabelSubset) -> Splits:
-    """The same five sets, but with the labelled target train, less the subset, in the place of the source.
+    """Make the five sets of the upper bound ``target_only``: the source is the labelled target train.
 
-    For the upper bound ``target_only`` alone; the subset stays out of it so that selection still means something.
+    The labelled subset is left out of it: a run must not be selected by labels that it was trained on.
     """
     splits = split(domains, subset)
-    labelled, _ = _without(domains.target_train, set(splits.target_validation.ids))
+    labelled = domains.target_train.without(set(splits.target_validation.ids))
     note = {"supervised": f"trained on {len(labelled)} target labels, as an upper bound"}
     return dataclasses.replace(splits, source_train=labelled, notes=splits.notes | note)
 
 
 def hash_of(images: LabelledImages) -> str:
-    """SHA-256 over the sorted ids, which names a subset wherever it was drawn."""
+    """SHA-256 over the sorted ids: the same images have the same hash on every machine."""
     return hashlib.sha256("\n".join(sorted(images.ids)).encode()).hexdigest()
 
 
 def _draw(images: LabelledImages, subset: LabelSubset) -> Indices:
-    """Indices of the subset in ascending order; stratified means each class's share is its share of ``images``."""
+    """Draw the subset; stratified, each class has the share of the subset that it has of ``images``.
+
+    Returns:
+        (subset.size,) ascending indices.
+    """
     if subset.size > len(images):
         raise UserError(
             f"label subset size is {subset.size}, but {len(images)} images are there to draw it from; ask for fewer"
         )
     shuffled = np.random.default_rng(subset.seed).permutation(len(images))
     if subset.stratified:
-        shuffled = _by_share(shuffled, images)
+        shuffled = _stratified(shuffled, images)
     return np.sort(shuffled[: subset.size])
 
 
-def _by_share(shuffled: Indices, images: LabelledImages) -> Indices:
-    """Reordered so that any beginning holds every class in its share: by (rank within the class + 1/2) / class size."""
+def _stratified(shuffled: Indices, images: LabelledImages) -> Indices:
+    """Reorder indices so that the first ones, however many, hold every class by its share.
+
+    They are ordered by (rank within the class + 1/2) / class size.
+    """
     if not isinstance(images.labels, np.ndarray):
         raise UserError("label subset is stratified, but label maps have no one class; allowed: stratified: false")
     labels = images.labels[shuffled]
-    place = np.empty(len(labels))
+    position = np.empty(len(labels))
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        place[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return shuffled[np.argsort(place, kind="stable")]
+        position[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return shuffled[np.argsort(position, kind="stable")]
 
 
-def _without(images: LabelledImages, ids: set[str]) -> tuple[LabelledImages, dict[str, str]]:
-    kept = [i for i, name in enumerate(images.ids) if name not in ids]
-    if len(kept) == len(images):
-        return images, {}
-    left_out = len(images) - len(kept)
-    return images.select(kept), {LEFT_OUT: f"the complement of the labelled subset: {left_out} images left out"}
+def _test_note(domains: Domains, test: LabelledImages) -> dict[str, str]:
+    removed = len(domains.target_test) - len(test)
+    return {LEFT_OUT: f"the complement of the labelled subset: {removed} images left out"} if removed else {}
 
 
-def _left_out(domains: Domains) -> dict[str, str]:
-    return {"unreadable": unreadable.told(domains.unreadable)} if domains.unreadable else {}
+def _unreadable_note(domains: Domains) -> dict[str, str]:
+    return {"unreadable": unreadable.describe(domains.unreadable)} if domains.unreadable else {}
 
 
-def _drawn(chosen: LabelledImages, domains: Domains, subset: LabelSubset) -> dict[str, str]:
-    where = "the domain to tune on" if domains.subset_of else "target train"
-    share = 100 * len(chosen) / len(domains.subset_of or domains.target_train)
+def _subset_note(labelled: LabelledImages, domains: Domains, subset: LabelSubset) -> dict[str, str]:
+    pool_name = "the domain to tune on" if domains.subset_of else "target train"
+    share = 100 * len(labelled) / len(domains.subset_of or domains.target_train)
     how = "stratified by class (itself a use of target labels)" if subset.stratified else "at random"
-    return {"label_subset": f"{len(chosen)} images, {share:.1f} % of {where}, drawn {how} by seed {subset.seed}"}
+    return {"label_subset": f"{len(labelled)} images, {share:.1f} % of {pool_name}, drawn {how} by seed {subset.seed}"}

@@ -1,4 +1,4 @@
-"""Images that cannot be read: found before a run, named, and left out where the user wants to go on without them."""
+"""Find the images that cannot be read, and leave them out where the user asks for it (``--skip-unreadable``)."""
 
 from __future__ import annotations
 
@@ -14,45 +14,57 @@ from dta_bench.domains.images import Domains, LabelledImages, is_lazy
 from dta_bench.errors import UserError
 
 SETS = ("source_train", "source_validation", "target_train", "target_test", "subset_of")
-NAMED = 20  # of many, so many are named
+MAX_LISTED = 20  # of many ids, so many are listed
 
 
 def find(domains: Domains) -> dict[str, str]:
-    """Every image of a lazy set that cannot be read, or whose label map cannot, by its id, and why; reads them all.
+    """Read every image that lies in a file, with its label map, and find those that cannot be read.
 
-    Reading lets go of Python's lock, so one thread a core reads as fast as so many processes.
+    Decoding releases Python's lock, so one thread a core is as fast as one process a core.
+
+    Returns:
+        id → the error, for each image that cannot be read or whose label map cannot.
     """
-    todo = {name: (images, i) for images, i, name in _each(domains)}
+    locations = {name: (images, i) for images, i, name in _images_in_files(domains)}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = pool.map(lambda one: _reason(*one), todo.values())
-        return {name: reason for name, reason in zip(todo, reasons, strict=True) if reason}
+        errors = pool.map(lambda location: _read_error(*location), locations.values())
+        return {name: error for name, error in zip(locations, errors, strict=True) if error}
 
 
 def left_out(domains: Domains, names: Sequence[str]) -> Domains:
-    """The same sets without the images of these ids, which are data of their own: the fingerprint says so."""
+    """The same sets without some images.
+
+    These are other data than the whole sets, so they have another fingerprint.
+
+    Args:
+        domains: a benchmark's sets.
+        names: ids of the images to leave out.
+    """
     if not names:
         return domains
-    gone = set(names)
+    removed = set(names)
     sets = {name: getattr(domains, name) for name in SETS}
-    without = {name: _select(images, gone) for name, images in sets.items() if images is not None}
-    total = hashlib.sha256("\n".join([domains.fingerprint, *sorted(gone)]).encode()).hexdigest()
-    return dataclasses.replace(domains, **without, fingerprint=total, unreadable=tuple(sorted(gone)))
+    remaining = {name: images.without(removed) for name, images in sets.items() if images is not None}
+    fingerprint = hashlib.sha256("\n".join([domains.fingerprint, *sorted(removed)]).encode()).hexdigest()
+    return dataclasses.replace(domains, **remaining, fingerprint=fingerprint, unreadable=tuple(sorted(removed)))
 
 
-def told(names: Sequence[str]) -> str:
-    """How many there are, and which."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{len(names)}: {', '.join(names[:NAMED])}{more}"
+def describe(names: Sequence[str]) -> str:
+    """How many ids there are, and the first ``MAX_LISTED`` of them, such as ``2: a.jpg, b.jpg``."""
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return f"{len(names)}: {', '.join(names[:MAX_LISTED])}{more}"
 
 
-def _each(domains: Domains) -> Iterator[tuple[LabelledImages, int, str]]:
+def _images_in_files(domains: Domains) -> Iterator[tuple[LabelledImages, int, str]]:
+    """Each image that is read when it is asked for: its set, its index there and its id."""
     for part in SETS:
         images: LabelledImages | None = getattr(domains, part)
         if images is not None and is_lazy(images.images):
             yield from ((images, i, name) for i, name in enumerate(images.ids))
 
 
-def _reason(images: LabelledImages, index: int) -> str:
+def _read_error(images: LabelledImages, index: int) -> str:
+    """Why an image or its label map cannot be read; empty if both can."""
     try:
         images.images[index]
         if not isinstance(images.labels, np.ndarray):
@@ -60,8 +72,3 @@ def _reason(images: LabelledImages, index: int) -> str:
     except UserError as error:
         return str(error)
     return ""
-
-
-def _select(images: LabelledImages, gone: set[str]) -> LabelledImages:
-    kept = [i for i, name in enumerate(images.ids) if name not in gone]
-    return images if len(kept) == len(images) else images.select(kept)

@@ -1,11 +1,11 @@
-"""What a benchmark is made of: images with labels, images without, and the five splits of a run.
+"""Sets of images, with labels and without, and how a benchmark and a run group them.
 
 The type of the target training set has no labels to give, so a method cannot read them by mistake.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar, overload
 
@@ -13,28 +13,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
-"""One image as read: uint8, (height, width, channels)."""
+"""One image as it was read: (height, width, channels) uint8."""
 
 Item = TypeVar("Item")
 
 
-class Picked(Sequence[Item]):
-    """Some items of a sequence, in a given order, fetched only when asked for."""
+class SelectedItems(Sequence[Item]):
+    """Some items of a sequence in a given order, each read only when it is asked for.
+
+    Args:
+        items: the sequence.
+        indices: the items' indices in the sequence, which may repeat.
+    """
 
     def __init__(self, items: Sequence[Item], indices: Sequence[int] | NDArray[np.int64]) -> None:
         self._items, self._indices = items, [int(i) for i in indices]
 
-    def whence(self, index: int) -> tuple[Sequence[Item], int]:
-        """The sequence that an item comes from, and its place there."""
+    def locate(self, index: int) -> tuple[Sequence[Item], int]:
+        """The sequence that an item comes from, and the item's index there."""
         return self._items, self._indices[index]
 
     @overload
     def __getitem__(self, index: int) -> Item: ...
     @overload
-    def __getitem__(self, index: slice) -> Picked[Item]: ...
-    def __getitem__(self, index: int | slice) -> Item | Picked[Item]:
+    def __getitem__(self, index: slice) -> SelectedItems[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | SelectedItems[Item]:
         if isinstance(index, slice):
-            return Picked(self._items, self._indices[index])
+            return SelectedItems(self._items, self._indices[index])
         return self._items[self._indices[index]]
 
     def __len__(self) -> int:
@@ -42,20 +47,20 @@ class Picked(Sequence[Item]):
 
     @property
     def items(self) -> Sequence[Item]:
-        """What is picked from."""
+        """The whole sequence."""
         return self._items
 
 
 def is_lazy(items: Sequence[Item]) -> bool:
-    """Whether items are made when asked for (read from files), and not in memory already."""
-    while isinstance(items, Picked):
+    """Whether items are read from files when they are asked for, and are not in memory already."""
+    while isinstance(items, SelectedItems):
         items = items.items
     return not isinstance(items, list | tuple)
 
 
 @dataclass(frozen=True)
 class UnlabelledImages:
-    """Images and their stable ids; there is no label to be had from this type."""
+    """Images and their ids, which stay the same on all machines; this type has no labels."""
 
     images: Sequence[Image]
     ids: Sequence[str]
@@ -66,7 +71,10 @@ class UnlabelledImages:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images, their labels (a class index each, or a (height, width) map each) and stable ids."""
+    """Images, their ids, which stay the same on all machines, and their labels.
+
+    ``labels`` is a class index for each image, (n,) int64, or a label map (height, width) uint8 for each.
+    """
 
     images: Sequence[Image]
     labels: NDArray[np.int64] | Sequence[NDArray[np.uint8]]
@@ -76,21 +84,26 @@ class LabelledImages:
         return len(self.images)
 
     def without_labels(self) -> UnlabelledImages:
-        """The same images as a set that cannot yield labels."""
+        """The same images as a set that has no labels."""
         return UnlabelledImages(self.images, self.ids)
 
     def select(self, indices: Sequence[int] | NDArray[np.int64]) -> LabelledImages:
-        """The images at ``indices``, in that order; images of a lazy set stay unread."""
+        """The images at ``indices``, in that order; no image file is read."""
         chosen = np.asarray(indices, dtype=np.int64)
-        labels = self.labels[chosen] if isinstance(self.labels, np.ndarray) else Picked(self.labels, chosen)
-        return LabelledImages(Picked(self.images, chosen), labels, [self.ids[i] for i in chosen])
+        labels = self.labels[chosen] if isinstance(self.labels, np.ndarray) else SelectedItems(self.labels, chosen)
+        return LabelledImages(SelectedItems(self.images, chosen), labels, [self.ids[i] for i in chosen])
+
+    def without(self, ids: Collection[str]) -> LabelledImages:
+        """The images but for those with these ids; this very set if it has none of them."""
+        remaining = [i for i, name in enumerate(self.ids) if name not in ids]
+        return self if len(remaining) == len(self) else self.select(remaining)
 
 
 @dataclass(frozen=True)
 class Domains:
     """What a benchmark's ``load(root)`` returns: four labelled sets, split by a fixed seed or by the data set itself.
 
-    Only ``validation.split`` sees ``target_train``'s labels; it hands training a set without them.
+    Only :mod:`dta_bench.data.splits` uses labels of ``target_train``; it hands training a set without them.
     """
 
     source_train: LabelledImages
@@ -100,14 +113,18 @@ class Domains:
     fingerprint: str
     """SHA-256 over the images and labels (or over the file list with sizes, for sets too large to read)."""
     subset_of: LabelledImages | None = None
-    """Where the labelled subset is drawn from; None: target train, whose other labels nobody reads."""
+    """The images that the labelled subset is drawn from; None: ``target_train``."""
     unreadable: tuple[str, ...] = ()
-    """Ids of images that were left out because they cannot be read."""
+    """Ids of the images that were left out because they cannot be read."""
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The five sets of one run; ``target_train`` cannot yield labels."""
+    """The five sets of a run.
+
+    ``target_train`` has no labels, and ``target_validation`` is the labelled subset. ``notes`` says how the sets were
+    made; a run records each as the tag ``note_<name>``.
+    """
 
     source_train: LabelledImages
     source_validation: LabelledImages

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dta_bench.data.batches import evaluation_batches
 from dta_bench.domains.benchmark import Benchmark
-from dta_bench.domains.images import Image, Item, LabelledImages, Picked
+from dta_bench.domains.images import Image, Item, LabelledImages, SelectedItems
 from dta_bench.evaluation import metrics, segmentation
 from dta_bench.evaluation.label_free import label_free
 from dta_bench.nn import distributed
@@ -115,7 +115,7 @@ class Meter:
 def _own(items: Sequence[Item]) -> Sequence[Item]:
     """Those that this replica of a run measures; all of them where it is the only one."""
     own = distributed.own_share(len(items))
-    return items if len(own) == len(items) else Picked(items, own)
+    return items if len(own) == len(items) else SelectedItems(items, own)
 
 
 def predict(network: nn.Module, batches: Iterable[Tensor], device: torch.device) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dta_bench.domains.images import Image, Picked, Splits
+from dta_bench.domains.images import Image, SelectedItems, Splits
 from dta_bench.evaluation.evaluator import predict
 from dta_bench.nn.learner import Learner
 from dta_bench.nn.network import Network, evaluating
@@ -49,10 +49,12 @@ def probes(
     rows = {name: sample(len(images)) for name, images in sets.items()}
     found: Arrays = {f"probe_{name}_rows": taken for name, taken in rows.items()}
     for name, images in sets.items():
-        found[f"probe_{name}_features"] = features(learner.predictor, as_batches(Picked(images, rows[name])), device)
+        found[f"probe_{name}_features"] = features(
+            learner.predictor, as_batches(SelectedItems(images, rows[name])), device
+        )
     images, guesses = sets["target_train"], target_logits.argmax(axis=1)
     first, second = partners(rows["target_train"], guesses)
-    mixed = mixtures(as_batches(Picked(images, first)), as_batches(Picked(images, second)))
+    mixed = mixtures(as_batches(SelectedItems(images, first)), as_batches(SelectedItems(images, second)))
     return found | {
         "probe_mixed_logits": predict(learner, mixed, device),
         "probe_mixed_labels": guesses[first],

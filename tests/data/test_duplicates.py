@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from dta_bench.benchmarks import _digits, digits
 from dta_bench.data import duplicates, verify
-from dta_bench.data.duplicates import Prints
+from dta_bench.data.duplicates import ImageSignatures
 from dta_bench.domains.images import Domains, LabelledImages
 
 
-def prints(images: list[np.ndarray], name: str) -> Prints:
-    small = np.array([duplicates.signature(image) for image in images], dtype=np.float32)
-    return Prints([f"{name}/{i}" for i in range(len(images))], [duplicates.digest(i) for i in images], small)
+def signatures_of(images: list[np.ndarray], name: str) -> ImageSignatures:
+    thumbnails = np.array([duplicates.thumbnail(image) for image in images], dtype=np.float32)
+    return ImageSignatures(
+        [f"{name}/{i}" for i in range(len(images))], [duplicates.digest(i) for i in images], thumbnails
+    )
 
 
 @pytest.fixture(scope="module")
@@ -24,41 +26,46 @@ def mnist() -> list[np.ndarray]:
     return list(_digits.mnist_5k().images)[::25]
 
 
-def shrunk(image: np.ndarray) -> np.ndarray:
-    """As opencv-doc's digits.png has MNIST: 20 px, stored anew."""
+def shrunk_to_20_px(image: np.ndarray) -> np.ndarray:
+    """As opencv-doc's digits.png stores MNIST."""
     return cv2.resize(image, (20, 20), interpolation=cv2.INTER_AREA)[:, :, None]
 
 
 def test_mnist_at_another_size_is_found_and_other_digits_are_not(mnist: list[np.ndarray]) -> None:
-    same = duplicates.alike(prints(mnist, "a"), prints([shrunk(image) for image in mnist], "b"))
+    same = duplicates.near_copies(
+        signatures_of(mnist, "a"), signatures_of([shrunk_to_20_px(image) for image in mnist], "b")
+    )
     assert len(same) > 0.8 * len(mnist)
     assert sum(one.split("/")[1] == other.split("/")[1] for one, other in same) > 0.95 * len(same)
     others = list(_digits.optdigits().images)
-    assert duplicates.alike(prints(mnist, "a"), prints(others, "b")) == []
+    assert duplicates.near_copies(signatures_of(mnist, "a"), signatures_of(others, "b")) == []
 
 
 def test_a_pair_that_is_one_set_twice_is_a_problem(mnist: list[np.ndarray]) -> None:
     def labelled(images: list[np.ndarray], name: str) -> LabelledImages:
         return LabelledImages(images, np.arange(len(images)) // 20, [f"{name}/{i}" for i in range(len(images))])
 
-    small = [shrunk(image) for image in mnist]
+    small = [shrunk_to_20_px(image) for image in mnist]
     domains = Domains(
         labelled(mnist, "s"), labelled(mnist[:1], "v"), labelled(small, "t"), labelled(small[:1], "u"), "data"
     )
     found = verify.inspect(dataclasses.replace(digits.BENCHMARK, label_budget=10), domains)
-    assert any(said.startswith("source_train and target_train nearly share 1") for said in found["problems"])
-    assert any(said.startswith("target_train and target_test share 1 image") for said in found["notes"])
+    assert any(one.startswith("source_train and target_train nearly share 1") for one in found["problems"])
+    assert any(one.startswith("target_train and target_test share 1 image") for one in found["notes"])
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40))
 def test_exact_copies_are_found_whatever_they_show(seed: int, height: int, width: int) -> None:
     rng = np.random.default_rng(seed)
     images = list(rng.integers(0, 256, (4, height, width, 3), dtype=np.uint8))
-    shared = duplicates.shared(prints(images, "a"), prints([images[2], 255 - images[1]], "b"))
+    shared = duplicates.exact_copies(signatures_of(images, "a"), signatures_of([images[2], 255 - images[1]], "b"))
     assert ("a/2", "b/0") in shared
     assert duplicates.digest(images[0]) != duplicates.digest(images[0].reshape(-1, 1, 3)) or width == 1
 
 
-def test_even_images_are_alike_to_nothing() -> None:
-    even = prints([np.full((9, 9, 3), v, dtype=np.uint8) for v in (0, 7, 255)], "a")
-    assert duplicates.alike(even, dataclasses.replace(even, ids=["b/0", "b/1", "b/2"], exact=["x", "y", "z"])) == []
+def test_images_of_one_colour_are_copies_of_nothing() -> None:
+    even = signatures_of([np.full((9, 9, 3), v, dtype=np.uint8) for v in (0, 7, 255)], "a")
+    assert (
+        duplicates.near_copies(even, dataclasses.replace(even, ids=["b/0", "b/1", "b/2"], digests=["x", "y", "z"]))
+        == []
+    )

@@ -17,7 +17,7 @@ from dta_bench.benchmarks import gta5_cityscapes, visda
 from dta_bench.data import image_cache
 from dta_bench.data import splits as validation
 from dta_bench.data.augment import Shrink
-from dta_bench.data.image_cache import Kept, Store
+from dta_bench.data.image_cache import CachedImages, Store
 from dta_bench.domains.images import LabelledImages
 from dta_bench.errors import UserError
 from dta_bench.spec.run_spec import LabelSubset
@@ -56,16 +56,16 @@ WHOLE = Shrink((16, 16), exact=True)
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(2, 64), st.booleans())
 def test_to_shrink_twice_is_to_shrink_once(height: int, width: int, side: int, exact: bool) -> None:
-    rule = Shrink((side, side), exact)
-    once = rule.of((height, width, 3))
-    assert rule.of((*once, 3)) == once
+    shrink = Shrink((side, side), exact)
+    once = shrink.stored_size((height, width, 3))
+    assert shrink.stored_size((*once, 3)) == once
     assert once == (side, side) if exact else min(once) <= max(min(height, width, -(-8 * side // 7)), 1)
 
 
 def test_an_image_is_read_once_and_is_the_same_ever_after() -> None:
     images = noise(3)
     for _ in range(3):
-        kept = Kept(images, IDS[:3], WHOLE, store(), "whole")
+        kept = CachedImages(images, IDS[:3], WHOLE, store(), "whole")
         assert all((kept[i] == WHOLE(np.array(list(images)[i]))).all() for i in range(3))
     assert images.reads == 3
 
@@ -75,7 +75,7 @@ def test_an_image_is_read_once_and_is_the_same_ever_after() -> None:
 )
 def test_any_array_comes_back_as_it_was_put(shape: tuple[int, ...]) -> None:
     array = np.random.default_rng(shape).integers(0, 256, shape, dtype=np.uint8)
-    assert np.array_equal(image_cache._unpacked(image_cache._packed(array)), array)
+    assert np.array_equal(image_cache._unpack(image_cache._pack(array)), array)
 
 
 def test_other_data_and_another_rule_find_nothing() -> None:
@@ -83,7 +83,7 @@ def test_other_data_and_another_rule_find_nothing() -> None:
     assert store("old").get("x") is not None
     assert store("new").get("x") is None
     images = noise(1)
-    one, other = (Kept(images, IDS[:1], Shrink((s, s), True), store(), str(s)) for s in (8, 9))
+    one, other = (CachedImages(images, IDS[:1], Shrink((s, s), True), store(), str(s)) for s in (8, 9))
     assert (one[0].shape, other[0].shape) == ((8, 8, 3), (9, 9, 3))
 
 
@@ -98,10 +98,10 @@ def test_it_stays_within_its_bound_and_what_does_not_fit_is_decoded_again(
 ) -> None:
     monkeypatch.setenv("DTA_BENCH_CACHE_GB", str(2 / 1024))
     images = noise(40, (256, 256, 3))  # 7.5 MiB of them
-    kept = Kept(images, [str(i) for i in range(40)], image_cache._as_it_is, store(), "")
+    kept = CachedImages(images, [str(i) for i in range(40)], image_cache._unchanged, store(), "")
     for _ in range(2):
         assert all((kept[i] == list(images)[i]).all() for i in range(40))
-    assert image_cache._filled(folder) <= 2 * 2**20
+    assert image_cache._used_bytes(folder) <= 2 * 2**20
     assert 40 < images.reads < 80
 
 

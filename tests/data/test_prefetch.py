@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from dta_bench.data import prefetch
-from dta_bench.data.prefetch import Parts, Room
+from dta_bench.data.prefetch import PartBuffer, Parts
 from dta_bench.errors import UserError
 
 
@@ -26,9 +26,9 @@ def arrays(i: int) -> dict[str, np.ndarray]:
     }
 
 
-def write(i: int, room: Room) -> None:
+def write(i: int, buffer: PartBuffer) -> None:
     for name, array in arrays(i).items():
-        room.array(name, array.shape, array.dtype)[...] = array
+        buffer.array(name, array.shape, array.dtype)[...] = array
 
 
 def same(found: Parts, i: int) -> bool:
@@ -46,32 +46,32 @@ def children() -> list[psutil.Process]:
 @pytest.mark.parametrize("order", [[], [4], [3, 1], [3, 1, 2], list(range(20))])
 def test_parts_come_in_order_as_they_were_made(workers: int, order: list[int]) -> None:
     seen = []
-    for i, found in prefetch.made(write, order, workers):
+    for i, found in prefetch.make_ahead(write, order, workers):
         seen.append(i)
         assert same(found, i)
     assert seen == order
 
 
 def test_a_part_larger_than_the_first_comes_too() -> None:
-    def growing(i: int, room: Room) -> None:
-        room.array("x", (i + 1, 1000), np.uint8)[...] = i
-        room.array("y", (3,), np.int64)[...] = i
+    def growing(i: int, buffer: PartBuffer) -> None:
+        buffer.array("x", (i + 1, 1000), np.uint8)[...] = i
+        buffer.array("y", (3,), np.int64)[...] = i
 
-    found = list(prefetch.made(growing, range(9), 1))
+    found = list(prefetch.make_ahead(growing, range(9), 1))
     assert [len(parts["x"]) for _, parts in found] == list(range(1, 10))
     assert [(parts["x"].max(), parts["y"].max()) for _, parts in found] == [(i, i) for i in range(9)]
 
 
 def test_parts_that_are_all_kept_stay_as_they_were() -> None:
-    kept = list(prefetch.made(write, range(30), 2))  # more than there are places
+    kept = list(prefetch.make_ahead(write, range(30), 2))  # more than there are places
     assert all(same(found, i) for i, found in kept)
 
 
 def test_a_tensor_of_a_part_holds_it_and_what_nothing_refers_to_makes_room() -> None:
-    def where(i: int, room: Room) -> None:
-        room.array("x", (4096,), np.float32)[...] = i
+    def where(i: int, buffer: PartBuffer) -> None:
+        buffer.array("x", (4096,), np.float32)[...] = i
 
-    parts = prefetch.made(where, range(40), 1)
+    parts = prefetch.make_ahead(where, range(40), 1)
     next(parts)
     kept = [torch.from_numpy(next(parts)[1]["x"])[6:].view(-1, 10)]
     addresses = set()
@@ -85,38 +85,38 @@ def test_a_tensor_of_a_part_holds_it_and_what_nothing_refers_to_makes_room() -> 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_error_of_the_users_comes_as_it_was_said_after_the_parts_before(workers: int) -> None:
-    def broken(i: int, room: Room) -> None:
+    def broken(i: int, buffer: PartBuffer) -> None:
         if i == 5:
             raise UserError("5.jpg cannot be read")
-        write(i, room)
+        write(i, buffer)
 
-    parts = prefetch.made(broken, range(9), workers)
+    parts = prefetch.make_ahead(broken, range(9), workers)
     assert [next(parts)[0] for _ in range(5)] == list(range(5))
     with pytest.raises(UserError, match=r"^5\.jpg cannot be read$"):
         next(parts)
 
 
 def test_another_error_comes_with_where_it_was_raised() -> None:
-    def faulty(i: int, room: Room) -> None:
-        write(i, room)
+    def faulty(i: int, buffer: PartBuffer) -> None:
+        write(i, buffer)
         if i == 3:
             raise KeyError("nobody")
 
     with pytest.raises(RuntimeError, match=r"in faulty\n(.*\n)*KeyError: 'nobody'"):
-        list(prefetch.made(faulty, range(9), 2))
+        list(prefetch.make_ahead(faulty, range(9), 2))
     assert not children()
 
 
 def test_one_name_has_one_shape() -> None:
-    room = Room()
-    room.array("x", (2, 3), np.uint8)
+    buffer = PartBuffer()
+    buffer.array("x", (2, 3), np.uint8)
     with pytest.raises(ValueError, match=r"x has the shape \(2, 3\), not \(2, 4\)"):
-        room.array("x", (2, 4), np.uint8)
+        buffer.array("x", (2, 4), np.uint8)
 
 
 @pytest.mark.parametrize("killed", [1, 2])
 def test_killed_processes_cost_no_part(killed: int) -> None:
-    parts = prefetch.made(write, range(40), 2)
+    parts = prefetch.make_ahead(write, range(40), 2)
     assert same(next(parts)[1], 0)
     for child in children()[:killed]:
         child.kill()
@@ -131,15 +131,15 @@ def left(parts: Iterator[object]) -> None:
 
 
 def test_no_process_outlives_an_epoch_that_ended_or_was_left() -> None:
-    list(prefetch.made(write, range(9), 2))
+    list(prefetch.make_ahead(write, range(9), 2))
     assert not children()
-    left(prefetch.made(write, range(99), 2))
+    left(prefetch.make_ahead(write, range(99), 2))
     gc.collect()
     assert not children()
 
 
 def test_an_interrupt_of_the_whole_group_is_the_parents_to_answer() -> None:
-    parts = prefetch.made(write, range(20), 2)
+    parts = prefetch.make_ahead(write, range(20), 2)
     next(parts)
     for child in children():
         child.send_signal(signal.SIGINT)
@@ -148,8 +148,8 @@ def test_an_interrupt_of_the_whole_group_is_the_parents_to_answer() -> None:
 
 FORKING = """
 import sys, time, numpy as np
-from dta_bench import ahead
-parts = ahead.made(lambda i, room: room.array("x", (9,), np.uint8).fill(i), range(10**6), 2)
+from dta_bench.data import prefetch
+parts = prefetch.make_ahead(lambda i, buffer: buffer.array("x", (9,), np.uint8).fill(i), range(10**6), 2)
 next(parts), next(parts)
 print("under way", flush=True)
 time.sleep(600)

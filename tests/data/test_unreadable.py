@@ -94,8 +94,8 @@ def test_an_image_whose_label_map_cannot_be_read_is_left_out_too(tmp_path: Path)
 
 
 @pytest.mark.parametrize("count", [1, 20, 21, 500])
-def test_of_many_so_many_are_named(count: int) -> None:
-    said = unreadable.told([f"{i}.jpg" for i in range(count)])
+def test_of_many_ids_the_first_twenty_are_listed(count: int) -> None:
+    said = unreadable.describe([f"{i}.jpg" for i in range(count)])
     assert said.startswith(f"{count}: 0.jpg")
     assert ("and" in said) == (count > 20)
 
