@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ from dta_bench.sweep.on_ray import worker
 from dta_bench.sweep.on_ray.worker import Config, Job
 
 if TYPE_CHECKING:
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
     from dta_bench.run.execute import Outcome
 
 ON_THE_HEAD = {"node:__internal_head__": 0.001}
@@ -40,20 +41,17 @@ def trainable(job: Job, resources: dict[str, float], devices: int) -> type:
 
 
 def run(config: Config, job: Job, each: dict[str, float], devices: int) -> None:
-    """Start the replicas and wait for them; a replica that dies takes the others along, and Tune starts all again.
+    """Start the replicas and wait for them, and start them again as often as a machine is taken away.
 
-    Making room for a machine that goes is no failure: all start again here, as often as it takes.
+    Losing an announced machine is no failure, so Tune hears nothing of it. A replica that dies without notice ends the
+    others, too; that error reaches Tune, which starts the run again from its checkpoint.
     """
-    while not _fit(config, job, each, devices):
+    while not finished(_trainer(config, job, each, devices)):
         pass
 
 
-def _fit(config: Config, job: Job, each: dict[str, float], devices: int) -> bool:
-    """Whether the run came to its end; else its replicas have saved and stopped.
-
-    Raises:
-        UserError: what a replica asks the user to mend.
-    """
+def _trainer(config: Config, job: Job, each: dict[str, float], devices: int) -> DataParallelTrainer:
+    """Ray Train's trainer of one run, whose workers are the replicas."""
     from ray import train
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
@@ -61,7 +59,7 @@ def _fit(config: Config, job: Job, each: dict[str, float], devices: int) -> bool
     spec = job["specs"][worker.key_of(config)]
     name = RunSpec.from_dict(spec).id
     own = job | {"specs": {}, "spec": spec, "names": {name: job["names"][name]}, "inert": {name: job["inert"][name]}}
-    trainer = DataParallelTrainer(
+    return DataParallelTrainer(
         replica,
         train_loop_config=own,
         scaling_config=train.ScalingConfig(
@@ -73,26 +71,31 @@ def _fit(config: Config, job: Job, each: dict[str, float], devices: int) -> bool
             callbacks=[TuneReportCallback()],
         ),
     )
+
+
+def finished(trainer: DataParallelTrainer) -> bool:
+    """Train on the replicas of ``trainer``.
+
+    Returns: whether the run came to its end; False if its replicas saved a checkpoint and stopped.
+
+    Raises:
+        UserError: a replica asks the user to mend something. It is raised even if others failed otherwise: they lost
+            their connection to the one that ended.
+        WorkerGroupError: a replica died or failed for another reason.
+    """
+    from ray.train import WorkerGroupError
+
     try:
         trainer.fit()
-    except train.WorkerGroupError as error:
-        if stopped(error.worker_failures.values()):
+    except WorkerGroupError as error:
+        failures = list(error.worker_failures.values())  # the replicas' own exceptions, not their text
+        for failure in failures:
+            if isinstance(failure, UserError):
+                raise failure from error
+        if any(isinstance(failure, Stopped) for failure in failures):
             return False
         raise
     return True
-
-
-def stopped(failures: Iterable[Exception]) -> bool:
-    """Whether replicas ended, with their tracebacks as words, to make room.
-
-    Raises:
-        UserError: one of them asks the user to mend something; the others may have ended of its silence.
-    """
-    last = [str(failure).strip().splitlines()[-1] for failure in failures]
-    to_mend = [line for line in last if line.startswith("dta_bench.errors.UserError: ")]
-    if to_mend:
-        raise UserError(to_mend[0].partition(": ")[2])
-    return any(line.startswith("dta_bench.run.placement.Stopped: ") for line in last)
 
 
 def replica(job: Job) -> None:
