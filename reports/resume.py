@@ -38,7 +38,7 @@ def tracked_only(config: dict[str, Any], job: dict[str, Any]) -> None:
     from ray import tune
 
     worker.settle(job)
-    spec, home = worker.RunSpec.from_dict(job["specs"][worker.key_of(config)]), Home(**job["home"])
+    spec, home = worker.RunSpec.from_dict(job["specs"][config["run"]]), Home(**job["home"])
     marks, inert = fingerprint.fingerprints(spec, home.root), set(job["inert"][spec.id])
     log = home.tracker().open_run(spec, job["parent"], job["names"][spec.id], inert, marks)
     log.log_epoch(1, {f"metric/{number}": 0.5 for number in range(METRICS)})

@@ -49,7 +49,7 @@ def report_only(config: dict[str, Any], job: dict[str, Any]) -> None:
     """A run without training: what a worker tells the driver, and no more."""
     from ray import tune
 
-    spec = worker.RunSpec.from_dict(job["specs"][worker.key_of(config)])
+    spec = worker.RunSpec.from_dict(job["specs"][config["run"]])
     run, epochs = spec.id, spec.training.epochs
     for epoch in range(1, epochs + 1):
         tune.report({"score": float(epoch), "epoch": epoch, "run": run, "classes_in_use": 10.0, "entropy": 0.5})

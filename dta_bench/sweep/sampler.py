@@ -6,9 +6,6 @@ import contextlib
 import json
 import random
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import optuna
 
@@ -34,41 +31,6 @@ def walk(space: SearchSpace, first: Point, count: int, seed: int = 0) -> list[Po
         if len(points) < count:  # told of the last one, the sampler would stop a study that is not running
             study.tell(trial, 0.0)
     return points
-
-
-@dataclass(frozen=True)
-class JointSpace:
-    """The define-by-run space of a whole sweep: backbone, method, seed, then the method's own sets.
-
-    A class and not a closure, because Ray's OptunaSearch pickles it with every snapshot.
-    """
-
-    backbones: tuple[str, ...]
-    spaces: Mapping[str, SearchSpace]
-    seeds: tuple[int, ...]
-
-    def __call__(self, trial: Any) -> None:
-        """Ask ``trial`` for one run."""
-        trial.suggest_categorical("backbone", list(self.backbones))
-        method = trial.suggest_categorical("method", list(self.spaces))
-        trial.suggest_categorical("seed", list(self.seeds))
-        self.spaces[method].suggest(_OfMethod(trial, method))
-
-
-@dataclass(frozen=True)
-class _OfMethod:
-    """A trial that is asked for one method's parameters."""
-
-    trial: Any
-    method: str
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        return self.trial.suggest_categorical(of_method(self.method, name), choices)
-
-
-def of_method(method: str, name: str) -> str:
-    """A parameter's name among those of all methods: two may call different sets by one name, Optuna's study not."""
-    return f"{method}.{name}"
 
 
 def sampler(seed: int = 0) -> optuna.samplers.BaseSampler:

@@ -12,9 +12,7 @@ from dta_bench.spec.plan import Options
 from dta_bench.spec.search_space import SearchSpace
 from dta_bench.spec.search_space_file import ExperimentFile
 from dta_bench.sweep.choose_runs import make_plan
-from dta_bench.sweep.on_ray.trial_config import suggestion
-from dta_bench.sweep.on_ray.worker import key_of
-from dta_bench.sweep.sampler import JointSpace
+from dta_bench.sweep.on_ray.tune_space import SweepSpace, point_of
 
 FOLDER = Path(__file__).parents[2] / "search_spaces"
 SWEEPS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "paper_sets")
@@ -66,10 +64,10 @@ def test_each_row_tells_every_parameter_of_the_paper(name: str) -> None:
 @every_sweep
 def test_every_run_of_its_sweep_is_a_point_that_can_be_suggested(name: str) -> None:
     plan = make_plan(name, search_space_file.read(FOLDER / f"{name}.yaml"), Options(), label_budget=1000)
-    found = [suggestion(plan, run) for run in plan.runs]
-    assert len({key_of(config) for config in found}) == len(plan.runs)
-    for run, config in zip(plan.runs, found, strict=True):
-        mine = {key.removeprefix(f"{run.method}."): value for key, value in config.items()}
+    points = [point_of(plan, run) for run in plan.runs]
+    assert len({tuple(sorted(point.items())) for point in points}) == len(plan.runs)
+    for run, point in zip(plan.runs, points, strict=True):
+        mine = {name.removeprefix(f"{run.method}."): value for name, value in point.items()}
         assert all(run.params[key] == value for key, value in mine.items() if key in run.params)
 
 
@@ -78,15 +76,15 @@ def test_one_study_takes_every_method_of_its_task(name: str) -> None:
     plan = make_plan(
         name, search_space_file.read(FOLDER / f"{name}.yaml"), Options(methods=("all",)), label_budget=1000
     )
-    space = JointSpace(plan.backbones, {m: plan.space(m) for m in plan.methods}, plan.seeds)
-    firsts = {run.method: suggestion(plan, run) for run in reversed(plan.runs)}
+    firsts = {run.method: run for run in reversed(plan.runs)}.values()
+    space = SweepSpace.of(plan, tuple(firsts))
     study = optuna.create_study()
-    for config in firsts.values():
-        study.enqueue_trial(config)
-    for config in firsts.values():
+    for run in firsts:
+        study.enqueue_trial(point_of(plan, run))
+    for run in firsts:
         trial = study.ask()
-        space(trial)
-        assert trial.params == config
+        assert space(trial) == {"run": run.id}
+        assert trial.params == point_of(plan, run)
 
 
 @every_sweep

@@ -19,7 +19,7 @@ from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep import sampler
 from dta_bench.sweep.early_stopping import Stops
 from dta_bench.sweep.on_ray import cluster, gpu_share, multi_device, worker
-from dta_bench.sweep.on_ray.trial_config import suggestion
+from dta_bench.sweep.on_ray.tune_space import RUN, SweepSpace, point_of
 from dta_bench.sweep.progress import Progress
 from dta_bench.sweep.run_queue import Feed
 
@@ -123,7 +123,7 @@ def _fit(
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=_searcher(plan, work),
+            search_alg=searcher(plan, work),
             num_samples=len(runs),
             max_concurrent_trials=at_once(each, devices, resources.parallel) if several else resources.parallel,
             reuse_actors=True,
@@ -180,7 +180,7 @@ def _gpus_a_run(plan: Plan, asked: float | Literal["auto"] | None) -> float:
     return gpu_share.share(*ray.get(ray.remote(num_gpus=1)(gpu_share.measured).remote(job)))
 
 
-def _searcher(plan: Plan, work: Work) -> Any:
+def searcher(plan: Plan, work: Work) -> Any:
     """Optuna's order as it was planned; a feed of our own where what comes next depends on what has ended."""
     if work.feed is not None:
         from dta_bench.sweep.on_ray.searcher import FeedSearcher
@@ -189,8 +189,8 @@ def _searcher(plan: Plan, work: Work) -> Any:
     from ray.tune.search.optuna import OptunaSearch
 
     return OptunaSearch(
-        space=sampler.JointSpace(plan.backbones, {m: plan.space(m) for m in plan.methods}, plan.seeds),
-        points_to_evaluate=[suggestion(plan, run) for run in work.runs],
+        space=SweepSpace.of(plan, work.runs),
+        points_to_evaluate=[point_of(plan, run) for run in work.runs],
         sampler=sampler.sampler(),
         metric="score",
         mode="max",
@@ -204,7 +204,7 @@ def _job(plan: Plan, runs: list[RunSpec], home: Home, parent: str, threads: int)
         "parent": parent,
         "cwd": str(Path.cwd()),
         "threads": threads,
-        "specs": {worker.key_of(suggestion(plan, run)): run.to_dict() for run in runs},
+        "specs": {run.id: run.to_dict() for run in runs},
         "names": {run.id: plan.run_name(run) for run in runs},
         "headline": f"validation/{plugins.load('benchmark', plan.file.benchmark).BENCHMARK.headline}",
         "inert": {run.id: sorted(plan.space(run.method).inert(run.params)) for run in runs},
@@ -214,13 +214,13 @@ def _job(plan: Plan, runs: list[RunSpec], home: Home, parent: str, threads: int)
 def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress, died: dict[str, str], stops: Stops) -> Any:
     """Tune's callback that feeds the progress view, and notes why workers died."""
     names = {run.id: plan.run_name(run) for run in runs}
-    keys = {worker.key_of(suggestion(plan, run)): run for run in runs}
+    methods = {run.id: run.method for run in runs}
 
     class Watch(tune.Callback):  # type: ignore[misc]
         def __reduce__(self) -> tuple[Any, ...]:
             return tune.Callback, ()  # Tune saves its callbacks; a screen cannot be saved
 
-        def on_trial_result(self, *_: Any, trial: Any, result: dict[str, Any], **__: Any) -> None:
+        def on_trial_result(self, *_: Any, result: dict[str, Any], **__: Any) -> None:
             if "run" not in result:
                 return
             if "outcome" not in result:
@@ -228,18 +228,18 @@ def watch(tune: Any, plan: Plan, runs: list[RunSpec], progress: Progress, died: 
                 return
             if result["outcome"] == "failed":
                 died[result["run"]] = result["reason"]
-            competes = keys[worker.key_of(trial.config)].method == plan.methods[0]
+            competes = methods[result["run"]] == plan.methods[0]
             progress.end(names[result["run"]], result["outcome"], result["score"], result["reason"], competes)
 
         def on_trial_complete(self, *_: Any, trial: Any, **__: Any) -> None:
-            run = keys[worker.key_of(trial.config)].id
+            run = trial.config[RUN]
             if run in stops.stopped and "outcome" not in (trial.last_result or {}):
                 progress.end(names[run], "stopped", 0.0, stops.stopped[run].reason)
 
         def on_trial_error(self, *_: Any, trial: Any, **__: Any) -> None:
-            run = keys[worker.key_of(trial.config)]
-            died[run.id] = last_line(trial.error_file)
-            progress.end(names[run.id], "failed", 0.0, died[run.id])
+            run = trial.config[RUN]
+            died[run] = last_line(trial.error_file)
+            progress.end(names[run], "failed", 0.0, died[run])
 
     return Watch()
 

@@ -15,6 +15,7 @@ from dta_bench.errors import UserError
 from dta_bench.run.placement import Stop, Stopped
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import worker
+from dta_bench.sweep.on_ray.tune_space import RUN
 from dta_bench.sweep.on_ray.worker import Config, Job
 
 if TYPE_CHECKING:
@@ -56,9 +57,8 @@ def _trainer(config: Config, job: Job, each: dict[str, float], devices: int) -> 
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    spec = job["specs"][worker.key_of(config)]
-    name = RunSpec.from_dict(spec).id
-    own = job | {"specs": {}, "spec": spec, "names": {name: job["names"][name]}, "inert": {name: job["inert"][name]}}
+    run_id = config[RUN]
+    own = job | {name: {run_id: job[name][run_id]} for name in ("specs", "names", "inert")} | {RUN: run_id}
     return DataParallelTrainer(
         replica,
         train_loop_config=own,
@@ -66,7 +66,7 @@ def _trainer(config: Config, job: Job, each: dict[str, float], devices: int) -> 
             num_workers=devices, use_gpu=each["GPU"] > 0, resources_per_worker={k: v for k, v in each.items() if v}
         ),
         run_config=train.RunConfig(
-            name=f"{name}-{uuid4().hex[:6]}",
+            name=f"{run_id}-{uuid4().hex[:6]}",
             storage_path=str(Path(job["home"]["out"]).resolve() / "runs" / "ray" / "replicas"),
             callbacks=[TuneReportCallback()],
         ),
@@ -114,7 +114,7 @@ def replica(job: Job) -> None:
     from dta_bench.run.home import Home
 
     torch.set_num_threads(job["threads"])
-    spec, home, stop = RunSpec.from_dict(job["spec"]), Home(**job["home"]), Notice()
+    spec, home, stop = RunSpec.from_dict(job["specs"][job[RUN]]), Home(**job["home"]), Notice()
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         train.report(worker.of_epoch(spec, job, epoch, metrics))

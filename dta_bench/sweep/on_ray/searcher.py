@@ -9,7 +9,7 @@ from ray.tune.search import Searcher
 
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.sweep.on_ray.trial_config import suggestion
+from dta_bench.sweep.on_ray.tune_space import config_of
 from dta_bench.sweep.run_queue import End, Feed, point_key
 
 
@@ -29,7 +29,7 @@ class FeedSearcher(Searcher):  # type: ignore[misc]
             self._queue = [run for run in self._queue if point_key(run) not in self._given_up]
             if self._queue:
                 self._running[trial_id] = self._queue.pop(0)
-                return suggestion(self._plan, self._running[trial_id])
+                return config_of(self._plan, self._running[trial_id])
             more = self._feed.next()
             if more is None:
                 return str(Searcher.FINISHED)

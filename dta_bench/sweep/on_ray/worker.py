@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dta_bench.errors import UserError
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.sweep.on_ray.tune_space import RUN
 
 if TYPE_CHECKING:
     from dta_bench.run.execute import Outcome
@@ -19,11 +20,6 @@ Config = dict[str, Any]
 Job = dict[str, Any]
 
 _current: Stop | None = None  # of the run that this process trains
-
-
-def key_of(config: Config) -> str:
-    """One spelling of a suggestion, by which a worker finds its RunSpec."""
-    return " ".join(f"{k}={config[k]}" for k in sorted(config))
 
 
 def trainable(job: Job, resources: dict[str, float]) -> type:
@@ -64,7 +60,7 @@ def run_one(config: Config, job: Job) -> None:
 
     global _current
     torch.set_num_threads(job["threads"])
-    spec = RunSpec.from_dict(job["specs"][key_of(config)])
+    spec = RunSpec.from_dict(job["specs"][config[RUN]])
     label = Label(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
