@@ -18,6 +18,7 @@ from dta_bench.report.selection.rules import Unavailable, competitors, scores
 from dta_bench.report.statistics.intervals import Outcomes, interval, minus, score, standard_error
 from dta_bench.report.statistics.map_intervals import MapOutcomes
 from dta_bench.report.statistics.paired_tests import comparisons
+from dta_bench.run.code_fingerprint import is_old_scheme
 from dta_bench.tracking import STOPPED, TrackedRun
 
 UNREADABLE = "note_unreadable"  # the tag of a run that left images out
@@ -72,6 +73,7 @@ def table(benchmark: Benchmark, found: list[Configuration], runs: list[TrackedRu
         "unfinished": [r.name for r in runs if r.status not in ("FINISHED", "FAILED") and not _stopped(r)],
         "whole": _whole(chosen),
         "unreadable": sorted({r.run.tags[UNREADABLE] for c in group for r in c.records if UNREADABLE in r.run.tags}),
+        "old_fingerprints": sum(is_old_scheme(r.run.tags) for c in group for r in c.records),
         "published": published(benchmark.name),
         "training": group[0].records[0].spec.training.model_dump(),
         "provenance": _provenance(group),

@@ -175,6 +175,21 @@ def is_of_the_move(tags: Mapping[str, str], spec: RunSpec) -> bool:
     return is_old_scheme(tags) and tags.get("commit") in MOVE and _is_as_recorded(plugin_files(spec))
 
 
+def they_count(count: int) -> str:
+    """What a sweep says of runs with a fingerprint of the old scheme that count."""
+    have = f"{count} runs have" if count > 1 else "1 run has"
+    return (
+        f"{have} a code fingerprint of the old scheme and {'count' if count > 1 else 'counts'} as made by today's code:"
+        " no shipped file that decides these numbers has changed since; plug-in files of your own are not checked"
+    )
+
+
+def they_start_anew(count: int) -> str:
+    """What is said of unfinished runs whose checkpoint has a fingerprint of the old scheme."""
+    runs = f"{count} unfinished runs start" if count > 1 else "1 unfinished run starts"
+    return f"{runs} again at the first epoch: a checkpoint with a code fingerprint of the old scheme cannot be checked"
+
+
 @functools.cache
 def _is_as_recorded(files: frozenset[Path]) -> bool:
     recorded: dict[str, str] = json.loads(RECORD.read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from rich.console import Console
 from dta_bench import plugins
 from dta_bench.data import load
 from dta_bench.errors import Interrupted, UserError
-from dta_bench.run import execute
+from dta_bench.run import checkpoint, code_fingerprint, execute
 from dta_bench.run.execute import Label
 from dta_bench.run.home import Home
 from dta_bench.run.placement import Stop
@@ -50,6 +50,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
             highlight=False,
         )
 
+    _say_if_anew(spec, home, console)
     label = Label(None, plan.run_name(spec), frozenset(plan.space(spec.method).inert(spec.params)))
     outcome = execute.execute(spec, home, label, stop, say)
     if outcome.status == "stopped":
@@ -57,6 +58,13 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
     if outcome.result is None:
         raise UserError(f"the run failed: {outcome.reason}")
     return _told(spec, label.name, outcome.result)
+
+
+def _say_if_anew(spec: RunSpec, home: Home, console: Console) -> None:
+    """Say that the run cannot go on from its checkpoint, where that has a code fingerprint of the old scheme."""
+    kept = checkpoint.load(home.checkpoint(spec.id), {"run_id": spec.id})
+    if kept is not None and code_fingerprint.is_old_scheme(kept):
+        console.print(f"note: {code_fingerprint.they_start_anew(1)}", highlight=False, soft_wrap=True)
 
 
 def _spec(plan: Plan, settings: list[str], seed: int) -> RunSpec:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from dta_bench.data import load
 from dta_bench.errors import UserError
-from dta_bench.run import fingerprint, preflight
+from dta_bench.run import code_fingerprint, fingerprint, preflight
 from dta_bench.run.home import Home
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec, spelt
@@ -112,17 +112,11 @@ def _say(plan: Plan, state: State, count: int, console: Console) -> None:
 
 def _say_old_scheme(state: State, home: Home, console: Console) -> None:
     """Say which runs count though their code fingerprint is of the old scheme, and which start anew because of it."""
-    notes = []
-    if state.old_scheme:
-        notes.append(
-            f"{len(state.old_scheme)} runs have a code fingerprint of the old scheme and count as made by today's code:"
-            " none of the files that decide their numbers has changed since; plug-in files of your own are not checked"
-        )
     anew = [run for run in state.old_checkpoints if home.checkpoint(run.id).exists()]
+    if state.old_scheme:
+        console.print(f"note: {code_fingerprint.they_count(len(state.old_scheme))}", highlight=False, soft_wrap=True)
     if anew:
-        notes.append(f"{len(anew)} unfinished runs start anew: their checkpoints are of the old fingerprint scheme")
-    for note in notes:
-        console.print(f"note: {note}", highlight=False, soft_wrap=True)
+        console.print(f"note: {code_fingerprint.they_start_anew(len(anew))}", highlight=False, soft_wrap=True)
 
 
 def _empty_budgets(plan: Plan) -> list[str]:

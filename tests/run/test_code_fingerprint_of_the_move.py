@@ -1,17 +1,20 @@
 """When a code fingerprint of the scheme before still counts as that of today's code."""
 
 import functools
+import io
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from small_runs import spec_of
 
 from dta_bench import plugins
-from dta_bench.run import code_fingerprint
+from dta_bench.run import checkpoint, code_fingerprint, train_one
 from dta_bench.run.code_fingerprint import OURS
+from dta_bench.run.home import Home
 from dta_bench.spec.run_spec import RunSpec
 
 CLASSIFICATION = spec_of("dta")
@@ -85,3 +88,16 @@ def test_a_users_own_plugin_is_trusted(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_package_keeps_a_record_of_the_code_of_the_move() -> None:
     recorded = json.loads(code_fingerprint.RECORD.read_text(encoding="utf-8"))
     assert {"run/train.py", "nn/distributed.py", "backbones/conv3_fc2.py", "benchmarks/_pair.py"} <= recorded.keys()
+
+
+@pytest.mark.parametrize(("mark", "is_said"), [("0e0b16e371a5", True), ("ast1:0e0b16e371a5", False)])
+def test_train_says_that_a_checkpoint_of_the_old_scheme_is_not_taken_up(
+    mark: str, is_said: bool, tmp_path: Path
+) -> None:
+    home, console = Home("", str(tmp_path), ""), Console(file=io.StringIO(), width=80)
+    train_one._say_if_anew(CLASSIFICATION, home, console)
+    assert console.file.getvalue() == ""  # type: ignore[attr-defined]
+    checkpoint.save(home.checkpoint(CLASSIFICATION.id), {"run_id": CLASSIFICATION.id, "code_fingerprint": mark})
+    train_one._say_if_anew(CLASSIFICATION, home, console)
+    said = "note: 1 unfinished run starts again at the first epoch"
+    assert console.file.getvalue().startswith(said) is is_said  # type: ignore[attr-defined]

@@ -1,14 +1,19 @@
 """Which stored runs of a plan count as done."""
 
+import io
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 from small_runs import spec_of
 
 from dta_bench.data import load
 from dta_bench.run import code_fingerprint
+from dta_bench.run.home import Home
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.sweep import sweep
 from dta_bench.sweep.state import State, state_of
 from dta_bench.tracking import Tracker
 
@@ -110,3 +115,31 @@ def test_an_unfinished_run_of_before_the_move_is_to_do_but_not_stale(spec: RunSp
     found = state(tracker, spec)
     assert found.to_do == found.old_checkpoints == (spec,)
     assert not found.stale
+
+
+def test_a_sweep_says_in_one_line_how_many_runs_of_the_old_scheme_count(
+    spec: RunSpec, other: RunSpec, tracker: Tracker
+) -> None:
+    for each in (spec, other):
+        store(tracker, each, data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
+    said = console()
+    sweep._say_old_scheme(state(tracker, spec, other), Home("", str(tracker.out), ""), said)
+    assert said.file.getvalue().startswith(
+        "note: 2 runs have a code fingerprint of the old scheme and count as made by"
+    )
+    assert said.file.getvalue().count("\n") == 1
+
+
+def test_a_sweep_says_which_runs_start_anew(spec: RunSpec, other: RunSpec, tracker: Tracker) -> None:
+    home = Home("", str(tracker.out), "")
+    home.checkpoint(spec.id).parent.mkdir()
+    home.checkpoint(spec.id).touch()  # the other has none
+    for each in (spec, other):
+        store(tracker, each, "KILLED", data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
+    said = console()
+    sweep._say_old_scheme(state(tracker, spec, other), home, said)
+    assert said.file.getvalue().startswith("note: 1 unfinished run starts again at the first epoch")
+
+
+def console() -> Any:
+    return Console(file=io.StringIO(), width=80)

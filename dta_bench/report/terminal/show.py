@@ -86,6 +86,11 @@ def warnings(found: dict[str, Any]) -> list[str]:
     if found["too_few_seeds"]:
         said.append(f"{_configurations(found['too_few_seeds'])} fewer seeds finished, so no part in the choice.")
     said += not_compared(found)
+    if count := found.get("old_fingerprints"):
+        said.append(
+            f"{'Runs' if count > 1 else 'Run'} with a code fingerprint of the old scheme: {count}. A sweep counts such"
+            " runs as made by today's code only while no shipped file that decides their numbers has changed."
+        )
     if found["left_out"]:
         said.append(f"{_configurations(found['left_out'])} other training, labels or data, not compared here.")
     return said
