@@ -77,8 +77,10 @@ class Meter:
         """Predict ``images``, which have no labels."""
         if self.benchmark.task == "segmentation":
             first = distributed.own_share(len(images)).start
-            here = segmentation.seen(self.network, self.batches(_own(images)), self.device, self.window, first)
-            of_all = segmentation.survey(*(self._joined(rows, images) for rows in here))
+            here = segmentation.image_statistics(
+                self.network, self.batches(_own(images)), self.device, self.window, first
+            )
+            of_all = segmentation.set_statistics(*(self._joined(rows, images) for rows in here))
             return Surveyed(of_all.label_free(), {"pixels": of_all.pixels})
         logits = self._logits(images)
         return Surveyed(label_free(logits), {"logits": logits})

@@ -1,4 +1,4 @@
-"""One confusion matrix; accuracy, class mean and IoU read from it."""
+"""The confusion matrix, and accuracy, mean class accuracy and mean IoU computed from it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 from dta_bench.spec.run_spec import Scores
 
 Confusion = NDArray[np.int64]
+"""Counts (K, K) of images or pixels: a row for each true class, a column for each predicted class."""
 
 
 def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, num_classes: int, ignore_index: int = 255) -> Confusion:
-    """Counts (K, K), a row a true class, a column a predicted one; labels of ``ignore_index`` do not count."""
+    """Count how often each class was predicted as each class.
+
+    Args:
+        labels: true classes 0..K-1 in any shape; those that are ``ignore_index`` do not count.
+        predictions: predicted classes in the same shape.
+        num_classes: K.
+        ignore_index: the label that does not count.
+    """
     truth, guess = np.asarray(labels).ravel().astype(np.int64), np.asarray(predictions).ravel().astype(np.int64)
     counted = truth != ignore_index
     cells = truth[counted] * num_classes + guess[counted]
@@ -21,10 +29,17 @@ def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, num_classes: int
 
 
 def scores(confusion: Confusion, classes: Sequence[str], segmentation: bool = False) -> Scores:
-    """Scores in percent. ``per_class`` is recall, or IoU for segmentation; a class that is absent is None, not 0.
+    """Compute scores in percent.
 
-    The class mean and the mean IoU are over the classes that are present. For IoU a class is absent where it is neither
-    true nor predicted of any pixel, as in Cityscapes' own evaluation.
+    Args:
+        confusion: (K, K) counts.
+        classes: the names of the classes, in order.
+        segmentation: whether the counts are of pixels.
+
+    Returns:
+        ``per_class`` is recall, or IoU for segmentation, and None (not 0) for an absent class. Mean class accuracy and
+        mean IoU are means over the classes that are present. For IoU a class is absent if no pixel is of it and none is
+        predicted as it, as in Cityscapes' own evaluation.
     """
     hits, truths, guesses = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     recall = _ratio(hits, truths)
@@ -41,8 +56,9 @@ def scores(confusion: Confusion, classes: Sequence[str], segmentation: bool = Fa
 def collapsed(confusion: Confusion, segmentation: bool = False) -> bool:
     """Whether fewer than half of the classes are in use.
 
-    A class of images is in use when it holds 1 % or more of the predictions. Classes of pixels are far from equally
-    frequent: one is in use when it holds a tenth or more of its true share, and those without truth do not count.
+    For images, a class is in use if 1 % or more of the predictions are of it. For pixels, whose classes are far from
+    equally frequent, a class is in use if it is predicted a tenth as often as it is true or more; classes that no
+    pixel is of do not count.
     """
     share = confusion.sum(axis=0) / max(confusion.sum(), 1)
     if not segmentation:
@@ -53,5 +69,5 @@ def collapsed(confusion: Confusion, segmentation: bool = False) -> bool:
 
 
 def _ratio(part: Confusion, whole: Confusion) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
-    return found
+    ratio: NDArray[np.float64] = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    return ratio

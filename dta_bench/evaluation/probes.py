@@ -1,7 +1,7 @@
-"""What a finished run stores for selection rules that logits cannot serve: features, and predictions of mixed images.
+"""Features, and predictions of mixed images, which some selection rules need beside logits.
 
-All of a fixed random sample, the same for every run of a benchmark. Networks whose hidden layer is a map (segmentation)
-store nothing, and the rules that ask for it are then unavailable.
+They are computed at the end of a run for a fixed random sample of images, which is the same in every run of a
+benchmark. Segmentation runs store none, so those rules are not available for them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Indices = NDArray[np.int64]
 AsBatches = Callable[[Sequence[Image]], Iterable[Tensor]]
 
 SAMPLE = 500  # images of each set
-MIX = 0.55  # the share of a mixed image's first part, as published (Hu et al., NeurIPS 2023)
+MIX = 0.55  # the share of the first image in a mixed image, as published (Hu et al., NeurIPS 2023)
 
 
 def probes(
@@ -33,11 +33,22 @@ def probes(
     target_logits: NDArray[np.float32],
     device: torch.device,
 ) -> Arrays:
-    """Features (n, L) of source train, source validation and target train; logits of mixed target images.
+    """Compute the arrays that a run stores for such selection rules.
 
-    ``probe_*_rows`` says which images of a set were taken. Mixed images are 0.55 of one target image and 0.45 of
-    another: of one with the same predicted class (``probe_mixed_intra``) or with another. ``probe_mixed_labels`` is
-    the predicted class of the larger part.
+    A mixed image is 0.55 of one target image plus 0.45 of another one.
+
+    Args:
+        learner: the trained networks.
+        as_batches: makes batches of network input of images.
+        splits: the sets of the run.
+        target_logits: (target images, K) logits of target train.
+        device: where to compute.
+
+    Returns:
+        ``probe_<set>_rows`` (n,): which images of source train, source validation and target train were taken;
+        ``probe_<set>_features`` (n, L): their features; ``probe_mixed_logits`` (m, K): logits of mixed images;
+        ``probe_mixed_labels`` (m,): the predicted class of the first image; ``probe_mixed_intra`` (m,): whether both
+        images have the same predicted class. Empty for label maps.
     """
     if target_logits.ndim != 2:
         return {}
@@ -47,15 +58,15 @@ def probes(
         "target_train": splits.target_train.images,
     }
     rows = {name: sample(len(images)) for name, images in sets.items()}
-    found: Arrays = {f"probe_{name}_rows": taken for name, taken in rows.items()}
+    arrays: Arrays = {f"probe_{name}_rows": taken for name, taken in rows.items()}
     for name, images in sets.items():
-        found[f"probe_{name}_features"] = features(
+        arrays[f"probe_{name}_features"] = features(
             learner.predictor, as_batches(SelectedItems(images, rows[name])), device
         )
     images, guesses = sets["target_train"], target_logits.argmax(axis=1)
-    first, second = partners(rows["target_train"], guesses)
-    mixed = mixtures(as_batches(SelectedItems(images, first)), as_batches(SelectedItems(images, second)))
-    return found | {
+    first, second = mixing_partners(rows["target_train"], guesses)
+    mixed = mixed_batches(as_batches(SelectedItems(images, first)), as_batches(SelectedItems(images, second)))
+    return arrays | {
         "probe_mixed_logits": predict(learner, mixed, device),
         "probe_mixed_labels": guesses[first],
         "probe_mixed_intra": guesses[first] == guesses[second],
@@ -63,19 +74,27 @@ def probes(
 
 
 def sample(count: int) -> Indices:
-    """The fixed random rows of a set of ``count`` images, ascending."""
+    """A fixed random sample of a set of ``count`` images: ascending indices, ``SAMPLE`` of them at most."""
     return np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE]).astype(np.int64)
 
 
 def features(network: Network, batches: Iterable[Tensor], device: torch.device) -> NDArray[np.float32]:
-    """The hidden vectors (N, L) that enter the classifier, in evaluation mode."""
+    """The hidden vectors (N, L) that enter the classifier, computed in evaluation mode."""
     with evaluating(network), torch.no_grad():
         parts = [network.hidden(network.features(images.to(device))).float().cpu() for images in batches]
     return torch.cat(parts).numpy()
 
 
-def partners(rows: Indices, guesses: Indices) -> tuple[Indices, Indices]:
-    """Each row beside one of its own predicted class and beside one of another; those without such a row drop out."""
+def mixing_partners(rows: Indices, guesses: Indices) -> tuple[Indices, Indices]:
+    """Pair each image with a random one of the same predicted class, and with a random one of another class.
+
+    Args:
+        rows: indices of the images that take part.
+        guesses: (all images,) the predicted class of each.
+
+    Returns:
+        Indices of the first and of the second image of each pair; a pair is left out if there is no such image.
+    """
     rng = np.random.default_rng(0)
     first, second = [], []
     for row in rng.permutation(rows):
@@ -88,7 +107,7 @@ def partners(rows: Indices, guesses: Indices) -> tuple[Indices, Indices]:
     return np.array(first, dtype=np.int64), np.array(second, dtype=np.int64)
 
 
-def mixtures(first: Iterable[Tensor], second: Iterable[Tensor]) -> Iterator[Tensor]:
-    """Batches of network input mixed pixel by pixel."""
+def mixed_batches(first: Iterable[Tensor], second: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Mix batches of network input pixel by pixel."""
     for a, b in zip(first, second, strict=True):
         yield MIX * a + (1 - MIX) * b

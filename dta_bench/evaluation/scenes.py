@@ -1,4 +1,4 @@
-"""Label maps to look at: input, truth and prediction side by side (Fig. 5), and the worst image of each class."""
+"""Pictures of label maps: input, truth and prediction side by side (Fig. 5), and the worst image of each class."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 FOLDER, ARRAYS = "scenes", "scenes.npz"
-"""Where a run keeps its pictures, and what they were drawn from."""
-SHOWN = 4  # images of target test in the picture of scenes; the same for every run of a benchmark
+"""A run's folder of pictures, and the file of the arrays that they were drawn from."""
+SHOWN = 4  # images of target test in scenes.png; the same ones for every run of a benchmark
 
-# Cityscapes' colours of its evaluated classes (R, G, B), as its owners publish them.
+# The colours (R, G, B) that Cityscapes' owners publish for its evaluated classes.
 CITYSCAPES: dict[str, Colour] = {
     "road": (128, 64, 128), "sidewalk": (244, 35, 232), "building": (70, 70, 70), "wall": (102, 102, 156),
     "fence": (190, 153, 153), "pole": (153, 153, 153), "traffic light": (250, 170, 30), "traffic sign": (220, 220, 0),
@@ -39,10 +39,17 @@ CITYSCAPES: dict[str, Colour] = {
 
 @dataclass(frozen=True)
 class Scenes:
-    """Some images of target test at the network's input size, with truth, prediction, and why they are shown.
+    """Some images of target test at the network's input size, with their true and predicted label maps.
 
-    ``images`` (n, H, W, 3), ``truths`` and ``predictions`` (n, H, W); ``worst_of`` names the class of which an image is
-    the worst, empty for those of the picture of scenes, which come first. ``ious`` is that class's IoU in it, percent.
+    First come the images of ``scenes.png``, then the worst image of each class.
+
+    Args:
+        ids: the images' ids.
+        worst_of: the class whose worst image this is; empty for the images of ``scenes.png``.
+        ious: that class's IoU in the image, in percent; nan for the images of ``scenes.png``.
+        images: (n, H, W, 3).
+        truths: (n, H, W) true labels.
+        predictions: (n, H, W) predicted labels.
     """
 
     ids: list[str]
@@ -53,35 +60,41 @@ class Scenes:
     predictions: Pixels
 
     def arrays(self) -> Arrays:
-        """As they are kept with a run."""
+        """The arrays of the file ``scenes.npz`` by name."""
         return {name: np.asarray(value) for name, value in vars(self).items()}
 
     @property
     def shown(self) -> list[int]:
-        """Rows of the picture of scenes."""
+        """Rows of the images in ``scenes.png``."""
         return [row for row, name in enumerate(self.worst_of) if not name]
 
 
-def from_arrays(found: Mapping[str, NDArray[Any]]) -> Scenes:
+def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Scenes:
     """The inverse of :meth:`Scenes.arrays`."""
     return Scenes(
-        [str(one) for one in found["ids"]], [str(one) for one in found["worst_of"]], [float(v) for v in found["ious"]],
-        found["images"], found["truths"], found["predictions"],
+        [str(name) for name in arrays["ids"]], [str(name) for name in arrays["worst_of"]],
+        [float(value) for value in arrays["ious"]], arrays["images"], arrays["truths"], arrays["predictions"],
     )  # fmt: skip
 
 
 def collect(meter: Meter, test: LabelledImages, confusions: NDArray[np.int32]) -> Scenes:
-    """Evenly spread images of ``test``, then for each class the image in which its IoU is lowest."""
+    """Take evenly spread images of ``test``, then for each class the image in which its IoU is lowest.
+
+    Args:
+        meter: predicts label maps.
+        test: the target test set.
+        confusions: (images, K, K) counts of each image of ``test``.
+    """
     rows = [int(row) for row in np.unique(np.linspace(0, len(test) - 1, min(SHOWN, len(test))).round())]
     worst = worst_images(confusions)
     classes = meter.benchmark.classes
     chosen = [*rows, *worst.values()]
     images = [np.asarray(test.images[row]) for row in chosen]
     size = meter.benchmark.image_size
-    ious = [float("nan")] * len(rows) + [float(ious_of(confusions)[row, kind]) for kind, row in worst.items()]
+    ious = [float("nan")] * len(rows) + [float(ious_of(confusions)[row, index]) for index, row in worst.items()]
     return Scenes(
         ids=[test.ids[row] for row in chosen],
-        worst_of=[""] * len(rows) + [classes[kind] for kind in worst],
+        worst_of=[""] * len(rows) + [classes[index] for index in worst],
         ious=ious,
         images=np.stack([np.broadcast_to(resize(image, size), (*size, 3)) for image in images]).astype(np.uint8),
         truths=np.stack([resize_labels(np.asarray(test.labels[row]), size) for row in chosen]),
@@ -90,39 +103,54 @@ def collect(meter: Meter, test: LabelledImages, confusions: NDArray[np.int32]) -
 
 
 def ious_of(confusions: NDArray[np.int32]) -> NDArray[np.float64]:
-    """IoU in percent (N, K) of each class in each image; nan where the image has no pixel of it."""
-    right = np.diagonal(confusions, axis1=1, axis2=2).astype(np.float64)
-    truth, guess = confusions.sum(axis=2), confusions.sum(axis=1)
-    found = np.divide(100 * right, truth + guess - right, out=np.full(right.shape, np.nan), where=truth > 0)
-    return np.asarray(found, dtype=np.float64)
+    """IoU of each class in each image, (N, K) in percent; nan if no pixel of the image is of the class."""
+    hits = np.diagonal(confusions, axis1=1, axis2=2).astype(np.float64)
+    truths, guesses = confusions.sum(axis=2), confusions.sum(axis=1)
+    ious = np.divide(100 * hits, truths + guesses - hits, out=np.full(hits.shape, np.nan), where=truths > 0)
+    return np.asarray(ious, dtype=np.float64)
 
 
 def worst_images(confusions: NDArray[np.int32]) -> dict[int, int]:
-    """For each class that is there the row of its lowest IoU; among equals the one with most of its pixels."""
-    ious, truth = ious_of(confusions), confusions.sum(axis=2)
-    found = {}
-    for kind in range(ious.shape[1]):
-        there = np.flatnonzero(truth[:, kind] > 0)
-        if len(there):
-            found[kind] = int(min(there, key=lambda row: (ious[row, kind], -truth[row, kind])))
-    return found
+    """Find the image in which each class has its lowest IoU.
+
+    Args:
+        confusions: (images, K, K) counts.
+
+    Returns:
+        Class index → row of the image, for the classes that occur; among equal IoUs the image with the most pixels of
+        the class.
+    """
+    ious, truths = ious_of(confusions), confusions.sum(axis=2)
+    worst = {}
+    for index in range(ious.shape[1]):
+        rows = np.flatnonzero(truths[:, index] > 0)
+        if len(rows):
+            worst[index] = int(min(rows, key=lambda row: (ious[row, index], -truths[row, index])))
+    return worst
 
 
 def palette(classes: Sequence[str]) -> NDArray[np.uint8]:
-    """A colour for each of 256 labels: Cityscapes' where a class has its name, else a hue of its own; ignored black."""
+    """A colour for each label, (256, 3).
+
+    A class that has the name of a Cityscapes class has its colour, any other class a hue of its own; ignored pixels are
+    black.
+    """
     from matplotlib import colormaps
 
     colours = np.zeros((256, 3), dtype=np.uint8)
     for index, name in enumerate(classes):
-        hue = tuple(round(255 * part) for part in colormaps["tab20"](index % 20)[:3])
+        hue = tuple(round(255 * channel) for channel in colormaps["tab20"](index % 20)[:3])
         colours[index] = CITYSCAPES.get(name, hue)
     return colours
 
 
 def picture(columns: Mapping[str, Pixels], benchmark: Benchmark, notes: Sequence[str] = ()) -> Figure:
-    """Columns of images (n, H, W, 3) or label maps (n, H, W) side by side, a row an image, with the classes' legend.
+    """Draw columns of images or label maps side by side, with a legend of the classes.
 
-    ``notes`` stands beside each row.
+    Args:
+        columns: title → images (n, H, W, 3) or label maps (n, H, W); each row is one image.
+        benchmark: names the classes.
+        notes: text beside each row.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
@@ -130,8 +158,9 @@ def picture(columns: Mapping[str, Pixels], benchmark: Benchmark, notes: Sequence
     colours = palette(benchmark.classes)
     rows = len(next(iter(columns.values())))
     height, width = next(iter(columns.values())).shape[1:3]
-    wide = 3.2
-    figure = Figure(figsize=(wide * len(columns), (wide * height / width + 0.08) * rows + 1.1), layout="constrained")
+    inches = 3.2  # width of a column
+    figure_height = (inches * height / width + 0.08) * rows + 1.1
+    figure = Figure(figsize=(inches * len(columns), figure_height), layout="constrained")
     axes = np.atleast_2d(figure.subplots(rows, len(columns), squeeze=False))
     for column, (name, shown) in enumerate(columns.items()):
         for row in range(rows):
@@ -139,8 +168,8 @@ def picture(columns: Mapping[str, Pixels], benchmark: Benchmark, notes: Sequence
         axes[0, column].set_title(name, fontsize=10)
     for row, note in enumerate(notes):
         axes[row, 0].set_ylabel(note, fontsize=7)
-    kinds = [*zip(benchmark.classes, colours.tolist(), strict=False), ("ignored", [0, 0, 0])]
-    patches = [Patch(facecolor=(r / 255, g / 255, b / 255), edgecolor="0.5", label=name) for name, (r, g, b) in kinds]
+    entries = [*zip(benchmark.classes, colours.tolist(), strict=False), ("ignored", [0, 0, 0])]
+    patches = [Patch(facecolor=(r / 255, g / 255, b / 255), edgecolor="0.5", label=name) for name, (r, g, b) in entries]
     figure.legend(handles=patches, loc="outside lower center", ncols=min(7, len(patches)), fontsize=8, frameon=False)
     return figure
 
@@ -152,27 +181,31 @@ def _show(axes: Axes, image: Pixels) -> None:
 
 
 @contextmanager
-def written(found: Scenes, benchmark: Benchmark) -> Iterator[list[Path]]:
-    """The scenes as arrays and as pictures, in files that are there within the block."""
+def written(scenes: Scenes, benchmark: Benchmark) -> Iterator[list[Path]]:
+    """Write the arrays and the pictures to temporary files, which are removed after the ``with`` block."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, ARRAYS)]
-        np.savez_compressed(paths[0], allow_pickle=False, **found.arrays())
-        for name, figure in pictures(found, benchmark).items():
+        np.savez_compressed(paths[0], allow_pickle=False, **scenes.arrays())
+        for name, figure in pictures(scenes, benchmark).items():
             paths.append(Path(folder, name))
             figure.savefig(paths[-1], dpi=110)
         yield paths
 
 
-def pictures(found: Scenes, benchmark: Benchmark) -> dict[str, Figure]:
-    """A run's own pictures by file name: its scenes, and its worst image of each class."""
-    drawn = {"scenes.png": _of_rows(found, found.shown, benchmark, [])}
-    worst = [row for row, name in enumerate(found.worst_of) if name]
+def pictures(scenes: Scenes, benchmark: Benchmark) -> dict[str, Figure]:
+    """Draw a run's pictures.
+
+    Returns:
+        File name → figure: ``scenes.png``, and ``worst.png`` with the worst image of each class.
+    """
+    figures = {"scenes.png": _draw_rows(scenes, scenes.shown, benchmark, [])}
+    worst = [row for row, name in enumerate(scenes.worst_of) if name]
     if worst:
-        notes = [f"{found.worst_of[row]}\nIoU {found.ious[row]:.0f} %" for row in worst]
-        drawn["worst.png"] = _of_rows(found, worst, benchmark, notes)
-    return drawn
+        notes = [f"{scenes.worst_of[row]}\nIoU {scenes.ious[row]:.0f} %" for row in worst]
+        figures["worst.png"] = _draw_rows(scenes, worst, benchmark, notes)
+    return figures
 
 
-def _of_rows(found: Scenes, rows: list[int], benchmark: Benchmark, notes: list[str]) -> Figure:
-    columns = {"input": found.images, "truth": found.truths, "predicted": found.predictions}
+def _draw_rows(scenes: Scenes, rows: list[int], benchmark: Benchmark, notes: list[str]) -> Figure:
+    columns = {"input": scenes.images, "truth": scenes.truths, "predicted": scenes.predictions}
     return picture({name: shown[rows] for name, shown in columns.items()}, benchmark, notes)

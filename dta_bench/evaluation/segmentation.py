@@ -1,6 +1,6 @@
-"""Label maps of whole sets, image after image: confusion counts and label-free statistics, in bounded memory.
+"""Predict label maps of whole sets: confusion counts and label-free statistics, in bounded memory.
 
-An image leaves K x K counts, or its part of means over all pixels and the logits of a few of them.
+Of each image remain K x K counts, or means over its pixels and the logits of a few of them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ from dta_bench.nn.network import evaluating
 LabelMap = NDArray[np.uint8]
 Size = tuple[int, int]
 
-SAMPLE = 64  # pixels an image whose logits are kept: 7 MB for Cityscapes' target train
+SAMPLE = 64  # pixels of each image whose logits are stored: 7 MB for Cityscapes' target train
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What predictions say without labels: of all pixels, and of a fixed sample of ``SAMPLE`` pixels an image.
+class SetStatistics:
+    """Statistics of a set's predictions that need no labels.
 
-    ``entropy`` in nats and ``mean_p`` (K,) are means over all pixels, ``shares`` (K,) the share of pixels that each
-    class takes, ``pixels`` (n, K) the logits of the sample.
+    Args:
+        entropy: mean entropy over all pixels, in nats.
+        mean_p: (K,) mean prediction over all pixels.
+        shares: (K,) the share of the pixels that are predicted as each class.
+        pixels: (n, K) logits of a fixed sample of ``SAMPLE`` pixels an image.
     """
 
     entropy: float
@@ -39,72 +42,96 @@ class Survey:
     pixels: NDArray[np.float32]
 
     def label_free(self) -> dict[str, float]:
-        """Every label-free criterion: over all pixels where it is a mean, else over the sample."""
+        """Criterion → value: over all pixels if it can be had from means, else over the sample."""
         diversity = float(entr(self.mean_p).sum())
-        of_all = {
+        of_all_pixels = {
             "entropy": self.entropy,
             "diversity": diversity,
             "information": diversity - self.entropy,
             "classes_in_use": float((self.shares >= IN_USE).sum()),
         }
-        return label_free(self.pixels) | of_all
+        return label_free(self.pixels) | of_all_pixels
 
 
 def confusions(
     network: nn.Module, batches: Iterable[Tensor], labels: Sequence[LabelMap], classes: int, ignore_index: int,
     device: torch.device, window: Size | None = None,
 ) -> NDArray[np.int64]:  # fmt: skip
-    """Counts (N, K, K) of each image at its label map's own resolution, to which its prediction is enlarged."""
+    """Count true and predicted classes of the pixels of each image.
+
+    Predictions are resized to the size of the label map, so that every label counts.
+
+    Args:
+        network: gives logits (B, K, H, W).
+        batches: the images as network input.
+        labels: the label map of each image.
+        classes: K.
+        ignore_index: the label of pixels that do not count.
+        device: where to compute.
+        window: size of the windows that predict an image, see :func:`sliding_window`; None: the whole image.
+
+    Returns:
+        (N, K, K), as :func:`dta_bench.evaluation.metrics.confusion_matrix` for each image.
+    """
     predicted = predictions(network, batches, device, window)
-    found = [
+    counts = [
         metrics.confusion_matrix(truth, resize_labels(guess, (truth.shape[0], truth.shape[1])), classes, ignore_index)
         for truth, guess in zip(labels, predicted, strict=True)
     ]
-    return np.stack(found)
+    return np.stack(counts)
 
 
 def predictions(
     network: nn.Module, batches: Iterable[Tensor], device: torch.device, window: Size | None = None
 ) -> Iterator[LabelMap]:
-    """The likeliest class of each pixel, an image after the other, at the size of the network's input."""
+    """The most probable class of each pixel, (H, W) for one image after the other, at the network's input size."""
     for logits in _logits(network, batches, device, window):
         yield from logits.argmax(1).to(torch.uint8).cpu().numpy()
 
 
-def seen(
+def image_statistics(
     network: nn.Module, batches: Iterable[Tensor], device: torch.device, window: Size | None = None, first: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Of each image: mean entropy, mean prediction and class shares (N, 1 + 2 K); its sample's logits (N, SAMPLE, K).
+    """Statistics of each image's prediction.
 
-    ``first`` is the place in its set of the first image.
+    Args:
+        network: gives logits (B, K, H, W).
+        batches: the images as network input.
+        device: where to compute.
+        window: size of the windows that predict an image, see :func:`sliding_window`; None: the whole image.
+        first: index of the first image in its set, which decides the sampled pixels.
+
+    Returns:
+        (N, 1 + 2 K): mean entropy, mean prediction and class shares of each image; and (N, SAMPLE, K): the logits of
+        its sampled pixels.
     """
-    means, samples, place = [], [], first
+    means, samples, index = [], [], first
     for logits in _logits(network, batches, device, window):
         means.append(_means(logits))
-        samples.append(_sample(logits, place).cpu())
-        place += len(logits)
+        samples.append(_sample(logits, index).cpu())
+        index += len(logits)
     return torch.cat(means).numpy(), torch.cat(samples).numpy()
 
 
-def survey(means: NDArray[np.float64], samples: NDArray[np.float32]) -> Survey:
-    """A whole set, whose images count alike, from what was :func:`seen` of each."""
+def set_statistics(means: NDArray[np.float64], samples: NDArray[np.float32]) -> SetStatistics:
+    """Join the :func:`image_statistics` of a whole set, in which every image counts the same."""
     entropy, *rest = means.mean(axis=0)
     mean_p, shares = np.split(np.array(rest), 2)
-    return Survey(float(entropy), mean_p, shares, samples.reshape(-1, samples.shape[-1]))
+    return SetStatistics(float(entropy), mean_p, shares, samples.reshape(-1, samples.shape[-1]))
 
 
 def _means(logits: Tensor) -> Tensor:
-    """Mean entropy, mean prediction and class shares of each image of a batch: (B, 1 + 2 K)."""
+    """Mean entropy, mean prediction and class shares of each image of a batch, (B, 1 + 2 K)."""
     log_p = logits.log_softmax(1)
     p = log_p.exp()
-    chosen = logits.argmax(1).flatten(1)
-    shares = torch.stack([one.bincount(minlength=logits.shape[1]) for one in chosen]) / chosen.shape[1]
+    predicted = logits.argmax(1).flatten(1)
+    shares = torch.stack([one.bincount(minlength=logits.shape[1]) for one in predicted]) / predicted.shape[1]
     parts = [-(p * log_p).sum(1).flatten(1).double().mean(1)[:, None], p.flatten(2).double().mean(2)]
     return torch.cat([*parts, shares], dim=1).cpu()
 
 
 def _sample(logits: Tensor, first: int) -> Tensor:
-    """The logits (B, SAMPLE, K) of some pixels of each image; its place in its set alone says of which."""
+    """The logits (B, SAMPLE, K) of some pixels of each image, which its index in its set alone decides."""
     flat = logits.flatten(2)
     chosen = [np.random.default_rng(first + i).integers(flat.shape[2], size=SAMPLE) for i in range(len(flat))]
     return torch.stack(
@@ -115,18 +142,24 @@ def _sample(logits: Tensor, first: int) -> Tensor:
 def _logits(
     network: nn.Module, batches: Iterable[Tensor], device: torch.device, window: Size | None
 ) -> Iterator[Tensor]:
-    """Logits (B, K, H, W) of each batch, in evaluation mode, which is left before the caller goes on."""
+    """Logits (B, K, H, W) of each batch; the network is in evaluation mode only while it computes them."""
     for images in batches:
         with evaluating(network), torch.no_grad():
-            moved = images.to(device, non_blocking=True)
-            logits = network(moved) if window is None else sliding(network, moved, window)
+            on_device = images.to(device, non_blocking=True)
+            logits = network(on_device) if window is None else sliding_window(network, on_device, window)
         yield logits.float()
 
 
-def sliding(network: nn.Module, images: Tensor, window: Size) -> Tensor:
-    """Logits (B, K, H, W), averaged over windows of ``window`` (height, width) that overlap by a third or more.
+def sliding_window(network: nn.Module, images: Tensor, window: Size) -> Tensor:
+    """Predict images window by window, and average the logits where windows overlap, by a third or more.
 
-    Windows larger than the image are cut to it.
+    Args:
+        network: gives logits of a window.
+        images: (B, C, H, W).
+        window: (height, width) in pixels; it is cut to the image if it is larger.
+
+    Returns:
+        Logits (B, K, H, W).
     """
     height, width = images.shape[2:]
     h, w = min(window[0], height), min(window[1], width)
@@ -145,6 +178,6 @@ def sliding(network: nn.Module, images: Tensor, window: Size) -> Tensor:
 
 
 def _starts(length: int, window: int) -> list[int]:
-    """Evenly spread beginnings of windows, the first at 0 and the last at the end, two thirds apart or less."""
+    """Where windows begin: evenly spread, two thirds of a window apart or less, so that they cover the whole length."""
     steps = -(-(length - window) // max(1, 2 * window // 3))
     return [round(i * (length - window) / max(steps, 1)) for i in range(steps + 1)]

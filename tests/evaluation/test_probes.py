@@ -1,4 +1,4 @@
-"""What a run stores at its end for rules that logits cannot serve."""
+"""The arrays that a run stores for selection rules that need more than logits."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ def test_every_set_gives_a_sample_without_repeats(run: tuple[train.Run, Finished
 def test_mixed_images_are_predicted_from_a_mix_of_inputs(run: tuple[train.Run, Finished]) -> None:
     made, finished = run
     guesses = finished.arrays["target_train_logits"].argmax(axis=1)
-    first, second = probes.partners(finished.arrays["probe_target_train_rows"], guesses)
+    first, second = probes.mixing_partners(finished.arrays["probe_target_train_rows"], guesses)
     images = made.splits.target_train.images
 
-    def fed(row: int) -> torch.Tensor:
+    def network_input(row: int) -> torch.Tensor:
         return next(iter(evaluation_batches([images[row]], made.benchmark, made.channels, 1)))
 
     with torch.no_grad():
         made.network.eval()
         for i in (0, 1, 17):
-            logits = made.network(0.55 * fed(first[i]) + 0.45 * fed(second[i])).numpy()[0]
+            logits = made.network(0.55 * network_input(first[i]) + 0.45 * network_input(second[i])).numpy()[0]
             np.testing.assert_allclose(logits, finished.arrays["probe_mixed_logits"][i], atol=1e-4)
 
 
 def test_partners_share_the_predicted_class_or_do_not() -> None:
     guesses = np.array([0, 0, 0, 1, 1, 2])
     rows = np.array([0, 1, 3, 4, 5])
-    first, second = probes.partners(rows, guesses)
+    first, second = probes.mixing_partners(rows, guesses)
     pairs = list(zip(first, second, strict=True))
     assert all(a != b and a in rows and b in rows for a, b in pairs)
     intra = [(a, b) for a, b in pairs if guesses[a] == guesses[b]]

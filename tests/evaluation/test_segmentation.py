@@ -86,7 +86,7 @@ def test_statistics_of_a_stream_are_those_of_all_logits_at_once() -> None:
     torch.manual_seed(0)
     net = nn.Conv2d(3, 5, 3, padding=1)
     images = torch.randn(6, 3, 8, 9)
-    found = segmentation.survey(*segmentation.seen(net, images.split(4), CPU)).label_free()
+    found = segmentation.set_statistics(*segmentation.image_statistics(net, images.split(4), CPU)).label_free()
     p = net(images).detach().double().softmax(1).movedim(1, -1).reshape(-1, 5)
     mean = p.mean(0)
     assert found["entropy"] == pytest.approx(float(-(p * p.log()).sum(1).mean()), rel=1e-5)
@@ -97,7 +97,7 @@ def test_windows_of_a_network_that_looks_at_single_pixels_give_what_the_whole_im
     torch.manual_seed(0)
     net, images = nn.Conv2d(3, 5, 1), torch.randn(2, 3, 37, 50)
     with torch.no_grad():
-        torch.testing.assert_close(segmentation.sliding(net, images, (16, 21)), net(images))
+        torch.testing.assert_close(segmentation.sliding_window(net, images, (16, 21)), net(images))
 
 
 @pytest.mark.parametrize(("length", "window"), [(50, 21), (64, 64), (1024, 512), (65, 64), (1000, 300)])
