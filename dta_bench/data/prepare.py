@@ -62,18 +62,18 @@ def _fetch(missing: list[Archive], root: Path, mirror: str | None, console: Cons
     with Progress(*columns, console=console) as progress:
         tasks: dict[str, Any] = {}
 
-        def tell(file: str, there: int, total: int) -> None:
+        def on_progress(file: str, size: int, total: int) -> None:
             if file not in tasks:
                 tasks[file] = progress.add_task(file, total=total or None)
-            progress.update(tasks[file], completed=there)
+            progress.update(tasks[file], completed=size)
 
         for archive in missing:
             try:
-                download.fetch(archive, root, mirror, tell)
+                download.fetch(archive, root, mirror, on_progress)
             except UserError as error:
-                wanted = ", ".join(archive.gives or [archive.file])
+                missing_files = ", ".join(archive.gives or [archive.file])
                 raise UserError(
-                    f"{error}; go online, or put {wanted} into {root} by hand, then run it again"
+                    f"{error}; go online, or put {missing_files} into {root} by hand, then run it again"
                 ) from error
 
 

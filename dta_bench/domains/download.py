@@ -1,4 +1,4 @@
-"""Files from the internet or a mirror: resumed where they broke off, checked, unpacked whole or not at all."""
+"""Download files from their owners or a mirror: resume broken downloads, check MD5s, and unpack archives."""
 
 from __future__ import annotations
 
@@ -21,21 +21,26 @@ from filelock import FileLock, Timeout
 
 from dta_bench.errors import UserError
 
-PATIENCE = 20.0  # seconds without a byte, after which a connection counts as lost
-CONNECTING = 5.0  # seconds for the first answer: a machine without a network is told so at once
-TRIES = 6  # in a row that bring nothing
-BLOCK = 1 << 18
-HEADROOM = 64 << 20
-Tell = Callable[[str, int, int], None]
-"""Told of a file's name, the bytes that are there, and those there will be (0: the server does not say)."""
+READ_TIMEOUT = 20.0  # seconds without a byte after which a connection counts as lost
+CONNECT_TIMEOUT = 5.0  # seconds for the first answer, so that a machine without a network says so soon
+MAX_FRUITLESS_TRIES = 6  # tries in a row that bring no byte
+BLOCK = 1 << 18  # bytes read at a time
+SPARE_SPACE = 64 << 20  # bytes that must stay free on the disk
+OnProgress = Callable[[str, int, int], None]
+"""Called with a file's name, the bytes that are there, and those of the whole file (0: the server does not say)."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to fetch, and what it gives under the root: paths, each with its MD5 where its owner publishes one.
+    """A file to download, and the files that it contains. An archive is removed once it is unpacked.
 
-    ``file`` is where it lands under the root; an archive is removed once it is unpacked (``into`` a folder, or, for
-    ``gzip``, beside itself without its suffix).
+    Args:
+        url: where its owner offers it.
+        file: its path under the data root.
+        md5: its MD5, if its owner publishes one.
+        unpack: how it is packed; empty if it is not. A ``gzip`` file is unpacked beside itself, without its suffix.
+        into: the folder under the data root that a ``tar`` is unpacked into.
+        gives: path under the data root → MD5 (or ``""``) of each file or folder that it contains.
     """
 
     url: str
@@ -46,73 +51,80 @@ class Archive:
     gives: dict[str, str] = field(default_factory=dict)
 
     def is_there(self, root: Path) -> bool:
-        """Whether all that it gives lies under the root."""
+        """Whether all that it contains lies under the data root."""
         return all((root / path).exists() for path in self.gives or {self.file: ""})
 
 
-class _Lost(Exception):
-    """The connection broke; what came is kept."""
+class _ConnectionLost(Exception):
+    """The connection broke; the bytes that came are kept, and another try may help."""
 
 
-class _Unreachable(Exception):
-    """No server answered, or it has no such file."""
+class _Unavailable(Exception):
+    """No server answered, or it does not have the file; another try will not help."""
 
 
-def fetch(archive: Archive, root: Path, mirror: str | None = None, tell: Tell = lambda *_: None) -> None:
-    """Get one file (from ``mirror/<its name>``, if a mirror is given), check it and unpack it; resumes what is there.
+def fetch(archive: Archive, root: Path, mirror: str | None = None, on_progress: OnProgress = lambda *_: None) -> None:
+    """Download a file, or the rest of it, check it and unpack it; do nothing if all that it contains is there.
+
+    Args:
+        archive: the file.
+        root: the data root.
+        mirror: a URL under which the file lies by its name; None: its owner's URL.
+        on_progress: called after each block.
 
     Raises:
-        UserError: no network, no such file, no room, or a file that is not what its owner published.
+        UserError: there is no network, no such file or not enough space, or the file is not what its owner published.
     """
-    place = root / archive.file
+    path = root / archive.file
     url = f"{mirror.rstrip('/')}/{PurePosixPath(archive.file).name}" if mirror else archive.url
-    with _alone(place):
+    with _locked(path):
         if archive.is_there(root):
             return
-        if not place.exists():
-            _download(url, place, tell)
-        _check(archive, place)
-        _unpack(archive, place, root)
+        if not path.exists():
+            _download(url, path, on_progress)
+        _check(archive, path)
+        _unpack(archive, path, root)
 
 
 @contextmanager
-def _alone(place: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes from downloading the same file."""
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(place.with_name(place.name + ".lock"), timeout=0):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(path.name + ".lock"), timeout=0):
             yield
     except Timeout as error:
-        raise UserError(f"{place} is being fetched by another process; wait for it") from error
+        raise UserError(f"{path} is being fetched by another process; wait for it") from error
     except OSError as error:
-        raise UserError(f"{place} cannot be written: {error.strerror or error}") from error
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _download(url: str, place: Path, tell: Tell) -> None:
-    part, state = place.with_name(place.name + ".part"), place.with_name(place.name + ".state")
-    before = -1
+def _download(url: str, path: Path, on_progress: OnProgress) -> None:
+    part, state = path.with_name(path.name + ".part"), path.with_name(path.name + ".state")
+    last_size = -1
 
     def is_stuck(attempt: tenacity.RetryCallState) -> bool:
-        nonlocal before
-        there = _size(part)
-        if there > before:
-            before, attempt.attempt_number = there, 1
-        return attempt.attempt_number >= TRIES
+        nonlocal last_size
+        size = _size(part)
+        if size > last_size:
+            last_size, attempt.attempt_number = size, 1
+        return attempt.attempt_number >= MAX_FRUITLESS_TRIES
 
     try:
         tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_Lost),
+            retry=tenacity.retry_if_exception_type(_ConnectionLost),
             stop=is_stuck,
             wait=tenacity.wait_exponential(multiplier=0.2, max=20),
             reraise=True,
-        )(_transfer, url, part, state, tell)
-    except _Lost as error:
+        )(_transfer, url, part, state, on_progress)
+    except _ConnectionLost as error:
         raise UserError(
-            f"{url} broke off {TRIES} times without a byte ({error}); {_size(part)} bytes are kept, the same command "
-            "goes on"
+            f"{url} broke off {MAX_FRUITLESS_TRIES} times without a byte ({error}); {_size(part)} bytes are kept, "
+            "the same command goes on"
         ) from error
-    except _Unreachable as error:
+    except _Unavailable as error:
         raise UserError(f"{url} cannot be had ({error})") from error
-    part.replace(place)
+    part.replace(path)
     state.unlink(missing_ok=True)
 
 
@@ -120,106 +132,111 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _transfer(url: str, part: Path, state: Path, tell: Tell) -> None:
-    """One try: what is missing of the file, or all of it where it changed or the server cannot go on."""
-    there, known = _size(part), _known(state)
+def _transfer(url: str, part: Path, state: Path, on_progress: OnProgress) -> None:
+    """Try once: download the rest of the file, or all of it if it has changed or the server cannot send a part."""
+    size, last = _size(part), _read_state(state)
     request = urllib.request.Request(url, headers={"User-Agent": "dta-bench"})
-    if there and known.get("url") == url and known.get("version"):
-        request.add_header("Range", f"bytes={there}-")
-        request.add_header("If-Range", known["version"])
+    if size and last.get("url") == url and last.get("version"):
+        request.add_header("Range", f"bytes={size}-")
+        request.add_header("If-Range", last["version"])
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE if there else CONNECTING) as answer:
-            goes_on = answer.status == http.client.PARTIAL_CONTENT
-            there = there if goes_on else 0
+        with urllib.request.urlopen(request, timeout=READ_TIMEOUT if size else CONNECT_TIMEOUT) as answer:
+            is_rest = answer.status == http.client.PARTIAL_CONTENT
+            size = size if is_rest else 0
             length = int(answer.headers.get("Content-Length") or 0)
-            total = there + length if length else 0
-            _make_room(part, length)
+            total = size + length if length else 0
+            _check_space(part, length)
             version = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
             state.write_text(json.dumps({"url": url, "version": version}), encoding="utf-8")
-            _copy(answer, part, there, total, tell)
+            _copy(answer, part, size, total, on_progress)
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.unlink(missing_ok=True)
-            raise _Lost("the server has another file now") from error
+            raise _ConnectionLost("the server has another file now") from error
         if error.code >= 500 or error.code == http.client.TOO_MANY_REQUESTS:
-            raise _Lost(f"the server answers {error.code}") from error
-        raise _Unreachable(f"the server answers {error.code} {error.reason}") from error
+            raise _ConnectionLost(f"the server answers {error.code}") from error
+        raise _Unavailable(f"the server answers {error.code} {error.reason}") from error
     except (urllib.error.URLError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise (_Lost if there else _Unreachable)(str(reason)) from error
+        raise (_ConnectionLost if size else _Unavailable)(str(reason)) from error
     except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
-        raise _Lost(type(error).__name__) from error
+        raise _ConnectionLost(type(error).__name__) from error
 
 
-def _copy(answer: Any, part: Path, there: int, total: int, tell: Tell) -> None:
-    with part.open("r+b" if there else "wb") as file:
-        file.seek(there)
+def _copy(answer: Any, part: Path, size: int, total: int, on_progress: OnProgress) -> None:
+    """Append the answer to the first ``size`` bytes of the file."""
+    with part.open("r+b" if size else "wb") as file:
+        file.seek(size)
         while block := answer.read1(BLOCK):
             file.write(block)
-            there += len(block)
-            tell(part.name.removesuffix(".part"), there, total)
-    if total and there < total:
-        raise _Lost(f"{there} of {total} bytes came")
+            size += len(block)
+            on_progress(part.name.removesuffix(".part"), size, total)
+    if total and size < total:
+        raise _ConnectionLost(f"{size} of {total} bytes came")
 
 
-def _known(state: Path) -> dict[str, str]:
+def _read_state(state: Path) -> dict[str, str]:
+    """URL and version of the file that the last try was downloading; empty if there was none."""
     try:
-        found = json.loads(state.read_text(encoding="utf-8"))
+        content = json.loads(state.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
-def _make_room(part: Path, length: int) -> None:
+def _check_space(part: Path, length: int) -> None:
     free = shutil.disk_usage(part.parent).free
-    if free < length + HEADROOM:
+    if free < length + SPARE_SPACE:
         raise UserError(f"{part.parent} has {free >> 20} MiB free, but {length >> 20} MiB are to come; make room")
 
 
 def md5(path: Path) -> str:
-    """The MD5 of a file, in hexadecimal: what these sets' owners publish; it finds torn files, not forged ones."""
+    """The MD5 of a file in hexadecimal, which data sets' owners publish; it detects damaged files, not forged ones."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _check(archive: Archive, place: Path) -> None:
+def _check(archive: Archive, path: Path) -> None:
     if not archive.md5:
         return
-    found = md5(place)
-    if found != archive.md5:
-        place.unlink()
-        raise UserError(f"{place} came with MD5 {found}, expected {archive.md5}; it was removed, run the command again")
+    actual = md5(path)
+    if actual != archive.md5:
+        path.unlink()
+        raise UserError(f"{path} came with MD5 {actual}, expected {archive.md5}; it was removed, run the command again")
 
 
-def _unpack(archive: Archive, place: Path, root: Path) -> None:
+def _unpack(archive: Archive, path: Path, root: Path) -> None:
     if not archive.unpack:
         return
     try:
         if archive.unpack == "gzip":
-            _gunzip(place)
+            _gunzip(path)
         else:
-            _untar(place, root / archive.into)
+            _untar(path, root / archive.into)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError) as error:
-        place.unlink()
-        raise UserError(f"{place} cannot be unpacked ({error}); it was removed, run the command again") from error
-    place.unlink()
+        path.unlink()
+        raise UserError(f"{path} cannot be unpacked ({error}); it was removed, run the command again") from error
+    path.unlink()
 
 
-def _gunzip(place: Path) -> None:
-    fresh = place.with_suffix(".unpacking")
-    with gzip.open(place) as packed, fresh.open("wb") as file:
+def _gunzip(path: Path) -> None:
+    unfinished = path.with_suffix(".unpacking")
+    with gzip.open(path) as packed, unfinished.open("wb") as file:
         shutil.copyfileobj(packed, file)
-    fresh.replace(place.with_suffix(""))
+    unfinished.replace(path.with_suffix(""))
 
 
-def _untar(place: Path, into: Path) -> None:
-    """Beside where it belongs, then moved there: a folder that is there is whole. Members cannot leave the folder."""
-    fresh = into / f".unpacking-{place.name}"
-    shutil.rmtree(fresh, ignore_errors=True)
-    with tarfile.open(place) as packed:
-        packed.extractall(fresh, filter="data")
-    for made in fresh.iterdir():
-        if (into / made.name).is_dir():
-            shutil.rmtree(into / made.name)
-        made.replace(into / made.name)
-    fresh.rmdir()
+def _untar(path: Path, into: Path) -> None:
+    """Unpack into a temporary folder and move the result, so that a folder under its final name is complete.
+
+    The filter refuses members that lie outside the folder.
+    """
+    unfinished = into / f".unpacking-{path.name}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with tarfile.open(path) as packed:
+        packed.extractall(unfinished, filter="data")
+    for member in unfinished.iterdir():
+        if (into / member.name).is_dir():
+            shutil.rmtree(into / member.name)
+        member.replace(into / member.name)
+    unfinished.rmdir()

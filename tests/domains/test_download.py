@@ -93,10 +93,10 @@ def archive(server: Server, **changes: object) -> Archive:
     return Archive(**({"url": f"{server.url}/file.bin", "file": "set/file.bin", "md5": MD5} | changes))  # type: ignore[arg-type]
 
 
-def test_a_connection_that_is_cut_again_and_again_ends_in_the_whole_file(server: Server, tmp_path: Path) -> None:
+def test_a_connection_that_is_cut_again_and_again_ends_in_the_complete_file(server: Server, tmp_path: Path) -> None:
     server.cut, server.cuts = 90_000, 7
     seen: list[tuple[int, int]] = []
-    fetch(archive(server), tmp_path, tell=lambda _, there, total: seen.append((there, total)))
+    fetch(archive(server), tmp_path, on_progress=lambda _, there, total: seen.append((there, total)))
     assert (tmp_path / "set/file.bin").read_bytes() == CONTENT
     assert server.asked == [None, *(f"bytes={90_000 * i}-" for i in range(1, 8))]
     assert seen[-1] == (len(CONTENT), len(CONTENT))
@@ -104,10 +104,10 @@ def test_a_connection_that_is_cut_again_and_again_ends_in_the_whole_file(server:
     assert [path.name for path in (tmp_path / "set").iterdir() if not path.name.endswith(".lock")] == ["file.bin"]
 
 
-def test_what_came_before_an_interruption_is_not_fetched_again(
+def test_bytes_from_before_an_interruption_are_not_fetched_again(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "TRIES", 1)
+    monkeypatch.setattr(download, "MAX_FRUITLESS_TRIES", 1)
     server.cut, server.cuts = 300_000, 1
 
     def stop(_: str, there: int, __: int) -> None:
@@ -115,7 +115,7 @@ def test_what_came_before_an_interruption_is_not_fetched_again(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fetch(archive(server), tmp_path, tell=stop)
+        fetch(archive(server), tmp_path, on_progress=stop)
     kept = (tmp_path / "set/file.bin.part").stat().st_size
     assert kept > 200_000
     fetch(archive(server), tmp_path)
@@ -123,7 +123,7 @@ def test_what_came_before_an_interruption_is_not_fetched_again(
     assert (tmp_path / "set/file.bin").read_bytes() == CONTENT
 
 
-def test_a_file_that_changed_meanwhile_is_fetched_from_its_start(server: Server, tmp_path: Path) -> None:
+def test_a_file_that_changed_between_two_tries_is_fetched_from_its_start(server: Server, tmp_path: Path) -> None:
     other = CONTENT[::-1]
 
     def change(_: str, there: int, __: int) -> None:
@@ -131,11 +131,11 @@ def test_a_file_that_changed_meanwhile_is_fetched_from_its_start(server: Server,
             server.files["/file.bin"] = other
 
     server.cut, server.cuts = 300_000, 1
-    fetch(archive(server, md5=""), tmp_path, tell=change)
+    fetch(archive(server, md5=""), tmp_path, on_progress=change)
     assert (tmp_path / "set/file.bin").read_bytes() == other
 
 
-def test_a_server_that_cannot_go_on_starts_again(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_cannot_resume_sends_the_file_again(server: Server, tmp_path: Path) -> None:
     server.cut, server.cuts, server.ranges = 300_000, 2, False
     fetch(archive(server), tmp_path)
     assert (tmp_path / "set/file.bin").read_bytes() == CONTENT
@@ -147,35 +147,35 @@ def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
     assert len(server.asked) == 3
 
 
-def test_a_server_that_sends_nothing_is_given_up_and_what_came_is_kept(
+def test_a_server_that_sends_nothing_is_given_up_and_the_bytes_that_came_are_kept(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "TRIES", 2)
+    monkeypatch.setattr(download, "MAX_FRUITLESS_TRIES", 2)
     server.cut, server.cuts = 50_000, 1
 
-    def then_nothing(*_: object) -> None:
+    def send_nothing_more(*_: object) -> None:
         server.cut, server.cuts = 0, 99
 
     with pytest.raises(UserError, match=r"broke off 2 times without a byte .*; 50000 bytes are kept, the same command"):
-        fetch(archive(server), tmp_path, tell=then_nothing)
+        fetch(archive(server), tmp_path, on_progress=send_nothing_more)
     server.cuts = 0
     fetch(archive(server), tmp_path)
     assert (tmp_path / "set/file.bin").read_bytes() == CONTENT
 
 
-def test_a_file_with_another_checksum_is_removed_and_said(server: Server, tmp_path: Path) -> None:
+def test_a_file_with_another_checksum_is_removed_with_an_error(server: Server, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"came with MD5 {MD5}, expected 123; it was removed"):
         fetch(archive(server, md5="123"), tmp_path)
     assert not (tmp_path / "set/file.bin").exists()
 
 
-def test_a_missing_file_is_said_at_once(server: Server, tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error_at_once(server: Server, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing\.bin cannot be had \(the server answers 404"):
         fetch(archive(server, url=f"{server.url}/nothing.bin"), tmp_path)
     assert len(server.asked) == 1
 
 
-def test_no_server_is_said_in_seconds(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_an_error_within_seconds(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/file.bin"
@@ -183,7 +183,9 @@ def test_no_server_is_said_in_seconds(tmp_path: Path) -> None:
         fetch(Archive(url, "file.bin"), tmp_path)
 
 
-def test_no_room_is_said_before_the_first_byte(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_space_is_an_error_before_the_first_byte(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import shutil
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 10**6, 10))  # type: ignore[attr-defined]
@@ -191,7 +193,7 @@ def test_no_room_is_said_before_the_first_byte(server: Server, tmp_path: Path, m
         fetch(archive(server), tmp_path)
 
 
-def test_two_at_once_do_not_write_one_file(server: Server, tmp_path: Path) -> None:
+def test_two_processes_do_not_write_one_file(server: Server, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     with (
         FileLock(tmp_path / "set/file.bin.lock"),
@@ -200,25 +202,25 @@ def test_two_at_once_do_not_write_one_file(server: Server, tmp_path: Path) -> No
         fetch(archive(server), tmp_path)
 
 
-def test_what_is_there_is_not_fetched(server: Server, tmp_path: Path) -> None:
+def test_a_file_that_is_there_is_not_fetched(server: Server, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set/file.bin").write_bytes(b"mine")
     fetch(archive(server), tmp_path)
     assert server.asked == []
 
 
-def packed(files: dict[str, bytes]) -> bytes:
-    held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w:gz") as tar:
+def tar_gz(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    return held.getvalue()
+    return buffer.getvalue()
 
 
-def test_archives_are_unpacked_whole_and_removed(server: Server, tmp_path: Path) -> None:
-    server.files = {"/a.tar.gz": packed({"inner/x.bin": b"x"}), "/y.gz": gzip.compress(b"y")}
+def test_archives_are_unpacked_and_removed(server: Server, tmp_path: Path) -> None:
+    server.files = {"/a.tar.gz": tar_gz({"inner/x.bin": b"x"}), "/y.gz": gzip.compress(b"y")}
     fetch(Archive(f"{server.url}/a.tar.gz", "set/a.tar.gz", "", "tar", "set", {"set/inner/x.bin": ""}), tmp_path)
     fetch(Archive(f"{server.url}/y.gz", "set/y.gz", "", "gzip", gives={"set/y": ""}), tmp_path)
     left = {path.name for path in (tmp_path / "set").iterdir() if not path.name.endswith(".lock")}
@@ -226,8 +228,8 @@ def test_archives_are_unpacked_whole_and_removed(server: Server, tmp_path: Path)
     assert (tmp_path / "set/inner/x.bin").read_bytes() + (tmp_path / "set/y").read_bytes() == b"xy"
 
 
-@pytest.mark.parametrize("content", [packed({"x": CONTENT})[:-3000], b"no archive"])
-def test_a_torn_archive_leaves_nothing_behind(content: bytes, server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [tar_gz({"x": CONTENT})[:-3000], b"no archive"])
+def test_a_damaged_archive_leaves_nothing_behind(content: bytes, server: Server, tmp_path: Path) -> None:
     server.files = {"/a.tar.gz": content}
     with pytest.raises(UserError, match="cannot be unpacked"):
         fetch(Archive(f"{server.url}/a.tar.gz", "set/a.tar.gz", "", "tar", "set", {"set/x": ""}), tmp_path)
@@ -235,7 +237,7 @@ def test_a_torn_archive_leaves_nothing_behind(content: bytes, server: Server, tm
 
 
 def test_a_member_that_leaves_the_folder_is_refused(server: Server, tmp_path: Path) -> None:
-    server.files = {"/a.tar.gz": packed({"../../out": b"x"})}
+    server.files = {"/a.tar.gz": tar_gz({"../../out": b"x"})}
     with pytest.raises(UserError, match="cannot be unpacked"):
         fetch(Archive(f"{server.url}/a.tar.gz", "set/a.tar.gz", "", "tar", "set", {"set/x": ""}), tmp_path)
     assert not (tmp_path.parent / "out").exists()
@@ -246,10 +248,10 @@ def test_visda_comes_from_its_archives_and_is_verified(
 ) -> None:
     fake_datasets.visda(tmp_path / "theirs", _visda.CLASSES, per_class=40, size=(8, 12))
     for part in ("train", "validation"):
-        held = io.BytesIO()
-        with tarfile.open(fileobj=held, mode="w") as tar:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
             tar.add(tmp_path / "theirs/visda" / part, arcname=part)
-        server.files[f"/{part}.tar"] = held.getvalue()
+        server.files[f"/{part}.tar"] = buffer.getvalue()
     server.cut, server.cuts = 200_000, 3
     monkeypatch.setattr(_visda, "OWNER", server.url)
     found = prepare.prepare("visda", tmp_path / "mine")
@@ -283,8 +285,8 @@ def test_checksums_of_files_put_there_by_hand_are_compared(tmp_path: Path) -> No
         (tmp_path / part).mkdir()
         getattr(fake_datasets, part)(tmp_path / part)
     problems = prepare.prepare("svhn_mnist", tmp_path, check=True)["problems"]
-    assert any("svhn/train_32x32.mat has MD5" in said and "e26dedcc" in said for said in problems)
-    assert any("its owner counts 73,257" in said for said in problems)
+    assert any("svhn/train_32x32.mat has MD5" in one and "e26dedcc" in one for one in problems)
+    assert any("its owner counts 73,257" in one for one in problems)
 
 
 def test_every_small_pair_says_what_it_fetches() -> None:
@@ -303,10 +305,10 @@ def test_every_small_pair_says_what_it_fetches() -> None:
 def test_without_a_network_it_says_which_file_is_wanted_where(
     name: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(*_: object, **__: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise socket.gaierror("no network")
 
-    monkeypatch.setattr(socket, "getaddrinfo", none)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(UserError) as caught:
         prepare.prepare(name, tmp_path)
     assert wanted in str(caught.value)
