@@ -1,15 +1,16 @@
 """ADR: adversarial dropout regularisation (Saito et al., ICLR 2018).
 
-A classifier C with dropout before it; two draws of its masks give p_1 and p_2 of the same features, and
-d = (KL(p_1 || p_2) + KL(p_2 || p_1)) / 2 (Eq. 3). Each step:
+The classifier C has dropout before it. Two random masks give two predictions p_1 and p_2 of the same features, and
+d = (KL(p_1 || p_2) + KL(p_2 || p_1)) / 2 (Eq. 3). Each step has three phases:
 
-    A  F and C minimise CE on the source; so does a second classifier C', which F never hears of
+    A  F and C minimise CE on the source; so does a second classifier C', without a gradient to F
     B  C minimises CE on the source - d on the target                                      (Eqs. 4, 5)
     C  F minimises d on the target, ``repeats`` times                                      (Eq. 6)
 
-C' predicts: it has no dropout. The divergence is computed from log-softmaxes (the released code applies softmax twice).
+The method predicts with C', which has no dropout. d is computed from log-softmaxes (the released code applies softmax
+twice).
 
-Floor: A one forward and backward pass; B two forward passes; C one forward and backward pass, ``repeats`` times.
+Floor: in A one forward and backward pass, in B two forward passes, in C ``repeats`` forward and backward passes.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from dta_bench.nn.teachers import reinitialised_copy
 class Params:
     """Defaults: the authors' release for digits."""
 
-    repeats: int = 4
-    keep_rate: float = 0.5  # of the masks before C
+    repeats: int = 4  # of phase C
+    keep_rate: float = 0.5  # of the dropout before C
 
     def __post_init__(self) -> None:
         within(self, repeats=(1, inf), keep_rate=(1e-6, 1))
@@ -46,7 +47,7 @@ def floor(params: Params) -> float:
 
 
 class Method(Learner):
-    """The network, whose head is C, and the clean head C'."""
+    """The network, whose head is C, and the classifier C' without dropout."""
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
@@ -57,39 +58,40 @@ class Method(Learner):
         return {"features": [self.net.body, self.net.neck], "head": [self.net.head], "clean": [self.clean]}
 
     def phases(self) -> Iterator[tuple[Sequence[str], Loss]]:
-        """A, B, and C as often as asked."""
-        yield ("features", "head", "clean"), self.task
-        yield ("head",), self.apart
+        """A, B, and ``repeats`` times C."""
+        yield ("features", "head", "clean"), self.source_loss
+        yield ("head",), self.classifier_loss
         for _ in range(self.params.repeats):
-            yield ("features",), self.together
+            yield ("features",), self.features_loss
 
-    def draw(self, hidden: Tensor) -> Tensor:
-        """Logits of C under a mask drawn anew, one bit a unit."""
+    def logits_with_dropout(self, hidden: Tensor) -> Tensor:
+        """The logits of C under a new random mask, which has one bit per sample and unit of ``hidden``."""
         mask = stochastic_mask(hidden, self.params.keep_rate, self.net.hidden_axis) / self.params.keep_rate
         return self.net.head(mask * hidden)  # type: ignore[no-any-return]
 
-    def task(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - one signature for all phases
-        """Phase A."""
+    def source_loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - one signature for all phases
+        """Phase A: the cross-entropies of C and C' on the source."""
         hidden = self.net.hidden(self.net.features(source.images))
-        task = cross_entropy(self.draw(hidden), source.labels, ignore_index=255)
+        task = cross_entropy(self.logits_with_dropout(hidden), source.labels, ignore_index=255)
         clean = cross_entropy(self.clean(hidden.detach()), source.labels, ignore_index=255)
         return {"total": task + clean, "task": task, "clean": clean}
 
-    def apart(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Phase B."""
+    def classifier_loss(self, source: Labelled, target: Unlabelled) -> Parts:
+        """Phase B: cross-entropy on the source minus d on the target."""
         hidden = self.net.hidden(self.net.features(source.images))
-        task = cross_entropy(self.draw(hidden), source.labels, ignore_index=255)
-        return {"total": task - self._sensitivity(target)}
+        task = cross_entropy(self.logits_with_dropout(hidden), source.labels, ignore_index=255)
+        return {"total": task - self._divergence(target)}
 
-    def together(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002
-        """Phase C."""
-        sensitivity = self._sensitivity(target)
-        return {"total": sensitivity, "sensitivity": sensitivity}
+    def features_loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002
+        """Phase C: d on the target."""
+        divergence = self._divergence(target)
+        return {"total": divergence, "sensitivity": divergence}
 
     def forward(self, images: Tensor) -> Tensor:
-        """The clean classifier's logits."""
+        """The logits of C'."""
         return self.clean(self.net.hidden(self.net.features(images)))  # type: ignore[no-any-return]
 
-    def _sensitivity(self, target: Unlabelled) -> Tensor:
+    def _divergence(self, target: Unlabelled) -> Tensor:
+        """d of Eq. 3."""
         hidden = self.net.hidden(self.net.features(target.images))
-        return symmetric_kl(self.draw(hidden), self.draw(hidden))
+        return symmetric_kl(self.logits_with_dropout(hidden), self.logits_with_dropout(hidden))

@@ -1,7 +1,7 @@
 """AdvEnt: adversarial alignment of entropy maps (Vu et al., CVPR 2019).
 
-AdaptSegNet (``adaptsegnet``), whose discriminator looks at the weighted self-information of each class and pixel,
-I = -p log p / log K (Eq. 5), instead of at p: their sum over the classes is the normalised entropy.
+AdaptSegNet (``adaptsegnet``), but the discriminator is given the weighted self-information of each class and pixel,
+I = -p log p / log K (Eq. 5), instead of p. The sum of I over the classes is the normalised entropy.
 
 Floor: as ``adaptsegnet``.
 """
@@ -28,13 +28,16 @@ class Params(adaptsegnet.Params):
 
 
 class Method(adaptsegnet.Method):
-    """The network and a discriminator of entropy maps."""
+    """The network and a discriminator of entropy maps (``judge``)."""
 
-    def seen(self, logits: Tensor) -> Tensor:
-        """I of each class and pixel, (B, K, H, W)."""
+    def discriminator_input(self, logits: Tensor) -> Tensor:
+        """What the discriminator is given for logits (B, K, H, W): I of each class and pixel."""
         return self_information(logits.float())
 
 
 def self_information(logits: Tensor) -> Tensor:
-    """-p log p / log K of logits (B, K, ...): nought for sure predictions; sums to 1 over the classes for even ones."""
+    """I = -p log p / log K of logits (B, K, ...), of the same shape (Eq. 5).
+
+    The sum over the classes is between 0, for one-hot predictions, and 1, for uniform ones.
+    """
     return torch.special.entr(logits.softmax(1)) / log(logits.shape[1])  # type: ignore[no-any-return]

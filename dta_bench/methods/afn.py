@@ -1,8 +1,8 @@
-"""AFN: adaptive feature norm (Xu et al., ICCV 2019): longer features transfer better, so both domains' are lengthened.
+"""AFN: adaptive feature norm (Xu et al., ICCV 2019): features of larger norm transfer better, so norms are enlarged.
 
-Stepwise (SAFN): total = CE(source) + weight * (L(f_s) + L(f_t)), L(f) = mean (||f|| - stop(||f||) - step)^2 (Eq. 6),
-whose value is always step^2 and whose gradient lengthens every feature. Hard (HAFN, ``radius`` above 0):
-L(f) = (mean ||f|| - radius)^2 (Eq. 4). f is what enters the classifier.
+total = CE(source) + weight * (L(f_s) + L(f_t)), f the features that enter the classifier. Stepwise (SAFN):
+L(f) = mean (||f|| - stop(||f||) - step)^2 (Eq. 6), where stop blocks the gradient; the value is always step^2, and the
+gradient enlarges every norm. Hard (HAFN, ``radius`` above 0): L(f) = (mean ||f|| - radius)^2 (Eq. 4).
 
 Floor: 2 forward and backward passes (source, target; the target's without the classifier).
 """
@@ -40,7 +40,10 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params: Params) -> dict[str, Tensor]:  # noqa: ARG001
-    """Cross-entropy and the two norm terms; ``length`` is the target's mean norm, as the terms' value tells nothing."""
+    """Cross-entropy on the source, and the norm terms of both domains.
+
+    ``length`` is the mean norm of the target's features: SAFN's own terms have a constant value.
+    """
     hidden_s, logits_s = net.activations(source.images)
     hidden_t = net.hidden(net.features(target.images))
     task = cross_entropy(logits_s, source.labels)
@@ -50,7 +53,7 @@ def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params:
 
 
 def norm_loss(features: Tensor, params: Params) -> Tensor:
-    """L of features (B, L), a scalar; a feature that is zero gets no gradient."""
+    """L of features (B, L), a scalar (Eq. 4 or 6); a feature of norm 0 gets no gradient."""
     lengths = vector_norm(features.float().flatten(1), dim=1)
     if params.radius:
         return (lengths.mean() - params.radius).square()  # type: ignore[no-any-return]

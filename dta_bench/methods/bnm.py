@@ -1,8 +1,8 @@
-"""BNM: batch nuclear-norm maximisation (Cui et al., CVPR 2020): target predictions both sure and of many classes.
+"""BNM: batch nuclear-norm maximisation (Cui et al., CVPR 2020): target predictions should be confident and diverse.
 
-total = CE(source) - weight * ||P||_* / B, P the (B, K) matrix of a target batch's predictions: its nuclear norm, the
-sum of its singular values, grows with their certainty and with their rank (Eqs. 8-10). ``fast`` puts the sum of the
-min(B, K) largest column lengths in its place (Cui et al., 2021, FBNM), which needs no SVD.
+total = CE(source) - weight * ||P||_* / B, P the (B, K) matrix of a target batch's predictions. Its nuclear norm, the
+sum of its singular values, grows with the confidence of the predictions and with their rank (Eqs. 8-10). ``fast`` takes
+the sum of the min(B, K) largest column lengths instead (Cui et al., 2021, FBNM), which needs no SVD.
 
 Floor: 2 forward and backward passes (source, target).
 """
@@ -43,7 +43,7 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params: Params) -> dict[str, Tensor]:  # noqa: ARG001
-    """Cross-entropy less the norm of the target batch's predictions."""
+    """Cross-entropy on the source, minus the weighted norm of the target batch's predictions."""
     task = cross_entropy(net(source.images), source.labels)
     p = net(target.images).float().softmax(1)
     norm = fast_nuclear_norm(p) if params.fast else nuclear_norm(p)
@@ -52,10 +52,13 @@ def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params:
 
 
 def nuclear_norm(p: Tensor) -> Tensor:
-    """The sum of the singular values of ``p`` (B, K), at most sqrt(B min(B, K)); in float32 (there is no half SVD)."""
+    """The sum of the singular values of probabilities (B, K), at most sqrt(B min(B, K)).
+
+    ``p`` must be float32 or float64, as torch has no SVD in half precision.
+    """
     return torch.linalg.svdvals(p).sum()  # type: ignore[no-any-return]
 
 
 def fast_nuclear_norm(p: Tensor) -> Tensor:
-    """The sum of the min(B, K) largest column lengths; the nuclear norm where each row is one-hot."""
+    """The sum of the min(B, K) largest column lengths of ``p`` (B, K); the nuclear norm if all rows are one-hot."""
     return p.square().sum(0).clamp_min(1e-12).sqrt().topk(min(p.shape)).values.sum()

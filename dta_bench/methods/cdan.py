@@ -1,9 +1,9 @@
 """CDAN+E: conditional adversarial alignment with entropy conditioning (Long et al., NeurIPS 2018).
 
-The discriminator reads T(h, p), the products of features and class probabilities (Eqs. 4-6; randomised where there
-are more than 4096), so that domains are aligned class by class, and trusts sure predictions more:
-total = CE(source) + weight * E[w BCE(D(R(T(h, p))), domain)], w = 1 + exp(-H(p)) (Eq. 8), of mean 1 in each domain.
-p is not differentiated through. R reverses the gradient with DANN's ramp.
+The discriminator D reads T(h, p), all products of features and class probabilities (Eqs. 4-6; randomised where there
+are more than 4096), so that the domains are aligned class by class. Confident predictions weigh more:
+total = CE(source) + weight * E[w BCE(D(R(T(h, p))), domain)], w = 1 + exp(-H(p)) (Eq. 8), scaled to mean 1 in each
+domain. p and w get no gradient. R reverses the gradient with DANN's ramp.
 
 Floor: 2 forward and backward passes (source, target).
 """
@@ -35,7 +35,7 @@ tasks = ("classification",)
 
 @dataclass(frozen=True)
 class Params:
-    """Defaults: the authors' release for digits (weight 1, width 500); the ramp in shares of the run, as for DANN."""
+    """Defaults: the authors' release for digits (weight 1, width 500); the ramp over the whole run, as for DANN."""
 
     weight: float = 1.0
     entropy: bool = True  # False: CDAN
@@ -52,7 +52,7 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 class Method(Learner):
-    """The network, a discriminator, and the map, whose random matrices (if any) are drawn once."""
+    """The network, a discriminator, and the multilinear map, whose random matrices (if any) are drawn once."""
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
@@ -61,22 +61,23 @@ class Method(Learner):
         self.discriminator = build_discriminator(self.map.size, params.width)
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Cross-entropy, and the conditional domain loss whose gradient arrives at the features reversed."""
-        seen_s, seen_t = (self.net.activations(of.images) for of in (source, target))
-        return self.aligned(seen_s, seen_t, source.labels)
+        """Cross-entropy on the source, and the domain loss of T(h, p), whose gradient reaches the features reversed."""
+        activations_s, activations_t = (self.net.activations(batch.images) for batch in (source, target))
+        return self.loss_from_activations(activations_s, activations_t, source.labels)
 
-    def aligned(self, seen_s: tuple[Tensor, Tensor], seen_t: tuple[Tensor, Tensor], labels: Tensor) -> Parts:
-        """The loss from each domain's features and logits."""
-        (hidden_s, logits_s), (hidden_t, logits_t) = seen_s, seen_t
+    def loss_from_activations(
+        self, activations_s: tuple[Tensor, Tensor], activations_t: tuple[Tensor, Tensor], labels: Tensor
+    ) -> Parts:
+        """The loss, given the features (B, L) and logits (B, K) of each domain and the source's labels (B,)."""
+        (hidden_s, logits_s), (hidden_t, logits_t) = activations_s, activations_t
         p_s, p_t = (logits.detach().softmax(1) for logits in (logits_s, logits_t))
         weights = (entropy_weights(p_s), entropy_weights(p_t)) if self.params.entropy else (None, None)
-        domain = domain_loss(
-            *domain_logits(self.discriminator, self._seen(hidden_s, p_s), self._seen(hidden_t, p_t)), *weights
-        )
+        rows_s, rows_t = self._discriminator_input(hidden_s, p_s), self._discriminator_input(hidden_t, p_t)
+        domain = domain_loss(*domain_logits(self.discriminator, rows_s, rows_t), *weights)
         task = cross_entropy(logits_s, labels)
         return {"total": task + domain, "task": task, "domain": domain}
 
-    def _seen(self, hidden: Tensor, p: Tensor) -> Tensor:
+    def _discriminator_input(self, hidden: Tensor, p: Tensor) -> Tensor:
         strength = self.params.weight * dann_ramp(self.at.done, self.params.ramp_rate)
         mapped: Tensor = self.map(as_rows(reverse_gradient(hidden, strength), self.net.hidden_axis), p)
         return mapped

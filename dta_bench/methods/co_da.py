@@ -3,8 +3,8 @@
 total = VADA(1) + VADA(2) + agreement * E_t ||p_1 - p_2||_1
         - diversity * min(largest, ||E_s g_1 - E_s g_2||^2)                                                  (Eqs. 5-8)
 
-with g the features that the discriminators see. Both models (``vada``) have a network, a discriminator and an average
-of their own; the second network starts from other weights. The first model's average predicts.
+with g the features that the discriminators see. Each of the two models (``vada``) has its own network, discriminator
+and moving average; the second network starts from other weights. The method predicts with the first model's average.
 
 Floor: twice that of ``vada``.
 """
@@ -27,12 +27,12 @@ from dta_bench.nn.teachers import reinitialised_copy
 
 @dataclass(frozen=True)
 class Params(vada.Params):
-    """Defaults: those of a public re-implementation, as the paper's grid was not published; VADA's own."""
+    """Defaults: those of a public re-implementation, as the paper does not print its values; VADA's from its paper."""
 
     agreement: float = 0.1
     diversity: float = 0.001
-    largest: float = 10.0  # nu: differences beyond it are not rewarded
-    redraw: bool = True  # False: the second network starts as the first (from pretrained weights)
+    largest: float = 10.0  # nu: a larger difference is not rewarded more
+    redraw: bool = True  # False: the second network starts from the weights of the first, such as pretrained ones
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,54 +50,55 @@ class Method(Learner):
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
         other = reinitialised_copy(net) if params.redraw else copy.deepcopy(net)
-        self.one, self.two = (vada.Method(each, params, setting) for each in (net, other))
+        self.one, self.two = (vada.Method(network, params, setting) for network in (net, other))
 
     @property
     def predictor(self) -> Network:
-        """The average of the first network's past weights."""
+        """The moving average of the first network's weights."""
         return self.one.average
 
     def players(self) -> Players:
-        """Networks and discriminators have an optimiser each."""
-        both = (self.one, self.two)
-        return {"nets": [of.net for of in both], "discriminators": [of.discriminator for of in both]}
+        """The two networks have one optimiser, the two discriminators another."""
+        models = (self.one, self.two)
+        return {"nets": [model.net for model in models], "discriminators": [model.discriminator for model in models]}
 
     def phases(self) -> Iterator[tuple[Sequence[str], Loss]]:
-        """The networks against the discriminators as they stand, then these."""
-        for of in (self.one, self.two):
-            of.at = self.at
-            of.start_step()
-        yield ("nets",), self.adapt
-        yield ("discriminators",), self.tell_apart
+        """First both networks, with the discriminators fixed, then both discriminators."""
+        for model in (self.one, self.two):
+            model.at = self.at
+            model.clear_features()
+        yield ("nets",), self.networks_loss
+        yield ("discriminators",), self.discriminators_loss
 
-    def adapt(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Both models' main phases, their agreement and their difference."""
-        a = self.params
-        passes = [[of.passed(each.images) for each in (source, target)] for of in (self.one, self.two)]
-        terms = [of.terms(source, target, *own) for of, own in zip((self.one, self.two), passes, strict=True)]
-        (of_s, of_t), (other_s, other_t) = passes
-        agreement = disagreement(of_t[2], other_t[2])
-        diversity = difference(of_s[1], other_s[1]).clamp_max(a.largest)
-        total = terms[0]["total"] + terms[1]["total"] + a.agreement * agreement - a.diversity * diversity
-        return terms[0] | {"total": total, "disagreement": agreement, "difference": diversity}
+    def networks_loss(self, source: Labelled, target: Unlabelled) -> Parts:
+        """The losses of both networks' phases, the disagreement on the target and the difference on the source."""
+        params, models = self.params, (self.one, self.two)
+        passes = [[model.forward_pass(batch.images) for batch in (source, target)] for model in models]
+        terms = [model.loss_from_passes(source, target, *own) for model, own in zip(models, passes, strict=True)]
+        ((_, features_1, _), (_, _, logits_1)), ((_, features_2, _), (_, _, logits_2)) = passes
+        apart_t = disagreement(logits_1, logits_2)
+        apart_s = difference(features_1, features_2).clamp_max(params.largest)
+        total = terms[0]["total"] + terms[1]["total"] + params.agreement * apart_t - params.diversity * apart_s
+        return terms[0] | {"total": total, "disagreement": apart_t, "difference": apart_s}
 
-    def tell_apart(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Both discriminators' phases."""
-        domain = self.one.tell_apart(source, target)["total"] + self.two.tell_apart(source, target)["total"]
+    def discriminators_loss(self, source: Labelled, target: Unlabelled) -> Parts:
+        """The losses of both discriminators' phases."""
+        one, two = (model.discriminator_loss(source, target)["total"] for model in (self.one, self.two))
+        domain = one + two
         return {"total": domain, "domain": domain}
 
     def after_step(self) -> None:
-        """Both averages follow."""
-        for of in (self.one, self.two):
-            of.at = self.at
-            of.after_step()
+        """Update both averages."""
+        for model in (self.one, self.two):
+            model.at = self.at
+            model.after_step()
 
 
 def disagreement(logits: Tensor, other: Tensor) -> Tensor:
-    """Mean over samples (and pixels) of the L1 distance of two predictions, a scalar from 0 to 2."""
+    """Mean over samples (and pixels) of the L1 distance of two predictions, from logits (B, K, ...), from 0 to 2."""
     return (logits.softmax(1) - other.softmax(1)).abs().sum(1).mean()
 
 
 def difference(features: Tensor, other: Tensor) -> Tensor:
-    """Squared distance of the two batches' mean features, a scalar."""
+    """Squared distance of the mean features over the batch, a scalar, for two networks' features (B, ...)."""
     return (features.mean(0) - other.mean(0)).float().square().sum()

@@ -1,11 +1,12 @@
 """DAFormer's training (Hoyer et al., CVPR 2022): DACS with rare-class sampling and a feature distance; any backbone.
 
-On top of ``dacs``:
-* rare-class sampling: source images are drawn for a class c, P(c) proportional to exp((1 - f_c) / T), f_c its share of
-  the source's pixels, among those that show enough of c (Eqs. 8-9); the paper's repeated cropping is left out;
-* feature distance: total += feature_weight * mean ||F(x_s) - F_0(x_s)|| over places of thing classes, F_0 the encoder
-  as it was at the start (ImageNet's, where there are weights), places by ``region_share`` of their pixels (Eqs. 10-12);
-* the highest and lowest rows of pseudo-labels (sky and bonnet there) weigh nothing.
+It adds to ``dacs``:
+* rare-class sampling: a class c is drawn with P(c) proportional to exp((1 - f_c) / T), f_c its share of the source's
+  pixels, then a source image among those that show enough of c (Eqs. 8-9); the paper's repeated cropping is left out;
+* feature distance: total += feature_weight * mean ||F(x_s) - F_0(x_s)|| over the pixels of the feature map that show
+  thing classes (Eqs. 10-12). F_0 is the encoder as it was at the start (trained on ImageNet, where weights were given);
+  a pixel of the map shows a class that at least ``region_share`` of its image pixels have;
+* the top and bottom rows of pseudo-labels, where Cityscapes shows sky and the car's bonnet, have weight 0.
 
 Floor: as ``dacs``, and a forward pass of the encoder (source).
 """
@@ -42,21 +43,21 @@ above_floor = "a forward pass of the frozen encoder"
 THINGS = (
     "traffic light", "traffic sign", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
 )  # fmt: skip
-"""Cityscapes' thing classes, by name; where a benchmark has none of them, the distance is over all classes."""
+"""Cityscapes' thing classes; for a benchmark without any of them, the feature distance counts all classes."""
 
 
 @dataclass(frozen=True)
 class Params(dacs.Params):
-    """Defaults: the authors'; rows and pixels of their 512 x 512 crops as shares."""
+    """Defaults: the authors'; numbers of rows and pixels are given as shares of an image."""
 
     keep: float = 0.999
     jitter: float = 0.2
     temperature: float = 0.01  # T
-    least_share: float = 0.003  # of an image's pixels, for it to be drawn for a class: 3,000 of 1280 x 720
+    least_share: float = 0.003  # of its pixels an image must show of a class to be drawn for it: 3,000 of 1280 x 720
     feature_weight: float = 0.005
     region_share: float = 0.75
-    ignore_top: float = 15 / 512
-    ignore_bottom: float = 120 / 512
+    ignore_top: float = 15 / 512  # of the rows
+    ignore_bottom: float = 120 / 512  # of the rows
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,25 +71,34 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 def source_odds(params: Params, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How likely each source image is drawn, (N,), from its pixels of each class (N, K)."""
+    """The probability with which each source image is drawn (Eqs. 8-9).
+
+    Args:
+        params: the temperature and the least share of a class in an image.
+        counts: (N, K), the pixels of each class in each source image.
+
+    Returns:
+        (N,), of sum 1.
+    """
     present = np.flatnonzero(counts.sum(0))
+    of_class = class_probabilities(counts.sum(0)[present] / counts.sum(), params.temperature)
     odds = np.zeros(len(counts))
-    for c, of_class in zip(present, class_odds(counts.sum(0)[present] / counts.sum(), params.temperature), strict=True):
+    for c, probability in zip(present, of_class, strict=True):
         shows = counts[:, c] > params.least_share * counts.sum(1)
         shows = shows if shows.any() else counts[:, c] > 0
-        odds += of_class * shows / shows.sum()
-    normed: NDArray[np.float64] = odds / odds.sum()
-    return normed
+        odds += probability * shows / shows.sum()
+    normalised: NDArray[np.float64] = odds / odds.sum()
+    return normalised
 
 
-def class_odds(shares: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """P(c) from the classes' shares of all pixels, (K,): rarer classes are drawn more often (Eq. 9)."""
-    found: NDArray[np.float64] = softmax((1 - shares) / temperature)
-    return found
+def class_probabilities(shares: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """P(c), (K,), from the classes' shares of all pixels, (K,): rarer classes are drawn more often (Eq. 9)."""
+    probabilities: NDArray[np.float64] = softmax((1 - shares) / temperature)
+    return probabilities
 
 
 class Method(dacs.Method):
-    """DACS, and the encoder as it was."""
+    """DACS, and the encoder as it was at the start (``anchor``)."""
 
     things: Tensor
 
@@ -101,39 +111,53 @@ class Method(dacs.Method):
         self.register_buffer("things", torch.tensor(things))
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Source pixels labelled 255 do not count."""
+        """The loss of DACS and the feature distance; source pixels labelled 255 do not count."""
         draws = current_random_state(source.images.device)
         features = self.net.features(source.images)
         task = cross_entropy(self.net.head(self.net.hidden(features)), source.labels, ignore_index=255)
         distance = torch.zeros_like(task)
         if self.params.feature_weight:
             distance = self.feature_distance(features.activation, source, draws)
-        mixed = self.mixed(source, target)
+        mixed = self.mixed_loss(source, target)
         total = task + self.params.weight * mixed + self.params.feature_weight * distance
         return {"total": total, "task": task, "mixed": mixed, "distance": distance}
 
     def feature_distance(self, activation: Tensor, source: Labelled, draws: RandomState) -> Tensor:
-        """Mean distance of the encoder's features of things to what they were, a scalar; the same draws for both."""
+        """Mean distance, where things are, of the encoder's features to those at the start, a scalar (Eqs. 10-12).
+
+        Args:
+            activation: the encoder's features of the source images.
+            source: the images and their labels.
+            draws: the random state before the encoder's pass; the encoder of the start draws the same dropout.
+        """
         with torch.no_grad(), replaying_draws(draws), frozen_statistics(self.anchor):
             out = self.anchor(source.images)
-        before = out[0] if isinstance(out, tuple) else out
-        moved = vector_norm((activation - before).float(), dim=self.net.feature_axis)
-        here = thing_places(source.labels, self.things, self.void, moved.shape[1:], self.params.region_share)
-        return (moved * here).sum() / here.sum().clamp_min(1)  # type: ignore[no-any-return]
+        at_start = out[0] if isinstance(out, tuple) else out
+        distance = vector_norm((activation - at_start).float(), dim=self.net.feature_axis)
+        things = thing_regions(source.labels, self.things, self.void, distance.shape[1:], self.params.region_share)
+        return (distance * things).sum() / things.sum().clamp_min(1)  # type: ignore[no-any-return]
 
     def pseudo_labels(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of DACS; ignored rows weigh nothing."""
+        """Labels and weights as for DACS, but the weights of the ignored rows are 0."""
         labels, weights = super().pseudo_labels(images)
-        rows = torch.arange(weights.shape[1], device=weights.device) / weights.shape[1]
-        counts = (rows >= self.params.ignore_top) & (rows < 1 - self.params.ignore_bottom)
-        return labels, weights * counts[:, None]
+        height = torch.arange(weights.shape[1], device=weights.device) / weights.shape[1]
+        is_counted = (height >= self.params.ignore_top) & (height < 1 - self.params.ignore_bottom)
+        return labels, weights * is_counted[:, None]
 
 
-def thing_places(labels: Tensor, things: Tensor, void: int, size: torch.Size, share: float) -> Tensor:
-    """Where ``share`` or more of the pixels of label maps (B, H, W) are of one class, a thing; (B, *size) bool.
+def thing_regions(labels: Tensor, things: Tensor, void: int, size: torch.Size, share: float) -> Tensor:
+    """The pixels of a smaller map whose image pixels are mostly of one thing class (Eqs. 10-12).
 
-    All from ``void`` on, above every thing, counts as one class more.
+    Args:
+        labels: (B, H, W) long.
+        things: the thing classes, (number of things,).
+        void: a label above all things; it and all labels above it count as one further class.
+        size: (h, w) of the smaller map.
+        share: the least share of image pixels that must be of that class.
+
+    Returns:
+        A bool mask (B, h, w).
     """
     planes = one_hot(labels.clamp(max=void), void + 1).movedim(3, 1).float()
-    most, classes = adaptive_avg_pool2d(planes, (size[0], size[1])).max(1)
-    return (most >= share) & torch.isin(classes, things)
+    largest_share, classes = adaptive_avg_pool2d(planes, (size[0], size[1])).max(1)
+    return (largest_share >= share) & torch.isin(classes, things)

@@ -1,8 +1,8 @@
-"""DAN: deep adaptation network (Long et al., ICML 2015): features whose means agree in a kernel's space.
+"""DAN: deep adaptation network (Long et al., ICML 2015): the features' kernel means of both domains shall agree.
 
 total = CE(source) + weight * ramp(q) * MMD^2(h_s, h_t) with five Gaussian kernels of bandwidths 1/8 ... 2 times the
 mean squared distance, equally weighted (Eqs. 1-4; the paper learns their weights, public code fixes them).
-h is what enters the classifier.
+h are the features that enter the classifier, q is the share of the run.
 
 Floor: 2 forward and backward passes (source, target).
 """
@@ -25,11 +25,11 @@ tasks = ("classification",)
 
 @dataclass(frozen=True)
 class Params:
-    """Defaults: weight 1 as in the authors' release; the ramp is that of DANN, which spares the first steps."""
+    """Defaults: weight 1 as in the authors' release; the ramp of DANN keeps the term small in the first steps."""
 
     weight: float = 1.0
     bandwidth: Bandwidth = "all"
-    estimator: Estimator = "biased"  # the released code's paired one is not a divergence on small batches
+    estimator: Estimator = "biased"  # the released code's "paired" can be negative on small batches
 
     def __post_init__(self) -> None:
         within(self, weight=(0, inf))
@@ -41,10 +41,10 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 class Method(Learner):
-    """No module beside the network; a learner for the ramp's sake."""
+    """The network alone; the ramp needs to know the share of the run."""
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Cross-entropy and the discrepancy of the two batches' features."""
+        """Cross-entropy on the source, and MMD^2 of the two batches' features."""
         hidden_s, logits_s = self.net.activations(source.images)
         hidden_t = self.net.hidden(self.net.features(target.images))
         task = cross_entropy(logits_s, source.labels)

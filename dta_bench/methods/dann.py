@@ -2,7 +2,8 @@
 
 A discriminator D tells the domains apart from the features h that enter the classifier; the features are trained to
 fool it: total = CE(source) + weight * BCE(D(R(h)), domain), where R is the identity forwards and -lambda(q) backwards,
-lambda(q) = 2 / (1 + exp(-10 q)) - 1 (JMLR Eqs. 13-18). On label maps every place of h is a row of its own.
+lambda(q) = 2 / (1 + exp(-10 q)) - 1 (JMLR Eqs. 13-18) at the share q of the run. For segmentation D sees every pixel of
+h by itself.
 
 Floor: 2 forward and backward passes (source, target).
 """
@@ -45,7 +46,7 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 class Method(Learner):
-    """The network and a discriminator, one optimiser: the reversal makes them opponents."""
+    """The network and a discriminator with one optimiser; the gradient reversal makes them opponents."""
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
@@ -53,11 +54,11 @@ class Method(Learner):
         self.discriminator = build_discriminator(units, params.width)
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Cross-entropy, and the domain loss whose gradient arrives at the features reversed."""
+        """Cross-entropy on the source, and the domain loss, whose gradient reaches the features reversed."""
         hidden_s, logits_s = self.net.activations(source.images)
         hidden_t = self.net.hidden(self.net.features(target.images))
         strength = self.params.weight * dann_ramp(self.at.done, self.params.ramp_rate)
-        s, t = (as_rows(reverse_gradient(h, strength), self.net.hidden_axis) for h in (hidden_s, hidden_t))
+        rows_s, rows_t = (as_rows(reverse_gradient(h, strength), self.net.hidden_axis) for h in (hidden_s, hidden_t))
         task = cross_entropy(logits_s, source.labels, ignore_index=255)
-        domain = domain_loss(*domain_logits(self.discriminator, s, t))
+        domain = domain_loss(*domain_logits(self.discriminator, rows_s, rows_t))
         return {"total": task + domain, "task": task, "domain": domain}

@@ -1,13 +1,15 @@
-"""DIRT-T: decision-boundary refinement with a teacher (Shu et al., ICLR 2018), Eqs. 10-12; without the source.
+"""DIRT-T: decision-boundary refinement with a teacher (Shu et al., ICLR 2018), Eqs. 10-12, without the source.
 
-A second stage: it starts from the averaged weights of a whole VADA run of the same seed and training, and minimises
+It is a second stage: it starts from the averaged weights of a whole VADA run of the same seed and training, and
+minimises
 
     total = lambda_t * (H(target) + VAT(target)) + beta * KL(teacher || p)
 
-The teacher is frozen, in evaluation mode, and replaced by the average ``refreshes`` times a run. The average predicts.
+The teacher is in evaluation mode and does not change but ``refreshes`` times in a run, when it takes over the moving
+average of the network's weights. The method predicts with this average.
 
-Floor: the target one forward and backward pass, VAT one forward pass and the gradient for the images, then a forward
-and backward pass, the teacher one forward pass; and the whole first stage, once a seed.
+Floor: one forward and backward pass of the target; for VAT a forward pass with the gradient for the images, and a
+forward and backward pass; one forward pass of the teacher. The whole first stage comes on top, once per seed.
 """
 
 from __future__ import annotations
@@ -30,12 +32,12 @@ __all__ = ["Method", "Params", "first_stage", "floor", "vada"]
 
 @dataclass(frozen=True)
 class Params:
-    """Defaults: the paper's, Appendix B; it refreshes every 5,000 of up to 80,000 steps."""
+    """Defaults: the paper's, Appendix B; it replaces the teacher every 5,000 of up to 80,000 steps, so 16 times."""
 
     lambda_t: float = 0.01
     beta: float = 0.01
     epsilon: float = 3.5
-    alpha: float = 0.998
+    alpha: float = 0.998  # decay of the moving average
     refreshes: int = 16
 
     def __post_init__(self) -> None:
@@ -43,7 +45,7 @@ class Params:
 
 
 def first_stage(params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """VADA at its defaults, with the same radius and average."""
+    """VADA at its defaults, but with the same ``epsilon`` and ``alpha``."""
     return "vada", {"epsilon": params["epsilon"], "alpha": params["alpha"]}
 
 
@@ -53,7 +55,7 @@ def floor(params: Params) -> float:
 
 
 class Method(Learner):
-    """The network, the average that predicts, and the teacher."""
+    """The network, the moving average that predicts, and the teacher."""
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
@@ -64,27 +66,27 @@ class Method(Learner):
 
     @property
     def predictor(self) -> Network:
-        """The average of past weights."""
+        """The moving average of the weights."""
         return self.average
 
-    def loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - the source is not looked at
-        """On the target alone."""
-        a, draws = self.params, current_random_state(target.images.device)
+    def loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - it needs no source
+        """Entropy, VAT and the divergence from the teacher, all on the target."""
+        params, draws = self.params, current_random_state(target.images.device)
         logits = self.net(target.images)
         with torch.no_grad(), evaluating(self.teacher):
-            taught = self.teacher(target.images)
+            teacher_logits = self.teacher(target.images)
         entropy = conditional_entropy(logits)
         vat = logits.new_zeros(())
-        if a.lambda_t:
+        if params.lambda_t:
             clean = (logits, draws)
-            vat = virtual_adversarial_loss(self.net, target.images, a.epsilon, reduction="per_sample", clean=clean)
-        kept = kl_divergence(taught, logits, "per_sample")
-        total = a.lambda_t * (entropy + vat) + a.beta * kept
-        return {"total": total, "entropy": entropy, "vat": vat, "teacher": kept}
+            vat = virtual_adversarial_loss(self.net, target.images, params.epsilon, reduction="per_sample", clean=clean)
+        from_teacher = kl_divergence(teacher_logits, logits, "per_sample")
+        total = params.lambda_t * (entropy + vat) + params.beta * from_teacher
+        return {"total": total, "entropy": entropy, "vat": vat, "teacher": from_teacher}
 
     def after_step(self) -> None:
-        """The average follows; when a stretch of the run ends, it becomes the teacher."""
+        """Update the average; at the end of each of ``refreshes`` equal parts of the run, copy it into the teacher."""
         update_moving_average(self.average, self.net, self.params.alpha, buffers=True)
-        stretches, at = self.params.refreshes, self.at
-        if (at.iteration + 1) * stretches // at.total > at.iteration * stretches // at.total:
+        parts, at = self.params.refreshes, self.at
+        if (at.iteration + 1) * parts // at.total > at.iteration * parts // at.total:
             self.teacher.load_state_dict(self.average.state_dict())

@@ -1,10 +1,11 @@
 """Drop to Adapt (Lee et al., ICCV 2019): the four terms of Eq. 6.
 
-Ablations are parameters: fDTA is off at ``delta_c`` 0, cDTA at ``delta_e`` 0, VAT at ``lambda_3`` 0.
+An ablation is a choice of parameters: ``delta_c`` 0 turns fDTA off, ``delta_e`` 0 cDTA, ``lambda_3`` 0 VAT.
 
-Floor: source and target one forward and backward pass each; VAT one forward pass and the gradient for the images, then
-a forward and backward pass. Above it: for each mask a pass above it and the gradient for the mask, then a forward and
-backward pass above it, which is little or much as the network has little or much there.
+Floor: one forward and backward pass of the source and one of the target; with VAT also a forward pass with the gradient
+for the images, and a forward and backward pass. On top of it, for each mask: a forward pass of the part of the network
+above the mask with the gradient for the mask, and a forward and backward pass of that part. How much that is depends on
+the network.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ class Params:
     delta_c: float = 0.05
     ramp_up_epochs: int = 80
     epsilon: float = 3.5
-    kl: Reduction = "classes"  # as released; the lambdas of Table A-1 were tuned with it
-    start: Start = "ones"  # as released; ahead of the printed "stochastic" on both shipped pairs, see Decisions
-    class_balance: float = 0.0  # not printed; 0.01 in the released code
-    source_consistency: float = 0.0  # not printed; 2 in the released code
+    kl: Reduction = "classes"  # as in the released code, with which the lambdas of Table A-1 were tuned
+    start: Start = "ones"  # as in the released code; better than "stochastic" on both shipped pairs, see Decisions
+    class_balance: float = 0.0  # not in the paper; 0.01 in the released code
+    source_consistency: float = 0.0  # not in the paper; 2 in the released code
 
     def __post_init__(self) -> None:
         for name, allowed in (("kl", get_args(Reduction)), ("start", get_args(Start))):
@@ -51,62 +52,78 @@ class Params:
 
 
 def floor(params: Params) -> float:
-    """The least work of a step, in source-only steps (a forward pass is a third of one), below the masks."""
+    """The least work of a step, in source-only steps (a forward pass is a third of one), without the masked passes."""
     return 2 + 5 / 3 if params.lambda_3 else 2.0
 
 
 def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params: Params) -> dict[str, Tensor]:
-    """Eq. 6; ``epoch`` counts from 1. Source pixels labelled 255 do not count."""
-    a = params
-    ramp = min(1.0, epoch / a.ramp_up_epochs)  # a-17
-    delta_c, delta_e = (a.delta_c, a.delta_e) if a.lambda_1 else (0.0, 0.0)
+    """The objective of Eq. 6 on one batch of each domain.
+
+    Args:
+        net: h(x; m_f, m_c).
+        source: images (B, C, H, W), labels (B,) or (B, H, W); pixels labelled 255 do not count.
+        target: images (B, C, H, W).
+        epoch: t, counted from 1.
+        params: the weights and perturbations.
+
+    Returns:
+        ``total`` and its terms before weighting, scalars in nats; a term that is off is 0.
+    """
+    ramp = min(1.0, epoch / params.ramp_up_epochs)  # Eq. a-17
+    delta_c, delta_e = (params.delta_c, params.delta_e) if params.lambda_1 else (0.0, 0.0)
 
     source_features = net.features(source.images)
-    p_s = net.head(net.hidden(source_features))
-    clean = TargetPass(net, target.images, a.start, mask_features=delta_c > 0, mask_hidden=delta_e > 0)
-    p = clean.logits  # h(x; m_f^s, m_c^s)
-    p_f, p_c = clean.adversarial_logits(ramp * delta_c, ramp * delta_e)  # h(x; m_f^adv), h(x; m_c^adv): 3, 5, a-18
+    p_s = net.head(net.hidden(source_features))  # h(x_s)
+    clean = TargetPass(net, target.images, params.start, mask_features=delta_c > 0, mask_hidden=delta_e > 0)
+    p = clean.logits  # h(x_t; m_f^s, m_c^s)
+    # h(x_t; m_f^adv) of Eq. 5 and h(x_t; m_c^adv) of Eq. 3, at the delta(t) of Eq. a-18
+    p_f, p_c = clean.adversarial_logits(ramp * delta_c, ramp * delta_e)
 
-    task = cross_entropy(p_s, source.labels, ignore_index=255)  # 7
-    f_dta = _divergence(p, p_f, a)  # 9
-    c_dta = _divergence(p, p_c, a)  # 10
-    entropy = conditional_entropy(p)  # 11
-    vat = _vat(clean, target.images, a)  # 12
-    total = task + a.lambda_1 * (f_dta + c_dta) + a.lambda_2 * entropy + a.lambda_3 * vat  # 6, 8
+    task = cross_entropy(p_s, source.labels, ignore_index=255)  # Eq. 7
+    f_dta = _divergence(p, p_f, params)  # Eq. 9
+    c_dta = _divergence(p, p_c, params)  # Eq. 10
+    entropy = conditional_entropy(p)  # Eq. 11
+    vat = _vat(clean, target.images, params)  # Eq. 12
+    total = task + params.lambda_1 * (f_dta + c_dta) + params.lambda_2 * entropy + params.lambda_3 * vat  # Eqs. 6, 8
 
-    balance = _balance(p, p_f, a)
-    consistency = _consistency(net, source_features, p_s, a)
+    balance = _balance(p, p_f, params)
+    consistency = _consistency(net, source_features, p_s, params)
     return {
-        "total": total + a.class_balance * balance + a.source_consistency * consistency,
+        "total": total + params.class_balance * balance + params.source_consistency * consistency,
         "task": task, "f_dta": f_dta, "c_dta": c_dta, "entropy": entropy, "vat": vat,
         "class_balance": balance, "source_consistency": consistency,
     }  # fmt: skip
 
 
 def _divergence(p: Tensor, p_adv: Tensor | None, params: Params) -> Tensor:
+    """KL(p || p_adv) of Eqs. 9 and 10; 0 where no unit may be flipped."""
     if p_adv is None:
         return p.new_zeros(())
     return kl_divergence(p, p_adv, params.kl)
 
 
 def _vat(clean: TargetPass, images: Tensor, params: Params) -> Tensor:
+    """Eq. 12 under the masks and the dropout of the clean pass, which is not run again."""
     if not params.lambda_3:
         return images.new_zeros(())
-    replay = (clean.logits, clean.draws)
+    clean_pass = (clean.logits, clean.draws)
     return virtual_adversarial_loss(
-        clean.net, images, params.epsilon, reduction=params.kl, forward=clean.forward, clean=replay
+        clean.net, images, params.epsilon, reduction=params.kl, forward=clean.forward, clean=clean_pass
     )
 
 
 def _balance(p: Tensor, p_f: Tensor | None, params: Params) -> Tensor:
-    """On the clean and on CAdD's prediction, as in the released code."""
+    """The class balance of the clean prediction plus that of CAdD's, as in the released code."""
     if not params.class_balance:
         return p.new_zeros(())
     return class_balance(p) + (0 if p_f is None else class_balance(p_f))
 
 
 def _consistency(net: Network, features: Features, logits: Tensor, params: Params) -> Tensor:
-    """Squared difference of two predictions of the source that differ by the dropout above the trunk."""
+    """Mean squared difference of two predictions of the source, between which only the dropout above the body differs.
+
+    As in the released code, where it is called a Pi-model loss.
+    """
     if not params.source_consistency:
         return logits.new_zeros(())
     with frozen_statistics(net):

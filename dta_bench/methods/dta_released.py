@@ -1,8 +1,9 @@
 """Drop to Adapt as the authors released it: Eq. 6, class balance, source consistency, all-ones start masks.
 
-Same ``loss`` as ``dta``; only the defaults differ.
+The ``loss`` is that of ``dta``; only the defaults differ.
 
-Floor: as ``dta``. Above it also: a second pass of the source above CAdD's mask, for the source consistency.
+Floor: as ``dta``. On top of it also a second forward and backward pass of the source through the part above CAdD's
+mask, for the source consistency.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """FDA: Fourier domain adaptation (Yang & Soatto, CVPR 2020): source images with the target's low frequencies.
 
-Each source image x_s takes, in a square of frequencies up to b = floor(min(H, W) * beta) around nought, the amplitudes
-of a target image x_t, and keeps its phases (Eq. 2): x = F^-1(M |F x_t| + (1 - M) |F x_s|, phase of F x_s). Then
-total = CE(x) + entropy_weight * mean ((H / log K)^2 + 1e-8)^eta over target pixels (Eqs. 3-5), the second from the
-share ``entropy_from`` of the run on. Of the paper's three bands this is one; averaging three networks is left out.
+Each source image x_s gets the amplitudes of a target image x_t at low frequencies and keeps its own phases (Eq. 2).
+With M the square of frequencies from -b to b, b = floor(min(H, W) * beta):
+x = F^-1(M |F x_t| + (1 - M) |F x_s|, phase of F x_s). Then
+total = CE(x) + entropy_weight * mean ((H / log K)^2 + 1e-8)^eta over target pixels (Eqs. 3-5); the second term starts
+after the share ``entropy_from`` of the run. One beta is used; the paper also averages networks of three betas.
 
 Floor: 1 forward and backward pass (source); 2 with the entropy (target).
 """
@@ -26,7 +27,7 @@ tasks = ("segmentation",)
 
 @dataclass(frozen=True)
 class Params:
-    """Defaults: the authors'; their switch to the entropy at iteration 50,000 of 150,000 as a share of the run."""
+    """Defaults: the authors'; they add the entropy at iteration 50,000 of 150,000, here a share of the run."""
 
     beta: float = 0.01  # the paper's three: 0.01, 0.05, 0.09
     entropy_weight: float = 0.005
@@ -38,16 +39,16 @@ class Params:
 
 
 def floor(params: Params) -> float:
-    """The least work of a step once the entropy has come, in source-only steps."""
+    """The least work of a step once the entropy term is on, in source-only steps."""
     return 2.0 if params.entropy_weight else 1.0
 
 
 class Method(Learner):
-    """No module beside the network; a learner because the entropy comes late."""
+    """The network alone; the late entropy term needs to know the share of the run."""
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Source pixels labelled 255 do not count."""
-        images = transferred(source.images, target.images, self.params.beta)
+        """Cross-entropy on the changed source images (pixels labelled 255 do not count), and the robust entropy."""
+        images = transfer_low_frequencies(source.images, target.images, self.params.beta)
         task = cross_entropy(self.net(images), source.labels, ignore_index=255)
         if not self.params.entropy_weight or self.at.done < self.params.entropy_from:
             return {"total": task, "task": task, "entropy": torch.zeros_like(task)}
@@ -55,24 +56,35 @@ class Method(Learner):
         return {"total": task + self.params.entropy_weight * entropy, "task": task, "entropy": entropy}
 
 
-def transferred(source: Tensor, target: Tensor, beta: float) -> Tensor:
-    """``source`` (B, C, H, W) with the low amplitudes of ``target``, of the same shape.
+def transfer_low_frequencies(source: Tensor, target: Tensor, beta: float) -> Tensor:
+    """Source images with the amplitudes of target images at low frequencies (Eq. 2).
 
-    The mean (frequency nought) is taken over with its sign: amplitude and phase are the paper's on values from 0 up,
-    and so are the same for images that were standardised since.
+    The mean (frequency 0) is taken over with its sign. In the paper pixel values are not negative and neither is their
+    mean; with the sign, standardised images give what standardising the paper's result gives.
+
+    Args:
+        source: (B, C, H, W).
+        target: of the same shape.
+        beta: the size of the square, as a share of the shorter side.
+
+    Returns:
+        Images of the same shape.
     """
     height, width = source.shape[-2:]
     b = int(min(height, width) * beta)
-    of_source, of_target = torch.fft.rfft2(source.float()), torch.fft.rfft2(target.float())
+    spectrum_s, spectrum_t = torch.fft.rfft2(source.float()), torch.fft.rfft2(target.float())
     rows = torch.arange(-b, b + 1)[:, None]
-    here = (..., rows, torch.arange(b + 1)[None])
-    mixed = of_source.clone()
-    mixed[here] = torch.polar(of_target[here].abs(), of_source[here].angle())
-    mixed[..., 0, 0] = of_target[..., 0, 0]
+    low = (..., rows, torch.arange(b + 1)[None])  # rfft2 stores no negative frequencies on the last axis
+    mixed = spectrum_s.clone()
+    mixed[low] = torch.polar(spectrum_t[low].abs(), spectrum_s[low].angle())
+    mixed[..., 0, 0] = spectrum_t[..., 0, 0]
     return torch.fft.irfft2(mixed, s=(height, width)).to(source.dtype)  # type: ignore[no-any-return]
 
 
 def robust_entropy(logits: Tensor, eta: float) -> Tensor:
-    """mean (h^2 + 1e-8)^eta, h = H(p) / log K, a scalar: sure pixels weigh less than in the plain entropy."""
+    """mean (h^2 + 1e-8)^eta with h = H(p) / log K (Eqs. 3-5), from logits (B, K, H, W), a scalar.
+
+    Confident pixels contribute less to it than to the plain entropy.
+    """
     h = torch.special.entr(logits.float().softmax(1)).sum(1) / log(logits.shape[1])
     return (h.square() + 1e-8).pow(eta).mean()  # type: ignore[no-any-return]

@@ -1,10 +1,11 @@
 """JAN and JAN-A: joint adaptation networks (Long et al., ICML 2017).
 
-The joint distribution of features h and predictions p is aligned by one MMD with the product of their kernels (JMMD,
-Eqs. 7-9): five Gaussians on h, exp(-d / 1.68) on p. In JAN-A a linear map of each layer, identity at first, maximises
-the discrepancy that the network minimises (Eq. 12), by gradient reversal before and after the map.
+The joint distributions of features h and predictions p are aligned by one MMD, with the product of their kernels (JMMD,
+Eqs. 7-9): a sum of five Gaussians for h, exp(-d / 1.68) for p, d the squared distance. In JAN-A a linear map of h and
+one of p, which start as the identity, maximise the discrepancy that the network minimises (Eq. 12): the gradient is
+reversed before and after each map.
 
-total = CE(source) + weight * ramp(q) * JMMD
+total = CE(source) + weight * ramp(q) * JMMD, at the share q of the run
 
 Floor: 2 forward and backward passes (source, target).
 """
@@ -30,13 +31,13 @@ tasks = ("classification",)
 
 @dataclass(frozen=True)
 class Params:
-    """Defaults: JAN-A with weight 1; the width of the kernel on p and the maps' rate are the released code's."""
+    """Defaults: JAN-A with weight 1; the width of the kernel of p and the maps' rate as in the released code."""
 
     weight: float = 1.0
     adversarial: bool = True  # False: JAN
     bandwidth: Bandwidth = "all"
-    of_predictions: float = 1.68
-    rate: float = 0.1  # of the maps, as a multiple of the network's
+    of_predictions: float = 1.68  # the width of the kernel of p
+    rate: float = 0.1  # learning rate of the maps, as a multiple of the network's
 
     def __post_init__(self) -> None:
         within(self, weight=(0, inf), of_predictions=(1e-6, inf), rate=(0, inf))
@@ -48,26 +49,26 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 class Method(Learner):
-    """The network and the two maps."""
+    """The network and, for JAN-A, the maps of features and of predictions."""
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
         units = shapes(net, setting.image_shape)[1][net.hidden_axis]
         sizes = (units, setting.classes) if params.adversarial else ()
-        self.maps = nn.ModuleList(identity(size) for size in sizes)
+        self.maps = nn.ModuleList(identity_layer(size) for size in sizes)
 
     def players(self) -> Players:
-        """The maps move at a rate of their own."""
+        """The network and the maps have an optimiser each."""
         return {"net": [self.net]} | ({"maps": [self.maps]} if self.params.adversarial else {})
 
     def training_of(self, player: str) -> Training:
-        """A tenth of the rate for the maps."""
-        own = self.setting.training
-        slower = {"learning_rate": own.learning_rate * self.params.rate}
-        return own.model_copy(update=slower) if player == "maps" else own
+        """The maps have ``rate`` times the learning rate of the network."""
+        training = self.setting.training
+        slower = {"learning_rate": training.learning_rate * self.params.rate}
+        return training.model_copy(update=slower) if player == "maps" else training
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Cross-entropy and the joint discrepancy."""
+        """Cross-entropy on the source, and JMMD of the two batches."""
         (hidden_s, logits_s), (hidden_t, logits_t) = (self.net.activations(of.images) for of in (source, target))
         task = cross_entropy(logits_s, source.labels)
         hidden, p = torch.cat([hidden_s, hidden_t]), torch.cat([logits_s, logits_t]).softmax(1)
@@ -76,18 +77,18 @@ class Method(Learner):
         return {"total": task + weight * discrepancy, "task": task, "jmmd": discrepancy}
 
     def joint_kernel(self, hidden: Tensor, p: Tensor) -> Tensor:
-        """The product of both layers' kernels, (N, N)."""
+        """The product of both layers' kernels, (N, N), for features (N, L) and probabilities (N, K) of both domains."""
         if self.maps:
             hidden, p = (
-                reverse_gradient(of(reverse_gradient(layer, 1)), 1)
-                for of, layer in zip(self.maps, (hidden, p), strict=True)
+                reverse_gradient(linear(reverse_gradient(layer, 1)), 1)
+                for linear, layer in zip(self.maps, (hidden, p), strict=True)
             )
         return multi_gaussian_kernel(hidden, self.params.bandwidth) * torch.exp(
             -pairwise_squared_distances(p) / self.params.of_predictions
         )
 
 
-def identity(size: int) -> nn.Linear:
+def identity_layer(size: int) -> nn.Linear:
     """A linear map that starts as the identity."""
     layer = nn.Linear(size, size)
     nn.init.eye_(layer.weight)

@@ -1,8 +1,8 @@
-"""MCC: minimum class confusion (Jin et al., ECCV 2020): no two classes should be plausible for one target image.
+"""MCC: minimum class confusion (Jin et al., ECCV 2020): a target image should not be likely for two classes at once.
 
 With P = softmax(z / T) of a target batch and w_i = B (1 + exp(-H(P_i))) / sum_j (1 + exp(-H(P_j))) (Eqs. 1-3), the
 confusion of classes is M = P' diag(w) P, each row divided by its sum (Eqs. 4-5), and
-total = CE(source) + weight * (1 - tr(M) / K) (Eqs. 6-7). w is not differentiated through.
+total = CE(source) + weight * (1 - tr(M) / K) (Eqs. 6-7). w gets no gradient.
 
 Floor: 2 forward and backward passes (source, target).
 """
@@ -39,16 +39,16 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params: Params) -> dict[str, Tensor]:  # noqa: ARG001
-    """Cross-entropy and the confusion of the target batch."""
+    """Cross-entropy on the source, and the class confusion of the target batch."""
     task = cross_entropy(net(source.images), source.labels)
     confusion = class_confusion(net(target.images), params.temperature)
     return {"total": task + params.weight * confusion, "task": task, "confusion": confusion}
 
 
 def class_confusion(logits: Tensor, temperature: float) -> Tensor:
-    """1 - tr(M) / K of logits (B, K), a scalar from 0 to 1 - 1/K; linear in K, as only M's diagonal is needed.
+    """The class confusion 1 - tr(M) / K (Eqs. 1-7) of logits (B, K), a scalar from 0 to 1 - 1/K.
 
-    Row k of M sums to sum_i w_i p_ik, because a prediction sums to one.
+    Only the diagonal of M is computed. Row k of M sums to sum_i w_i p_ik, because each image's probabilities sum to 1.
     """
     p = (logits.float() / temperature).softmax(1)
     weighted = entropy_weights(p)[:, None] * p

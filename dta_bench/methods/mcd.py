@@ -1,14 +1,15 @@
 """MCD: maximum classifier discrepancy (Saito et al., CVPR 2018).
 
-Two classifiers on one feature extractor F; d is the mean L1 distance of their predictions (Eq. 1). Each step:
+Two classifiers share one feature extractor F (all below the network's head); d is the mean L1 distance of their
+predictions (Eq. 1). Each step has three phases:
 
     A  F and both classifiers minimise CE_1 + CE_2 on the source                           (Eq. 2)
-    B  the classifiers minimise CE_1 + CE_2 - d on the target                              (Eqs. 3, 4)
+    B  the classifiers minimise CE_1 + CE_2 on the source - d on the target                (Eqs. 3, 4)
     C  F minimises d on the target, ``repeats`` times                                      (Eq. 5)
 
-What predicts is the mean of both classifiers. The features are all below the network's head.
+The method predicts with the mean of both classifiers.
 
-Floor: A one forward and backward pass; B two forward passes; C one forward and backward pass, ``repeats`` times.
+Floor: in A one forward and backward pass, in B two forward passes, in C ``repeats`` forward and backward passes.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from dta_bench.nn.teachers import reinitialised_copy
 class Params:
     """Defaults: the authors' release for digits."""
 
-    repeats: int = 4
-    class_balance: float = 0.0  # 0.01 in their VisDA code, in A and B
+    repeats: int = 4  # of phase C
+    class_balance: float = 0.0  # its weight in A and B; 0.01 in the authors' VisDA code
 
     def __post_init__(self) -> None:
         within(self, repeats=(1, inf), class_balance=(0, inf))
@@ -44,48 +45,48 @@ def floor(params: Params) -> float:
 
 
 class Method(Learner):
-    """The network, and a second head with weights of its own."""
+    """The network, and a second classifier with weights of its own."""
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
         self.second = reinitialised_copy(net.head)
 
     def players(self) -> Players:
-        """Features and classifiers have an optimiser each."""
+        """The features have one optimiser, the two classifiers another."""
         return {"features": [self.net.body, self.net.neck], "heads": [self.net.head, self.second]}
 
     def phases(self) -> Iterator[tuple[Sequence[str], Loss]]:
-        """A, B, and C as often as asked."""
-        yield ("features", "heads"), self.task
-        yield ("heads",), self.apart
+        """A, B, and ``repeats`` times C."""
+        yield ("features", "heads"), self.source_loss
+        yield ("heads",), self.classifiers_loss
         for _ in range(self.params.repeats):
-            yield ("features",), self.together
+            yield ("features",), self.features_loss
 
-    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The two classifiers' logits."""
+    def both_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The two classifiers' logits, (B, K) or (B, K, H, W) each."""
         hidden = self.net.hidden(self.net.features(images))
         return self.net.head(hidden), self.second(hidden)
 
-    def task(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - one signature for all phases
-        """Phase A."""
-        logits = self.both(source.images)
+    def source_loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - one signature for all phases
+        """Phase A: both cross-entropies on the source."""
+        logits = self.both_logits(source.images)
         task = self._cross_entropy(logits, source.labels)
         return {"total": task + self._balance(logits), "task": task}
 
-    def apart(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Phase B."""
-        on_target = self.both(target.images)
-        task = self._cross_entropy(self.both(source.images), source.labels)
+    def classifiers_loss(self, source: Labelled, target: Unlabelled) -> Parts:
+        """Phase B: both cross-entropies on the source, minus the discrepancy on the target."""
+        on_target = self.both_logits(target.images)
+        task = self._cross_entropy(self.both_logits(source.images), source.labels)
         return {"total": task - l1_discrepancy(*on_target) + self._balance(on_target)}
 
-    def together(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002
-        """Phase C."""
-        discrepancy = l1_discrepancy(*self.both(target.images))
+    def features_loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002
+        """Phase C: the discrepancy on the target."""
+        discrepancy = l1_discrepancy(*self.both_logits(target.images))
         return {"total": discrepancy, "discrepancy": discrepancy}
 
     def forward(self, images: Tensor) -> Tensor:
-        """The mean of both predictions."""
-        return mean_prediction(*self.both(images))
+        """The mean of both predictions, as log-probabilities."""
+        return mean_prediction(*self.both_logits(images))
 
     def _cross_entropy(self, logits: tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
         first, second = logits

@@ -1,11 +1,12 @@
-"""MDD: margin disparity discrepancy (Zhang et al., ICML 2019): a second classifier finds where the domains part.
+"""MDD: margin disparity discrepancy (Zhang et al., ICML 2019): a second classifier measures how the domains differ.
 
-h is the classifier, h' another of its kind, y = argmax h(x). h' minimises
+h is the classifier, h' a second one like it, and y = argmax h(x). h' minimises
 D = gamma * CE(h'(x_s), y_s) - E log(1 - softmax(h'(x_t))[y_t]),
-agreeing with h on the source and disagreeing on the target; the features maximise D through gradient reversal
-(Eqs. 28-30): total = CE(h(x_s), label) + D(R(features)). gamma is exp(margin). h itself sees only the cross-entropy.
+so that it agrees with h on the source and disagrees on the target. The features maximise D by gradient reversal R
+(Eqs. 28-30): total = CE(h(x_s), label) + D(R(features)). gamma is exp(margin). h gets a gradient from the cross-entropy
+only.
 
-Floor: 2 forward and backward passes (source, target), and twice a second head.
+Floor: 2 forward and backward passes (source, target), and two of a second head.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ tasks = ("classification",)
 
 @dataclass(frozen=True)
 class Params:
-    """Defaults: the authors' for Office-31 and VisDA; their ramp in iterations is one in shares of the run here."""
+    """Defaults: the authors' for Office-31 and VisDA; their ramp counts iterations, ours the share of the run."""
 
     gamma: float = 4.0
     reversal: float = 0.1  # the largest coefficient of the reversed gradient
@@ -43,14 +44,14 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 class Method(Learner):
-    """The network and a second head like its own, one optimiser: the reversal makes features and h' opponents."""
+    """The network and a second head h', with one optimiser; the reversal makes the features and h' opponents."""
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
         self.adversary = reinitialised_copy(net.head)
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Cross-entropy, and the disparity whose gradient arrives at the features reversed."""
+        """Cross-entropy on the source, and the disparity D, whose gradient reaches the features reversed."""
         (hidden_s, logits_s), (hidden_t, logits_t) = (self.net.activations(of.images) for of in (source, target))
         strength = self.params.reversal * dann_ramp(self.at.done, self.params.ramp_rate)
         other_s, other_t = (self.adversary(reverse_gradient(hidden, strength)) for hidden in (hidden_s, hidden_t))
@@ -60,8 +61,17 @@ class Method(Learner):
 
 
 def margin_disparity(main_s: Tensor, other_s: Tensor, main_t: Tensor, other_t: Tensor, gamma: float) -> Tensor:
-    """D from the logits (B, K) of h and h' on both domains, a scalar; no gradient goes to h."""
+    """The disparity D (Eqs. 28-30), a scalar; h gets no gradient.
+
+    Args:
+        main_s: logits (B, K) of h on the source.
+        other_s: logits of h' on the source.
+        main_t: logits of h on the target.
+        other_t: logits of h' on the target.
+        gamma: the weight of the source.
+    """
     on_source = cross_entropy(other_s, main_s.argmax(1))
-    chosen = one_hot(main_t.argmax(1), main_t.shape[1]).bool()
-    the_rest = other_t.masked_fill(chosen, -inf).logsumexp(1)
-    return gamma * on_source + (other_t.logsumexp(1) - the_rest).mean()  # log(1 - p) without the cancellation
+    predicted = one_hot(main_t.argmax(1), main_t.shape[1]).bool()
+    other_classes = other_t.masked_fill(predicted, -inf).logsumexp(1)
+    # -log(1 - p) as a difference of logarithms, because 1 - p itself would lose digits for p near 1.
+    return gamma * on_source + (other_t.logsumexp(1) - other_classes).mean()

@@ -36,7 +36,10 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params: Params) -> dict[str, Tensor]:  # noqa: ARG001
-    """Source pixels labelled 255 do not count."""
+    """Cross-entropy on the source (pixels labelled 255 do not count), and the normalised entropy on the target.
+
+    The entropy is divided by log K, so that it lies between 0 and 1. The epoch is not used.
+    """
     task = cross_entropy(net(source.images), source.labels, ignore_index=255)
     logits = net(target.images)
     entropy = conditional_entropy(logits.float()) / log(logits.shape[1])

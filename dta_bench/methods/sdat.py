@@ -1,9 +1,10 @@
-"""SDAT: smooth domain-adversarial training (Rangwani et al., ICML 2022): the task's loss is sharpness-aware, D's not.
+"""SDAT: smooth domain-adversarial training (Rangwani et al., ICML 2022): sharpness-aware for the task's loss only.
 
-On top of CDAN (``cdan``), with MCC (``mcc``) if asked for. A step, with T = CE(source) + confusion * MCC(target):
-g = grad T at the network's weights w; at w + rho g / ||g|| the gradient of T and CDAN's domain loss is taken, and
-applied to w (Eqs. 8-9). The discriminator is not moved up. The first pass leaves BatchNorm's statistics alone and draws
-the same dropout masks, so that rho = 0 is the host.
+It changes the step of CDAN (``cdan``), to which ``confusion`` adds MCC (``mcc``). With the task's loss
+T = CE(source) + confusion * MCC(target) and g = grad T at the network's weights w, a step moves w to w + rho g / ||g||,
+takes the gradient of T and of CDAN's domain loss there, and applies it to w (Eqs. 8-9). The discriminator's weights are
+not moved. The pass that gives g does not update BatchNorm's statistics and draws the same dropout masks as the second,
+so that rho = 0 is plain CDAN.
 
 Floor: 3 forward and backward passes (source and target, and the source first; with MCC 4).
 """
@@ -31,7 +32,7 @@ tasks = ("classification",)
 class Params(cdan.Params):
     """Defaults: the paper's rho with MCC on VisDA and on Office-Home (0.005 on VisDA without MCC); CDAN's own."""
 
-    rho: float = 0.02
+    rho: float = 0.02  # the L2 length of the move
     confusion: float = 0.0  # MCC's weight; 1 in the paper's best host
     temperature: float = 2.5  # MCC's
 
@@ -46,14 +47,14 @@ def floor(params: Params) -> float:
 
 
 class Method(cdan.Method):
-    """CDAN, whose step looks up the slope of the task's loss first."""
+    """CDAN with a sharpness-aware step."""
 
     def step(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Up the task's slope by rho, take the gradient there, come back, and step."""
+        """Move the weights by rho along the task's gradient, take the gradient there, move back, and update."""
         self.take(source, target)
         with frozen_statistics(self.net), replaying_draws(current_random_state(self.device)):
-            self.gradients(("all",), self.task)
-        before = self.climb()
+            self.gradients(("all",), self.task_loss)
+        before = self.move_along_gradient()
         parts = self.gradients(("all",), self.loss)
         with torch.no_grad():
             for weight, value in before:
@@ -61,8 +62,8 @@ class Method(cdan.Method):
         self.update(("all",))
         return parts
 
-    def task(self, source: Labelled, target: Unlabelled) -> Parts:
-        """T, the part of the loss that is made smooth."""
+    def task_loss(self, source: Labelled, target: Unlabelled) -> Parts:
+        """T, the part of the loss whose sharpness is reduced."""
         total = cross_entropy(self.net(source.images), source.labels)
         if self.params.confusion:
             confusion = class_confusion(self.net(target.images), self.params.temperature)
@@ -70,20 +71,20 @@ class Method(cdan.Method):
         return {"total": total}
 
     @torch.no_grad()
-    def climb(self) -> list[tuple[Tensor, Tensor]]:
-        """Move the network's weights by rho along their gradients; the weights with what they were."""
-        moved = [(weight, weight.grad) for weight in self.net.parameters() if weight.grad is not None]
-        before: list[tuple[Tensor, Tensor]] = [(weight, weight.clone()) for weight, _ in moved]
-        scale = self.params.rho / (get_total_norm([gradient for _, gradient in moved]) + 1e-12)
-        for weight, gradient in moved:
+    def move_along_gradient(self) -> list[tuple[Tensor, Tensor]]:
+        """Move the network's weights by rho along their gradient; returns each weight and its value before."""
+        with_gradient = [(weight, weight.grad) for weight in self.net.parameters() if weight.grad is not None]
+        before: list[tuple[Tensor, Tensor]] = [(weight, weight.clone()) for weight, _ in with_gradient]
+        scale = self.params.rho / (get_total_norm([gradient for _, gradient in with_gradient]) + 1e-12)
+        for weight, gradient in with_gradient:
             weight.add_(scale * gradient)
         return before
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
-        """CDAN's loss, with MCC if asked for."""
-        seen_s, seen_t = (self.net.activations(of.images) for of in (source, target))
-        parts = self.aligned(seen_s, seen_t, source.labels)
+        """CDAN's loss, plus MCC on the target if ``confusion`` is above 0."""
+        activations_s, activations_t = (self.net.activations(batch.images) for batch in (source, target))
+        parts = self.loss_from_activations(activations_s, activations_t, source.labels)
         if self.params.confusion:
-            parts["confusion"] = class_confusion(seen_t[1], self.params.temperature)
+            parts["confusion"] = class_confusion(activations_t[1], self.params.temperature)
             parts["total"] = parts["total"] + self.params.confusion * parts["confusion"]
         return parts

@@ -1,13 +1,14 @@
 """Self-ensembling: mean teacher with a confidence threshold (French et al., ICLR 2018; MT+CT+TF).
 
-The teacher is the average of the student's past weights; both see a view of their own of each target image:
+The teacher is the moving average of the student's weights. Each of them sees its own random view of a target image:
 
     total = CE(source) + weight * [ mean_B 1(max p' > threshold) |p - p'|^2 / K  +  balance * r * CB ]
 
-p the student's, p' the teacher's prediction, r the share above the threshold, CB = sum_k BCE(mean_B p_k, 1/K). The
-teacher runs in training mode; its BatchNorm statistics come from target views alone. It is what predicts.
+with p the student's and p' the teacher's prediction, r the share of images above the threshold, and
+CB = sum_k BCE(mean_B p_k, 1/K). The teacher runs in training mode; its BatchNorm statistics come from target views
+alone. The method predicts with the teacher.
 
-Floor: source and target one forward and backward pass each; the teacher one forward pass.
+Floor: one forward and backward pass of the source and one of the target, one forward pass of the teacher.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.nn.teachers import frozen_copy, update_moving_average
 
 second_view = "again"
-tasks = ("classification",)  # two views of a label map are not aligned
+tasks = ("classification",)  # on label maps the two views' pixels would not match
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Params:
 
     weight: float = 3.0
     threshold: float = 1 - 10**-1.5
-    balance: float = 0.005  # 0 on their digit pairs but MNIST to SVHN
-    alpha: float = 0.99
+    balance: float = 0.005  # the authors take 0 on digit pairs except MNIST to SVHN
+    alpha: float = 0.99  # decay of the teacher's moving average
 
     def __post_init__(self) -> None:
         within(self, weight=(0, inf), threshold=(0, 1), balance=(0, inf), alpha=(0, 1))
@@ -59,30 +60,39 @@ class Method(Learner):
         return self.teacher
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Cross-entropy, agreement with the teacher where it is sure, and balance."""
+        """Cross-entropy on the source; on the target agreement with a confident teacher, and class balance."""
         task = cross_entropy(self.net(source.images), source.labels)
         p = self.net(target.images).softmax(1)
         with torch.no_grad():
             p_teacher = self.teacher(target.again).softmax(1)
-        agreement, sure = consistency(p, p_teacher, self.params.threshold)
-        balance = uniformity(p)
-        total = task + self.params.weight * (agreement + self.params.balance * sure * balance)
-        return {"total": total, "task": task, "consistency": agreement, "sure": sure, "balance": balance}
+        agreement, confident = consistency(p, p_teacher, self.params.threshold)
+        balance = class_balance_bce(p)
+        total = task + self.params.weight * (agreement + self.params.balance * confident * balance)
+        return {"total": total, "task": task, "consistency": agreement, "sure": confident, "balance": balance}
 
     def after_step(self) -> None:
-        """The teacher follows."""
+        """Update the teacher."""
         update_moving_average(self.teacher, self.net, self.params.alpha)
 
 
 def consistency(p: Tensor, p_teacher: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    """Mean squared difference over the classes, where the teacher is sure, as a mean over the *whole* batch; the share
-    that is sure."""
-    sure = (p_teacher.amax(1) > threshold).to(p.dtype)
-    return (sure * (p - p_teacher).square().mean(1)).mean(), sure.mean()
+    """Squared difference of student and teacher where the teacher is confident.
+
+    Args:
+        p: the student's probabilities (B, K).
+        p_teacher: the teacher's (B, K).
+        threshold: the teacher is confident if its highest probability is above it.
+
+    Returns:
+        The mean over the classes and the *whole* batch, images without a confident teacher counting as 0; and the share
+        of images with a confident teacher.
+    """
+    confident = (p_teacher.amax(1) > threshold).to(p.dtype)
+    return (confident * (p - p_teacher).square().mean(1)).mean(), confident.mean()
 
 
-def uniformity(p: Tensor) -> Tensor:
-    """sum_k BCE(mean_B p_k, 1/K), smallest where the mean prediction is uniform."""
+def class_balance_bce(p: Tensor) -> Tensor:
+    """sum_k BCE(mean_B p_k, 1/K) of probabilities (B, K), a scalar; smallest where the mean prediction is uniform."""
     mean = p.float().mean(0)
     uniform = torch.full_like(mean, 1 / len(mean))
     return -(uniform * mean.clamp_min(1e-8).log() + (1 - uniform) * (1 - mean).clamp_min(1e-8).log()).sum()

@@ -1,13 +1,15 @@
 """SHOT: source hypothesis transfer (Liang et al., ICML 2020): adapt without the source.
 
-A network is first trained on the source alone (``source_smoothed``). Then its classifier is frozen and its features
+A network is first trained on the source alone (``source_smoothed``). Then its classifier is frozen, and its features
 learn from the target only:
 total = mean H(p) - H(mean p) + weight * CE(p, y) (Eqs. 4, 7), information maximisation and pseudo-labels y.
-Before each epoch, with all target features f' = (f, 1) / ||(f, 1)|| in evaluation mode: centroids are the means of f'
-weighted by the predictions, y the class of the nearest centroid by cosine; then once more with centroids of y, classes
-that no image was given to left out (Eqs. 5-6). The network is kept as it is: no weight normalisation is added to it.
+The pseudo-labels are computed before each epoch (Eqs. 5-6), from the features f' = (f, 1) / ||(f, 1)|| of all target
+images in evaluation mode. First the centroids are the means of f' weighted by the predictions, and an image's label is
+the class of the nearest centroid by cosine. Then this is repeated with the means of f' over the images of each label;
+classes without images are left out. Unlike the paper's, the classifier has no weight normalisation.
 
-Floor: 1 forward and backward pass (target), and 1 forward pass over target train an epoch; the source is not looked at.
+Floor: 1 forward and backward pass (target); once per epoch also a forward pass over target train. The source is not
+used.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class Params:
     """Defaults: the authors' for objects (weight 0.1 for digits)."""
 
     weight: float = 0.3
-    label_smoothing: float = 0.1  # of the stage before
+    label_smoothing: float = 0.1  # of the first stage
 
     def __post_init__(self) -> None:
         within(self, weight=(0, inf), label_smoothing=(0, 1))
@@ -52,7 +54,7 @@ def first_stage(params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 class Method(Learner):
-    """The source's network, its head frozen, and a pseudo-label for each target image."""
+    """The first stage's network, its head frozen, and a pseudo-label for each target image."""
 
     pseudo: Tensor
 
@@ -64,18 +66,18 @@ class Method(Learner):
         self.register_buffer("pseudo", torch.zeros(setting.target_size, dtype=torch.long))
 
     def players(self) -> Players:
-        """The features; the classifier stays."""
+        """The features only; the classifier is frozen."""
         return {"features": [self.net.body, self.net.neck]}
 
     def before_epoch(self, target: Callable[[], Iterable[Tensor]]) -> None:
-        """New pseudo-labels, from the whole of target train."""
+        """Compute new pseudo-labels for all of target train."""
         with torch.no_grad(), evaluating(self.net):
-            seen = [self.net.activations(images) for images in target()]
-        features, logits = (torch.cat(parts).float().flatten(1) for parts in zip(*seen, strict=True))
-        self.pseudo.copy_(nearest_centroids(features, logits.softmax(1)))
+            activations = [self.net.activations(images) for images in target()]
+        features, logits = (torch.cat(parts).float().flatten(1) for parts in zip(*activations, strict=True))
+        self.pseudo.copy_(nearest_centroid_labels(features, logits.softmax(1)))
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - source-free
-        """Information maximisation and cross-entropy with the pseudo-labels."""
+        """Information maximisation, and cross-entropy with the pseudo-labels."""
         assert target.index is not None
         logits = self.net(target.images)
         information = information_loss(logits)
@@ -84,20 +86,31 @@ class Method(Learner):
 
 
 def information_loss(logits: Tensor) -> Tensor:
-    """Mean H(p) - H(mean p) of logits (B, K), a scalar: -log K for sure predictions of equally many of each class."""
+    """Mean H(p) - H(mean p) of logits (B, K) (Eq. 4), a scalar in nats.
+
+    Its least value, -log K, is reached by confident predictions of all classes equally often.
+    """
     p = logits.float().softmax(1)
     return conditional_entropy(logits.float()) - torch.special.entr(p.mean(0)).sum()  # type: ignore[no-any-return]
 
 
-def nearest_centroids(features: Tensor, p: Tensor) -> Tensor:
-    """The class of the nearest centroid, (N,) long, of features (N, L) with predictions (N, K): two rounds."""
+def nearest_centroid_labels(features: Tensor, p: Tensor) -> Tensor:
+    """Pseudo-labels by the nearest centroid, in two rounds (Eqs. 5-6).
+
+    Args:
+        features: (N, L), of all target images.
+        p: their probabilities (N, K).
+
+    Returns:
+        (N,) long.
+    """
     rows = normalize(pad(features, (0, 1), value=1.0))
-    labels = _assigned(rows, p, p.sum(0) > 0)
+    labels = _labels_from_weights(rows, p, p.sum(0) > 0)
     hard = one_hot(labels, p.shape[1]).to(rows)
-    return _assigned(rows, hard, hard.sum(0) > 0)
+    return _labels_from_weights(rows, hard, hard.sum(0) > 0)
 
 
-def _assigned(rows: Tensor, weights: Tensor, taken: Tensor) -> Tensor:
-    """Cosines to the means of ``rows`` by ``weights``; a class that is not ``taken`` gets nothing."""
+def _labels_from_weights(rows: Tensor, weights: Tensor, allowed: Tensor) -> Tensor:
+    """The class of the nearest centroid by cosine, among the ``allowed`` (K,); centroids are means by ``weights``."""
     cosine = rows @ normalize(weights.T @ rows).T
-    return cosine.masked_fill(~taken, -inf).argmax(1)
+    return cosine.masked_fill(~allowed, -inf).argmax(1)

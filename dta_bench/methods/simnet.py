@@ -1,11 +1,13 @@
 """SimNet: similarity-based classification (Pinheiro, CVPR 2018).
 
-A second network g makes a prototype of each class, mu_c = mean g(x_s) over the source images of c; an image's logits
-are its similarities h_c = (U f(x)) . (V mu_c) to them (Eqs. 1-3). With D as for DANN behind a gradient reversal,
-total = CE(h(x_s), label) + gamma * ||P'P - I||^2 + BCE(D(R(f)), domain), P's columns mu_c of unit length (Eqs. 4-8;
-the paper does not say how long its prototypes are).
-A batch's prototypes are those of its own images; of absent classes, and to predict, running means of past batches'.
-f and g start from the same weights; the classifier of the network is not used.
+A second network g gives a prototype of each class, mu_c = mean g(x_s) over the source images of class c. An image's
+logits are its similarities to the prototypes, h_c = (U f(x)) . (V mu_c) (Eqs. 1-3). With a discriminator D behind a
+gradient reversal R, as for DANN,
+total = CE(h(x_s), label) + gamma * ||P'P - I||^2 + BCE(D(R(f)), domain), the columns of P being the mu_c scaled to unit
+length (Eqs. 4-8; the paper does not say how they are scaled).
+In training a class's prototype is its mean over the batch; for classes that the batch does not show, and for
+prediction, it is the running mean over past batches. f and g start from the same weights; the network's own classifier
+is not used.
 
 Floor: 3 forward and backward passes (source through both networks, target).
 """
@@ -35,9 +37,9 @@ class Params:
     gamma: float = 0.01
     weight: float = 0.5  # the largest coefficient of the reversed gradient
     rank: int = 512
-    keep: float = 0.9  # of the running prototypes
+    keep: float = 0.9  # decay of the running prototypes
     ramp_rate: float = 10.0
-    width: int = 500
+    width: int = 500  # of the discriminator
 
     def __post_init__(self) -> None:
         within(self, gamma=(0, inf), weight=(0, inf), rank=(1, inf), keep=(0, 1), ramp_rate=(0, inf), width=(1, inf))
@@ -49,7 +51,10 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 class Similarity(nn.Module):
-    """Bilinear similarities of rank m to K prototypes, which it keeps: (B, units) to (B, K)."""
+    """Bilinear similarities of rank ``rank`` to K prototypes, from features (B, units) to logits (B, K).
+
+    The buffer ``prototypes`` (K, units) holds the running prototypes.
+    """
 
     prototypes: Tensor
 
@@ -59,14 +64,14 @@ class Similarity(nn.Module):
         self.register_buffer("prototypes", torch.zeros(classes, units))
 
     def forward(self, hidden: Tensor, prototypes: Tensor | None = None) -> Tensor:
-        """To the given prototypes, or to those kept."""
-        to = self.prototypes if prototypes is None else prototypes
-        found: Tensor = self.of_image(hidden) @ self.of_prototype(to).T
-        return found
+        """Similarities to the given prototypes (K, units), by default to the running ones."""
+        used = self.prototypes if prototypes is None else prototypes
+        logits: Tensor = self.of_image(hidden) @ self.of_prototype(used).T
+        return logits
 
 
 class Method(Learner):
-    """f and g, the similarity in the place of a classifier, and a discriminator; one optimiser."""
+    """The networks f (``net``) and g (``second``), the similarity as classifier, and a discriminator; one optimiser."""
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
@@ -82,35 +87,40 @@ class Method(Learner):
         return self.whole
 
     def players(self) -> Players:
-        """All but the unused classifier."""
+        """Everything but the network's own classifier."""
         return {"all": [self.whole, self.second, self.discriminator]}
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
-        """Cross-entropy of similarities, the prototypes' regulariser, the domain loss."""
-        hidden_s, hidden_t = (self.net.hidden(self.net.features(of.images)) for of in (source, target))
-        prototypes = self.prototypes_of(source)
+        """Cross-entropy of the similarities, the prototypes' regulariser, and the domain loss."""
+        hidden_s, hidden_t = (self.net.hidden(self.net.features(batch.images)) for batch in (source, target))
+        prototypes = self.update_prototypes(source)
         task = cross_entropy(self.similarity(hidden_s, prototypes), source.labels)
-        apart = orthogonality(prototypes)
+        regulariser = distance_from_orthonormal(prototypes)
         strength = self.params.weight * dann_ramp(self.at.done, self.params.ramp_rate)
-        seen = (reverse_gradient(hidden, strength) for hidden in (hidden_s, hidden_t))
-        domain = domain_loss(*domain_logits(self.discriminator, *seen))
-        total = task + self.params.gamma * apart + domain
-        return {"total": total, "task": task, "orthogonality": apart, "domain": domain}
+        reversed_s, reversed_t = (reverse_gradient(hidden, strength) for hidden in (hidden_s, hidden_t))
+        domain = domain_loss(*domain_logits(self.discriminator, reversed_s, reversed_t))
+        total = task + self.params.gamma * regulariser + domain
+        return {"total": total, "task": task, "orthogonality": regulariser, "domain": domain}
 
-    def prototypes_of(self, source: Labelled) -> Tensor:
-        """g's class means of a source batch, (K, units), absent classes as kept; the kept ones move on."""
-        kept, rows = self.similarity.prototypes, self.second(source.images).float()
-        of_class = one_hot(source.labels, len(kept)).to(rows)
+    def update_prototypes(self, source: Labelled) -> Tensor:
+        """Compute a batch's prototypes, and update the running ones.
+
+        Returns:
+            (K, units): the means of g(x_s) over the batch's images of each class, with a gradient; for absent classes
+            the running prototypes as they were.
+        """
+        running, features = self.similarity.prototypes, self.second(source.images).float()
+        of_class = one_hot(source.labels, len(running)).to(features)
         present = of_class.sum(0)[:, None] > 0
-        means = (of_class[:, :, None] * rows[:, None]).sum(0) / of_class.sum(0)[:, None].clamp_min(1)
+        means = (of_class[:, :, None] * features[:, None]).sum(0) / of_class.sum(0)[:, None].clamp_min(1)
         with torch.no_grad():
-            keep = self.params.keep * (kept != 0).any(1, keepdim=True)  # a first mean is taken whole
-            before = kept.clone()
-            kept.copy_(torch.where(present, keep * kept + (1 - keep) * means, kept))
+            keep = self.params.keep * (running != 0).any(1, keepdim=True)  # 0 for a class without a prototype yet
+            before = running.clone()
+            running.copy_(torch.where(present, keep * running + (1 - keep) * means, running))
         return torch.where(present, means, before)
 
 
-def orthogonality(prototypes: Tensor) -> Tensor:
-    """||P'P - I||_F^2 with the prototypes, at unit length, as columns; a scalar."""
+def distance_from_orthonormal(prototypes: Tensor) -> Tensor:
+    """||P'P - I||_F^2, a scalar; the columns of P are the prototypes (K, units) scaled to unit length."""
     unit = normalize(prototypes.float(), dim=1)
     return (unit[:, None] * unit[None]).sum(2).sub(torch.eye(len(unit), device=unit.device)).square().sum()

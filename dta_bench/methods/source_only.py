@@ -1,4 +1,4 @@
-"""Source only: cross entropy on the labelled source, the lower bound."""
+"""Source-only: cross-entropy on the labelled source, without any adaptation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 @dataclass(frozen=True)
 class Params:
-    """Nothing to choose."""
+    """It has no parameters."""
 
 
 def floor(params: Params) -> float:  # noqa: ARG001
@@ -21,6 +21,12 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params: Params) -> dict[str, Tensor]:  # noqa: ARG001
-    """Eq. 7; target, epoch and params are not looked at. Source pixels labelled 255 do not count."""
+    """Cross-entropy on the source (Eq. 7 of Drop to Adapt); pixels labelled 255 do not count.
+
+    The target, the epoch and the parameters are not used.
+
+    Returns:
+        ``total`` and ``task``, the same scalar in nats.
+    """
     task = cross_entropy(net(source.images), source.labels, ignore_index=255)
     return {"total": task, "task": task}

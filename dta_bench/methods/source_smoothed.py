@@ -1,6 +1,6 @@
-"""Source only with smoothed labels: the first stage of SHOT (Liang et al., ICML 2020, Eq. 1).
+"""Source-only with smoothed labels: the first stage of SHOT (Liang et al., ICML 2020, Eq. 1).
 
-Cross-entropy on the labelled source with (1 - a) of a label's mass on its class and a spread over all K.
+Cross-entropy on the labelled source, a label being 1 - a for its class plus a / K for each of the K classes.
 
 Floor: 1 forward and backward pass (source).
 """
@@ -20,7 +20,7 @@ from dta_bench.nn.network import Labelled, Network, Unlabelled
 class Params:
     """Default: the authors'."""
 
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.1  # a
 
     def __post_init__(self) -> None:
         within(self, label_smoothing=(0, 1))
@@ -32,7 +32,7 @@ def floor(params: Params) -> float:  # noqa: ARG001
 
 
 def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params: Params) -> dict[str, Tensor]:  # noqa: ARG001
-    """Target and epoch are not looked at. Source pixels labelled 255 do not count."""
+    """Cross-entropy on the source with smoothed labels; pixels labelled 255 do not count. The target is not used."""
     logits = net(source.images)
     task = cross_entropy(logits, source.labels, ignore_index=255, label_smoothing=params.label_smoothing)
     return {"total": task, "task": task}

@@ -1,6 +1,6 @@
-"""Target only: cross entropy on the labelled target, the upper bound.
+"""Target-only: cross-entropy on the labelled target, an oracle for comparison.
 
-It is source-only training, given the labelled target as its source.
+It is source-only training with the labelled target as its source.
 """
 
 from dta_bench.methods.source_only import Params, floor, loss

@@ -2,12 +2,12 @@
 
 total = CE(source) + lambda_d * (fool D) + lambda_s * VAT(source) + lambda_t * (H(target) + VAT(target))
 
-D tells the domains apart from the features that enter the classifier; it moves in a phase of its own, on the features
-that the main phase has just seen (the paper draws a fresh batch). The average of past weights predicts.
+The discriminator D tells the domains apart by the features that enter the classifier. It is trained in a phase of its
+own, on the features that the network's phase has just computed (the paper draws a new batch). The method predicts with
+a moving average of the weights.
 
-Floor: source and target one forward and backward pass each; each VAT one forward pass and the gradient for the images,
-then a forward and backward pass: 16/3 = 5.33 source-only steps at the published weights (2.67 steps over both
-domains, where 3 to 4 are often estimated).
+Floor: one forward and backward pass of the source and one of the target; for each VAT a forward pass with the gradient
+for the images, and a forward and backward pass. That is 16/3 = 5.33 source-only steps at the published weights.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from dta_bench.nn.network import Labelled, Network, RandomState, Unlabelled, cur
 from dta_bench.nn.teachers import frozen_copy, update_moving_average, warmed_up_decay
 
 Pass = tuple[RandomState, Tensor, Tensor]
+"""A forward pass: the random state before it, the features, the logits."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Params:
     lambda_s: float = 1.0
     lambda_t: float = 0.01
     epsilon: float = 3.5
-    alpha: float = 0.998
-    width: int = 100
+    alpha: float = 0.998  # decay of the moving average
+    width: int = 100  # of the discriminator
 
     def __post_init__(self) -> None:
         within(
@@ -58,66 +59,67 @@ def floor(params: Params) -> float:
 
 
 class Method(Learner):
-    """The network, its discriminator, and the average that predicts."""
+    """The network, its discriminator, and the moving average that predicts."""
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
         units = shapes(net, setting.image_shape)[1][net.hidden_axis]
         self.discriminator = build_discriminator(units, params.width)
         self.average = frozen_copy(net)
-        self._seen: list[tuple[Tensor, Tensor]] = []
+        # What the network's phase leaves for the discriminator's: the features of each piece of the batch.
+        self._features: list[tuple[Tensor, Tensor]] = []
 
     @property
     def predictor(self) -> Network:
-        """The average of past weights."""
+        """The moving average of the weights."""
         return self.average
 
     def players(self) -> Players:
-        """Network and discriminator have an optimiser each."""
+        """The network and the discriminator have an optimiser each."""
         return {"net": [self.net], "discriminator": [self.discriminator]}
 
     def phases(self) -> Iterator[tuple[Sequence[str], Loss]]:
-        """The network against D as it stands, then D."""
-        self.start_step()
-        yield ("net",), self.adapt
-        yield ("discriminator",), self.tell_apart
+        """First the network, with D fixed, then D."""
+        self.clear_features()
+        yield ("net",), self.network_loss
+        yield ("discriminator",), self.discriminator_loss
 
-    def start_step(self) -> None:
-        """Forget the features of a step that was broken off."""
-        self._seen.clear()
+    def clear_features(self) -> None:
+        """Drop the features of an earlier step that was interrupted between its phases."""
+        self._features.clear()
 
-    def adapt(self, source: Labelled, target: Unlabelled) -> Parts:
-        """The main phase; domains are swapped to fool D."""
-        return self.terms(source, target, *map(self.passed, (source.images, target.images)))
+    def network_loss(self, source: Labelled, target: Unlabelled) -> Parts:
+        """The loss of the network's phase."""
+        return self.loss_from_passes(source, target, *map(self.forward_pass, (source.images, target.images)))
 
-    def terms(self, source: Labelled, target: Unlabelled, of_source: Pass, of_target: Pass) -> Parts:
-        """The main phase's loss, from each domain's pass."""
-        a = self.params
-        (draws_s, hidden_s, logits_s), (draws_t, hidden_t, logits_t) = of_source, of_target
-        seen = as_rows(hidden_s, self.net.hidden_axis), as_rows(hidden_t, self.net.hidden_axis)
-        self._seen.append((seen[0].detach(), seen[1].detach()))
-        fooled, taken = domain_logits(self.discriminator, *seen)
+    def loss_from_passes(self, source: Labelled, target: Unlabelled, pass_s: Pass, pass_t: Pass) -> Parts:
+        """The loss of the network's phase, given a pass of each domain. To fool D, the domains are swapped."""
+        params = self.params
+        (draws_s, hidden_s, logits_s), (draws_t, hidden_t, logits_t) = pass_s, pass_t
+        rows_s, rows_t = as_rows(hidden_s, self.net.hidden_axis), as_rows(hidden_t, self.net.hidden_axis)
+        self._features.append((rows_s.detach(), rows_t.detach()))
+        of_source, of_target = domain_logits(self.discriminator, rows_s, rows_t)
         task = cross_entropy(logits_s, source.labels, ignore_index=255)
-        domain = domain_loss(taken, fooled)
-        vat_s = self._vat(source.images, logits_s, draws_s, a.lambda_s)
-        vat_t = self._vat(target.images, logits_t, draws_t, a.lambda_t)
+        domain = domain_loss(of_target, of_source)
+        vat_s = self._vat(source.images, logits_s, draws_s, params.lambda_s)
+        vat_t = self._vat(target.images, logits_t, draws_t, params.lambda_t)
         entropy = conditional_entropy(logits_t)
-        total = task + a.lambda_d * domain + a.lambda_s * vat_s + a.lambda_t * (entropy + vat_t)
+        total = task + params.lambda_d * domain + params.lambda_s * vat_s + params.lambda_t * (entropy + vat_t)
         return {"total": total, "task": task, "fooled": domain, "vat_s": vat_s, "vat_t": vat_t, "entropy": entropy}
 
-    def tell_apart(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - one signature for all phases
-        """The discriminator's phase."""
-        domain = domain_loss(*domain_logits(self.discriminator, *self._seen.pop(0)))
+    def discriminator_loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - it has their features
+        """The loss of the discriminator's phase."""
+        domain = domain_loss(*domain_logits(self.discriminator, *self._features.pop(0)))
         return {"total": domain, "domain": domain}
 
     def after_step(self) -> None:
-        """The average follows, warmed up; BatchNorm's statistics are the network's own, as released."""
+        """Update the average, its decay warmed up, with the network's BatchNorm statistics as in the released code."""
         update_moving_average(
             self.average, self.net, warmed_up_decay(self.params.alpha, self.at.iteration), buffers=True
         )
 
-    def passed(self, images: Tensor) -> Pass:
-        """One pass of the network: the draws that it began with, features, logits."""
+    def forward_pass(self, images: Tensor) -> Pass:
+        """A forward pass of the network on images (B, C, H, W)."""
         draws = current_random_state(images.device)
         return draws, *self.net.activations(images)
 

@@ -1,10 +1,10 @@
 """VAT and entropy: virtual adversarial training (Miyato et al., TPAMI 2018) with entropy minimisation on the target.
 
-Eq. 6 of Drop to Adapt without its adversarial dropout: total = CE(source) + lambda_2 H(target) + lambda_3 VAT(target).
-Same ``loss`` as ``dta``; only the defaults differ. It is the row "VAT" of that paper's Table 5.
+Eq. 6 of Drop to Adapt without adversarial dropout: total = CE(source) + lambda_2 H(target) + lambda_3 VAT(target).
+The ``loss`` is that of ``dta``; only the defaults differ. It is the row "VAT" of that paper's Table 5.
 
-Floor: source and target one forward and backward pass each; VAT one forward pass and the gradient for the images, then
-a forward and backward pass.
+Floor: one forward and backward pass of the source and one of the target; for VAT a forward pass with the gradient for
+the images, and a forward and backward pass.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Params", "floor", "loss"]
 
 @dataclass(frozen=True)
 class Params(dta.Params):
-    """Defaults: Table A-1's small data sets, without adversarial dropout."""
+    """Defaults: those of Table A-1 for small data sets, without adversarial dropout."""
 
     lambda_1: float = 0.0
     lambda_2: float = 0.01

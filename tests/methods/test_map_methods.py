@@ -57,11 +57,11 @@ def test_without_its_weight_the_network_takes_the_step_of_source_only(method: st
 
 
 def test_the_map_discriminator_has_a_thirty_second_of_the_sides_and_no_more_layers_than_fit() -> None:
-    judge = adaptsegnet.map_discriminator(19, 64, 128)
+    judge = adaptsegnet.build_map_discriminator(19, 64, 128)
     assert judge(torch.zeros(2, 19, 128, 256)).shape == (2, 1, 4, 8)
     widths = [layer.out_channels for layer in judge if isinstance(layer, torch.nn.Conv2d)]
     assert widths == [64, 128, 256, 512, 1]
-    assert adaptsegnet.map_discriminator(5, 8, 16)(torch.zeros(1, 5, 16, 16)).shape == (1, 1, 1, 1)
+    assert adaptsegnet.build_map_discriminator(5, 8, 16)(torch.zeros(1, 5, 16, 16)).shape == (1, 1, 1, 1)
 
 
 @pytest.mark.parametrize("method", ["adaptsegnet", "advent"])
@@ -71,7 +71,7 @@ def test_the_network_moves_against_a_resting_judge_which_then_moves_on_maps_with
     for players, loss in of.phases():
         before = {name: weight.clone() for name, weight in of.named_parameters()}
         of.gradients(players, loss)
-        assert all(not shown.requires_grad for pair in of._shown for shown in pair)
+        assert all(not shown.requires_grad for pair in of._maps for shown in pair)
         others = [w for name, w in of.named_parameters() if not name.startswith(players[0])]
         assert all(weight.grad is None for weight in others)
         of.update(players)
@@ -84,14 +84,14 @@ def test_the_network_is_pulled_to_where_the_judge_sees_the_source() -> None:
     of.params = adaptsegnet.Params(weight=100.0)
     of.eval()
     with torch.no_grad():
-        before = of.judge(of.seen(of.net(target.images))).mean()
+        before = of.judge(of.discriminator_input(of.net(target.images))).mean()
     for _ in range(20):
         of.take(source, target)
-        of._shown = []
-        of.gradients(("net",), of.fool)
+        of._maps = []
+        of.gradients(("net",), of.network_loss)
         of.update(("net",))
     with torch.no_grad():
-        assert of.judge(of.seen(of.net(target.images))).mean() > before
+        assert of.judge(of.discriminator_input(of.net(target.images))).mean() > before
 
 
 # FDA
@@ -120,17 +120,17 @@ def by_the_shifted_square(source: np.ndarray, target: np.ndarray, beta: float) -
 def test_the_low_amplitudes_are_those_of_the_target(beta: float, shape: tuple[int, int]) -> None:
     source, target = images(0, *shape), images(1, *shape)
     wanted = by_the_shifted_square(source.double().numpy(), target.double().numpy(), beta)
-    np.testing.assert_allclose(fda.transferred(source, target, beta).numpy(), wanted, atol=1e-2)
+    np.testing.assert_allclose(fda.transfer_low_frequencies(source, target, beta).numpy(), wanted, atol=1e-2)
 
 
 def test_an_image_takes_nothing_from_itself() -> None:
-    found = fda.transferred(images(0, 20, 30), images(0, 20, 30), 0.1)
+    found = fda.transfer_low_frequencies(images(0, 20, 30), images(0, 20, 30), 0.1)
     torch.testing.assert_close(found, images(0, 20, 30), atol=1e-3, rtol=0)
 
 
 def test_the_smallest_band_moves_the_channel_means_alone() -> None:
     source, target = images(0, 32, 64), images(1, 32, 64) / 2
-    found = fda.transferred(source, target, 0.01)
+    found = fda.transfer_low_frequencies(source, target, 0.01)
     torch.testing.assert_close(found.mean((2, 3)), target.mean((2, 3)))
     difference = found - source
     torch.testing.assert_close(
@@ -141,8 +141,8 @@ def test_the_smallest_band_moves_the_channel_means_alone() -> None:
 def test_standardised_images_are_transformed_like_those_they_were_made_from() -> None:
     source, target = images(0, 24, 40), images(1, 24, 40)
     mean, deviation = (torch.tensor(of).view(-1, 1, 1) for of in ([123.7, 116.3, 103.5], [58.4, 57.1, 57.4]))
-    wanted = (fda.transferred(source, target, 0.1) - mean) / deviation
-    found = fda.transferred((source - mean) / deviation, (target - mean) / deviation, 0.1)
+    wanted = (fda.transfer_low_frequencies(source, target, 0.1) - mean) / deviation
+    found = fda.transfer_low_frequencies((source - mean) / deviation, (target - mean) / deviation, 0.1)
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
 
 

@@ -195,7 +195,7 @@ def test_rtns_fused_tensor_holds_every_product(fusion: str) -> None:
     hidden, logits = torch.randn(2, 3), torch.randn(2, 4)
     seen = logits if fusion == "logits" else logits.softmax(1)
     expected = [[h * z for h in row for z in zs] for row, zs in zip(hidden.tolist(), seen.tolist(), strict=True)]
-    torch.testing.assert_close(of(rtn, fusion=fusion).fused(hidden, logits), torch.tensor(expected))
+    torch.testing.assert_close(of(rtn, fusion=fusion).fuse(hidden, logits), torch.tensor(expected))
 
 
 def test_mcds_heads_differ_from_the_start_and_its_phases_pull_apart_and_together() -> None:
@@ -206,7 +206,7 @@ def test_mcds_heads_differ_from_the_start_and_its_phases_pull_apart_and_together
     def discrepancy() -> float:
         made.eval()
         with torch.no_grad():
-            found = float(l1_discrepancy(*made.both(target.images)))
+            found = float(l1_discrepancy(*made.both_logits(target.images)))
         made.train()
         return found
 
@@ -220,21 +220,21 @@ def test_mcds_heads_differ_from_the_start_and_its_phases_pull_apart_and_together
             made.update(players)
         return discrepancy() - before
 
-    assert descend(("heads",), made.apart) > 0
-    assert descend(("features",), made.together) < 0
+    assert descend(("heads",), made.classifiers_loss) > 0
+    assert descend(("features",), made.features_loss) < 0
 
 
 def test_adrs_two_draws_agree_where_no_unit_is_dropped() -> None:
     made = of(adr, keep_rate=1.0)
     hidden = torch.randn(4, 32)
-    assert float(symmetric_kl(made.draw(hidden), made.draw(hidden)).detach()) == 0
+    assert float(symmetric_kl(made.logits_with_dropout(hidden), made.logits_with_dropout(hidden)).detach()) == 0
 
 
 def test_adrs_clean_classifier_never_moves_the_features() -> None:
     made, other = of(adr), of(adr)
     torch.nn.init.normal_(other.clean.weight, std=5.0)
     players = ("features", "head", "clean")
-    found, changed = gradients(made, players, made.task), gradients(other, players, other.task)
+    found, changed = gradients(made, players, made.source_loss), gradients(other, players, other.source_loss)
     assert not torch.equal(found["clean.weight"], changed["clean.weight"])
     assert all(torch.equal(found[name], changed[name]) for name in found if not name.startswith("clean"))
 
@@ -258,8 +258,8 @@ def test_self_ensembling_counts_sure_teachers_over_the_whole_batch() -> None:
 
 
 def test_self_ensemblings_balance_is_least_at_the_uniform_prediction() -> None:
-    assert float(se.uniformity(P)) == pytest.approx(1.918326, abs=1e-6)
-    assert float(se.uniformity(torch.full((4, 3), 1 / 3))) == pytest.approx(1.909543, abs=1e-6)
+    assert float(se.class_balance_bce(P)) == pytest.approx(1.918326, abs=1e-6)
+    assert float(se.class_balance_bce(torch.full((4, 3), 1 / 3))) == pytest.approx(1.909543, abs=1e-6)
 
 
 def test_a_teacher_gets_no_gradient_and_its_statistics_come_from_target_views() -> None:
@@ -275,7 +275,7 @@ def test_a_teacher_gets_no_gradient_and_its_statistics_come_from_target_views() 
 
 def test_vada_without_its_terms_is_source_only() -> None:
     made = of(vada, lambda_d=0.0, lambda_s=0.0, lambda_t=0.0)
-    found = gradients(made, ("net",), made.adapt)
+    found = gradients(made, ("net",), made.network_loss)
     alone = gradients(of(source_only))
     for name, gradient in alone.items():
         torch.testing.assert_close(found[name], gradient)
@@ -286,8 +286,8 @@ def test_vadas_two_domain_losses_at_a_judge_that_knows_nothing_sum_to_2_ln_2() -
     for weight in made.discriminator.parameters():
         torch.nn.init.zeros_(weight)
     made.take(*images())
-    fooled = made.gradients(("net",), made.adapt)["fooled"]
-    told = made.gradients(("discriminator",), made.tell_apart)["domain"]
+    fooled = made.gradients(("net",), made.network_loss)["fooled"]
+    told = made.gradients(("discriminator",), made.discriminator_loss)["domain"]
     assert float(fooled + told) == pytest.approx(2 * math.log(2))
 
 

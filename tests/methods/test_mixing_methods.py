@@ -110,22 +110,24 @@ def test_a_target_pixel_weighs_the_share_of_sure_pixels_of_its_image() -> None:
 
 def test_rare_classes_are_drawn_by_the_softmax_of_their_rarity() -> None:
     shares = np.array([0.6, 0.3, 0.09, 0.01])
-    assert daformer.class_odds(shares, 0.5) == pytest.approx([0.112998, 0.205896, 0.313366, 0.367739], abs=1e-6)
-    assert daformer.class_odds(shares, 0.01) == pytest.approx([0, 0, 0.000335, 0.999665], abs=1e-6)
+    assert daformer.class_probabilities(shares, 0.5) == pytest.approx(
+        [0.112998, 0.205896, 0.313366, 0.367739], abs=1e-6
+    )
+    assert daformer.class_probabilities(shares, 0.01) == pytest.approx([0, 0, 0.000335, 0.999665], abs=1e-6)
 
 
 @given(st.lists(st.floats(0.001, 1), min_size=2, max_size=8), st.floats(0.01, 2))
 @settings(max_examples=30)
 def test_class_odds_sum_to_one_and_grow_with_rarity(shares: list[float], temperature: float) -> None:
     of = np.array(shares) / sum(shares)
-    odds = daformer.class_odds(of, temperature)
+    odds = daformer.class_probabilities(of, temperature)
     assert odds.sum() == pytest.approx(1)
     assert (np.diff(odds[np.argsort(of)]) <= 1e-12).all()
 
 
 def test_images_are_drawn_for_a_class_among_those_that_show_enough_of_it() -> None:
     counts = np.array([[900, 100], [999, 1], [1000, 0]])
-    common, rare = daformer.class_odds(counts.sum(0) / 3000, 0.5)
+    common, rare = daformer.class_probabilities(counts.sum(0) / 3000, 0.5)
     found = daformer.source_odds(daformer.Params(temperature=0.5, least_share=0.003), counts)
     assert found == pytest.approx([common / 3 + rare, common / 3, common / 3])
 
@@ -173,9 +175,9 @@ def test_features_are_where_they_were_at_the_start_and_move_away() -> None:
 def test_a_place_counts_where_most_of_its_pixels_are_one_thing() -> None:
     labels = torch.zeros(1, 4, 8, dtype=torch.long)
     labels[0, :, :4] = torch.tensor([[5, 5, 5, 5], [5, 5, 5, 5], [5, 5, 7, 7], [5, 255, 7, 7]])
-    found = daformer.thing_places(labels, torch.tensor([5, 7]), 8, torch.Size((2, 4)), 0.75)
+    found = daformer.thing_regions(labels, torch.tensor([5, 7]), 8, torch.Size((2, 4)), 0.75)
     assert found.tolist() == [[[True, True, False, False], [True, True, False, False]]]
-    strict = daformer.thing_places(labels, torch.tensor([5]), 6, torch.Size((2, 4)), 0.8)
+    strict = daformer.thing_regions(labels, torch.tensor([5]), 6, torch.Size((2, 4)), 0.8)
     assert strict.tolist() == [[[True, True, False, False], [False, False, False, False]]]
 
 

@@ -50,10 +50,10 @@ def test_without_mcc_the_host_is_cdan() -> None:
 def test_the_climb_is_rho_long_along_the_tasks_gradient_and_spares_the_discriminator() -> None:
     on = of(sdat, rho=0.3)
     on.take(*batch("classification"))
-    on.gradients(("all",), on.task)
+    on.gradients(("all",), on.task_loss)
     gradient = torch.cat([weight.grad.flatten() for weight in on.net.parameters() if weight.grad is not None])
     judge = copy.deepcopy(on.discriminator.state_dict())
-    before = on.climb()
+    before = on.move_along_gradient()
     moved = torch.cat([(weight - was).detach().flatten() for weight, was in before])
     torch.testing.assert_close(moved, 0.3 * gradient / gradient.norm(), atol=1e-6, rtol=1e-4)
     assert moved.norm().item() == pytest.approx(0.3, rel=1e-4)
@@ -86,8 +86,10 @@ def test_similarities_are_bilinear_and_follow_the_order_of_the_classes() -> None
 
 
 def test_prototypes_at_right_angles_cost_nothing_whatever_their_lengths() -> None:
-    assert simnet.orthogonality(torch.diag(torch.tensor([1.0, 5.0, 0.1]))).item() == pytest.approx(0, abs=1e-10)
-    assert simnet.orthogonality(torch.ones(3, 4)).item() == pytest.approx(6)
+    assert simnet.distance_from_orthonormal(torch.diag(torch.tensor([1.0, 5.0, 0.1]))).item() == pytest.approx(
+        0, abs=1e-10
+    )
+    assert simnet.distance_from_orthonormal(torch.ones(3, 4)).item() == pytest.approx(6)
 
 
 def test_a_batchs_prototypes_are_its_class_means_and_of_absent_classes_those_kept() -> None:
@@ -96,7 +98,7 @@ def test_a_batchs_prototypes_are_its_class_means_and_of_absent_classes_those_kep
     kept = torch.randn(CLASSES, 32)
     on.similarity.prototypes.copy_(kept)
     on.eval()
-    found, rows = on.prototypes_of(source), on.second(source.images)
+    found, rows = on.update_prototypes(source), on.second(source.images)
     torch.testing.assert_close(found[0], (rows[0] + rows[3]) / 2)
     torch.testing.assert_close(found[3], (rows[1] + rows[2]) / 2)
     assert torch.equal(found[[1, 2, 4]], kept[[1, 2, 4]])
@@ -107,7 +109,7 @@ def test_a_batchs_prototypes_are_its_class_means_and_of_absent_classes_those_kep
 def test_a_first_class_mean_is_kept_whole() -> None:
     on, (source, _) = of(simnet), batch("classification")
     on.eval()
-    found = on.prototypes_of(source)
+    found = on.update_prototypes(source)
     torch.testing.assert_close(on.similarity.prototypes, found)
 
 
@@ -129,7 +131,7 @@ def test_models_of_equal_weights_agree_and_differ_in_nothing() -> None:
     on = of(co_da, redraw=False)
     on.eval()
     source, target = batch("classification")
-    parts = on.adapt(source, target)
+    parts = on.networks_loss(source, target)
     assert parts["disagreement"] == 0
     assert parts["difference"] == 0
 
@@ -178,18 +180,18 @@ def test_without_its_terms_each_model_takes_the_step_of_a_vada_of_its_own() -> N
 
 def test_drawn_images_are_of_the_judges_size_and_range() -> None:
     on = of(gta, width=4, noise=8)
-    drawn = on.draw(torch.randn(3, 32), torch.tensor([0, 1, 2]))
+    drawn = on.generate(torch.randn(3, 32), torch.tensor([0, 1, 2]))
     assert drawn.shape == (3, 3, 32, 32)
     assert drawn.abs().max() <= 1
-    assert gta.shown(10 * torch.randn(2, 3, 9, 40)).shape == (2, 3, 32, 32)
-    assert gta.shown(10 * torch.randn(2, 3, 9, 40)).abs().max() <= 1
+    assert gta.to_discriminator_input(10 * torch.randn(2, 3, 9, 40)).shape == (2, 3, 32, 32)
+    assert gta.to_discriminator_input(10 * torch.randn(2, 3, 9, 40)).abs().max() <= 1
 
 
 def test_a_target_image_is_drawn_in_the_slot_after_the_classes() -> None:
     on, seen = of(gta, width=4, noise=8), list[Tensor]()
     on.generator.register_forward_pre_hook(lambda _, of: seen.append(of[0]))
-    on.draw(torch.zeros(2, 32), torch.tensor([1, 4]))
-    on.draw(torch.zeros(2, 32), None)
+    on.generate(torch.zeros(2, 32), torch.tensor([1, 4]))
+    on.generate(torch.zeros(2, 32), None)
     slots = torch.cat(seen)[:, : CLASSES + 1, 0, 0]
     assert slots.argmax(1).tolist() == [1, 4, CLASSES, CLASSES]
     assert seen[0].shape == (2, CLASSES + 1 + 32 + 8, 1, 1)
@@ -199,7 +201,7 @@ def test_the_features_learn_through_a_generator_and_a_judge_at_rest() -> None:
     on = of(gta, width=4, noise=8)
     source, target = batch("classification")
     on.take(source, target)
-    on.gradients(("net",), lambda s, t: {"total": on.adapt(s, t)["fooled"]})
+    on.gradients(("net",), lambda s, t: {"total": on.network_loss(s, t)["fooled"]})
     assert on.net.body[0].weight.grad is not None
     assert on.net.body[0].weight.grad.any()
     assert on.net.head.weight.grad is None
@@ -210,8 +212,8 @@ def test_the_judges_phase_leaves_no_trace_in_the_networks_statistics() -> None:
     on = of(gta, width=4, noise=8)
     before = copy.deepcopy(on.net.state_dict())
     on.take(*batch("classification"))
-    for phase in (on.judging, on.generating):
-        on.gradients(("judge",) if phase == on.judging else ("generator",), phase)
+    for phase in (on.discriminator_loss, on.generator_loss):
+        on.gradients(("judge",) if phase == on.discriminator_loss else ("generator",), phase)
     assert all(torch.equal(value, before[name]) for name, value in on.net.state_dict().items())
 
 

@@ -54,21 +54,21 @@ def by_loops(features: Tensor, p: Tensor) -> list[int]:
 def test_pseudo_labels_are_the_nearest_centroids_of_two_rounds(seed: int) -> None:
     of = torch.Generator().manual_seed(seed)
     features, p = torch.randn(20, 6, generator=of), (2 * torch.randn(20, 4, generator=of)).softmax(1)
-    assert shot.nearest_centroids(features, p).tolist() == by_loops(features, p)
+    assert shot.nearest_centroid_labels(features, p).tolist() == by_loops(features, p)
 
 
 def test_renaming_the_classes_renames_the_pseudo_labels() -> None:
     torch.manual_seed(0)
     features, p, names = torch.randn(30, 5), torch.randn(30, 4).softmax(1), torch.tensor([2, 0, 3, 1])
     torch.testing.assert_close(
-        names[shot.nearest_centroids(features, p)], shot.nearest_centroids(features, p[:, names.argsort()])
+        names[shot.nearest_centroid_labels(features, p)], shot.nearest_centroid_labels(features, p[:, names.argsort()])
     )
 
 
 def test_a_class_that_the_first_round_left_empty_gets_no_image() -> None:
     features = torch.tensor([[1.0, 0], [0.9, 0], [0, 1], [0, 0.9]])
     p = torch.tensor([[0.8, 0.1, 0.1], [0.8, 0.1, 0.1], [0.1, 0.6, 0.3], [0.1, 0.6, 0.3]])
-    assert set(shot.nearest_centroids(features, p).tolist()) == {0, 1}
+    assert set(shot.nearest_centroid_labels(features, p).tolist()) == {0, 1}
 
 
 def test_shot_starts_from_the_first_stage_and_leaves_its_classifier_as_it_was() -> None:
@@ -102,13 +102,15 @@ def test_shot_does_not_look_at_the_source() -> None:
 def test_only_sure_weak_views_teach_and_the_mean_is_over_all() -> None:
     strong = torch.randn(4, 3)
     rows = -strong.log_softmax(1)[[1, 3], [1, 2]]
-    assert fixmatch.sure_cross_entropy(P.log(), strong, 0.75).item() == pytest.approx(rows.sum().item() / 4, abs=1e-6)
-    assert fixmatch.sure_cross_entropy(P.log(), strong, 1.0) == 0
+    assert fixmatch.confident_cross_entropy(P.log(), strong, 0.75).item() == pytest.approx(
+        rows.sum().item() / 4, abs=1e-6
+    )
+    assert fixmatch.confident_cross_entropy(P.log(), strong, 1.0) == 0
 
 
 def test_no_gradient_goes_through_the_weak_view() -> None:
     weak, strong = torch.randn(6, 3, requires_grad=True), torch.randn(6, 3, requires_grad=True)
-    fixmatch.sure_cross_entropy(weak, strong, 0.0).backward()
+    fixmatch.confident_cross_entropy(weak, strong, 0.0).backward()
     assert weak.grad is None
     assert strong.grad is not None
 
