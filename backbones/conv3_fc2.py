@@ -1,7 +1,7 @@
-"""3 Conv + 2 FC of French et al. (MNIST-USPS pairs, grey 28 px; 321,546 parameters at 10 classes).
+"""3 Conv + 2 FC of French et al., the paper's network for MNIST and USPS (grey 28 px; 321,546 weights).
 
-The paper does not say where it masks this net: CAdD is put on the map that enters the last convolution,
-EAdD on the 256-vector that enters the last Linear, as in its ResNets.
+The paper does not say where it masks this network. Here, as in its ResNets, CAdD masks the map that enters the last
+convolution, EAdD the 256-vector that enters the last linear layer.
 """
 
 from torch import nn

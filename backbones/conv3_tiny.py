@@ -1,8 +1,8 @@
-"""3 Conv + 2 FC on strides, a tenth of conv3_fc2's work (grey 28 px): for whole grids on two cores.
+"""3 Conv + 2 FC with strides, a tenth of conv3_fc2's work (grey 28 px): for whole grids on two CPU cores.
 
-Not in the paper. CAdD is put on the 100-channel map that enters the last convolution, EAdD on the 128-vector that
-enters the last Linear: with 100 channels every delta_c of the paper's sets (0.01, 0.02, 0.05) flips a channel or more,
-so that its 120 points are 120 different objectives, which they are not on 64 channels.
+Not in the paper. CAdD masks the 100-channel map that enters the last convolution, EAdD the 128-vector that enters the
+last linear layer. With 100 channels every delta_c of the paper's sets (0.01, 0.02, 0.05) flips at least one channel, so
+that its 120 points are 120 different objectives; with 64 channels delta_c = 0.01 would be the same as 0.
 """
 
 from torch import nn

@@ -1,8 +1,8 @@
-"""9 Conv + 1 FC of French et al. (SVHN-MNIST, CIFAR-STL, RGB 32 px; 3,123,850 parameters at 10 classes).
+"""9 Conv + 1 FC of French et al., the paper's network for SVHN, CIFAR and STL (RGB 32 px; 3,123,850 weights).
 
-The paper does not say where it masks this net: CAdD is put on the map that enters the last convolution,
-EAdD on the 128-vector that enters the Linear. ``quirk``: as French's released code, pad the two
-1x1 convolutions by 1 and pool the top-left 6x6 of 10x10.
+The paper does not say where it masks this network. Here CAdD masks the map that enters the last convolution, EAdD the
+128-vector that enters the linear layer. With ``quirk`` the two 1x1 convolutions are padded by 1 and only the top-left
+6x6 pixels of the 10x10 map are pooled, as in French's released code.
 """
 
 from torch import nn

@@ -1,4 +1,4 @@
-"""ConvNeXt-T (Liu et al., CVPR 2022): a convolutional network of today, as large as a ResNet-50.
+"""ConvNeXt-T (Liu et al., CVPR 2022): a newer convolutional network, about as large as a ResNet-50.
 
 CAdD masks the 768-channel map that enters the last block, EAdD the pooled and normalised 768-vector.
 """

@@ -1,7 +1,7 @@
-"""The "modified FCN" on ResNet-50 of MCD and ADR, stride 32, which the paper takes for GTA5 to Cityscapes.
+"""The "modified FCN" of MCD and ADR on a ResNet-50 (stride 32), the paper's network for GTA5 to Cityscapes.
 
-CAdD masks the map that enters the last bottleneck of layer4; no layer is fully connected, so delta_e is 0.
-No dropout lies above that map: DTA needs ``start: stochastic`` here.
+CAdD masks the map that enters the last bottleneck of layer4. No layer is fully connected, so the paper has no EAdD here
+(delta_e is 0). There is no dropout above CAdD's mask, so DTA needs ``start: stochastic``.
 """
 
 from dta_bench.nn.network import Network

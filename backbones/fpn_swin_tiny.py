@@ -1,4 +1,4 @@
-"""A feature pyramid (Kirillov et al., CVPR 2019) on timm's Swin-T, built for the benchmark's image size.
+"""A feature pyramid network (Kirillov et al., CVPR 2019) on timm's Swin-T, built for the benchmark's image size.
 
 CAdD masks the 768-channel map of stride 32, EAdD the pyramid's 128-channel map of stride 4.
 """

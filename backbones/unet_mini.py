@@ -1,7 +1,7 @@
-"""A small U-Net without pretrained weights, for drawn scenes on a CPU: 0.3 million weights.
+"""A small U-Net of 0.3 million weights for drawn scenes on a CPU, without pretrained weights. Not in the paper.
 
-CAdD masks the 96-channel map of stride 16, EAdD the decoder's 16-channel map. A channel dropout above the first mask
-lets DTA start from ones.
+CAdD masks the 96-channel map of stride 16, EAdD the decoder's 16-channel map. There is a channel dropout above CAdD's
+mask, so DTA works with ``start: ones`` too.
 """
 
 from dta_bench.errors import UserError
