@@ -1,4 +1,4 @@
-"""3 Conv + 2 FC of French et al., the paper's network for MNIST and USPS (grey 28 px; 321,546 weights).
+"""3 Conv + 2 FC of French et al., the paper's net for MNIST and USPS (grey 28 px; 321,546 weights at 10 classes).
 
 The paper does not say where it masks this network. Here, as in its ResNets, CAdD masks the map that enters the last
 convolution, EAdD the 256-vector that enters the last linear layer.

@@ -1,4 +1,4 @@
-"""9 Conv + 1 FC of French et al., the paper's network for SVHN, CIFAR and STL (RGB 32 px; 3,123,850 weights).
+"""9 Conv + 1 FC of French et al., the paper's net for SVHN, CIFAR and STL (32 px; 3,123,850 weights at 10 classes).
 
 The paper does not say where it masks this network. Here CAdD masks the map that enters the last convolution, EAdD the
 128-vector that enters the linear layer. With ``quirk`` the two 1x1 convolutions are padded by 1 and only the top-left

@@ -1,4 +1,4 @@
-"""How a method trains: one loss and one step, or players of its own, phases, teachers, a stage before it.
+"""How a method trains: with one loss and one step, or with its own optimisers, phases, teachers and first stage.
 
 A method's file that keeps state defines ``Method(Learner)``; every module and buffer that it holds is in the run's
 checkpoint. A file with a plain ``loss`` is made a learner by :func:`make`.
@@ -21,13 +21,15 @@ from dta_bench.nn.network import Labelled, Network, Normalisation, Unlabelled, e
 from dta_bench.spec.run_spec import Training
 
 Parts = dict[str, Tensor]
+"""A loss and its terms: ``total``, which is minimised, and further scalars by name, which are logged."""
 Loss = Callable[[Labelled, Unlabelled], Parts]
 Players = Mapping[str, Sequence[nn.Module]]
+"""By the name of a player, the modules that its optimiser trains."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: ``epoch`` counts from 1, ``iteration`` from 0 over the whole run of ``total`` steps."""
+    """How far a run is: ``epoch`` counts from 1, ``iteration`` from 0 over the whole run of ``total`` steps."""
 
     epoch: int
     iteration: int
@@ -35,15 +37,16 @@ class Progress:
 
     @property
     def done(self) -> float:
-        """q: the share of the run that lies behind, from 0 to just below 1."""
+        """q, the share of the run that is over, from 0 to just below 1."""
         return self.iteration / self.total
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a method may know when it builds its modules. ``image_shape`` is (C, H, W).
+    """What a method may know of a run when it builds its modules.
 
-    ``first`` is the learner that the stage before left, for a method with ``first_stage``.
+    ``image_shape`` is (C, H, W), ``classes`` is K, ``target_size`` the number of images in target train. ``first`` is
+    the trained learner of the first stage, for a method with ``first_stage``. ``class_names`` may be empty.
     """
 
     training: Training
@@ -55,11 +58,11 @@ class Setting:
 
 
 class Learner(nn.Module):
-    """A network with whatever a method trains beside it, and the method's step.
+    """A network, the modules that a method trains beside it, and the method's step.
 
-    The least a method writes is ``loss``; ``__init__`` builds modules after ``super().__init__``. ``self.net`` is the
-    network, ``self.params`` its parameters, ``self.at`` the run's progress, set before each step and epoch.
-    Weights with ``requires_grad`` False (a teacher's) are in no optimiser.
+    A method must define at least ``loss``. Its ``__init__`` builds further modules after ``super().__init__``.
+    ``self.net`` is the network, ``self.params`` the method's parameters, ``self.at`` the progress of the run, which is
+    set before each step and each epoch. Weights with ``requires_grad`` False (such as a teacher's) are in no optimiser.
     """
 
     def __init__(self, net: Network, params: Any, setting: Setting) -> None:
@@ -71,68 +74,86 @@ class Learner(nn.Module):
     # What a method may define.
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
-        """``total`` and its parts by name, each a scalar."""
+        """The loss of one batch: ``total`` and its terms by name, each a scalar."""
         raise NotImplementedError(f"{type(self).__module__} defines neither loss nor phases")
 
     def players(self) -> Players:
-        """Modules that share an optimiser, by the player's name; by default one player has all there is."""
+        """The players (an optimiser each) and their modules; by default one player, ``all``, has all modules."""
         return {"all": [self]}
 
     def phases(self) -> Iterator[tuple[Sequence[str], Loss]]:
-        """The phases of a step in order: who moves, and what it minimises. By default all minimise ``loss``."""
+        """The phases of a step in order: the players that are updated, and the loss that they minimise.
+
+        By default there is one phase, in which all players minimise ``loss``.
+        """
         yield tuple(self.players()), self.loss
 
     def training_of(self, player: str) -> Training:  # noqa: ARG002 - a method may tell players apart
-        """Optimiser, rates and decay of a player; by default the run's own for all."""
+        """The optimiser, learning rate and decay of a player; by default those of the run for all players."""
         return self.setting.training
 
     def adam(self, rate: float) -> Training:
-        """The run's training, but by Adam at ``rate``: for what is trained beside the network."""
+        """The run's training but with Adam at the learning rate ``rate``, for modules beside the network."""
         return self.setting.training.model_copy(update={"optimizer": "adam", "learning_rate": rate})
 
     def after_step(self) -> None:
-        """After the last phase of a step (a teacher follows)."""
+        """Called after the last phase of each step, such as to update a teacher."""
 
     def before_epoch(self, target: Callable[[], Iterable[Tensor]]) -> None:
-        """Before an epoch's first step (pseudo-labels into a buffer); ``target()`` is target train, in order, plain."""
+        """Called before the first step of each epoch, such as to compute pseudo-labels into a buffer.
+
+        Args:
+            target: gives batches of the images of target train (B, C, H, W), in order and without augmentation.
+        """
 
     @property
     def predictor(self) -> Network:
-        """The network that predicts, and whose features are looked at; by default the one that is trained."""
+        """The network that predicts and whose features are measured; by default the one that is trained."""
         return self.net
 
     @property
     def normalisation(self) -> Normalisation:
-        """What its images are standardised with."""
+        """What the network's images are standardised with."""
         return self.net.normalisation
 
     def forward(self, images: Tensor) -> Tensor:
-        """The logits that the method is judged by; by default the predictor's."""
+        """The logits that the method is evaluated by, for images (B, C, H, W); by default the predictor's."""
         return self.predictor(images)  # type: ignore[no-any-return]
 
     # How it runs.
 
     def step(self, source: Labelled, target: Unlabelled) -> Parts:
-        """One batch through all phases; each part by name (a later phase's last), ``total`` summed over the phases."""
+        """Train on one batch, through all phases.
+
+        Returns:
+            The terms of all phases by name, and as ``total`` the sum of the phases' totals. If two phases have a term
+            of the same name, it is the later one's.
+        """
         self.take(source, target)
-        found: Parts = {}
+        terms: Parts = {}
         for players, loss in self.phases():
             parts = self.gradients(players, loss)
-            found |= parts | {"total": found.get("total", 0) + parts["total"]}
+            terms |= parts | {"total": terms.get("total", 0) + parts["total"]}
             self.update(players)
         self.after_step()
-        return found
+        return terms
 
     def take(self, source: Labelled, target: Unlabelled) -> None:
-        """Move a batch, or this replica's part of it, to the device, in ``accumulate`` pieces."""
-        self._pieces = list(pieces(source, target, self.setting.training, self.device))
+        """Move a batch (with several replicas, this replica's share of it) to the device, in ``accumulate`` pieces."""
+        self._pieces = list(split_batch(source, target, self.setting.training, self.device))
 
     def gradients(self, players: Sequence[str], loss: Loss) -> Parts:
-        """Leave the gradient of ``loss``, averaged over the pieces, at the weights of ``players`` and at no others.
+        """Compute the gradient of ``loss`` for the weights of ``players``, and for no others.
 
-        Pieces of other replicas count like own ones, for the gradient as for the parts.
+        Gradients and terms are means over the pieces of the batch and over the replicas.
+
+        Returns:
+            The terms of the loss, without gradients.
+
+        Raises:
+            UserError: the loss gives no ``total``.
         """
-        training, found = self.setting.training, Parts()
+        training, means = self.setting.training, Parts()
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         with self._only(players):
@@ -143,55 +164,55 @@ class Learner(nn.Module):
                     raise UserError(f"the loss gives {', '.join(parts) or 'nothing'} and no total")
                 torch.autograd.backward(parts["total"] / training.accumulate)
                 for name, value in parts.items():
-                    found[name] = found.get(name, 0) + value.detach() / training.accumulate
+                    means[name] = means.get(name, 0) + value.detach() / training.accumulate
         distributed.average_gradients([weight for player in players for weight in self._weights(player)])
-        distributed.average([found[name] for name in sorted(found)])
-        return found
+        distributed.average([means[name] for name in sorted(means)])
+        return means
 
     def update(self, players: Sequence[str]) -> None:
-        """One step of the players' optimisers."""
+        """Let the players' optimisers take a step."""
         for player in players:
             self.optimizers[player].step()
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device of the network."""
         return next(self.net.parameters()).device
 
     def start(self) -> None:
-        """Go to the network's device and build the players' optimisers."""
+        """Move all modules to the network's device and build the players' optimisers."""
         self.to(self.device)
         self.optimizers = {name: optimizer(modules, self.training_of(name)) for name, modules in self.players().items()}
 
     def set_learning_rates(self, epoch: int) -> None:
-        """Each player's rate in an epoch."""
-        for player, own in self.optimizers.items():
-            for group in own.param_groups:
+        """Set each player's learning rate for an epoch, which counts from 1."""
+        for player, player_optimizer in self.optimizers.items():
+            for group in player_optimizer.param_groups:
                 group["lr"] = learning_rate(self.training_of(player), epoch)
 
     def position(self) -> dict[str, Any]:
-        """All that its next step depends on, but for the generators of random numbers."""
+        """All that the next step depends on, except the random number generators' state; it goes into a checkpoint."""
         return {"modules": self.state_dict(), "optimizers": {k: o.state_dict() for k, o in self.optimizers.items()}}
 
     def restore(self, position: dict[str, Any]) -> None:
-        """The inverse of :meth:`position`."""
+        """Take over what :meth:`position` gave."""
         self.load_state_dict(position["modules"])
-        for name, own in self.optimizers.items():
-            own.load_state_dict(position["optimizers"][name])
+        for name, player_optimizer in self.optimizers.items():
+            player_optimizer.load_state_dict(position["optimizers"][name])
 
     def _weights(self, player: str) -> list[nn.Parameter]:
         return [weight for group in self.optimizers[player].param_groups for weight in group["params"]]
 
     @contextmanager
     def _only(self, players: Sequence[str]) -> Iterator[None]:
-        """Within the block only the weights of ``players`` ask for gradients, so that no other's is computed."""
-        still = [weight for name in self.optimizers if name not in players for weight in self._weights(name)]
-        for weight in still:
+        """Within the block only the weights of ``players`` need gradients, so that no others are computed."""
+        others = [weight for name in self.optimizers if name not in players for weight in self._weights(name)]
+        for weight in others:
             weight.requires_grad_(False)
         try:
             yield
         finally:
-            for weight in still:
+            for weight in others:
                 weight.requires_grad_(True)
 
 
@@ -218,7 +239,10 @@ def make(method: ModuleType, net: Network, params: Any, setting: Setting) -> Lea
 
 
 def shapes(net: Network, image_shape: tuple[int, int, int]) -> tuple[torch.Size, torch.Size]:
-    """Shapes of the activations at CAdD's and at EAdD's site for one image; draws nothing, changes no statistics."""
+    """The shapes of the activations at CAdD's and at EAdD's site, for one image of ``image_shape`` (C, H, W).
+
+    No random number is drawn, and no BatchNorm statistics change.
+    """
     weight = next(net.parameters())
     with torch.no_grad(), evaluating(net):
         features = net.features(torch.zeros(1, *image_shape, device=weight.device, dtype=weight.dtype))
@@ -226,13 +250,16 @@ def shapes(net: Network, image_shape: tuple[int, int, int]) -> tuple[torch.Size,
 
 
 def learning_rate(training: Training, epoch: int) -> float:
-    """The step decay of Appendix B: times ``decay_factor`` after every ``decay_every`` epochs; epochs count from 1."""
+    """The learning rate in an epoch (from 1): multiplied by ``decay_factor`` after every ``decay_every`` epochs.
+
+    This is the step decay of the paper's Appendix B; ``decay_every`` 0 means no decay.
+    """
     decays = (epoch - 1) // training.decay_every if training.decay_every else 0
     return training.learning_rate * training.decay_factor**decays
 
 
 def optimizer(modules: Sequence[nn.Module], training: Training) -> torch.optim.Optimizer:
-    """Adam, AdamW or SGD over all weights; norms and biases are not decayed."""
+    """Adam, AdamW or SGD for the modules' weights that need a gradient; weight decay spares norms and biases."""
     weights = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}.values()
     groups = [
         {"params": [p for p in weights if p.ndim > 1], "weight_decay": training.weight_decay},
@@ -245,10 +272,10 @@ def optimizer(modules: Sequence[nn.Module], training: Training) -> torch.optim.O
     return kind(groups, lr=training.learning_rate, fused=fused)
 
 
-def pieces(
+def split_batch(
     source: Labelled, target: Unlabelled, training: Training, device: torch.device
 ) -> Iterator[tuple[Labelled, Unlabelled]]:
-    """A batch in ``accumulate`` equal pieces on the device, in the memory format that the run asks for."""
+    """A batch in ``accumulate`` equal pieces on the device, images in the memory format that the run asks for."""
     layout = torch.channels_last if training.channels_last else torch.contiguous_format
 
     def moved(images: Tensor | None, like: torch.memory_format = layout) -> Sequence[Any]:
@@ -259,5 +286,5 @@ def pieces(
     plain = torch.preserve_format
     sources = zip(moved(source.images), moved(source.labels, plain), strict=True)
     targets = zip(moved(target.images), moved(target.again), moved(target.index, plain), strict=True)
-    for of_source, of_target in zip(sources, targets, strict=True):
-        yield Labelled(*of_source), Unlabelled(*of_target)
+    for source_piece, target_piece in zip(sources, targets, strict=True):
+        yield Labelled(*source_piece), Unlabelled(*target_piece)

@@ -126,7 +126,7 @@ def test_accumulated_pieces_give_the_gradient_of_the_whole_batch() -> None:
     torch.nn.functional.cross_entropy(net(images), labels).backward()
     whole = net[1].weight.grad.clone()
     net.zero_grad()
-    parts = list(learner.pieces(source, target, config, CPU))
+    parts = list(learner.split_batch(source, target, config, CPU))
     for piece, _ in parts:
         (torch.nn.functional.cross_entropy(net(piece.images), piece.labels) / 4).backward()
     assert len(parts) == 4
