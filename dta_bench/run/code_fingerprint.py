@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -32,7 +33,8 @@ SILENT = {
 }
 """Modules that are not followed, each with the reason why it cannot decide a number."""
 MOVE = ("3d35bee66576", "4f4b7df749dd", "8d89021116a2", "af5336d26ae4", "2100d3ce45c8", "933d5623e1ca")
-"""Commits whose code decides the same numbers as the code that introduced this scheme."""
+"""Commits whose code decides the same numbers as the code that introduced this scheme: the last one with flat modules,
+and those of the move into folders."""
 RECORD = Path(__file__).with_name("code_of_the_move.json")
 """Digest of each shipped file that could decide a number, by its path, when this scheme was introduced. Written by
 ``python -c "from dta_bench.run import code_fingerprint as c; c.write_record()"``."""
@@ -54,17 +56,17 @@ class Code:
 
     def closure(self, files: Iterable[Path]) -> set[Path]:
         """``ROOTS``, ``files``, and every module of this package that one of these imports, also inside functions."""
-        found: set[Path] = set()
+        reached: set[Path] = set()
         waiting = [self._package / root for root in ROOTS] + list(files)
         while waiting:
             file = waiting.pop()
-            if file in found or self.is_silent(file):
+            if file in reached or self.is_silent(file):
                 continue
-            found.add(file)
+            reached.add(file)
             waiting += self._packages_around(file)
             if file.suffix == ".py":
                 waiting += [module for _, module in self._resolved(file)]
-        return found
+        return reached
 
     def digest(self, file: Path) -> str:
         """Digest of one file: its syntax tree, and what the names that it imports from this package stand for."""
@@ -75,10 +77,12 @@ class Code:
         return file.is_relative_to(self._package) and file.relative_to(self._package).as_posix() in SILENT
 
     def _fingerprint(self, files: frozenset[Path]) -> str:
-        digests = sorted(
-            self.digest(file) for file in self.closure(files) if file.suffix != ".py" or not self._source(file).is_empty
-        )
+        digests = sorted(self.digest(file) for file in self.closure(files) if not self._is_blank(file))
         return f"{SCHEME}:{hashlib.sha256(' '.join(digests).encode()).hexdigest()[:12]}"
+
+    def _is_blank(self, file: Path) -> bool:
+        """Whether a file is a docstring only, as most ``__init__.py`` are."""
+        return file.suffix == ".py" and self._source(file).is_empty and not self._source(file).references
 
     def _with_references(self, file: Path) -> str:
         """The file's own digest with those of the modules that it takes names from; of YAML the bytes' digest.
@@ -95,9 +99,9 @@ class Code:
     def _resolved(self, file: Path) -> list[tuple[str, Path]]:
         """What a file imports from this package: names, and the modules that define them."""
         return [
-            found
+            definer
             for reference in self._source(file).references
-            for found in self._definers(reference.name, reference.module)
+            for definer in self._definers(reference.name, reference.module)
         ]
 
     def _definers(self, name: str, module: Path) -> list[tuple[str, Path]]:
@@ -105,7 +109,7 @@ class Code:
         if name == WHOLE or self.is_silent(module) or not self._source(module).is_empty:
             return [(name, module)]
         passed_on = [reference for reference in self._source(module).references if reference.bound == name]
-        return [found for each in passed_on for found in self._definers(each.name, each.module)] or [(name, module)]
+        return [definer for r in passed_on for definer in self._definers(r.name, r.module)] or [(name, module)]
 
     def _packages_around(self, file: Path) -> list[Path]:
         """The ``__init__.py`` that Python runs before it imports a module."""
@@ -119,7 +123,7 @@ class Code:
 
     def _find_module(self, dotted: str) -> Path | None:
         first, *parts = dotted.split(".")
-        if first != self._package.name:
+        if first != self._package.name or not all(part.isidentifier() for part in parts):
             return None
         beside = self._package.joinpath(*parts)
         choices = [beside / "__init__.py", *([beside.with_suffix(".py")] if parts else [])]
@@ -162,8 +166,7 @@ def _method_files(spec: RunSpec) -> set[Path]:
 
 def is_old_scheme(tags: Mapping[str, str]) -> bool:
     """Whether a run's code fingerprint is of the scheme before this one (12 bare hex digits)."""
-    found = tags.get("code_fingerprint", "")
-    return len(found) == 12 and set(found) <= set("0123456789abcdef")
+    return re.fullmatch("[0-9a-f]{12}", tags.get("code_fingerprint", "")) is not None
 
 
 def is_of_the_move(tags: Mapping[str, str], spec: RunSpec) -> bool:
@@ -218,5 +221,5 @@ def write_record() -> None:
     package, kinds = plugins.PACKAGE, ("benchmark", "method", "backbone")
     folders = [folder / plugins.FOLDERS[kind] for kind in kinds for folder in (package, package.parent)]
     shipped = {file for folder in folders for suffix in ("py", "yaml") for file in folder.glob(f"*.{suffix}")}
-    found = {path: OURS.digest(file) for file in OURS.closure(shipped) if (path := _shipped_path(file)) is not None}
-    RECORD.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    digests = {path: OURS.digest(file) for file in OURS.closure(shipped) if (path := _shipped_path(file)) is not None}
+    RECORD.write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -55,9 +55,9 @@ def read(text: bytes, file: Path, module_file: Callable[[str], Path | None], pac
     imports.visit(tree)
     walk = _Walk(imports.aliases(tree), imports.lazy)
     encoded = "".join(walk.encode(tree))
-    named = _grouped(reference for reference in imports.found if reference.bound not in walk.numbers)
+    named = _grouped(reference for reference in imports.references if reference.bound not in walk.numbers)
     numbered = sorted(
-        dict.fromkeys(reference for reference in imports.found if reference.bound in walk.numbers),
+        dict.fromkeys(reference for reference in imports.references if reference.bound in walk.numbers),
         key=lambda reference: walk.numbers[reference.bound],
     )
     strings = [Reference("", WHOLE, module) for module in walk.strings]
@@ -83,7 +83,7 @@ class _Imports(ast.NodeTransformer):
     def __init__(self, file: Path, module_file: Callable[[str], Path | None], package: Path) -> None:
         self._module_file, self._name = module_file, package.name
         self._inside = file.relative_to(package).parent.parts if file.is_relative_to(package) else None
-        self.found: list[Reference] = []
+        self.references: list[Reference] = []
         self._module_names: set[str] = set()
         self._is_lazy = False
 
@@ -95,7 +95,7 @@ class _Imports(ast.NodeTransformer):
         module = self._module_file(alias.name)
         if module is None:
             return False
-        self.found.append(Reference(alias.asname or self._name, WHOLE, module))
+        self.references.append(Reference(alias.asname or self._name, WHOLE, module))
         if alias.asname:
             self._module_names.add(alias.asname)
         return True
@@ -110,7 +110,7 @@ class _Imports(ast.NodeTransformer):
         module = submodule or self._module_file(dotted)
         if module is None:
             return False
-        self.found.append(Reference(bound, WHOLE if submodule else alias.name, module))
+        self.references.append(Reference(bound, WHOLE if submodule else alias.name, module))
         if submodule:
             self._module_names.add(bound)
         return True
@@ -153,7 +153,7 @@ class _Imports(ast.NodeTransformer):
 
     def aliases(self, tree: ast.Module) -> set[str]:
         """Local names of modules of this package that the file binds to nothing else."""
-        others = {reference.bound for reference in self.found if reference.name != WHOLE}
+        others = {reference.bound for reference in self.references if reference.name != WHOLE}
         return self._module_names - others - {name for node in ast.walk(tree) for name in _bound(node)}
 
 

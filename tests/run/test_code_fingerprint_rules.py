@@ -70,6 +70,12 @@ def test_a_module_that_does_more_than_pass_names_on_counts(tmp_path: Path) -> No
     assert {"api.py", "net.py"} <= found
 
 
+def test_a_module_that_passes_names_on_counts_where_it_is_used_as_a_whole(tmp_path: Path) -> None:
+    train, files = "from p import api, near, far\napi.f(near, far)", {"near": "f = 1", "far": "f = 2"}
+    one = mark(tmp_path / "a", train, **files, api="from p.near import f")
+    assert one != mark(tmp_path / "b", train, **files, api="from p.far import f")
+
+
 def test_a_renamed_module_leaves_it_where_its_name_is_used(tmp_path: Path) -> None:
     before = mark(tmp_path / "a", "from p import far, near\nfar.f(near.x)", far="f = 1", near="x = 2")
     after = mark(tmp_path / "b", "from p import off, near\noff.f(near.x)", off="f = 1", near="x = 2")
