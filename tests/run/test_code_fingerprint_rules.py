@@ -116,3 +116,8 @@ def test_the_encoding_stays_as_the_scheme_fixes_it() -> None:
     text = b"import torch\ndef f(x: int = -1, *, y=None):\n    'Doc.'\n    return f'{x!r:>{y}} a' 'b' + 1.5e-3\n"
     source = syntax_digest.read(text, Path("f.py"), lambda _: None, Path("p"))
     assert source.digest == "a16ed55f8995e2e3483fe3ef5b144791d70f90e19475bf32809e6e1180da52b6"
+
+
+def test_files_are_combined_as_the_scheme_fixes_it(tmp_path: Path) -> None:
+    """See the test above."""
+    assert mark(tmp_path, "from p.far import f\nf(1)", far="from p import near\nf = near", near="x = 1") == "ast1:7e02ea229cbe"
