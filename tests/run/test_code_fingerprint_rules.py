@@ -120,4 +120,5 @@ def test_the_encoding_stays_as_the_scheme_fixes_it() -> None:
 
 def test_files_are_combined_as_the_scheme_fixes_it(tmp_path: Path) -> None:
     """See the test above."""
-    assert mark(tmp_path, "from p.far import f\nf(1)", far="from p import near\nf = near", near="x = 1") == "ast1:7e02ea229cbe"
+    found = mark(tmp_path, "from p.far import f\nf(1)", far="from p import near\nf = near", near="x = 1")
+    assert found == "ast1:7e02ea229cbe"
