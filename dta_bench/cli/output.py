@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, TextIO
 from dta_bench.cli.terminal import console, print_json
 
 if TYPE_CHECKING:
-    from dta_bench.report.command import Form, Told
+    from dta_bench.report.command import FinishedReport, Form
 
 
-def tell(told: Told, wanted: Form, stdout: TextIO) -> None:
-    if wanted == "json":
-        print_json(told.found, stdout)
-    elif wanted == "screen":
-        told.show(console(stdout))
+def print_report(report: FinishedReport, form: Form, stdout: TextIO) -> None:
+    """Print a report as JSON, as the screen shows it, as HTML or as Markdown."""
+    if form == "json":
+        print_json(report.json_object(), stdout)
+    elif form == "screen":
+        report.show(console(stdout))
     else:
-        print(told.text(wanted), end="", file=stdout)
+        print(report.text(form), end="", file=stdout)

@@ -9,7 +9,7 @@ import typer
 
 from dta_bench.cli.arguments import home_of, options_of, plan_of
 from dta_bench.cli.options import DATA, HERE, Json, Out, Root, Space, Uri
-from dta_bench.cli.output import tell
+from dta_bench.cli.output import print_report
 from dta_bench.cli.terminal import chatter_on_stderr, console, print_json
 from dta_bench.errors import UserError
 
@@ -34,11 +34,11 @@ def report(
         from dta_bench.report import command
 
         wanted, home = (
-            command.form(json=as_json, html=as_html, markdown=as_markdown),
+            command.requested_form(json=as_json, html=as_html, markdown=as_markdown),
             home_of(root, out, tracking_uri),
         )
-        told = command.report_paper(paper, home) if paper else command.report_runs(name or "", select, home)
-        tell(told, wanted, stdout)
+        finished = command.report_paper(paper, home) if paper else command.report_runs(name or "", select, home)
+        print_report(finished, wanted, stdout)
 
 
 def replay(
@@ -57,21 +57,19 @@ def replay(
 ) -> None:
     """Replay searches and stop rules on a kept grid: regret against epochs spent. Trains nothing."""
     with chatter_on_stderr() as stdout:
-        from dta_bench.replay.run import keep as keep_table
-        from dta_bench.replay.run import replayed
-        from dta_bench.replay.show import show
+        from dta_bench.replay.command import keep_grid, replay_searches
+        from dta_bench.replay.outputs import show_replay
 
         home = home_of(root, out, tracking_uri)
         if keep is not None:
-            print_json(
-                keep_table(plan_of(name, options_of(None, None, None, None, None, None, "none")), home, keep), stdout
-            )
+            plan = plan_of(name, options_of(None, None, None, None, None, None, "none"))
+            print_json(keep_grid(plan, home, keep).model_dump(), stdout)
             return
-        found = replayed(name, table, repetitions, share, Path(home.out) / "reports" / name)
+        replayed = replay_searches(name, table, repetitions, share, Path(home.out) / "reports" / name)
         if as_json:
-            print_json(found, stdout)
+            print_json(replayed.json_object(), stdout)
         else:
-            show(found, console(stdout))
+            show_replay(replayed, console(stdout))
 
 
 def figures(

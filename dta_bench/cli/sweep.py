@@ -23,7 +23,7 @@ from dta_bench.cli.options import (
     TrainingOptions,
     Uri,
 )
-from dta_bench.cli.output import tell
+from dta_bench.cli.output import print_report
 from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
 from dta_bench.errors import UserError
 
@@ -98,8 +98,8 @@ def sweep(
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
         from dta_bench.report import command
 
-        told = command.report_runs(plan.name, "labels", home, only={run.id for run in plan.runs})
-        tell(told, "json" if as_json else "screen", stdout)
+        finished = command.report_runs(plan.name, "labels", home, only={run.id for run in plan.runs})
+        print_report(finished, "json" if as_json else "screen", stdout)
 
 
 def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO, rate: float | None, price: float | None) -> None:

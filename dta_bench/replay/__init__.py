@@ -1,5 +1,5 @@
-"""Searches replayed on the kept table of a complete grid: what would have been found, after how many epochs.
+"""Searches replayed on a complete grid that was kept: what they would have chosen, after how many epochs of training.
 
-Nothing is trained: a replay reads a run's curve from the table epoch by epoch, and asks the very searches and stop
-rules that a sweep uses.
+Nothing is trained: a replay reads each run's kept curves epoch by epoch, and asks the searches and stop rules of a
+sweep.
 """

@@ -1,4 +1,4 @@
-"""One search on a table: points proposed, runs followed epoch by epoch, stopped by the rules of a sweep."""
+"""One search on a complete grid: points proposed, runs followed epoch by epoch, stopped by the rules of a sweep."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dta_bench.replay.table import Point, Run, Table
+from dta_bench.replay.grid import Grid, GridPoint, GridRun
 from dta_bench.sweep.sampler import Proposals
 from dta_bench.sweep.stop_rules import Epoch, StopRule, stop_rules, verdict
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A search as the command line names it."""
+class SearchSetting:
+    """A search as the command line names it: ``--search`` and ``--stop``."""
 
     search: str
     stop: tuple[str, ...] = ("none",)
 
-    def without_collapse(self) -> Setting:
-        """The same search without that rule."""
-        return Setting(self.search, tuple(name for name in self.stop if name != "collapse") or ("none",))
+    def without_collapse(self) -> SearchSetting:
+        """The same search without the stop rule ``collapse``."""
+        return SearchSetting(self.search, tuple(name for name in self.stop if name != "collapse") or ("none",))
 
     def __str__(self) -> str:
         stops = " + ".join(name for name in self.stop if name != "none")
@@ -28,8 +28,8 @@ class Setting:
 
 
 @dataclass
-class Followed:
-    """How far a point came: its epochs, its score by the labelled subset, and why it was given up (or nothing)."""
+class PointProgress:
+    """How far a point came: its epochs, its scores by the labelled subset, and why it was stopped (or nothing)."""
 
     epochs: int = 0
     last_epoch: int = 0
@@ -42,48 +42,52 @@ class Followed:
         return sum(self.scores) / len(self.scores)
 
 
-def search(table: Table, setting: Setting, seed: int, budget: int) -> Iterator[tuple[int, Point | None]]:
-    """Epochs spent so far and the choice of rule ``labels`` among the points that finished, after each point.
+def replay_search(grid: Grid, setting: SearchSetting, seed: int, budget: int) -> Iterator[tuple[int, GridPoint | None]]:
+    """Replay one search; a point whose run is stopped is given up with its other seeds.
 
-    A point whose run is stopped is given up with its other seeds. Ends when ``budget`` epochs are spent, or all points
-    are.
+    Args:
+        seed: the search's own.
+        budget: epochs after which no further point is started.
+
+    Yields:
+        After each point: epochs spent so far, and the choice of rule ``labels`` among the points that finished.
     """
-    by_params = {_key(point.params): point for point in table.points}
-    proposals = Proposals(table.space, table.first, setting.search, seed)
-    rules = stop_rules(setting.stop, table.epochs, table.classes)
-    spent, best, chosen = 0, float("-inf"), None
+    by_params = {_key(point.params): point for point in grid.points}
+    proposals = Proposals(grid.space, grid.first, setting.search, seed)
+    rules = stop_rules(setting.stop, grid.epochs, grid.classes)
+    spent, best_score, chosen = 0, float("-inf"), None
     while spent < budget and (params := proposals.ask()) is not None:
         point = by_params[_key(params)]
-        found = follow(table, point, rules)
-        spent += found.epochs
-        if found.stopped:
-            proposals.tell_stopped(params, found.last_epoch, found.score)
+        progress = follow(grid, point, rules)
+        spent += progress.epochs
+        if progress.stopped:
+            proposals.tell_stopped(params, progress.last_epoch, progress.score)
         else:
-            proposals.tell(params, found.score)
-            if found.score > best:
-                best, chosen = found.score, point
+            proposals.tell(params, progress.score)
+            if progress.score > best_score:
+                best_score, chosen = progress.score, point
         yield spent, chosen
 
 
-def follow(table: Table, point: Point, rules: list[StopRule]) -> Followed:
-    """Run a point's seeds one after another."""
-    found = Followed()
+def follow(grid: Grid, point: GridPoint, rules: list[StopRule]) -> PointProgress:
+    """Replay a point's seeds one after another, to their last epoch or until a rule stops one."""
+    progress = PointProgress()
     for run in point.runs:
         name = f"{_key(point.params)} {run.seed}"
-        for epoch in range(1, table.epochs + 1):
-            found.epochs, found.last_epoch = found.epochs + 1, epoch
-            if epoch < table.epochs and (reason := verdict(rules, name, seen(run, epoch))):
-                found.scores.append(run.curves["labels"][epoch - 1])
-                found.stopped = reason
-                return found
-        found.scores.append(run.curves["labels"][-1])
-    return found
+        for epoch in range(1, grid.epochs + 1):
+            progress.epochs, progress.last_epoch = progress.epochs + 1, epoch
+            if epoch < grid.epochs and (reason := verdict(rules, name, epoch_of(run, epoch))):
+                progress.scores.append(run.curves["labels"][epoch - 1])
+                progress.stopped = reason
+                return progress
+        progress.scores.append(run.curves["labels"][-1])
+    return progress
 
 
-def seen(run: Run, epoch: int) -> Epoch:
+def epoch_of(run: GridRun, epoch: int) -> Epoch:
     """What a stop rule may see of a run after an epoch, counted from 1."""
-    at = {name: values[epoch - 1] for name, values in run.curves.items()}
-    return Epoch(epoch, at["labels"], at["classes_in_use"], at["entropy"])
+    values = {name: curve[epoch - 1] for name, curve in run.curves.items()}
+    return Epoch(epoch, values["labels"], values["classes_in_use"], values["entropy"])
 
 
 def _key(params: Mapping[str, object]) -> str:

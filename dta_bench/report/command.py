@@ -1,9 +1,8 @@
-"""What ``dta-bench report`` does: make a report, keep it as files, and have it ready in the form that was asked for."""
+"""What ``dta-bench report`` does: make a report, keep it as files, and hold it ready in the form that was asked for."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,12 +12,17 @@ from rich.console import Console
 
 from dta_bench import plugins
 from dta_bench.errors import UserError
-from dta_bench.report import make, write
+from dta_bench.report.build import build_report
+from dta_bench.report.document import frozen_record
+from dta_bench.report.document.frozen_record import Document
+from dta_bench.report.document.replay import Replay
+from dta_bench.report.document.report import Report
+from dta_bench.report.files import write_report
 from dta_bench.report.html.page import Page, html, markdown
-from dta_bench.report.html.sections import page_of
+from dta_bench.report.html.report_page import report_page
 from dta_bench.report.paper import tables
 from dta_bench.report.paper.render import paper_page, show_paper
-from dta_bench.report.terminal.show import show
+from dta_bench.report.terminal.show import show_report
 from dta_bench.run.home import Home
 from dta_bench.spec import search_space_file
 
@@ -26,58 +30,70 @@ Form = Literal["screen", "json", "html", "markdown"]
 
 
 @dataclass(frozen=True)
-class Told:
-    """A report in all its forms."""
+class FinishedReport:
+    """A report, or a table of the paper, in all its forms."""
 
-    found: dict[str, Any]
+    document: Document
     page: Page
     show: Callable[[Console], None]
 
-    def text(self, wanted: Form) -> str:
+    def json_object(self) -> dict[str, Any]:
+        """The document as plain dicts and lists."""
+        return self.document.json_object()
+
+    def text(self, form: Form) -> str:
         """The HTML page or its Markdown twin."""
-        return html(self.page) if wanted == "html" else markdown(self.page)
+        return html(self.page) if form == "html" else markdown(self.page)
 
 
-def form(**asked: bool) -> Form:
-    """The one form that was asked for, by its name; the screen if none was.
+def requested_form(*, json: bool, html: bool, markdown: bool) -> Form:
+    """The one form that was asked for; the screen if none was.
 
     Raises:
-        UserError: two were.
+        UserError: more than one was.
     """
-    chosen = [name for name, wanted in asked.items() if wanted]
-    if len(chosen) > 1:
-        raise UserError(f"stdout takes one form at a time, but {' and '.join(f'--{n}' for n in chosen)} were given")
-    found: dict[str, Form] = {"json": "json", "html": "html", "markdown": "markdown"}
-    return found[chosen[0]] if chosen else "screen"
+    asked: dict[Form, bool] = {"json": json, "html": html, "markdown": markdown}
+    requested = [form for form, wanted in asked.items() if wanted]
+    if len(requested) > 1:
+        raise UserError(f"stdout takes one form at a time, but {' and '.join(f'--{n}' for n in requested)} were given")
+    return requested[0] if requested else "screen"
 
 
-def report_runs(name: str, rule: str, home: Home, only: set[str] | None = None) -> Told:
-    """The report of a benchmark's runs, or of a search space's benchmark's, kept in ``reports/<name>/``."""
+def report_runs(name: str, rule: str, home: Home, only: Collection[str] | None = None) -> FinishedReport:
+    """The report of a benchmark's runs, or of a search space's benchmark's, kept in ``reports/<name>/``.
+
+    Args:
+        name: a benchmark or a search space.
+        rule: a selection rule, or ``all``.
+        only: identities of the runs to report; None reports all.
+
+    Raises:
+        UserError: no such name, no finished run, or an unknown rule.
+    """
     is_space = name in plugins.names("search_space")
     benchmark = search_space_file.benchmark_of(name) if is_space else name
     plugins.path("benchmark", benchmark)
     folder = Path(home.out) / "reports" / name
-    found = make(home.tracker(), benchmark, rule, only, home.root) | _replay(
-        folder, folder.parent / f"grid_{benchmark}"
-    )
-    if found["headline"] == "miou":
+    report = build_report(home.tracker(), benchmark, rule, only, home.root)
+    report = _add_replay(report, [folder, folder.parent / f"grid_{benchmark}"])
+    if report.headline == "miou":
         from dta_bench.report.features import label_strips  # with torch, which takes as much memory as all of the rest
 
-        found |= label_strips.write(home.tracker(), found, folder)
-    write(found, folder)
-    return Told(found, page_of(found), partial(show, found))
+        report = label_strips.add_pictures(report, home.tracker(), folder)
+    write_report(report, folder)
+    return FinishedReport(report, report_page(report), partial(show_report, report))
 
 
-def _replay(*folders: Path) -> dict[str, Any]:
-    """Regret against budget, where ``dta-bench replay`` has left it: beside the report, or beside that of its grid."""
+def _add_replay(report: Report, folders: list[Path]) -> Report:
+    """Add regret against budget, where ``dta-bench replay`` left it: beside the report, or beside its grid's."""
     for path in (folder / "replay.json" for folder in folders):
         if path.exists():
-            return {"replay": json.loads(path.read_text(encoding="utf-8"))["replay"]}
-    return {}
+            return report.with_parts(replay=frozen_record.read(Replay, path).replay)
+    return report
 
 
-def report_paper(name: str, home: Home) -> Told:
+def report_paper(name: str, home: Home) -> FinishedReport:
     """A table of the paper rebuilt, kept in ``reports/paper/``."""
-    found = tables.paper_table(home.tracker(), name)
-    tables.write_paper(found, Path(home.out) / "reports" / "paper")
-    return Told(found, paper_page(found), partial(show_paper, found))
+    table = tables.paper_table(home.tracker(), name)
+    tables.write_paper(table, Path(home.out) / "reports" / "paper")
+    return FinishedReport(table, paper_page(table), partial(show_paper, table))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from dta_bench.report.document.report import Report
 from dta_bench.report.html.page import html, markdown
-from dta_bench.report.html.sections import page_of
-from dta_bench.report.terminal.show import show
+from dta_bench.report.html.report_page import report_page
+from dta_bench.report.terminal.show import show_report
 
 # rich's own frame without its web font: the picture needs no network.
 SVG = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -34,14 +34,19 @@ SVG = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http:/
 """
 
 
-def write(found: dict[str, Any], folder: Path) -> None:
+def write_report(report: Report, folder: Path) -> None:
     """Keep ``report.json``, ``.html``, its Markdown twin ``.md``, and ``.svg`` (what the screen shows)."""
     folder.mkdir(parents=True, exist_ok=True)
-    page = page_of(found)
-    texts = {"json": json.dumps(found, indent=2, default=str) + "\n", "html": html(page), "md": markdown(page)}
-    screen = Console(file=io.StringIO(), width=80, record=True, force_terminal=True)
-    show(found, screen)
-    title = f"dta-bench report {found['benchmark']}"
-    texts["svg"] = screen.export_svg(title=title, code_format=SVG, unique_id="report")
+    page = report_page(report)
+    texts = {
+        "json": json.dumps(report.json_object(), indent=2) + "\n", "html": html(page), "md": markdown(page),
+        "svg": _screen_as_svg(report),
+    }  # fmt: skip
     for ending, text in texts.items():
         (folder / f"report.{ending}").write_text(text, encoding="utf-8")
+
+
+def _screen_as_svg(report: Report) -> str:
+    screen = Console(file=io.StringIO(), width=80, record=True, force_terminal=True)
+    show_report(report, screen)
+    return screen.export_svg(title=f"dta-bench report {report.benchmark}", code_format=SVG, unique_id="report")

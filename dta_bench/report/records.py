@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -139,7 +139,7 @@ def configurations(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configu
     return [_configuration(records) for records in groups.values()]
 
 
-def comparable(found: list[Configuration]) -> dict[str, list[Configuration]]:
+def comparable(found: Sequence[Configuration]) -> dict[str, list[Configuration]]:
     """Configurations by what must be equal for a comparison: training, label subset, data."""
     groups: dict[str, list[Configuration]] = {}
     for configuration in found:

@@ -18,7 +18,8 @@ from dta_bench.run.execute import Label
 from dta_bench.run.home import Home
 from dta_bench.run.placement import Stop
 from dta_bench.spec.plan import Plan, Point
-from dta_bench.spec.run_spec import RunSpec, spelt
+from dta_bench.spec.run_spec import RunSpec
+from dta_bench.spec.spelling import spell_metric
 
 
 def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: Console) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
     def say(epoch: int, metrics: dict[str, float]) -> None:
         console.print(
             f"epoch {epoch}/{spec.training.epochs}  loss {metrics['loss/total']:.3f}  "
-            f"{spelt(headline)} on the labelled subset {metrics[f'validation/{headline}']:.1f} %",
+            f"{spell_metric(headline)} on the labelled subset {metrics[f'validation/{headline}']:.1f} %",
             highlight=False,
         )
 

@@ -11,6 +11,7 @@ from dta_bench.spec.method_sets import MethodSets, method_sets
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training, Value
 from dta_bench.spec.search_space import RAMP, SearchSpace
 from dta_bench.spec.search_space_file import ExperimentFile
+from dta_bench.spec.spelling import label_run
 
 Point = dict[str, Value]
 
@@ -120,17 +121,12 @@ class Plan:
         return found
 
     def run_name(self, spec: RunSpec) -> str:
-        """What differs, spelled as in the file: ``lambda_2=0.01 lambda_3=0.2 epsilon=15 seed=0``."""
+        """The run's name: its method and what differs, ``dta lambda_2=0.01 lambda_3=0.2 epsilon=15 seed=0``."""
         space = self.space(spec.method)
         inert = space.inert(spec.params)
-        parts = [] if spec.method == self.methods[0] else [spec.method]
-        parts += [spec.backbone] if len(self.backbones) > 1 else []
-        parts += [f"{k}={_spelled(spec.params[k])}" for k in self.swept() if k in space.sets and k not in inert]
-        return " ".join([*parts, f"seed={spec.seed}"])
-
-
-def _spelled(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+        params = {k: spec.params[k] for k in self.swept() if k in space.sets and k not in inert}
+        several_backbones = len(self.backbones) > 1
+        return label_run(spec.method, params, backbone=spec.backbone if several_backbones else None, seed=spec.seed)
 
 
 def method_defaults(method: str) -> dict[str, Any]:

@@ -159,8 +159,3 @@ class RunResult:
     measuring_seconds: float  # of measuring after each epoch
     whole: Scores | None = None
     """Of target test with the labelled subset put back in, where it had been left out; for comparison alone."""
-
-
-def spelt(metric: str) -> str:
-    """A metric's name in words: ``mean class accuracy``, ``mean IoU``."""
-    return "mean IoU" if metric == "miou" else metric.replace("_", " ")

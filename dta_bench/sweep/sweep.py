@@ -16,7 +16,8 @@ from dta_bench.errors import UserError
 from dta_bench.run import code_fingerprint, fingerprint, preflight
 from dta_bench.run.home import Home
 from dta_bench.spec.plan import Plan
-from dta_bench.spec.run_spec import RunSpec, spelt
+from dta_bench.spec.run_spec import RunSpec
+from dta_bench.spec.spelling import spell_metric
 from dta_bench.sweep import other_sweeps
 from dta_bench.sweep.early_stopping import Stops
 from dta_bench.sweep.on_ray.cluster import Resources
@@ -147,7 +148,7 @@ def _train(
     benchmark = load.benchmark_of(plan.file.benchmark)
     work = _what(plan, state, tracker, len(benchmark.classes))
     progress = Progress(
-        console, _count(plan, state, tracker), plan.training.epochs, len(state.done), spelt(benchmark.headline)
+        console, _count(plan, state, tracker), plan.training.epochs, len(state.done), spell_metric(benchmark.headline)
     )
     ended, died = "KILLED", dict[str, str]()
     try:

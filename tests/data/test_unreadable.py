@@ -52,10 +52,11 @@ def test_a_run_stops_with_the_path_and_goes_on_without_the_image_where_asked(roo
     (tracked,) = home(root, True).tracker().runs("visda")
     assert tracked.tags["note_unreadable"] == f"1: {BROKEN}"
     assert tracked.status == "FINISHED"
-    from dta_bench import report
+    from dta_bench.report.build import build_report
+    from dta_bench.report.sentences import warnings
 
-    found = report.make(home(root, True).tracker(), "visda", "labels")
-    assert f"Left out, they cannot be read: 1: {BROKEN}." in report.show.__globals__["warnings"](found)
+    report = build_report(home(root, True).tracker(), "visda", "labels")
+    assert f"Left out, they cannot be read: 1: {BROKEN}." in warnings(report)
 
 
 def test_without_it_the_data_are_other_data(root: Path) -> None:

@@ -21,11 +21,12 @@ from dta_bench.domains.images import Domains, LabelledImages
 from dta_bench.evaluation import segmentation
 from dta_bench.evaluation.evaluator import Meter
 from dta_bench.nn.network import Network
-from dta_bench.report.html.page import markdown
-from dta_bench.report.html.sections import page_of
+from dta_bench.report.html.page import html, markdown
+from dta_bench.report.html.report_page import report_page
 from dta_bench.report.records import configurations
-from dta_bench.report.summary import table
-from dta_bench.report.terminal.show import answer, show
+from dta_bench.report.sentences import answer
+from dta_bench.report.summary import summarise
+from dta_bench.report.terminal.show import show_report
 from dta_bench.run import train
 from dta_bench.run.placement import Place
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
@@ -167,16 +168,22 @@ def test_a_report_of_label_maps_is_headed_by_mean_iou(domains: Domains, tmp_path
             log = tracker.open_run(run, None, f"{method} {seed}", set(), {"data_fingerprint": "d"})
             log.finish(finished.result, finished.arrays, finished.confusion, SCENES.classes)
     runs = tracker.runs("drawn_scenes")
-    found = table(SCENES, configurations(tracker, runs), runs, "labels")
-    assert found["test"]["miou"] == pytest.approx(np.mean(list(found["test"]["by_seed"].values())))
-    assert found["test"]["ci95_miou"][0] <= found["test"]["miou"] <= found["test"]["ci95_miou"][1]
-    assert found["difference"]["points"] == pytest.approx(0)  # the same runs under two names
-    assert "mean IoU" in answer(found)
-    assert "| mIoU |" in markdown(page_of(found))
+    report = summarise(SCENES, configurations(tracker, runs), runs, "labels")
+    test, difference = report.test, report.difference
+    assert test is not None
+    assert difference is not None
+    assert test.miou == pytest.approx(np.mean(list(test.by_seed.values())))
+    assert test.ci95_miou[0] <= test.miou <= test.ci95_miou[1]
+    assert difference.points == pytest.approx(0)  # the same runs under two names
+    page = report_page(report)
+    assert page.numbers[0][0] == "Target test, mean IoU"
     console = Console(file=io.StringIO(), width=80)
-    show(found, console)
-    assert "mean IoU" in console.file.getvalue()  # type: ignore[attr-defined]
-    assert table(SCENES, configurations(tracker, runs), runs, "entropy")["leaderboard"][0]["score"] < 0
+    show_report(report, console)
+    for text in (answer(report), markdown(page), html(page), console.file.getvalue()):  # type: ignore[attr-defined]
+        assert "mean IoU" in text
+        assert "miou" not in text.lower()
+    by_entropy = summarise(SCENES, configurations(tracker, runs), runs, "entropy").leaderboard[0]
+    assert by_entropy.score < 0
 
 
 def test_crops_cut_image_and_labels_at_one_place() -> None:

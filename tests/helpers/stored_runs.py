@@ -11,17 +11,17 @@ from small_runs import spec_of
 
 from dta_bench.domains.benchmark import Benchmark
 from dta_bench.evaluation import metrics
+from dta_bench.report.document.report import Report
 from dta_bench.report.html import page
-from dta_bench.report.html.sections import page_of
+from dta_bench.report.html.report_page import report_page
 from dta_bench.report.records import configurations
-from dta_bench.report.summary import table
-from dta_bench.report.terminal.show import show
+from dta_bench.report.summary import summarise
+from dta_bench.report.terminal.show import show_report
 from dta_bench.spec.run_spec import RunResult, RunSpec
 from dta_bench.tracking import TrackedRun, Tracker
 
 IMAGES, CLASSES = 400, 10
 LABELS = np.arange(IMAGES) % CLASSES
-Found = dict[str, Any]
 
 
 def logits_of(rate: float, spec: RunSpec, sharpness: float = 5.0) -> np.ndarray:
@@ -88,21 +88,25 @@ def classes_of(benchmark: Benchmark) -> Benchmark:
     return dataclasses.replace(benchmark, classes=tuple(str(k) for k in range(CLASSES)))
 
 
-def told(runs: Runs, pair: Benchmark, rule: str = "labels") -> Found:
-    return table(pair, configurations(runs, runs.tracked), runs.tracked, rule)  # type: ignore[arg-type]
+def report_of(runs: Runs, benchmark: Benchmark, rule: str = "labels") -> Report:
+    """The main part of the report of some runs."""
+    return summarise(benchmark, configurations(runs, runs.tracked), runs.tracked, rule)  # type: ignore[arg-type]
 
 
-def markdown(found: Found) -> str:
-    return page.markdown(page_of(found))
+def markdown_of(report: Report) -> str:
+    """The report's page in Markdown."""
+    return page.markdown(report_page(report))
 
 
-def screen(found: Found) -> str:
+def screen_of(report: Report) -> str:
+    """The report as a terminal of 80 columns shows it."""
     console = Console(file=io.StringIO(), width=80)
-    show(found, console)
+    show_report(report, console)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
 def finish(tracker: Tracker, spec: RunSpec, rate: float) -> None:
+    """Store a finished run of ``spec`` that is right on about a share ``rate`` of target test."""
     logits = logits_of(rate, spec)
     confusion = metrics.confusion_matrix(LABELS, logits.argmax(axis=1), CLASSES)
     names = [str(k) for k in range(CLASSES)]

@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_runs import spec_of
-from stored_runs import LABELS, Runs, classes_of, finish, logits_of, markdown, screen, told
+from stored_runs import LABELS, Runs, classes_of, finish, logits_of, markdown_of, report_of, screen_of
 
-from dta_bench import report
 from dta_bench.domains.benchmark import Benchmark
 from dta_bench.errors import UserError
+from dta_bench.report.build import build_report
+from dta_bench.report.document.report import Report
+from dta_bench.report.files import write_report
 from dta_bench.report.html import page
-from dta_bench.report.html.sections import page_of
-from dta_bench.report.paper.published import published
+from dta_bench.report.html.report_page import report_page
+from dta_bench.report.paper.published import rows_of_benchmark
 from dta_bench.report.records import Record
-from dta_bench.report.terminal.show import answer, warnings
+from dta_bench.report.sentences import answer, warnings
 from dta_bench.tracking import Tracker
 
 
@@ -42,15 +44,15 @@ def disagreeing(runs: Runs) -> None:
 @pytest.mark.parametrize(("rule", "lambda_2"), [("labels", 0.0), ("source", 0.01), ("entropy", 0.02), ("oracle", 0.03)])
 def test_each_rule_chooses_by_its_own_lights(runs: Runs, pair: Benchmark, rule: str, lambda_2: float) -> None:
     disagreeing(runs)
-    found = told(runs, pair, rule)
-    assert found["selected"]["params"]["lambda_2"] == lambda_2
-    assert found["leaderboard"][0]["params"]["lambda_2"] == lambda_2
+    report = report_of(runs, pair, rule)
+    assert report.selected.params["lambda_2"] == lambda_2
+    assert report.leaderboard[0].params["lambda_2"] == lambda_2
 
 
 def test_an_unknown_rule_is_refused_with_those_that_there_are(runs: Runs, pair: Benchmark) -> None:
     disagreeing(runs)
     with pytest.raises(UserError, match=r"labels, source, entropy, .*, oracle, and all of them: all"):
-        told(runs, pair, "luck")
+        report_of(runs, pair, "luck")
 
 
 def test_a_configuration_is_judged_by_the_mean_of_its_seeds_not_by_a_lucky_one(runs: Runs, pair: Benchmark) -> None:
@@ -58,134 +60,134 @@ def test_a_configuration_is_judged_by_the_mean_of_its_seeds_not_by_a_lucky_one(r
         runs.add(spec_of(seed=seed, lambda_2=0.01), 0.5, subset=subset)
     for seed, subset in enumerate((60, 60, 60)):
         runs.add(spec_of(seed=seed, lambda_2=0.02), 0.5, subset=subset)
-    assert told(runs, pair)["selected"]["params"]["lambda_2"] == 0.02
+    assert report_of(runs, pair).selected.params["lambda_2"] == 0.02
 
 
 def test_among_equals_the_first_started_is_chosen(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.5], params={"lambda_2": 0.02})
     runs.sweep("dta", [0.5], params={"lambda_2": 0.01})
-    assert told(runs, pair)["selected"]["params"]["lambda_2"] == 0.02
+    assert report_of(runs, pair).selected.params["lambda_2"] == 0.02
 
 
 def test_baselines_never_compete(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("target_only", [0.99], subset=99)
     runs.sweep("source_only", [0.9], subset=98)
     runs.sweep("dta", [0.5], subset=10)
-    found = told(runs, pair)
-    assert found["selected"]["method"] == "dta"
-    assert [row["method"] for row in found["leaderboard"] if not row["competes"]] == ["target_only", "source_only"]
-    assert found["compared"] == 1
+    report = report_of(runs, pair)
+    assert report.selected.method == "dta"
+    assert [row.method for row in report.leaderboard if not row.competes] == ["target_only", "source_only"]
+    assert report.compared == 1
 
 
 def test_only_configurations_with_all_seeds_compete_and_the_others_are_counted(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.5, 0.5], subset=40, params={"lambda_2": 0.01})
     runs.sweep("dta", [0.9], subset=95, params={"lambda_2": 0.02})
-    found = told(runs, pair)
-    assert found["selected"]["params"]["lambda_2"] == 0.01
-    assert (found["compared"], found["too_few_seeds"]) == (1, 1)
-    assert any("1 configuration has fewer seeds finished" in said for said in warnings(found))
+    report = report_of(runs, pair)
+    assert report.selected.params["lambda_2"] == 0.01
+    assert (report.compared, report.too_few_seeds) == (1, 1)
+    assert any("1 configuration has fewer seeds finished" in said for said in warnings(report))
 
 
 def test_the_scores_are_means_over_seeds_of_what_was_measured(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.5, 0.7, 0.6])
-    found = told(runs, pair)["test"]
+    test = report_of(runs, pair).test
     right = np.stack(
         [logits_of(rate, spec_of(seed=s)).argmax(axis=1) == LABELS for s, rate in enumerate((0.5, 0.7, 0.6))]
     )
-    assert found["accuracy"] == pytest.approx(100 * right.mean())
-    assert found["per_class"]["3"] == pytest.approx(100 * right[:, LABELS == 3].mean())
-    assert found["mean_class_accuracy"] == pytest.approx(np.mean(list(found["per_class"].values())))
-    assert found["ci95"][0] < found["accuracy"] < found["ci95"][1]
-    assert found["seeds"] == 3
+    assert test.accuracy == pytest.approx(100 * right.mean())
+    assert test.per_class["3"] == pytest.approx(100 * right[:, LABELS == 3].mean())
+    assert test.mean_class_accuracy == pytest.approx(np.mean(list(test.per_class.values())))
+    assert test.ci95[0] < test.accuracy < test.ci95[1]
+    assert test.seeds == 3
 
 
 def test_the_object_has_what_programs_are_promised_and_is_plain_json(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.8] * 2, subset=77)
     runs.sweep("source_only", [0.5] * 2)
-    found = told(runs, pair)
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert (found["benchmark"], found["rule"], found["runs"]) == ("fonts_digits", "labels", 4)
-    assert {"params", "method", "backbone"} <= found["selected"].keys()
-    assert found["validation"]["accuracy"] == 77
-    assert {"accuracy", "mean_class_accuracy", "per_class", "ci95", "seeds"} <= found["test"].keys()
-    assert found["source_only"].keys() == found["test"].keys()
+    report = report_of(runs, pair)
+    assert Report.model_validate(json.loads(json.dumps(report.json_object(), allow_nan=False))) == report
+    assert (report.benchmark, report.rule, report.runs) == ("fonts_digits", "labels", 4)
+    assert {"params", "method", "backbone"} <= report.json_object()["selected"].keys()
+    assert report.validation.accuracy == 77
+    assert {"accuracy", "mean_class_accuracy", "per_class", "ci95", "seeds"} <= report.json_object()["test"].keys()
+    assert report.json_object()["source_only"].keys() == report.json_object()["test"].keys()
 
 
 def test_a_clear_gain_is_said_to_be_one(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.80, 0.82, 0.81])
     runs.sweep("source_only", [0.5, 0.52, 0.51])
-    found = told(runs, pair)
-    gain = found["test"]["accuracy"] - found["source_only"]["accuracy"]
-    assert found["difference"]["points"] == pytest.approx(gain)
-    assert found["difference"]["beyond_two_standard_errors"]
-    assert f"{gain:+.1f} points" in answer(found)
-    assert "more than two standard errors above it" in answer(found)
-    assert "NOT" not in answer(found)
+    report = report_of(runs, pair)
+    gain = report.test.accuracy - report.source_only.accuracy
+    assert report.difference.points == pytest.approx(gain)
+    assert report.difference.beyond_two_standard_errors
+    assert f"{gain:+.1f} points" in answer(report)
+    assert "more than two standard errors above it" in answer(report)
+    assert "NOT" not in answer(report)
 
 
 @pytest.mark.parametrize("tests", [[0.9, 0.2, 0.6], [0.505, 0.525, 0.505]])
 def test_what_chance_may_explain_is_said_to_be_no_gain(runs: Runs, pair: Benchmark, tests: list[float]) -> None:
     runs.sweep("dta", tests)
     runs.sweep("source_only", [0.5, 0.52, 0.51])
-    found = told(runs, pair)
-    assert not found["difference"]["beyond_two_standard_errors"]
-    assert "no gain is shown" in answer(found)
+    report = report_of(runs, pair)
+    assert not report.difference.beyond_two_standard_errors
+    assert "no gain is shown" in answer(report)
 
 
 def test_a_clear_loss_is_said_to_be_one(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.3, 0.31, 0.3])
     runs.sweep("source_only", [0.5, 0.52, 0.51])
-    found = told(runs, pair)
-    assert not found["difference"]["beyond_two_standard_errors"]
-    assert "it loses to source-only here" in answer(found)
+    report = report_of(runs, pair)
+    assert not report.difference.beyond_two_standard_errors
+    assert "it loses to source-only here" in answer(report)
 
 
 def test_methods_are_compared_on_the_seeds_that_both_have(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.8, 0.8, 0.8])
     runs.add(spec_of("source_only", seed=2), 0.5)
     runs.add(spec_of("source_only", seed=7), 0.9)
-    found = told(runs, pair)
-    assert found["difference"]["seeds"] == found["source_only"]["seeds"] == 1
-    assert found["source_only"]["accuracy"] < 60
-    assert "on the 1 seed that both have" in answer(found)
+    report = report_of(runs, pair)
+    assert report.difference.seeds == report.source_only.seeds == 1
+    assert report.source_only.accuracy < 60
+    assert "on the 1 seed that both have" in answer(report)
 
 
 def test_one_seed_is_said_to_be_one(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.8])
     runs.sweep("source_only", [0.5])
-    assert "One seed says nothing of training's own chance" in answer(told(runs, pair))
+    assert "One seed says nothing of training's own chance" in answer(report_of(runs, pair))
 
 
 def test_without_source_only_there_is_no_comparison_and_it_is_said(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.8])
-    found = told(runs, pair)
-    assert found["source_only"] is None
-    assert found["difference"] is None
-    assert "source-only has not been run" in answer(found)
+    report = report_of(runs, pair)
+    assert report.source_only is None
+    assert report.difference is None
+    assert "source-only has not been run" in answer(report)
 
 
 def test_source_only_is_taken_from_the_same_backbone(runs: Runs, pair: Benchmark) -> None:
     runs.add(dataclasses.replace(spec_of("source_only"), backbone="conv9_fc1"), 0.9)
     runs.sweep("source_only", [0.4])
     runs.sweep("dta", [0.8])
-    found = told(runs, pair)
-    assert found["source_only"]["accuracy"] == pytest.approx(found["leaderboard"][-1]["test"])
-    assert found["source_only"]["accuracy"] < 50
+    report = report_of(runs, pair)
+    assert report.source_only.accuracy == pytest.approx(report.leaderboard[-1].test)
+    assert report.source_only.accuracy < 50
 
 
 def test_the_headline_metric_decides_where_it_is_the_class_mean(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.8])
     runs.sweep("source_only", [0.5])
-    found = told(runs, dataclasses.replace(pair, headline="mean_class_accuracy"))
-    assert found["difference"]["metric"] == "mean_class_accuracy"
-    assert "mean class accuracy" in answer(found)
-    assert "mean class" in screen(found)
+    report = report_of(runs, dataclasses.replace(pair, headline="mean_class_accuracy"))
+    assert report.difference.metric == "mean_class_accuracy"
+    assert "mean class accuracy" in answer(report)
+    assert "mean class" in screen_of(report)
 
 
 def test_the_subsets_score_is_never_in_the_answer(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.6] * 2, subset=98.7)
     runs.sweep("source_only", [0.5] * 2, subset=43.2)
-    said = answer(told(runs, pair))
+    said = answer(report_of(runs, pair))
     assert "98.7" not in said
     assert "43.2" not in said
 
@@ -195,43 +197,43 @@ def test_collapsed_failed_and_unfinished_runs_are_named(runs: Runs, pair: Benchm
     runs.add(spec_of(seed=1), 0.1, collapsed=True, name="the collapsed one")
     runs.add(spec_of(seed=2), 0, status="FAILED", reason="loss/vat stopped being finite", name="the failed one")
     runs.add(spec_of(seed=3), 0, status="KILLED", name="the killed one")
-    found = told(runs, pair)
-    assert found["collapsed"] == ["the collapsed one"]
-    assert found["failed"] == {"the failed one": "loss/vat stopped being finite"}
-    said = " ".join(screen(found).split())
+    report = report_of(runs, pair)
+    assert report.collapsed == ["the collapsed one"]
+    assert report.failed == {"the failed one": "loss/vat stopped being finite"}
+    said = " ".join(screen_of(report).split())
     for expected in ("the collapsed one", "the failed one: loss/vat stopped being finite", "the killed one"):
         assert expected in said
-        assert expected in markdown(found)
+        assert expected in markdown_of(report)
 
 
 def test_runs_of_another_budget_are_not_compared_but_counted(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.5, 0.5])
     runs.add(spec_of(epochs=99), 0.9, subset=99)
-    found = told(runs, pair)
-    assert (found["runs"], found["left_out"]) == (2, 1)
-    assert found["training"]["epochs"] == 2
+    report = report_of(runs, pair)
+    assert (report.runs, report.left_out) == (2, 1)
+    assert report.training.epochs == 2
 
 
 def test_an_oracle_is_called_an_oracle(runs: Runs, pair: Benchmark) -> None:
     disagreeing(runs)
-    found = told(runs, pair, "oracle")
-    assert "ORACLE" in answer(found)
-    assert "ORACLE" in screen(found)
-    assert "ORACLE" in markdown(found)
+    report = report_of(runs, pair, "oracle")
+    assert "ORACLE" in answer(report)
+    assert "ORACLE" in screen_of(report)
+    assert "ORACLE" in markdown_of(report)
 
 
 def test_without_a_finished_run_there_is_no_report(runs: Runs, pair: Benchmark) -> None:
     runs.add(spec_of(), 0, status="FAILED")
     with pytest.raises(UserError, match="no finished run"):
-        told(runs, pair)
+        report_of(runs, pair)
 
 
 def test_baselines_alone_are_shown_without_a_winner(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("source_only", [0.5])
-    found = told(runs, pair)
-    assert (found["selected"], found["test"], found["difference"]) == (None, None, None)
-    assert "source_only" in screen(found)
-    assert "source_only" in markdown(found)
+    report = report_of(runs, pair)
+    assert (report.selected, report.test, report.difference) == (None, None, None)
+    assert "source_only" in screen_of(report)
+    assert "source_only" in markdown_of(report)
 
 
 def test_the_screen_fits_80_columns_without_a_terminal_and_has_no_colours(runs: Runs, pair: Benchmark) -> None:
@@ -241,7 +243,7 @@ def test_the_screen_fits_80_columns_without_a_terminal_and_has_no_colours(runs: 
                 params = {"lambda_2": lambda_2, "delta_c": delta_c, "lambda_3": lambda_3, "epsilon": 3.5}
                 runs.sweep("dta", [0.8], params=params)
     runs.sweep("source_only", [0.5])
-    said = screen(told(runs, pair))
+    said = screen_of(report_of(runs, pair))
     assert max(map(len, said.splitlines())) <= 80
     assert "\x1b" not in said
     assert "delta_c=0.05" in said
@@ -249,12 +251,12 @@ def test_the_screen_fits_80_columns_without_a_terminal_and_has_no_colours(runs: 
 
 def test_published_rows_stand_beside_ours_of_the_same_metric_only(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.8])
-    found = told(runs, pair)
-    rows = published("visda")
-    backbone = found["selected"]["backbone"]
-    found["published"] = [dict(row, backbone=backbone) for row in rows if row["metric"] in ("accuracy", "unknown")]
-    said = screen(found)
-    ours = f"{found['test']['accuracy']:.1f}"
+    report = report_of(runs, pair)
+    rows = rows_of_benchmark("visda")
+    backbone = report.selected.backbone
+    shown = [row.model_copy(update={"backbone": backbone}) for row in rows if row.metric in ("accuracy", "unknown")]
+    said = screen_of(report.model_copy(update={"published": shown}))
+    ours = f"{report.test.accuracy:.1f}"
     for line in said[said.index("Published") :].splitlines():
         if "unknown" in line:
             assert ours not in line
@@ -263,9 +265,9 @@ def test_published_rows_stand_beside_ours_of_the_same_metric_only(runs: Runs, pa
 
 
 def test_every_published_row_names_its_metric() -> None:
-    rows = [row for name in ("visda", "svhn_mnist", "gta5_cityscapes") for row in published(name)]
+    rows = [row for name in ("visda", "svhn_mnist", "gta5_cityscapes") for row in rows_of_benchmark(name)]
     assert rows
-    assert {row["metric"] for row in rows} <= {"accuracy", "mean_class_accuracy", "miou", "unknown"}
+    assert {row.metric for row in rows} <= {"accuracy", "mean_class_accuracy", "miou", "unknown"}
 
 
 def test_a_report_of_a_real_store_is_kept_as_files(tmp_path: Path, digits_benchmark: Benchmark) -> None:
@@ -275,16 +277,16 @@ def test_a_report_of_a_real_store_is_kept_as_files(tmp_path: Path, digits_benchm
     for seed in range(2):
         finish(tracker, spec_of(seed=seed), 0.8)
         finish(tracker, spec_of("source_only", seed=seed), 0.5)
-    found = report.make(tracker, "fonts_digits", "entropy")
-    assert found["test"]["accuracy"] == pytest.approx(80, abs=2)
-    assert found["link"].endswith("/#/experiments/1/runs?viewStateShareKey=dta-bench")
-    assert report.make(tracker, "fonts_digits", "labels", only={spec_of().id})["source_only"] is None
+    report = build_report(tracker, "fonts_digits", "entropy")
+    assert report.test.accuracy == pytest.approx(80, abs=2)
+    assert report.link.endswith("/#/experiments/1/runs?viewStateShareKey=dta-bench")
+    assert build_report(tracker, "fonts_digits", "labels", only={spec_of().id}).source_only is None
 
-    report.write(found, tmp_path / "reports" / "mine")
+    write_report(report, tmp_path / "reports" / "mine")
     kept = json.loads((tmp_path / "reports" / "mine" / "report.json").read_text())
-    assert kept == found
+    assert kept == report.json_object()
     text = (tmp_path / "reports" / "mine" / "report.md").read_text()
-    assert answer(found) in text
+    assert answer(report) in text
     assert f"| {digits_benchmark.classes[0]} |" in text
 
 
@@ -300,23 +302,27 @@ def test_flops_are_those_that_the_runs_noted_and_counted_anew_only_where_they_di
         tracker.open_run(spec, None, "noted", set(), {}).log_epoch(2, {"flops_ratio": noted})
         finish(tracker, spec, 0.8)
     finish(tracker, dataclasses.replace(spec_of("dann"), params={}), 0.6)
-    cost = report.make(tracker, "fonts_digits", "labels")["cost"]
-    ratios = {one["method"]: one["flops_ratio"] for one in cost["by_method"]}
-    assert ratios["source_only"] == [1, 1]
-    assert ratios["dta"] == [7, 8]
+    cost = build_report(tracker, "fonts_digits", "labels").cost
+    ratios = {one.method: one.flops_ratio for one in cost.by_method}
+    assert ratios["source_only"] == (1, 1)
+    assert ratios["dta"] == (7, 8)
     assert 1.9 < ratios["dann"][0] == ratios["dann"][1] < 2.1  # a step is one on the source and one on the target
-    assert cost["flops_counted"] == 2
+    assert cost.flops_counted == 2
 
 
 def test_what_choosing_cost_and_which_methods_differ_is_in_every_form(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.9, 0.9])
     runs.sweep("dann", [0.5, 0.5], params={})
     runs.sweep("source_only", [0.5, 0.5])
-    found = told(runs, pair)
-    for said in (page.html(page_of(found)), page.markdown(page_of(found)), " ".join(screen(found).split())):
-        assert f"its labels were asked {found['subset']['asked']} times by the runs in this table" in said
-        assert f"{found['inflation']:+.1f} points off target test" in said
-        assert f"{found['comparisons'][0]['points']:+.1f}" in said
+    report = report_of(runs, pair)
+    for said in (
+        page.html(report_page(report)),
+        page.markdown(report_page(report)),
+        " ".join(screen_of(report).split()),
+    ):
+        assert f"its labels were asked {report.subset.asked} times by the runs in this table" in said
+        assert f"{report.inflation:+.1f} points off target test" in said
+        assert f"{report.comparisons[0].points:+.1f}" in said
         assert "they differ" in said
         assert "no difference is shown" in said
 
@@ -325,9 +331,9 @@ def test_methods_are_compared_in_the_order_of_their_best(runs: Runs, pair: Bench
     runs.sweep("dta", [0.9, 0.9], subset=90)
     runs.sweep("dann", [0.5, 0.5], subset=80)
     runs.add(spec_of("dta", lambda_2=0.05), 0.4, subset=10)
-    first = told(runs, pair)["comparisons"][0]
-    assert (first["first"], first["second"]) == ("dta", "dann")
-    assert first["points"] > 0
+    first = report_of(runs, pair).comparisons[0]
+    assert (first.first, first.second) == ("dta", "dann")
+    assert first.points > 0
 
 
 def test_a_warning_names_ten_runs_and_counts_the_rest(runs: Runs, pair: Benchmark) -> None:
@@ -335,7 +341,7 @@ def test_a_warning_names_ten_runs_and_counts_the_rest(runs: Runs, pair: Benchmar
     for seed in range(1, 14):
         runs.add(spec_of(seed=seed), 0, status="FAILED", reason="loss/total stopped being finite", name=f"run {seed}")
     runs.add(spec_of(seed=20), 0, status="FAILED", reason="another reason", name="the other")
-    failed = [said for said in warnings(told(runs, pair)) if said.startswith("Failed")]
+    failed = [said for said in warnings(report_of(runs, pair)) if said.startswith("Failed")]
     assert failed[0].endswith("run 9, run 10 and 3 more: loss/total stopped being finite.")
     assert failed[1:] == ["Failed: the other: another reason."]
 

@@ -141,10 +141,10 @@ def test_parameters_without_effect_do_not_split_runs() -> None:
     assert all((p["epsilon"] == 0) == (p["lambda_3"] == 0) for p in params)
 
 
-def test_run_names_say_what_differs() -> None:
+def test_run_names_say_the_method_and_what_differs() -> None:
     plan = plan_of("visda", points=1)
     assert [plan.run_name(run) for run in plan.runs] == [
-        "lambda_2=0.02 lambda_3=0.2 delta_e=0.1 delta_c=0.01 epsilon=15 seed=0",
+        "dta lambda_2=0.02 lambda_3=0.2 delta_e=0.1 delta_c=0.01 epsilon=15 seed=0",
         "source_only seed=0",
     ]
 

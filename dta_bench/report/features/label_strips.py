@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from dta_bench import plugins
 from dta_bench.domains.benchmark import Benchmark
 from dta_bench.evaluation import scenes
 from dta_bench.evaluation.scenes import Scenes
+from dta_bench.report.document.report import Report
+from dta_bench.report.document.run_details import Picture
+from dta_bench.spec.spelling import spell_method
 from dta_bench.tracking import TrackedRun, Tracker
 
 if TYPE_CHECKING:
@@ -20,23 +23,24 @@ if TYPE_CHECKING:
 KEPT = f"{scenes.FOLDER}/{scenes.ARRAYS}"
 
 
-def write(tracker: Tracker, found: dict[str, Any], folder: Path) -> dict[str, list[dict[str, str]]]:
-    """Draw ``scenes.png`` and ``worst.png`` into ``folder`` from what a report's runs kept.
+def add_pictures(report: Report, tracker: Tracker, folder: Path) -> Report:
+    """Draw ``scenes.png`` and ``worst.png`` into ``folder`` from what a report's runs kept, and add them to the report.
 
-    Returns:
-        ``pictures``: path and caption of each; none for images of one class each, or runs that kept no scenes.
+    The report stays as it is where the images have one class each, or where its runs kept no scenes.
     """
-    if "miou" not in (found["test"] or found["source_only"] or {}):
-        return {}
-    benchmark: Benchmark = plugins.load("benchmark", found["benchmark"]).BENCHMARK
-    kept = _kept(tracker, found)
+    scores = report.test or report.source_only
+    if scores is None or scores.miou is None:
+        return report
+    benchmark: Benchmark = plugins.load("benchmark", report.benchmark).BENCHMARK
+    kept = _kept_scenes(report, tracker)
     if not kept:
-        return {}
+        return report
     folder.mkdir(parents=True, exist_ok=True)
     drawn = strips(kept, benchmark)
     for file, (figure, _) in drawn.items():
         figure.savefig(folder / file, dpi=110)
-    return {"pictures": [{"path": str(folder / file), "caption": said} for file, (_, said) in drawn.items()]}
+    pictures = [Picture(path=str(folder / file), caption=caption) for file, (_, caption) in drawn.items()]
+    return report.with_parts(pictures=pictures)
 
 
 def strips(kept: Mapping[str, tuple[TrackedRun, Scenes]], benchmark: Benchmark) -> dict[str, tuple[Figure, str]]:
@@ -53,16 +57,15 @@ def strips(kept: Mapping[str, tuple[TrackedRun, Scenes]], benchmark: Benchmark) 
     return drawn
 
 
-def _kept(tracker: Tracker, found: dict[str, Any]) -> dict[str, tuple[TrackedRun, Scenes]]:
+def _kept_scenes(report: Report, tracker: Tracker) -> dict[str, tuple[TrackedRun, Scenes]]:
     """Source-only and the selected configuration, first seed each, with what they kept; the selected last."""
-    rows = found["leaderboard"]
-    chosen = next((row for row in rows if row["competes"]), None)
-    baseline = next(
-        (r for r in rows if r["method"] == "source_only" and (not chosen or r["backbone"] == chosen["backbone"])), None
-    )
-    by_id = {run.mlflow_run_id: run for run in tracker.runs(found["benchmark"])}
-    sides = {row["method"].replace("source_only", "source-only"): row for row in (baseline, chosen) if row}
-    runs = {name: by_id[row["mlflow_run_ids"][0]] for name, row in sides.items()}
+    rows = report.rows_by_side()
+    by_id = {run.mlflow_run_id: run for run in tracker.runs(report.benchmark)}
+    runs = {
+        spell_method(rows[side].method): by_id[rows[side].mlflow_run_ids[0]]
+        for side in ("source_only", "selected")
+        if side in rows
+    }
     return {name: (run, load(tracker, run)) for name, run in runs.items() if tracker.keeps(run, scenes.FOLDER)}
 
 

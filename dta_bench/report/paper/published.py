@@ -4,67 +4,73 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 import dta_bench
-from dta_bench.spec.run_spec import spelt
+from dta_bench.report.document.published_figures import LaterWork, PublishedFigures, PublishedRow
+from dta_bench.report.document.report import Report
+from dta_bench.spec.spelling import spell_metric
 
 
-def published(benchmark: str) -> list[dict[str, Any]]:
+def rows_of_benchmark(benchmark: str) -> list[PublishedRow]:
     """The rows of Tables 1 to 5 that belong to ``benchmark``."""
-    return [row for row in _file()["rows"] if row["benchmark"] == benchmark]
+    return [row for row in _file().rows if row.benchmark == benchmark]
 
 
-def of_table(number: int) -> list[dict[str, Any]]:
+def rows_of_table(number: int) -> list[PublishedRow]:
     """The rows of one table of the paper, 1 to 5."""
-    return [row for row in _file()["rows"] if row["table"] == number]
+    return [row for row in _file().rows if row.table == number]
 
 
-def beyond() -> list[dict[str, Any]]:
+def later_works() -> list[LaterWork]:
     """Figures of later works, each with its source."""
-    found: list[dict[str, Any]] = _file()["beyond_the_paper"]
-    return found
+    return list(_file().beyond_the_paper)
 
 
-def beside(found: dict[str, Any]) -> list[list[str]]:
-    """The published rows of a report that fit its backbone: table, row, backbone, metric, printed, ours.
+def published_beside_ours(report: Report) -> list[list[str]]:
+    """The published rows that fit a report's backbone, and our score where it is in the metric that the row prints.
 
-    Ours is the selected configuration's score in the metric that the row prints, and ``-`` where that is unknown.
+    Returns:
+        For each row: table, row, backbone, metric, printed, ours (``-`` where ours is in another metric).
     """
-    test = found["test"] or {}
-    fitting = (None, found["selected"]["backbone"]) if found["selected"] else ()
     return [
         [
-            str(row["table"]), row["row"], row["backbone"] or "its own", spelt(row["metric"]),
-            f"{row['average']:.1f}", f"{test[row['metric']]:.1f}" if row["metric"] in test else "-",
+            str(row.table), row.row, row.backbone or "its own", spell_metric(row.metric), f"{row.average:.1f}",
+            "-" if (ours := _our_score(report, row)) is None else f"{ours:.1f}",
         ]
-        for row in found["published"]
-        if row["backbone"] in fitting
+        for row in _fitting_rows(report)
     ]  # fmt: skip
 
 
-def not_compared(found: dict[str, Any]) -> list[str]:
+def not_compared_sentences(report: Report) -> list[str]:
     """Published rows of this backbone in a metric that these runs have not measured, a sentence a metric."""
-    test = found["test"] or {}
-    fitting = (None, found["selected"]["backbone"]) if found["selected"] else ()
     rows: dict[str, list[str]] = {}
-    for row in found["published"]:
-        if row["backbone"] in fitting and row["metric"] not in test:
-            rows.setdefault(row["metric"], []).append(f"{row['row']} ({row['table']})")
+    for row in _fitting_rows(report):
+        if _our_score(report, row) is None:
+            rows.setdefault(row.metric, []).append(f"{row.row} ({row.table})")
     return [
-        f"Not compared, printed as {spelt(metric)}, which these runs have not measured: {', '.join(names)}."
+        f"Not compared, printed as {spell_metric(metric)}, which these runs have not measured: {', '.join(names)}."
         for metric, names in rows.items()
     ]
 
 
+def _fitting_rows(report: Report) -> list[PublishedRow]:
+    """Rows of the selected backbone, and rows from a network of their own."""
+    if report.selected is None:
+        return []
+    return [row for row in report.published if row.backbone in (None, report.selected.backbone)]
+
+
+def _our_score(report: Report, row: PublishedRow) -> float | None:
+    return report.test.average(row.metric) if report.test else None
+
+
 @functools.cache
-def _file() -> dict[str, Any]:
+def _file() -> PublishedFigures:
     package = Path(dta_bench.__file__).parent
     for folder in (package, package.parent):
         path = folder / "reports" / "published.yaml"
         if path.exists():
-            found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-            return found
+            return PublishedFigures.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     raise FileNotFoundError("reports/published.yaml is part of every installation, but is missing from this one")

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 from scipy.stats import spearmanr
 
+from dta_bench.report.document.frozen_record import Interval
+from dta_bench.report.document.scores import ChosenConfiguration, RuleRow
 from dta_bench.report.records import Configuration
 from dta_bench.report.selection.rules import RULES, Unavailable, competitors, scores
 from dta_bench.report.statistics.intervals import interval, minus
 
 
-def all_rules(group: list[Configuration], headline: str) -> list[dict[str, Any]]:
+def all_rules(group: Sequence[Configuration], headline: str) -> list[RuleRow]:
     """A row a rule, the oracle last: what it chose among the competing configurations, and its regret in points.
 
     ``regret`` is the oracle's target test score less that of the choice, ``regret_ci95`` its interval by bootstrap over
     seeds and images, both choices held fixed; ``rank_correlation`` is Spearman's between the rule's scores of all
-    configurations and their test scores (None where either is constant). A rule that the runs cannot serve has
-    ``unavailable``, the reason.
+    configurations and their test scores.
     """
     candidates = competitors(group)
     if not candidates:
@@ -28,30 +29,33 @@ def all_rules(group: list[Configuration], headline: str) -> list[dict[str, Any]]
     return [_row(name, candidates, truth, best, headline) for name in RULES]
 
 
-def regret(chosen: Configuration, best: Configuration, headline: str) -> dict[str, Any]:
-    """What ``chosen`` loses on target test against ``best``, in points, with its interval."""
+def regret(chosen: Configuration, best: Configuration, headline: str) -> tuple[float, Interval | None]:
+    """What ``chosen`` loses on target test against ``best``, in points.
+
+    Returns:
+        The points, and their 95 % interval; no interval where the two have not the same seeds.
+    """
     points = best.mean("test", headline) - chosen.mean("test", headline)
     if chosen is best:
-        return {"regret": 0.0, "regret_ci95": [0.0, 0.0]}
+        return 0.0, (0.0, 0.0)
     if chosen.seeds != best.seeds:
-        return {"regret": points, "regret_ci95": None}
-    return {"regret": points, "regret_ci95": list(interval(minus(best.test, chosen.test), headline))}
+        return points, None
+    return points, interval(minus(best.test, chosen.test), headline)
 
 
-def _row(
-    name: str, candidates: list[Configuration], truth: list[float], best: Configuration, headline: str
-) -> dict[str, Any]:
-    row: dict[str, Any] = {"rule": name, "selected": None, "test": None, "regret": None, "rank_correlation": None}
+def _row(name: str, candidates: list[Configuration], truth: list[float], best: Configuration, headline: str) -> RuleRow:
     try:
         values = scores(candidates, name, headline)
     except Unavailable as error:
-        return row | {"unavailable": str(error)}
+        return RuleRow(rule=name, selected=None, test=None, regret=None, rank_correlation=None, unavailable=str(error))
     chosen = candidates[_first_best(values)]
-    return row | {
-        "selected": {"method": chosen.method, "backbone": chosen.backbone, "params": chosen.params},
-        "test": chosen.mean("test", headline),
-        "rank_correlation": _rank_correlation(values, truth),
-    } | regret(chosen, best, headline)  # fmt: skip
+    points, ci95 = regret(chosen, best, headline)
+    return RuleRow(
+        rule=name,
+        selected=ChosenConfiguration(method=chosen.method, backbone=chosen.backbone, params=chosen.params),
+        test=chosen.mean("test", headline), regret=points, rank_correlation=_rank_correlation(values, truth),
+        regret_ci95=ci95,
+    )  # fmt: skip
 
 
 def _first_best(values: list[float]) -> int:

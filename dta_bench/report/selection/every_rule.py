@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,24 +10,30 @@ from numpy.typing import NDArray
 
 from dta_bench.domains.benchmark import Benchmark
 from dta_bench.errors import UserError
+from dta_bench.report.document.report import Report
+from dta_bench.report.document.scores import LabelBudgetRow
 from dta_bench.report.records import Configuration
 from dta_bench.report.selection.compare_rules import all_rules
 from dta_bench.report.selection.label_budget import label_budget
 from dta_bench.report.selection.rules import competitors
-from dta_bench.report.summary import largest
+from dta_bench.report.summary import largest_group
 
 
-def choosing(benchmark: Benchmark, found: list[Configuration], root: str) -> dict[str, Any]:
-    """``rules`` and ``label_budget`` (or ``label_budget_unavailable``, the reason) of the group that is reported."""
-    group = largest(found)
-    rules = all_rules(group, benchmark.headline)
+def add_every_choice(report: Report, benchmark: Benchmark, found: Sequence[Configuration], root: str) -> Report:
+    """Add to a report what every rule chooses, and how many labels choosing needs (or why that cannot be said).
+
+    Args:
+        root: the data, for the labels of all of target train, which no run has stored.
+    """
+    group = largest_group(found)
+    report = report.with_parts(rules=all_rules(group, benchmark.headline))
     try:
-        return {"rules": rules, "label_budget": _budget(benchmark, competitors(group), root)}
+        return report.with_parts(label_budget=_budget(benchmark, competitors(group), root))
     except UserError as error:
-        return {"rules": rules, "label_budget": [], "label_budget_unavailable": str(error)}
+        return report.with_parts(label_budget=[], label_budget_unavailable=str(error))
 
 
-def _budget(benchmark: Benchmark, candidates: list[Configuration], root: str) -> list[dict[str, Any]]:
+def _budget(benchmark: Benchmark, candidates: Sequence[Configuration], root: str) -> list[LabelBudgetRow]:
     if not candidates:
         return []
     if benchmark.task != "classification":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
+
+from dta_bench.report.document.scores import LabelBudgetRow
 
 Floats = NDArray[np.float64]
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -15,7 +15,7 @@ AT_ONCE = 50  # draws in memory at a time
 
 def label_budget(
     correct: Floats, labels: NDArray[np.int64], test: list[float], headline: str, draws: int = DRAWS
-) -> list[dict[str, Any]]:
+) -> list[LabelBudgetRow]:
     """A row for each number of labels, 10 to all: mean regret in points, its middle 90 % and its share of best choices.
 
     Args:
@@ -33,7 +33,7 @@ def label_budget(
             found[size] += _regrets((order < size).astype(np.float64), correct, labels, test, headline)
     every = np.ones((1, len(labels)))
     found[len(labels)] = _regrets(every, correct, labels, test, headline)
-    return [_told(size, np.array(values)) for size, values in found.items()]
+    return [_row(size, np.array(values)) for size, values in found.items()]
 
 
 def _regrets(
@@ -57,9 +57,9 @@ def _scores(drawn: Floats, correct: Floats, labels: NDArray[np.int64], headline:
     return np.asarray(total / present)
 
 
-def _told(size: int, regrets: Floats) -> dict[str, Any]:
+def _row(size: int, regrets: Floats) -> LabelBudgetRow:
     low, high = np.quantile(regrets, (0.05, 0.95))
-    return {
-        "labels": size, "regret": float(regrets.mean()), "low": float(low), "high": float(high),
-        "finds_the_best": float((regrets == 0).mean()), "draws": len(regrets),
-    }  # fmt: skip
+    return LabelBudgetRow(
+        labels=size, regret=float(regrets.mean()), low=float(low), high=float(high),
+        finds_the_best=float((regrets == 0).mean()), draws=len(regrets),
+    )  # fmt: skip

@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+from dta_bench.report.document.scores import Comparison
 from dta_bench.report.records import Configuration
 from dta_bench.report.statistics.intervals import Outcomes, interval, minus, score, standard_error
 from dta_bench.report.statistics.map_intervals import MapOutcomes
 
 LEVEL = 0.05
+"""Corrected p values below it are called a difference."""
 
 
-def comparisons(chosen: Sequence[Configuration], headline: str) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Pair:
+    """Two methods, and the first's outcomes less the second's."""
+
+    first: str
+    second: str
+    difference: Outcomes | MapOutcomes
+
+
+def comparisons(chosen: Sequence[Configuration], headline: str) -> list[Comparison]:
     """Every pair of methods, each with the configuration that the rule chose for it.
 
     ``points`` is the first less the second on the seeds that both have; ``p`` that of :func:`paired_test`, ``p_holm``
     the same after Holm's correction for all pairs in this list. A pair without a common seed is left out.
     """
-    rows = [row for a, b in itertools.combinations(chosen, 2) if (row := _pair(a, b, headline)) is not None]
-    corrected = holm([row["p"] for row in rows])
-    return [row | {"p_holm": p, "differs": p < LEVEL} for row, p in zip(rows, corrected, strict=True)]
+    pairs = [pair for a, b in itertools.combinations(chosen, 2) if (pair := _pair(a, b)) is not None]
+    p_values = [paired_test(pair.difference, headline) for pair in pairs]
+    return [
+        Comparison(
+            first=pair.first, second=pair.second, metric=headline, points=score(pair.difference, headline),
+            ci95=interval(pair.difference, headline), seeds=pair.difference.seeds, p=p, p_holm=p_holm,
+            differs=p_holm < LEVEL,
+        )
+        for pair, p, p_holm in zip(pairs, p_values, holm(p_values), strict=True)
+    ]  # fmt: skip
 
 
 def paired_test(paired: Outcomes | MapOutcomes, headline: str) -> float:
@@ -59,16 +77,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _pair(a: Configuration, b: Configuration, headline: str) -> dict[str, Any] | None:
+def _pair(a: Configuration, b: Configuration) -> Pair | None:
+    """The difference of two configurations on the seeds that both have; None if they share none."""
     both = [seed for seed in a.seeds if seed in b.seeds]
     if not both:
         return None
     first, second = (c.test.of_seeds([c.seeds.index(seed) for seed in both]) for c in (a, b))
-    paired = minus(first, second)
-    return {
-        "first": a.method, "second": b.method, "metric": headline, "points": score(paired, headline),
-        "ci95": list(interval(paired, headline)), "seeds": len(both), "p": paired_test(paired, headline),
-    }  # fmt: skip
+    return Pair(a.method, b.method, minus(first, second))
 
 
 def _images(paired: Outcomes | MapOutcomes) -> int:

@@ -3,7 +3,6 @@
 import io
 import shlex
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,15 +13,15 @@ from dta_bench.cli import app
 from dta_bench.data import load
 from dta_bench.errors import UserError
 from dta_bench.evaluation import metrics
+from dta_bench.report.document.paper_table import PaperCell, PaperTable
 from dta_bench.report.html.page import markdown
-from dta_bench.report.paper.published import of_table
+from dta_bench.report.paper.published import rows_of_table
 from dta_bench.report.paper.render import paper_page, show_paper
-from dta_bench.report.paper.tables import TITLES, command, paper_table, write_paper
+from dta_bench.report.paper.tables import TITLES, fill_command, paper_table, write_paper
 from dta_bench.spec.run_spec import LabelSubset, RunResult, RunSpec, Training
 from dta_bench.tracking import Tracker
 
-Found = dict[str, Any]
-EVERY_ROW = [row for number in range(1, 6) for row in of_table(number)]
+EVERY_ROW = [row for number in range(1, 6) for row in rows_of_table(number)]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
     return tracker
 
 
-def add(tracker: Tracker, params: Found, rate: float) -> None:
+def add(tracker: Tracker, params: dict[str, float], rate: float) -> None:
     """A finished run on ResNet-50 that is right on a share ``rate`` of each class but the last, where it never is."""
     classes = load.benchmark_of("visda").classes
     spec = RunSpec(
@@ -57,25 +56,25 @@ def add(tracker: Tracker, params: Found, rate: float) -> None:
     log.finish(RunResult(spec.id, scored, scored, scored, False, 3, 1.0, 0.5), arrays, confusion, classes)
 
 
-def cell(found: Found, row: str, backbone: str) -> Found:
-    (one,) = [c for c in found["cells"] if (c["row"], c["backbone"]) == (row, backbone)]
-    return dict(one)
+def cell(table: PaperTable, row: str, backbone: str) -> PaperCell:
+    (one,) = [c for c in table.cells if (c.row, c.backbone) == (row, backbone)]
+    return one
 
 
 def test_a_row_of_table_5_takes_only_runs_with_just_its_terms(store: Tracker) -> None:
     found = paper_table(store, "table5")
-    assert cell(found, "fDTA", "resnet50")["ours"]["params"]["delta_e"] == 0
-    assert cell(found, "Ours", "resnet50")["ours"]["params"]["lambda_3"] == 0.2
+    assert cell(found, "fDTA", "resnet50").ours.params["delta_e"] == 0
+    assert cell(found, "Ours", "resnet50").ours.params["lambda_3"] == 0.2
     for row in ("VAT", "cDTA", "fDTA + VAT", "cDTA + fDTA", "Source Only"):
-        assert cell(found, row, "resnet50")["ours"] is None
-    assert found["run"] == 2
+        assert cell(found, row, "resnet50").ours is None
+    assert found.run == 2
 
 
 def test_ours_stands_beside_in_the_metric_that_is_printed(store: Tracker) -> None:
     one = cell(paper_table(store, "table5"), "fDTA", "resnet50")
-    assert one["metric"] == "accuracy"
-    assert one["ours"]["accuracy"] == pytest.approx(100 * 0.4 * 220 / 300)
-    assert one["ours"]["mean_class_accuracy"] == pytest.approx(100 * 0.4 * 11 / 12)
+    assert one.metric == "accuracy"
+    assert one.ours.accuracy == pytest.approx(100 * 0.4 * 220 / 300)
+    assert one.ours.mean_class_accuracy == pytest.approx(100 * 0.4 * 11 / 12)
     text = markdown(paper_page(paper_table(store, "table5")))
     assert "| 72.5 | [29.3](" in text
     assert "3 epochs, none weights, best of 1" in text
@@ -83,22 +82,23 @@ def test_ours_stands_beside_in_the_metric_that_is_printed(store: Tracker) -> Non
 
 def test_where_the_metric_is_not_known_ours_is_told_in_both(store: Tracker) -> None:
     found = paper_table(store, "table4")
-    found["cells"] = [dict(c, ours=cell(paper_table(store, "table5"), "fDTA", "resnet50")["ours"])
-                      for c in found["cells"] if c["metric"] == "unknown"][:1]  # fmt: skip
-    assert "29.3 instances, 36.7 class mean" in markdown(paper_page(found))
+    unknown = next(c for c in found.cells if c.metric == "unknown")
+    filled = unknown.model_copy(update={"ours": cell(paper_table(store, "table5"), "fDTA", "resnet50").ours})
+    page = paper_page(found.model_copy(update={"cells": [filled]}))
+    assert "accuracy 29.3, mean class accuracy 36.7" in markdown(page)
 
 
 def test_an_empty_cell_has_the_command_that_would_fill_it(store: Tracker) -> None:
     found = paper_table(store, "table5")
     empty = cell(found, "VAT", "resnet101")
-    assert empty["ours"] is None
-    assert empty["command"] == "dta-bench sweep ablation_visda --backbone resnet101 --weights hub"
-    assert empty["command"] in markdown(paper_page(found))
+    assert empty.ours is None
+    assert empty.command == "dta-bench sweep ablation_visda --backbone resnet101 --weights hub"
+    assert empty.command in markdown(paper_page(found))
 
 
 def commands_of_all_tables() -> list[str]:
     """Each command that any cell may show, once, without what asks for a download."""
-    found = [command(row, row["backbone"] or "conv9_fc1") for row in EVERY_ROW]
+    found = [fill_command(row, row.backbone or "conv9_fc1") for row in EVERY_ROW]
     return list(dict.fromkeys(one.replace(" --weights hub", "") for one in found if one))
 
 
@@ -115,16 +115,16 @@ def test_a_command_for_table_5_runs_all_of_its_rows() -> None:
 
     file = search_space_file.read("ablation_visda")
     points = file.space(set(file.sets)).points()
-    wanted = {tuple(term not in row["without"] for term in ("delta_c", "delta_e", "lambda_3"))
-              for row in of_table(5) if "without" in row}  # fmt: skip
+    wanted = {tuple(term not in row.without for term in ("delta_c", "delta_e", "lambda_3"))
+              for row in rows_of_table(5) if row.without is not None}  # fmt: skip
     assert wanted <= {tuple(bool(p.get(t)) for t in ("delta_c", "delta_e", "lambda_3")) for p in points}
 
 
 @pytest.mark.parametrize("name", TITLES)
 def test_a_table_without_any_run_is_as_printed(name: str, tmp_path: Path) -> None:
     found = paper_table(Tracker(f"sqlite:///{tmp_path / 'none.db'}", tmp_path), name)
-    assert [c["printed"] for c in found["cells"]] == [row["average"] for row in of_table(int(name[-1]))]
-    assert all(c["ours"] is None for c in found["cells"])
+    assert [c.printed for c in found.cells] == [row.average for row in rows_of_table(int(name[-1]))]
+    assert all(c.ours is None for c in found.cells)
     console = Console(file=io.StringIO(), width=80)
     show_paper(found, console)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stored_runs import CLASSES, LABELS, Runs, classes_of, screen, told
+from stored_runs import CLASSES, LABELS, Runs, classes_of, report_of, screen_of
 
 from dta_bench.domains.benchmark import Benchmark
 from dta_bench.errors import UserError
+from dta_bench.report.choice_sentences import disagreement_sentences
+from dta_bench.report.document.scores import RuleRow
 from dta_bench.report.records import Configuration, configurations
 from dta_bench.report.selection.compare_rules import all_rules
 from dta_bench.report.selection.rules import RULES, scores
-from dta_bench.report.terminal.audit import disagreement
 
 HEADLINE = "accuracy"
 
@@ -57,35 +58,35 @@ def group(runs: Runs) -> list[Configuration]:
     return configurations(runs, runs.tracked)  # type: ignore[arg-type]
 
 
-def rules(runs: Runs) -> dict[str, dict[str, Any]]:
-    return {row["rule"]: row for row in all_rules(group(runs), HEADLINE)}
+def rules(runs: Runs) -> dict[str, RuleRow]:
+    return {row.rule: row for row in all_rules(group(runs), HEADLINE)}
 
 
 def test_every_rule_has_a_row_and_the_oracle_is_last() -> None:
     rows = all_rules(group(disagreeing()), HEADLINE)
-    assert [row["rule"] for row in rows] == list(RULES)
-    assert rows[-1]["rule"] == "oracle"
-    assert {"rule", "selected", "test", "regret", "rank_correlation"} <= rows[0].keys()
-    assert not any(row.get("unavailable") for row in rows)
+    assert [row.rule for row in rows] == list(RULES)
+    assert rows[-1].rule == "oracle"
+    assert {"rule", "selected", "test", "regret", "rank_correlation"} <= rows[0].model_dump().keys()
+    assert not any(row.unavailable for row in rows)
 
 
 def test_regret_is_what_a_choice_loses_on_target_test_against_the_oracle() -> None:
     rows = rules(disagreeing())
-    assert rows["oracle"]["regret"] == 0
-    assert rows["oracle"]["selected"]["params"]["lambda_2"] == 0.03
+    assert rows["oracle"].regret == 0
+    assert rows["oracle"].selected.params["lambda_2"] == 0.03
     for name, lambda_2 in (("labels", 0.02), ("source", 0.01), ("last", 0.0)):
-        assert rows[name]["selected"]["params"]["lambda_2"] == lambda_2
-        assert rows[name]["regret"] == pytest.approx(rows["oracle"]["test"] - rows[name]["test"])
-        low, high = rows[name]["regret_ci95"]
-        assert low < rows[name]["regret"] < high
+        assert rows[name].selected.params["lambda_2"] == lambda_2
+        assert rows[name].regret == pytest.approx(rows["oracle"].test - rows[name].test)
+        low, high = rows[name].regret_ci95
+        assert low < rows[name].regret < high
 
 
 def test_rank_correlation_is_pearsons_of_the_ranks() -> None:
     rows = rules(disagreeing())
-    assert rows["labels"]["rank_correlation"] == pytest.approx(np.corrcoef([1, 2, 4, 3], [1, 2, 3, 4])[0, 1])
-    assert rows["source"]["rank_correlation"] == pytest.approx(np.corrcoef([3, 4, 2, 1], [1, 2, 3, 4])[0, 1])
-    assert rows["last"]["rank_correlation"] is None  # no choice has no order
-    assert rows["oracle"]["rank_correlation"] == pytest.approx(1)
+    assert rows["labels"].rank_correlation == pytest.approx(np.corrcoef([1, 2, 4, 3], [1, 2, 3, 4])[0, 1])
+    assert rows["source"].rank_correlation == pytest.approx(np.corrcoef([3, 4, 2, 1], [1, 2, 3, 4])[0, 1])
+    assert rows["last"].rank_correlation is None  # no choice has no order
+    assert rows["oracle"].rank_correlation == pytest.approx(1)
 
 
 @pytest.mark.parametrize("rule", ["class_ami", "mixval", "dev"])
@@ -98,10 +99,10 @@ def test_rules_of_features_and_mixes_prefer_the_better_probes(rule: str) -> None
 def test_a_rule_that_the_runs_cannot_serve_is_named_unavailable() -> None:
     rows = rules(disagreeing(probed=False))
     for name in ("class_ami", "dev", "mixval"):
-        assert rows[name]["selected"] is None
-        assert rows[name]["test"] is None
-        assert "has stored no" in rows[name]["unavailable"]
-    assert not rows["snd"].get("unavailable")
+        assert rows[name].selected is None
+        assert rows[name].test is None
+        assert "has stored no" in rows[name].unavailable
+    assert not rows["snd"].unavailable
 
 
 def test_asked_for_alone_it_is_an_error_in_words() -> None:
@@ -132,23 +133,23 @@ def test_the_report_says_how_often_the_subset_was_asked(pair: Benchmark) -> None
     runs = disagreeing()
     for run in runs.tracked:
         run.metrics["validation/asked"] = 3.0
-    found = told(runs, pair)
-    assert found["subset"]["asked"] == 3 * 8
-    assert "asked 24 times" in screen(found)
+    report = report_of(runs, pair)
+    assert report.subset.asked == 3 * 8
+    assert "asked 24 times" in screen_of(report)
 
 
 def test_the_report_says_what_the_subset_inflated_and_what_the_choice_lost(pair: Benchmark) -> None:
-    found = told(disagreeing(), pair)
-    assert found["inflation"] == pytest.approx(90 - found["test"]["accuracy"])
-    assert found["regret"]["points"] == pytest.approx(found["regret"]["oracle"] - found["test"]["accuracy"])
-    assert f"Regret: {found['regret']['points']:.1f} points" in screen(found)
+    report = report_of(disagreeing(), pair)
+    assert report.inflation == pytest.approx(90 - report.test.accuracy)
+    assert report.regret.points == pytest.approx(report.regret.oracle - report.test.accuracy)
+    assert f"Regret: {report.regret.points:.1f} points" in screen_of(report)
 
 
 def test_source_labels_and_oracle_disagree_in_the_reports_own_words(pair: Benchmark) -> None:
     runs = disagreeing()
-    found = told(runs, pair) | {"rules": all_rules(group(runs), HEADLINE)}
-    said = " ".join(disagreement(found))
+    report = report_of(runs, pair).with_parts(rules=all_rules(group(runs), HEADLINE))
+    said = " ".join(disagreement_sentences(report))
     assert "labels chose dta 0.02, the oracle dta 0.03" in said.replace("lambda_2=", "")
     assert "source chose" in said
     assert "target labels instead of source labels is worth" in said
-    assert said.split(".")[0] in " ".join(screen(found).split())
+    assert said.split(".")[0] in " ".join(screen_of(report).split())

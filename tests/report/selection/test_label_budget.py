@@ -33,20 +33,20 @@ def enumerated(size: int, headline: str) -> float:
 @pytest.mark.parametrize("headline", ["accuracy", "mean_class_accuracy"])
 def test_the_mean_regret_is_that_over_all_subsets(headline: str) -> None:
     ten, every = label_budget(CORRECT, LABELS, TEST, headline, draws=4000)
-    assert (ten["labels"], every["labels"]) == (10, 12)
-    assert ten["regret"] == pytest.approx(enumerated(10, headline), abs=0.5)
-    assert every["regret"] == pytest.approx(enumerated(12, headline))
+    assert (ten.labels, every.labels) == (10, 12)
+    assert ten.regret == pytest.approx(enumerated(10, headline), abs=0.5)
+    assert every.regret == pytest.approx(enumerated(12, headline))
 
 
 def test_more_labels_choose_better_where_target_train_is_like_target_test() -> None:
     rates = np.linspace(0.5, 0.8, 20)
     correct = (RNG.random((20, 3000)) < rates[:, None]).astype(np.float64)
     rows = label_budget(correct, np.arange(3000) % 10, list(100 * correct.mean(axis=1)), "accuracy", draws=200)
-    regrets = [row["regret"] for row in rows]
-    assert [row["labels"] for row in rows] == [10, 20, 50, 100, 200, 500, 1000, 2000, 3000]
+    regrets = [row.regret for row in rows]
+    assert [row.labels for row in rows] == [10, 20, 50, 100, 200, 500, 1000, 2000, 3000]
     assert regrets[0] > regrets[3] > regrets[-2] > regrets[-1] == 0
-    assert rows[-1]["finds_the_best"] == 1
-    assert all(row["low"] <= row["high"] for row in rows)
+    assert rows[-1].finds_the_best == 1
+    assert all(row.low <= row.high for row in rows)
 
 
 def test_the_same_runs_give_the_same_curve() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 import pytest
@@ -66,9 +65,9 @@ def test_every_pair_of_methods_is_compared_and_corrected() -> None:
     runs = Runs()
     for method, rates in (("dta", [0.8, 0.82]), ("source_only", [0.5, 0.52]), ("dta_released", [0.8, 0.82])):
         runs.sweep(method, rates)
-    found: Any = comparisons(configurations(runs, runs.tracked), "accuracy")  # type: ignore[arg-type]
-    pairs = {(one["first"], one["second"]): one for one in found}
+    found = comparisons(configurations(runs, runs.tracked), "accuracy")  # type: ignore[arg-type]
+    pairs = {(one.first, one.second): one for one in found}
     assert set(pairs) == {("dta", "source_only"), ("dta", "dta_released"), ("source_only", "dta_released")}
-    assert pairs["dta", "source_only"]["differs"]
-    assert not pairs["dta", "dta_released"]["differs"]
-    assert all(one["p_holm"] >= one["p"] for one in found)
+    assert pairs["dta", "source_only"].differs
+    assert not pairs["dta", "dta_released"].differs
+    assert all(one.p_holm >= one.p for one in found)

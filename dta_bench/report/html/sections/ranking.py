@@ -2,68 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from dta_bench.report.document.report import Report
+from dta_bench.report.document.scores import LeaderboardRow, differing_params
 from dta_bench.report.html.charts.intervals import Dot, intervals
 from dta_bench.report.html.page import Cell, Figure, Section, Table
-from dta_bench.report.html.sections.spelling import configuration, first_run, interval, metric, number
-from dta_bench.report.summary import differing
+from dta_bench.report.html.sections.cells import count_cell, interval_cell, number_cell
+from dta_bench.report.html.sections.links import first_run_page
+from dta_bench.report.labels import label_row
+from dta_bench.spec.spelling import label_run, spell_metric
 
 OPEN_ROWS = 15
 """Rows of the ranking that are seen without unfolding."""
 
+BestRows = Mapping[tuple[str, str], LeaderboardRow]
+"""(method, backbone) → row."""
 
-def ranking(found: dict[str, Any]) -> Section:
+
+def ranking_section(report: Report) -> Section:
     """The best of each method on each backbone, then all configurations."""
-    rows = found["leaderboard"]
     words = [
-        f"Ranked by the rule {found['rule']}. The subset's score is there for choosing; it is not a result. Target test"
-        f" is {metric(found['headline'])} at the last epoch, mean over seeds, with a 95 % bootstrap interval over seeds"
-        " and images."
+        f"Ranked by the rule {report.rule}. The labelled subset's score is there for choosing; it is not a result."
+        f" Target test is {spell_metric(report.headline)} at the last epoch, mean over seeds, with a 95 % bootstrap"
+        " interval over seeds and images."
     ]
+    best = _best_of_each(report.leaderboard)
     return Section(
         "ranking", "Ranking", words,
-        tables=[_matrix(found), *_configurations(found, rows)],
-        figures=[_figure(found)],
+        tables=[_best_table(report, best), *_configuration_tables(report)],
+        figures=[_figure(report, best)],
     )  # fmt: skip
 
 
-def best_of_each(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+def _best_of_each(rows: Sequence[LeaderboardRow]) -> dict[tuple[str, str], LeaderboardRow]:
     """The first row of each method on each backbone, in the order of the ranking."""
-    best: dict[tuple[str, str], dict[str, Any]] = {}
+    best: dict[tuple[str, str], LeaderboardRow] = {}
     for row in rows:
-        best.setdefault((row["method"], row["backbone"]), row)
+        best.setdefault((row.method, row.backbone), row)
     return best
 
 
-def _matrix(found: dict[str, Any]) -> Table:
-    best = best_of_each(found["leaderboard"])
+def _best_table(report: Report, best: BestRows) -> Table:
     methods, backbones = (list(dict.fromkeys(names)) for names in zip(*best, strict=True))
     head = ["method", *[title for b in backbones for title in (b, "95 % interval", "seeds")]]
     rows = [
-        [Cell(method), *[cell for b in backbones for cell in _cells(found, best.get((method, b)))]]
+        [Cell(method), *[cell for b in backbones for cell in _best_cells(report, best.get((method, b)))]]
         for method in methods
     ]
-    caption = f"Target test, {metric(found['headline'])}, %: the configuration that the rule chooses of each method"
+    caption = f"Target test, {spell_metric(report.headline)}, %: the configuration that the rule chooses of each method"
     return Table(head, rows, f"{caption}; every cell leads to its first run.")
 
 
-def _cells(found: dict[str, Any], row: dict[str, Any] | None) -> list[Cell]:
+def _best_cells(report: Report, row: LeaderboardRow | None) -> list[Cell]:
     if row is None:
         return [Cell("not run"), Cell(""), Cell("")]
-    return [
-        Cell(f"{row['test']:.1f}", first_run(found, row), number=True), interval(row["ci95"]),
-        Cell(str(row["seeds"]), number=True),
-    ]  # fmt: skip
+    score = Cell(f"{row.test:.1f}", first_run_page(report, row), number=True)
+    return [score, interval_cell(row.ci95), count_cell(row.seeds)]
 
 
-def _configurations(found: dict[str, Any], rows: list[dict[str, Any]]) -> list[Table]:
-    """All rows; the first are open, the rest folded."""
-    head = ["#", "configuration", "subset", "target test, %", "95 % interval", "less source-only", "seeds"]
-    names = differing(rows)  # once: with hundreds of rows it is most of the page's time
-    cells = [_row(found, rank, row, names) for rank, row in enumerate(rows, start=1)]
-    faint = frozenset(i for i, row in enumerate(rows) if not row["competes"])
-    strong = frozenset({0}) if rows[0]["competes"] else frozenset()
+def _configuration_tables(report: Report) -> list[Table]:
+    """All rows of the leaderboard; the first are open, the rest folded."""
+    rows = report.leaderboard
+    head = ["#", "configuration", "labelled subset", "target test, %", "95 % interval", "less source-only", "seeds"]
+    names = differing_params(rows)  # once: with hundreds of rows it is most of the page's time
+    several = len({row.backbone for row in rows}) > 1
+    cells = [_row(report, rank, row, label_row(row, names, several)) for rank, row in enumerate(rows, start=1)]
+    faint = frozenset(i for i, row in enumerate(rows) if not row.competes)
+    strong = frozenset({0}) if rows[0].competes else frozenset()
     if len(rows) <= OPEN_ROWS + 5:
         return [Table(head, cells, "", strong, faint)]
     rest = frozenset(i - OPEN_ROWS for i in faint if i >= OPEN_ROWS)
@@ -73,29 +79,26 @@ def _configurations(found: dict[str, Any], rows: list[dict[str, Any]]) -> list[T
     ]
 
 
-def _row(found: dict[str, Any], rank: int, row: dict[str, Any], names: list[str]) -> list[Cell]:
-    gap = row.get("difference")
-    apart = f"{gap['points']:+.1f} ± {gap['standard_error']:.1f}" if gap and row["method"] != "source_only" else ""
+def _row(report: Report, rank: int, row: LeaderboardRow, label: str) -> list[Cell]:
+    gap = row.difference if row.method != "source_only" else None
     return [
-        Cell(str(rank) if row["competes"] else "-"),
-        Cell(configuration(row, names), first_run(found, row)),
-        number(row["validation"]), number(row["test"]), interval(row["ci95"]),
-        Cell(apart, number=True), Cell(str(row["seeds"]), number=True),
+        Cell(str(rank) if row.competes else "-"), Cell(label, first_run_page(report, row)),
+        number_cell(row.validation), number_cell(row.test), interval_cell(row.ci95),
+        Cell(f"{gap.points:+.1f} ± {gap.standard_error:.1f}" if gap else "", number=True), count_cell(row.seeds),
     ]  # fmt: skip
 
 
-def _figure(found: dict[str, Any]) -> Figure:
-    best = best_of_each(found["leaderboard"])
-    many = len({backbone for _, backbone in best}) > 1
+def _figure(report: Report, best: BestRows) -> Figure:
+    several = len({backbone for _, backbone in best}) > 1
     dots = [
         Dot(
-            f"{method} {backbone}" if many else method, row["test"], row["ci95"][0], row["ci95"][1],
-            look=1 if row["competes"] else 2 if method == "source_only" else 3,
-            link=first_run(found, row), bold=row is found["leaderboard"][0] and row["competes"],
+            label_run(method, {}, backbone=backbone if several else None), row.test, row.ci95[0], row.ci95[1],
+            look=1 if row.competes else 2 if method == "source_only" else 3,
+            link=first_run_page(report, row), bold=row is report.leaderboard[0] and row.competes,
         )
         for (method, backbone), row in best.items()
     ]  # fmt: skip
-    spelt = metric(found["headline"])
-    drawn = intervals(dots, f"Target test {spelt} of each method", f"target test, {spelt}, %")
+    metric = spell_metric(report.headline)
+    drawing = intervals(dots, f"Target test {metric} of each method", f"target test, {metric}, %")
     caption = "What the rule chose of each method, with 95 % intervals; each mark leads to its first run in MLflow."
-    return Figure(drawn, caption)
+    return Figure(drawing, caption)

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from dta_bench import plugins
+from dta_bench.report.document.replay import ReplayedSearch
+from dta_bench.report.document.report import Report
+from dta_bench.report.document.scores import LeaderboardRow, differing_params
 from dta_bench.report.html.charts.chart import Axes, Series, lines
 from dta_bench.report.html.charts.parallel import Line, parallel
 from dta_bench.report.html.page import Figure, Section
-from dta_bench.report.html.sections.spelling import configuration, first_run, metric, runs_page
-from dta_bench.report.summary import differing
+from dta_bench.report.html.sections.links import first_run_page, runs_page
+from dta_bench.report.labels import label_row
+from dta_bench.spec.spelling import spell_metric
 
-MANY = 3
+MANY_METHODS = 3
 """Methods above which only the chosen one's configurations are drawn as parallel coordinates."""
 
 
-def search(found: dict[str, Any]) -> Section | None:
-    """Parallel coordinates of all configurations, and regret against budget where a replayed table has it."""
-    rows = [row for row in found["leaderboard"] if row["competes"]]
-    if len({row["method"] for row in rows}) > MANY:  # each has parameters of its own: dozens of axes show nothing
-        rows = [row for row in rows if row["method"] == rows[0]["method"]]
-    figures = [_coordinates(found, rows)] if len(rows) > 1 else []
+def search_section(report: Report) -> Section | None:
+    """Parallel coordinates of all configurations, and regret against budget where a replayed grid has it."""
+    rows = report.competing
+    if len({row.method for row in rows}) > MANY_METHODS:  # each has parameters of its own: dozens of axes show nothing
+        rows = [row for row in rows if row.method == rows[0].method]
+    figures = [_coordinates(report, rows)] if len(rows) > 1 else []
     words, commands = [], []
-    if replayed := found.get("replay"):
-        figures.append(_regret(found, replayed))
+    if report.replay:
+        figures.append(_regret_figure(report, report.replay))
     elif len(rows) > 1:
-        grid = f"grid_{found['benchmark']}"
+        grid = f"grid_{report.benchmark}"
         if grid in plugins.names("search_space"):
             words.append(
                 "The command below replays searches on this pair's kept grid; regret against budget is then drawn here."
@@ -36,59 +40,66 @@ def search(found: dict[str, Any]) -> Section | None:
     return Section("search", "The search", words, figures=figures, commands=commands)
 
 
-def _coordinates(found: dict[str, Any], rows: list[dict[str, Any]]) -> Figure:
-    many = {"method", "backbone"} & {key for key in ("method", "backbone") if len({row[key] for row in rows}) > 1}
-    names = [*sorted(many, reverse=True), *_differing(rows)]
-    told = differing(rows)
-    shown = [
+def _coordinates(report: Report, rows: Sequence[LeaderboardRow]) -> Figure:
+    several_methods = len({row.method for row in rows}) > 1
+    several_backbones = len({row.backbone for row in rows}) > 1
+    swept, differing = _swept_params(rows), differing_params(rows)
+    axes = [*(["method"] if several_methods else []), *(["backbone"] if several_backbones else []), *swept]
+    drawn_lines = [
         Line(
-            configuration(row, told), [row[n] if n in many else row["params"].get(n) for n in names],
-            row["test"], first_run(found, row), chosen=row is rows[0],
+            label_row(row, differing, several_backbones),
+            [*([row.method] if several_methods else []), *([row.backbone] if several_backbones else []),
+             *[row.params.get(name) for name in swept]],
+            row.test, first_run_page(report, row), chosen=row is rows[0],
         )
         for row in rows
     ]  # fmt: skip
-    spelt = f"target test {metric(found['headline'])}"
-    drawn = parallel(names, shown, f"Parallel coordinates of {len(rows)} configurations", spelt)
+    score = f"target test {spell_metric(report.headline)}"
+    drawing = parallel(axes, drawn_lines, f"Parallel coordinates of {len(rows)} configurations", score)
     caption = (
-        f"{len(rows)} configurations; the more solid a line, the higher its {spelt}. The rule {found['rule']} chose the"
+        f"{len(rows)} configurations; the more solid a line, the higher its {score}. The rule {report.rule} chose the"
         " one with squares. Each line leads to its first run in MLflow."
     )
-    return Figure(drawn, caption)
+    return Figure(drawing, caption)
 
 
-def _differing(rows: list[dict[str, Any]]) -> list[str]:
-    """Parameters in which rows differ, across methods too if both have them."""
-    names = differing(rows)
-    for name in sorted({n for row in rows for n in row["params"]} - set(names)):
-        values = {str(row["params"][name]) for row in rows if name in row["params"]}
+def _swept_params(rows: Sequence[LeaderboardRow]) -> list[str]:
+    """Parameters in which rows differ, across methods too if both have them; by name."""
+    names = differing_params(rows)
+    for name in sorted({n for row in rows for n in row.params} - set(names)):
+        values = {str(row.params[name]) for row in rows if name in row.params}
         names += [name] if len(values) > 1 else []
     return sorted(names)
 
 
-def _regret(found: dict[str, Any], replayed: list[dict[str, Any]]) -> Figure:
+def _regret_figure(report: Report, replayed: Sequence[ReplayedSearch]) -> Figure:
     """A line for each search: epochs spent, and mean regret; searches that do the same in every replay share one."""
-    alike: dict[tuple[float, ...], list[dict[str, Any]]] = {}
-    for one in replayed:
-        alike.setdefault(tuple(one["regret"]), []).append(one)
-    kinds = list(dict.fromkeys(_kind(one) for one in replayed))
-    stops = list(dict.fromkeys(one["search"].partition(" ")[2] for (one, *_) in alike.values()))
+    same_curve: dict[tuple[float, ...], list[ReplayedSearch]] = {}
+    for search in replayed:
+        same_curve.setdefault(tuple(search.regret), []).append(search)
+    kinds = list(dict.fromkeys(_kind(search) for search in replayed))
+    stops = list(dict.fromkeys(_stop(search) for (search, *_) in same_curve.values()))
     series = [
         Series(
-            one["search"], one["epochs"], one["regret"], 1 + kinds.index(_kind(one)) % 6, link=runs_page(found),
-            dash=1 + stops.index(one["search"].partition(" ")[2]) % 6,
+            search.search, search.epochs, search.regret, 1 + kinds.index(_kind(search)) % 6, link=runs_page(report),
+            dash=1 + stops.index(_stop(search)) % 6,
         )
-        for (one, *_) in alike.values()
+        for (search, *_) in same_curve.values()
     ]  # fmt: skip
     axes = Axes("Regret against budget", "epochs spent", "regret, points", height=320, from_zero=True)
-    shared = [f"{others[0]['search']} ({_names(others[1:])})" for others in alike.values() if len(others) > 1]
+    shared = [f"{alike[0].search} ({_names(alike[1:])})" for alike in same_curve.values() if len(alike) > 1]
     caption = "Mean regret against epochs spent, replayed on the kept grid; a colour a search, a dash a stop rule."
     caption += f" The same line in brackets: {', '.join(shared)}." if shared else ""
     return Figure(lines(series, axes), caption)
 
 
-def _kind(one: dict[str, Any]) -> str:
-    return str(one["search"].partition(" ")[0])
+def _kind(search: ReplayedSearch) -> str:
+    return search.search.partition(" ")[0]
 
 
-def _names(rows: list[dict[str, Any]]) -> str:
-    return ", ".join(one["search"] for one in rows)
+def _stop(search: ReplayedSearch) -> str:
+    return search.search.partition(" ")[2]
+
+
+def _names(searches: Sequence[ReplayedSearch]) -> str:
+    return ", ".join(search.search for search in searches)

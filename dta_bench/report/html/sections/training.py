@@ -2,96 +2,93 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
+from dta_bench.report.document.report import Report
+from dta_bench.report.document.run_details import EndedRun, SeedCurves
 from dta_bench.report.html.charts.chart import Axes, Series, lines
 from dta_bench.report.html.page import Cell, Figure, Section, Table
-from dta_bench.report.html.sections.cut_short import cut_short
-from dta_bench.report.html.sections.spelling import SIDES, metric, run_page, seed_links, side_name
+from dta_bench.report.html.sections.cut_short import cut_short_figures
+from dta_bench.report.html.sections.links import SIDE_LOOKS, links_to, run_page, seed_links, side_name
+from dta_bench.spec.spelling import spell_metric
 
 PANELS = (
-    ("validation/{headline}", "{spelt} on the labelled subset, %"),
-    ("source_validation/{headline}", "{spelt} on held-out source, %"),
+    ("validation/{headline}", "{metric} on the labelled subset, %"),
+    ("source_validation/{headline}", "{metric} on held-out source, %"),
     ("target_train/entropy", "entropy on target train, nats"),
     ("target_train/classes_in_use", "classes in use on target train"),
     ("loss/total", "loss"),
 )
 
 
-def training(found: dict[str, Any]) -> Section | None:
+def training_section(report: Report) -> Section | None:
     """Curves of the selected and the baseline runs, seed by seed."""
-    if "curves" not in found:
+    if report.curves is None:
         return None
-    figures = [figure for key, title in PANELS if (figure := _panel(found, key, title))]
-    figures += cut_short(found)
-    figures += [_parts(found)] if found["curves"].get("selected") else []
+    figures = [figure for key, title in PANELS if (figure := _panel(report, report.curves, key, title))]
+    figures += cut_short_figures(report)
+    if selected := report.curves.get("selected"):
+        figures.append(_loss_parts(report, selected[0]))
     words = ["The number of an epoch is the result's number: the last one counts, whatever came before."]
-    return Section(
-        "training", "Inside the runs", words, [_ended(found)] if found["ended"] else [], figures, beside=True
-    )
+    tables = [_ended_table(report, report.ended)] if report.ended else []
+    return Section("training", "Inside the runs", words, tables, figures, beside=True)
 
 
-def _panel(found: dict[str, Any], key: str, title: str) -> Figure | None:
-    spelt = metric(found["headline"])
-    key, title = key.format(headline=found["headline"]), title.format(spelt=spelt)
+def _panel(report: Report, curves: dict[str, list[SeedCurves]], key: str, title: str) -> Figure | None:
+    key = key.format(headline=report.headline)
+    title = title.format(metric=spell_metric(report.headline))
     series = [
         Series(
-            side_name(found, side), run["metrics"][key][0], run["metrics"][key][1], look=SIDES[side],
-            link=run_page(found, run["mlflow_run_id"]), named=i == 0,
+            side_name(report, side), *run.metrics[key], look=SIDE_LOOKS[side],
+            link=run_page(report, run.mlflow_run_id), named=i == 0,
         )
-        for side, runs in found["curves"].items()
+        for side, runs in curves.items()
         for i, run in enumerate(runs)
-        if key in run["metrics"]
+        if key in run.metrics
     ]  # fmt: skip
     if not series:
         return None
-    ramp = _ramp(found)
+    ramp = _ramp(report)
     axes = Axes(title, "epoch", title.removesuffix(" on target train"), span=ramp, span_name="ramp" if ramp else "")
-    return Figure(lines(series, axes), f"{title[0].upper()}{title[1:]}, a line a seed.", _links(found))
+    links = [link for side in curves for link in seed_links(report, side)]
+    return Figure(lines(series, axes), f"{title[0].upper()}{title[1:]}, a line a seed.", links)
 
 
-def _parts(found: dict[str, Any]) -> Figure:
-    """Each part of the selected run's loss, of its first seed."""
-    run = found["curves"]["selected"][0]
-    parts = [key for key, (_, values) in run["metrics"].items() if key.startswith("loss/") and any(values)]
+def _loss_parts(report: Report, run: SeedCurves) -> Figure:
+    """Each part of one run's loss, without the total and without parts that are always zero."""
+    parts = [key for key, (_, values) in run.metrics.items() if key.startswith("loss/") and any(values)]
     parts = [key for key in parts if key != "loss/total"]
     series = [
         Series(
-            key.removeprefix("loss/"), run["metrics"][key][0], run["metrics"][key][1], look=1 + i % 6,
-            link=run_page(found, run["mlflow_run_id"]),
+            key.removeprefix("loss/"), *run.metrics[key], look=1 + i % 6, link=run_page(report, run.mlflow_run_id)
         )
         for i, key in enumerate(parts)
     ]  # fmt: skip
-    ramp = _ramp(found)
+    ramp = _ramp(report)
     axes = Axes("Parts of the loss", "epoch", "loss", span=ramp, span_name="ramp" if ramp else "")
-    caption = f"Each part of {found['selected']['method']}'s loss before its weight, seed {run['seed']}."
-    return Figure(lines(series, axes), caption, seed_links(found, [run], found["selected"]["method"]))
+    method = side_name(report, "selected")
+    caption = f"Each part of {method}'s loss before its weight, seed {run.seed}."
+    return Figure(lines(series, axes), caption, links_to(report, [run], method))
 
 
-def _ramp(found: dict[str, Any]) -> tuple[float, float] | None:
+def _ramp(report: Report) -> tuple[float, float] | None:
     """The epochs in which the perturbation still grows (Eq. a-17)."""
-    ramp = found["selected"]["params"].get("ramp_up_epochs") if found["selected"] else None
-    return (1.0, float(ramp)) if ramp and ramp > 1 else None
+    epochs = report.selected.params.get("ramp_up_epochs") if report.selected else None
+    return (1.0, float(epochs)) if epochs and float(epochs) > 1 else None
 
 
-def _ended(found: dict[str, Any]) -> Table:
+def _ended_table(report: Report, ended: Sequence[EndedRun]) -> Table:
     head = ["run", "how it ended", "last epoch", "reason"]
     rows = [
         [
-            Cell(_run(one), run_page(found, one["mlflow_run_id"])), Cell(one["how"]),
-            Cell("-" if one["epoch"] is None else f"{one['epoch']} of {one['epochs']}", number=True),
-            Cell(one["reason"]),
+            Cell(_run_name(run), run_page(report, run.mlflow_run_id)), Cell(run.how),
+            Cell("-" if run.epoch is None else f"{run.epoch} of {run.epochs}", number=True), Cell(run.reason),
         ]
-        for one in found["ended"]
+        for run in ended
     ]  # fmt: skip
     return Table(head, rows, "Runs that failed, were stopped, or collapsed.")
 
 
-def _links(found: dict[str, Any]) -> list[tuple[str, str]]:
-    return [link for side, runs in found["curves"].items() for link in seed_links(found, runs, side_name(found, side))]
-
-
-def _run(one: dict[str, Any]) -> str:
-    """A run's name, and its method where the name does not begin with it."""
-    named = one["name"].startswith(one["method"])
-    return str(one["name"]) if named else f"{one['method']} {one['name']}".strip()
+def _run_name(run: EndedRun) -> str:
+    """A run's name in the store; older stores name runs of a sweep's own method without the method."""
+    return run.name if run.name.startswith(run.method) else f"{run.method} {run.name}".strip()

@@ -1,0 +1,47 @@
+"""A benchmark's report from the runs of a store."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+
+from dta_bench import plugins
+from dta_bench.errors import UserError
+from dta_bench.report.details import add_details
+from dta_bench.report.document.report import Report
+from dta_bench.report.records import configurations
+from dta_bench.report.selection.every_rule import add_every_choice
+from dta_bench.report.summary import summarise
+from dta_bench.tracking import Tracker, ui_link
+
+
+def build_report(
+    tracker: Tracker, benchmark_name: str, rule: str, only: Collection[str] | None = None, root: str = "data"
+) -> Report:
+    """The report of a benchmark's runs under a selection rule; in the store the chosen runs are marked.
+
+    Args:
+        rule: a selection rule, or ``all``, which puts every rule and the label-budget curve beside ``labels``.
+        only: identities of the runs to report; None reports all, and only then are chosen runs marked.
+        root: the data, which the label-budget curve needs.
+
+    Raises:
+        UserError: no finished run, or an unknown rule.
+    """
+    runs = [run for run in tracker.runs(benchmark_name) if only is None or run.run_id in only]
+    benchmark = plugins.load("benchmark", benchmark_name).BENCHMARK
+    if not any(run.status == "FINISHED" for run in runs):
+        raise UserError(
+            f"no finished run of {benchmark_name} in {tracker.uri}; start or resume a sweep, or name its --out"
+        )
+    grouped = configurations(tracker, runs)
+    report = summarise(benchmark, grouped, runs, "labels" if rule == "all" else rule)
+    if rule == "all":
+        report = add_every_choice(report, benchmark, grouped, root)
+    if only is None:
+        chosen = report.leaderboard[0].mlflow_run_ids if report.selected else []
+        with contextlib.suppress(Exception):  # a store that may only be read has its report all the same
+            tracker.experiment(benchmark)  # an older store has no saved view yet
+            tracker.mark_chosen(runs, report.rule, chosen)
+    report = report.with_parts(link=ui_link(tracker.uri, runs[0].experiment_id))
+    return add_details(report, tracker, runs)

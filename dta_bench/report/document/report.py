@@ -1,0 +1,117 @@
+"""``report.json``: everything that the forms of a report are drawn from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dta_bench.report.document.frozen_record import Document
+from dta_bench.report.document.published_figures import PublishedRow
+from dta_bench.report.document.replay import ReplayedSearch
+from dta_bench.report.document.run_details import (
+    ConfusionMatrix,
+    Cost,
+    EarlyStop,
+    EndedRun,
+    LabelledSubset,
+    Picture,
+    Provenance,
+    SeedCurves,
+)
+from dta_bench.report.document.scores import (
+    Averages,
+    ChosenConfiguration,
+    Comparison,
+    Difference,
+    LabelBudgetRow,
+    LeaderboardRow,
+    Regret,
+    RuleRow,
+    TargetScores,
+)
+from dta_bench.spec.run_spec import Headline, Training
+
+
+class Report(Document):
+    """A benchmark's runs under a selection rule; scores in percent, differences in points.
+
+    Where runs differ in training, labelled subset or data, it is about the largest comparable group. The fields from
+    ``rules`` on are parts that are made only on demand or only where the runs kept what they need.
+    """
+
+    benchmark: str
+    source: str
+    target: str
+    headline: Headline
+    rule: str
+    runs: int
+    left_out: int
+    """Configurations of other training, labelled subset or data."""
+    compared: int
+    """Configurations that the rule chose from."""
+    too_few_seeds: int
+    """Configurations that do not compete because they have fewer seeds than others."""
+    subset: LabelledSubset
+    selected: ChosenConfiguration | None
+    validation: Averages | None
+    """Scores of the selected configuration on the labelled subset."""
+    inflation: float | None
+    """By how much the labelled subset's score of the selected configuration exceeds its target test score."""
+    regret: Regret | None
+    test: TargetScores | None
+    """Target test scores of the selected configuration; those of the baselines follow."""
+    source_only: TargetScores | None
+    target_only: TargetScores | None
+    difference: Difference | None
+    comparisons: list[Comparison]
+    leaderboard: list[LeaderboardRow]
+    collapsed: list[str]
+    failed: dict[str, str]
+    stopped: dict[str, EarlyStop]
+    unfinished: list[str]
+    whole: Averages | None
+    """Scores on target test with the labelled subset put back in, where it had been left out."""
+    unreadable: list[str]
+    old_fingerprints: int = 0
+    """Runs whose code fingerprint is of the old scheme."""
+    published: list[PublishedRow]
+    training: Training
+    provenance: Provenance
+    rules: list[RuleRow] | None = None
+    label_budget: list[LabelBudgetRow] | None = None
+    label_budget_unavailable: str | None = None
+    link: str | None = None
+    curves: dict[str, list[SeedCurves]] | None = None
+    """By side: ``selected``, ``source_only``, ``target_only``; so is ``confusion``."""
+    confusion: dict[str, ConfusionMatrix] | None = None
+    cost: Cost | None = None
+    ended: list[EndedRun] | None = None
+    commands: list[str] | None = None
+    replay: list[ReplayedSearch] | None = None
+    pictures: list[Picture] | None = None
+
+    @property
+    def competing(self) -> list[LeaderboardRow]:
+        """The rows of the leaderboard that the rule chose from, best first."""
+        return [row for row in self.leaderboard if row.competes]
+
+    def rows_by_side(self) -> dict[str, LeaderboardRow]:
+        """The leaderboard's first row of each side, baselines on the selected backbone.
+
+        Returns:
+            ``selected``, ``source_only`` and ``target_only`` → row, without the sides that were not run.
+        """
+        sides = {"selected": self.competing[0]} if self.selected else {}
+        for baseline in ("source_only", "target_only"):
+            for row in self.leaderboard:
+                if row.method == baseline and (self.selected is None or row.backbone == self.selected.backbone):
+                    sides.setdefault(baseline, row)
+        return sides
+
+    def scores_by_side(self) -> dict[str, TargetScores]:
+        """Side → target test scores, for the sides that were run."""
+        sides = {"selected": self.test, "source_only": self.source_only, "target_only": self.target_only}
+        return {side: scores for side, scores in sides.items() if scores is not None}
+
+    def with_parts(self, **parts: Any) -> Report:
+        """The same report with further parts, whose types are checked."""
+        return Report(**{name: getattr(self, name) for name in self.model_fields_set}, **parts)

@@ -1,0 +1,150 @@
+"""Scores and comparisons in a report; scores in percent, differences in points, intervals of 95 %."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from dta_bench.report.document.frozen_record import FrozenRecord, Interval, Params
+
+
+class Averages(FrozenRecord):
+    """The averages of one set of images in percent, over seeds; for label maps accuracy is over pixels."""
+
+    accuracy: float
+    mean_class_accuracy: float
+    miou: float | None = None
+    """Only for label maps."""
+
+    def average(self, metric: str) -> float | None:
+        """The average named ``metric``; None where it was not measured, or where no such metric is known."""
+        return {"accuracy": self.accuracy, "mean_class_accuracy": self.mean_class_accuracy, "miou": self.miou}.get(
+            metric
+        )
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """Metric → average, for the metrics of the task."""
+        names = ("accuracy", "mean_class_accuracy", "miou")
+        return {name: value for name in names if (value := self.average(name)) is not None}
+
+
+class TargetScores(Averages):
+    """Target test scores at the last epoch, averaged over seeds; ``ci95`` is the interval of accuracy.
+
+    ``per_class`` holds accuracy (for label maps IoU), None for a class that target test lacks; ``by_seed`` the headline
+    metric of each seed.
+    """
+
+    per_class: dict[str, float | None]
+    ci95: Interval
+    ci95_mean_class_accuracy: Interval
+    ci95_miou: Interval | None = None
+    seeds: int
+    by_seed: dict[str, float]
+
+    def interval(self, metric: str) -> Interval | None:
+        """The interval of the average named ``metric``; None where it was not measured."""
+        return {
+            "accuracy": self.ci95, "mean_class_accuracy": self.ci95_mean_class_accuracy, "miou": self.ci95_miou,
+        }.get(metric)  # fmt: skip
+
+
+class Difference(FrozenRecord):
+    """A configuration less source-only in the headline metric, in points, paired by seed and image."""
+
+    metric: str
+    points: float
+    standard_error: float
+    over: str
+    """What the standard error is over: ``seeds and images``, or with one seed ``images``."""
+    ci95: Interval
+    seeds: int
+    beyond_two_standard_errors: bool
+
+
+class Comparison(FrozenRecord):
+    """A paired test of two methods; ``points`` is the first less the second."""
+
+    first: str
+    second: str
+    metric: str
+    points: float
+    ci95: Interval
+    seeds: int
+    p: float
+    p_holm: float
+    """``p`` after Holm's correction for all pairs of the report."""
+    differs: bool
+
+
+class ChosenConfiguration(FrozenRecord):
+    """A configuration that a selection rule chose."""
+
+    params: Params
+    method: str
+    backbone: str
+    weights: str | None = None
+    """Only for the selected configuration of a report."""
+
+
+class Regret(FrozenRecord):
+    """What a choice loses on target test against the oracle's; without an interval where their seeds differ."""
+
+    points: float
+    ci95: Interval | None
+    oracle: float
+    """The target test score of the oracle's choice."""
+
+
+class LeaderboardRow(FrozenRecord):
+    """One configuration; ``validation`` and ``test`` are the headline metric on labelled subset and target test."""
+
+    method: str
+    backbone: str
+    params: Params
+    competes: bool
+    score: float | None
+    """What the selection rule gives it; higher is better, and None where the runs did not store what it needs."""
+    validation: float
+    test: float
+    ci95: Interval
+    seeds: int
+    collapsed: int
+    """Seeds that predict fewer than half of the classes."""
+    mlflow_run_ids: list[str]
+    difference: Difference | None = None
+
+
+class RuleRow(FrozenRecord):
+    """What one selection rule chose among the same runs; ``unavailable`` is the reason why it could not choose."""
+
+    rule: str
+    selected: ChosenConfiguration | None
+    test: float | None
+    regret: float | None
+    rank_correlation: float | None
+    """Spearman's, between the rule's scores and those on target test; None where either is constant."""
+    unavailable: str | None = None
+    regret_ci95: Interval | None = None
+
+
+class LabelBudgetRow(FrozenRecord):
+    """Regret of choosing with so many labels: its mean and middle 90 % over ``draws`` labelled subsets, in points."""
+
+    labels: int
+    regret: float
+    low: float
+    high: float
+    finds_the_best: float
+    """Share of the subsets that choose the configuration with the highest target test score."""
+    draws: int
+
+
+def differing_params(rows: Sequence[LeaderboardRow]) -> list[str]:
+    """Names of the parameters in which the rows of one method differ."""
+    names: list[str] = []
+    for method in dict.fromkeys(row.method for row in rows):
+        points = [row.params for row in rows if row.method == method]
+        names += [n for n in points[0] if n not in names and len({json.dumps(p.get(n)) for p in points}) > 1]
+    return names

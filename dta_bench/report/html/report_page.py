@@ -1,0 +1,62 @@
+"""A report as a page, section by section."""
+
+from __future__ import annotations
+
+from dta_bench.report.document.report import Report
+from dta_bench.report.html.page import Page, Section
+from dta_bench.report.html.sections.classes import classes_section
+from dta_bench.report.html.sections.confusions import confusions_section
+from dta_bench.report.html.sections.cost import cost_section
+from dta_bench.report.html.sections.paired import paired_section
+from dta_bench.report.html.sections.provenance import provenance_section
+from dta_bench.report.html.sections.ranking import ranking_section
+from dta_bench.report.html.sections.scenes import scenes_section
+from dta_bench.report.html.sections.search import search_section
+from dta_bench.report.html.sections.selection import selection_section
+from dta_bench.report.html.sections.training import training_section
+from dta_bench.report.sentences import answer, warnings
+from dta_bench.spec.spelling import spell_metric
+
+
+def report_page(report: Report) -> Page:
+    """The page of a report; a part that was not run has no section."""
+    sections: list[Section | None] = [
+        ranking_section(report), paired_section(report), classes_section(report), confusions_section(report),
+        scenes_section(report), selection_section(report), search_section(report), training_section(report),
+        cost_section(report), provenance_section(report),
+    ]  # fmt: skip
+    return Page(
+        title=f"{report.benchmark}: {report.source} → {report.target}",
+        kicker="dta-bench report",
+        answer=answer(report),
+        numbers=_largest_figures(report),
+        warnings=warnings(report),
+        sections=[section for section in sections if section is not None],
+    )
+
+
+def _largest_figures(report: Report) -> list[tuple[str, str, str]]:
+    """The answer's figures, each with what it is and what stands beside it."""
+    test, difference = report.test, report.difference
+    if test is None:
+        return []
+    average, bounds = test.average(report.headline), test.interval(report.headline)
+    metric, interval = spell_metric(report.headline), ""
+    if bounds:
+        interval = f"95 % interval {bounds[0]:.1f} to {bounds[1]:.1f}"
+    shown = [(f"Target test, {metric}", f"{average:.1f} %", interval)]
+    if difference:
+        shown.append((
+            "Against source-only", f"{difference.points:+.1f}",
+            f"points, standard error {difference.standard_error:.1f}",
+        ))  # fmt: skip
+    shown.append(("Compared", str(report.compared), f"configurations, {report.runs} runs"))
+    return [*shown, ("Rule", report.rule, _who_chose(report))]
+
+
+def _who_chose(report: Report) -> str:
+    sentences = {
+        "labels": f"{report.subset.size} labelled images of target train chose (seed {report.subset.seed})",
+        "oracle": "the target test labels chose: a bound, not a result",
+    }
+    return sentences.get(report.rule, "no label of the target chose")

@@ -1,0 +1,21 @@
+"""Table cells with numbers."""
+
+from __future__ import annotations
+
+from dta_bench.report.document.frozen_record import Interval
+from dta_bench.report.html.page import Cell
+
+
+def number_cell(value: float | None, digits: int = 1, absent: str = "") -> Cell:
+    """A figure, set flush right; ``absent`` where there is none."""
+    return Cell(absent if value is None else f"{value:.{digits}f}", number=True)
+
+
+def count_cell(count: int) -> Cell:
+    """A whole number, set flush right."""
+    return Cell(str(count), number=True)
+
+
+def interval_cell(bounds: Interval | None) -> Cell:
+    """Both ends of an interval; empty where there is none."""
+    return Cell(f"{bounds[0]:.1f} to {bounds[1]:.1f}" if bounds else "", number=True)

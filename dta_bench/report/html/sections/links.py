@@ -1,0 +1,45 @@
+"""Where runs are shown in MLflow, and how the sides of a report are called and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dta_bench.report.document.report import Report
+from dta_bench.report.document.run_details import SeedCurves
+from dta_bench.report.document.scores import LeaderboardRow
+from dta_bench.spec.spelling import spell_method
+
+SIDE_LOOKS = {"selected": 1, "source_only": 2, "target_only": 3}
+"""Each side's look in a figure."""
+
+
+def side_name(report: Report, side: str) -> str:
+    """What a side is called: the selected one by its method, the baselines source-only and target-only."""
+    return report.selected.method if side == "selected" and report.selected else spell_method(side)
+
+
+def runs_page(report: Report) -> str | None:
+    """Where MLflow shows all runs of the benchmark; None where the report does not say."""
+    return report.link.partition("?")[0] if report.link else None
+
+
+def run_page(report: Report, mlflow_run_id: str) -> str | None:
+    """Where MLflow shows one run."""
+    base = runs_page(report)
+    return f"{base}/{mlflow_run_id}" if base else None
+
+
+def first_run_page(report: Report, row: LeaderboardRow) -> str | None:
+    """Where MLflow shows a configuration's first seed."""
+    return run_page(report, row.mlflow_run_ids[0]) if row.mlflow_run_ids else None
+
+
+def seed_links(report: Report, side: str) -> list[tuple[str, str]]:
+    """A link (text, address) for each run of a side."""
+    return links_to(report, (report.curves or {}).get(side, []), side_name(report, side))
+
+
+def links_to(report: Report, runs: Sequence[SeedCurves], name: str) -> list[tuple[str, str]]:
+    """A link (text, address) for each of these runs, which are called ``name``."""
+    links = [(f"{name} seed {run.seed}", run_page(report, run.mlflow_run_id)) for run in runs]
+    return [(text, address) for text, address in links if address]

@@ -1,0 +1,21 @@
+"""How a report labels its configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dta_bench.report.document.report import Report
+from dta_bench.report.document.scores import ChosenConfiguration, LeaderboardRow, differing_params
+from dta_bench.spec.spelling import label_run
+
+
+def label_row(row: LeaderboardRow | ChosenConfiguration, names: Sequence[str], several_backbones: bool) -> str:
+    """A configuration's method, its backbone where several are compared, and its values of the parameters ``names``."""
+    params = {name: row.params[name] for name in names if name in row.params}
+    return label_run(row.method, params, backbone=row.backbone if several_backbones else None)
+
+
+def label_choice(report: Report, chosen: ChosenConfiguration) -> str:
+    """The label of what a rule chose, among all configurations that it could choose from."""
+    rows = report.competing
+    return label_row(chosen, differing_params(rows), len({row.backbone for row in rows}) > 1)
