@@ -78,15 +78,12 @@ def summary(kind: str, name: str) -> str:
 
 
 def load(kind: str, name: str) -> ModuleType:
-    """The module of a benchmark, method or backbone, imported once a process; a benchmark may be a YAML file.
+    """The module of a benchmark, method or backbone that is a Python file, imported once a process.
 
     Raises:
         UserError: no such plug-in, or its file does not run or lacks a part; says which file, where and why.
     """
     file = path(kind, name)
-    if file.suffix == ".yaml":
-        pair: ModuleType = importlib.import_module(f"{PACKAGE.name}.benchmarks._pair_file").as_module(name, file)
-        return pair
     try:
         module = _imported(kind, name, file)
     except UserError:

@@ -9,7 +9,9 @@ from typing import Any
 from dta_bench import plugins
 from dta_bench.cost.flops import twin
 from dta_bench.cost.step import SOURCE_ONLY, Case, flops
+from dta_bench.data import load
 from dta_bench.spec import search_space_file
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Options
 from dta_bench.sweep.choose_runs import make_plan
 
@@ -43,17 +45,17 @@ def main() -> None:
 
 def counted(task: str, places: Sequence[tuple[str, str]]) -> Iterator[tuple[Any, ...]]:
     """Each method of a task, with its case and its ratio of FLOPs in each place."""
-    plans = [make_plan(benchmark, search_space_file.read(benchmark), Options(), 100) for benchmark, _ in places]
-    twins = [twin(*place) for place in places]
+    methods = [method for method in map(method_plugin, plugins.names("method")) if task in method.tasks]
+    asked = Options(methods=tuple(method.name for method in methods), points=1)
+    plans = [make_plan(benchmark, search_space_file.read(benchmark), asked) for benchmark, _ in places]
+    twins = [twin(load.benchmark_of(benchmark), backbone) for benchmark, backbone in places]
     bases = [flops(net, SOURCE_ONLY, batch) for net, batch in twins]
-    for name in plugins.names("method"):
-        module, found = plugins.load("method", name), []
-        if task not in getattr(module, "tasks", PLACES):
-            continue
+    for method in methods:
+        found = []
         for plan, (_, backbone), (net, batch), base in zip(plans, places, twins, bases, strict=True):
-            case = Case(name, module, module.Params(**plan.params(backbone, name, {})))
+            case = Case(method, method.params_type(**(plan.params(backbone, method.name, {}))))
             found.append((case, flops(net, case, batch) / base))
-        yield name, *found
+        yield method.name, *found
 
 
 def why(case: Case) -> str:

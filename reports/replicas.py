@@ -17,12 +17,12 @@ import torch
 from torch import distributed
 from torch.multiprocessing.spawn import spawn
 
-from dta_bench import plugins
 from dta_bench.data import load
 from dta_bench.nn import distributed as replicas
 from dta_bench.nn import learner, pretrained
 from dta_bench.nn.learner import Setting
 from dta_bench.nn.network import Labelled, Unlabelled
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import Training
 
 PLACES = (("fonts_digits", "conv3_fc2", 64), ("svhn_mnist", "conv9_fc1", 64), ("visda", "timm/resnet18", 16))
@@ -74,9 +74,9 @@ def prepared(benchmark: str, backbone: str, batch: int, count: int) -> tuple[lea
     defined = load.benchmark_of(benchmark)
     found = pretrained.backbone(backbone, defined.image_size)
     training = Training(epochs=1, optimizer="adam", learning_rate=1e-3, batch_size=batch, devices=count)
-    method, shape = plugins.load("method", "dta"), (found.channels, *defined.image_size)
+    method, shape = method_plugin("dta"), (found.channels, *defined.image_size)
     setting = Setting(training, len(defined.classes), shape, batch)
-    learns = learner.make(method, found.build(len(defined.classes)), method.Params(start="stochastic"), setting)
+    learns = learner.build(method, found.build(len(defined.classes)), method.params_type(start="stochastic"), setting)
     images = [torch.randn(training.piece, *shape) for _ in range(2)]
     labels = torch.randint(len(defined.classes), (training.piece,))
     return learns, Labelled(images[0], labels), Unlabelled(images[1])

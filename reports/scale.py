@@ -60,7 +60,7 @@ def plan_of(runs: int, folder: Path, epochs: int = EPOCHS) -> Plan:
     """``runs`` runs, a multiple of ten."""
     file = folder / f"scale_{runs}.yaml"
     file.write_text(SPACE.format(runs=runs, points=runs // 10, epochs=epochs))
-    return make_plan(file.stem, search_space_file.read(file), Options(), 100)
+    return make_plan(file.stem, search_space_file.read(file), Options())
 
 
 def measure(runs: int, folder: Path) -> dict[str, float]:

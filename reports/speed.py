@@ -5,7 +5,6 @@ made of drawn predictions through the same writing code as real ones; they say n
 them, and those of an earlier call are measured again.
 """
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -15,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dta_bench import plugins
 from dta_bench.data import load
 from dta_bench.evaluation import metrics
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import LabelSubset, RunResult, RunSpec, Training
 from dta_bench.tracking import Tracker
 
@@ -64,7 +63,7 @@ def write(out: Path, count: int) -> int:
     tracker.experiment(benchmark)
     rng = np.random.default_rng(0)
     labels = np.arange(600) % 10
-    defaults = dataclasses.asdict(plugins.load("method", "dta").Params())
+    defaults = method_plugin("dta").defaults()
     for i in range(count):
         method = "source_only" if i < SEEDS else "dta"
         params = {} if i < SEEDS else defaults | {"lambda_2": 0.001 * (i // SEEDS)}

@@ -12,8 +12,8 @@ import torch
 from hypothesis import settings
 
 from dta_bench.data import load, splits
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Domains, LabelledImages, Splits
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset
 
 if TYPE_CHECKING:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from dta_bench.benchmarks import _pair
-from dta_bench.domains.benchmark import Benchmark
-from dta_bench.domains.images import Domains
 from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import Headline, Task
 
 IGNORED = 255
@@ -153,24 +150,8 @@ def read(path: Path) -> PairFile:
         raise UserError("\n  ".join([f"{path} cannot be used:", *problems])) from refused
 
 
-def as_module(name: str, path: Path) -> ModuleType:
-    """The file as a benchmark plug-in: ``BENCHMARK`` and ``load(root)``.
-
-    Raises:
-        UserError: as :func:`read`.
-    """
-    file = read(path)
-    module = ModuleType(name, _opening(path))
-    module.__file__ = str(path)
-
-    def load(root: Path) -> Domains:
-        return _pair.load(file, root)
-
-    vars(module).update(BENCHMARK=benchmark(name, file), load=load)
-    return module
-
-
-def _opening(path: Path) -> str:
+def opening(path: Path) -> str:
+    """The file's first comment, which says what the pair is."""
     lines = path.read_text(encoding="utf-8").splitlines()
     first = next((line.lstrip("# ").strip() for line in lines if line.startswith("#")), "")
     return first or f"The pair that {path.name} states."

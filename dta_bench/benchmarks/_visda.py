@@ -6,10 +6,10 @@ from pathlib import Path
 
 from dta_bench.benchmarks import _image_lists
 from dta_bench.domains import image_files
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.download import Archive
 from dta_bench.domains.images import LabelledImages
 from dta_bench.domains.label_maps import fingerprint_entries
+from dta_bench.spec.benchmark import Benchmark
 
 CLASSES = (
     "aeroplane", "bicycle", "bus", "car", "horse", "knife",

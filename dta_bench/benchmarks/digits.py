@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from dta_bench.benchmarks import _digits
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Domains
+from dta_bench.spec.benchmark import Benchmark
 
 BENCHMARK = Benchmark(
     name="digits",

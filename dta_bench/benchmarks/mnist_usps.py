@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from dta_bench.benchmarks import _torchvision
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.download import Archive
 from dta_bench.domains.images import Domains
+from dta_bench.spec.benchmark import Benchmark
 
 BENCHMARK = Benchmark(
     name="mnist_usps",

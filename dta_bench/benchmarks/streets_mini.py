@@ -4,8 +4,8 @@ from pathlib import Path
 
 from dta_bench.benchmarks import _street_scenes, _streets
 from dta_bench.benchmarks._splits import in_memory
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Domains
+from dta_bench.spec.benchmark import Benchmark
 
 BENCHMARK = Benchmark(
     name="streets_mini",

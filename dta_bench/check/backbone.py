@@ -11,7 +11,7 @@ from dta_bench.check.findings import Findings
 from dta_bench.errors import UserError
 from dta_bench.methods import dta
 from dta_bench.nn.network import Labelled, Network, Unlabelled
-from dta_bench.nn.pretrained import Backbone, backbone
+from dta_bench.nn.pretrained import BackbonePlugin, backbone
 
 SIZES = ((64, 64), (32, 32), (28, 28), (224, 224))
 """Image sizes that are tried, in this order, until the network runs."""
@@ -27,7 +27,7 @@ def check_backbone(name: str) -> Findings:
     found = Findings()
     backbone(name)
     torch.manual_seed(0)
-    made: list[tuple[Backbone, Network, Tensor]] = []
+    made: list[tuple[BackbonePlugin, Network, Tensor]] = []
     if not found.law("it builds and runs in eval on one of the usual image sizes", lambda: _made(name, made)):
         return found
     of, net, images = made[0]
@@ -43,7 +43,7 @@ def check_backbone(name: str) -> Findings:
     return found
 
 
-def _made(name: str, made: list[tuple[Backbone, Network, Tensor]]) -> str:
+def _made(name: str, made: list[tuple[BackbonePlugin, Network, Tensor]]) -> str:
     reasons = []
     for size in SIZES:
         of = backbone(name, size)
@@ -62,13 +62,13 @@ def _made(name: str, made: list[tuple[Backbone, Network, Tensor]]) -> str:
     return "; ".join(reasons[:2])
 
 
-def _declared(of: Backbone) -> str:
+def _declared(of: BackbonePlugin) -> str:
     if of.task not in ("classification", "segmentation"):
         return f"task is {of.task!r}"
     return "" if of.channels in (1, 3) else f"channels is {of.channels!r}"
 
 
-def _logits(of: Backbone, net: Network, images: Tensor) -> str:
+def _logits(of: BackbonePlugin, net: Network, images: Tensor) -> str:
     with torch.no_grad():
         shape = tuple(net(images).shape)
     wanted = (2, CLASSES) if of.task == "classification" else (2, CLASSES, *images.shape[2:])
@@ -117,7 +117,7 @@ def _upper(net: Network, images: Tensor) -> str:
     return "" if torch.equal(by_upper, by_hook) else "it is not; is something drawn at random in eval, or kept aside?"
 
 
-def _axis(of: Backbone, net: Network, images: Tensor) -> str:
+def _axis(of: BackbonePlugin, net: Network, images: Tensor) -> str:
     """Larger images move every axis but the batch and the channels (where the network takes larger ones at all)."""
     larger = (2 * images.shape[2], 3 * images.shape[3])
     one = net.features(images).activation.shape
@@ -149,7 +149,7 @@ def _matters(net: Network, images: Tensor) -> str:
     return ", ".join(dead)
 
 
-def _weights(of: Backbone) -> str:
+def _weights(of: BackbonePlugin) -> str:
     try:
         of.build(CLASSES, "no/such/file.pth")
     except UserError:
@@ -157,7 +157,7 @@ def _weights(of: Backbone) -> str:
     return "build(num_classes, 'no/such/file.pth') is content; raise UserError for weights that it does not load"
 
 
-def _step(of: Backbone, net: Network, images: Tensor) -> str:
+def _step(of: BackbonePlugin, net: Network, images: Tensor) -> str:
     labels = torch.randint(CLASSES, (2,) if of.task == "classification" else (2, *images.shape[2:]))
     params = dta.Params(delta_c=0.05, delta_e=0.1, ramp_up_epochs=1, start="stochastic")
     parts = dta.loss(net.train(), Labelled(images, labels), Unlabelled(torch.randn_like(images)), 1, params)

@@ -6,17 +6,16 @@ import copy
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dta_bench import plugins
 from dta_bench.check.findings import Findings
 from dta_bench.nn import learner
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled, evaluating
+from dta_bench.spec.method_plugin import MethodPlugin, method_plugin
 from dta_bench.spec.run_spec import Training
 
 CLASSES, SIDE, TARGETS = 5, 16, 8
@@ -29,26 +28,26 @@ def check_method(name: str) -> Findings:
     Raises:
         UserError: there is no such method, or its file does not run.
     """
-    module, found = plugins.load("method", name), Findings()
-    found.law("it opens with a docstring", lambda: "" if module.__doc__ else "there is none")
-    if not found.law("Params is a frozen dataclass with a default for everything", lambda: _params(module)):
+    method, found = method_plugin(name), Findings()
+    found.law("it opens with a docstring", lambda: "" if method.module.__doc__ else "there is none")
+    if not found.law("Params is a frozen dataclass with a default for everything", lambda: _params(method.params_type)):
         return found
-    for task in getattr(module, "tasks", ("classification", "segmentation")):
+    for task in method.tasks:
         gives = f"{task}: a step gives a finite scalar total and parts, in the first epoch and later"
-        if found.law(gives, partial(_steps, module, task)):
-            found.law(f"{task}: every weight that it trains gets a gradient", partial(_reaches, module, task))
-            found.law(f"{task}: what it predicts are logits", partial(_logits, module, task))
-            found.law(f"{task}: restored from its position it goes on bit for bit", partial(_resumes, module, task))
+        if found.law(gives, partial(_steps, method, task)):
+            found.law(f"{task}: every weight that it trains gets a gradient", partial(_reaches, method, task))
+            found.law(f"{task}: what it predicts are logits", partial(_logits, method, task))
+            found.law(f"{task}: restored from its position it goes on bit for bit", partial(_resumes, method, task))
     return found
 
 
-def _params(module: ModuleType) -> str:
-    if not dataclasses.is_dataclass(module.Params):
+def _params(params_type: type) -> str:
+    if not dataclasses.is_dataclass(params_type):
         return "it is no dataclass"
-    if not vars(module.Params)["__dataclass_params__"].frozen:
+    if not vars(params_type)["__dataclass_params__"].frozen:
         return "it is not frozen"
     missing = dataclasses.MISSING
-    bare = [f.name for f in dataclasses.fields(module.Params) if f.default is missing and f.default_factory is missing]
+    bare = [f.name for f in dataclasses.fields(params_type) if f.default is missing and f.default_factory is missing]
     return f"{', '.join(bare)} has none" if bare else ""
 
 
@@ -63,13 +62,13 @@ def small(task: str) -> Network:
     return Network(body, nn.Sequential(nn.Conv2d(16, 16, 3), nn.ReLU(), *pooled), nn.Linear(32, CLASSES))
 
 
-def made(module: ModuleType, task: str) -> Learner:
+def made(method: MethodPlugin, task: str) -> Learner:
     """A method's learner on the small network; one with a stage before it starts from an untrained one."""
     net, first = small(task), None
-    if named := getattr(module, "first_stage", None):
-        first = made(plugins.load("method", named(dataclasses.asdict(module.Params()))[0]), task)
+    if (before := method.before(method.defaults())) is not None:
+        first = made(before[0], task)
     setting = Setting(TRAINING, CLASSES, (3, SIDE, SIDE), TARGETS, first)
-    return learner.make(module, net, module.Params(), setting)
+    return learner.build(method, net, method.params_type(), setting)
 
 
 def batch(task: str) -> tuple[Labelled, Unlabelled]:
@@ -92,8 +91,8 @@ def walk(of: Learner, task: str, epochs: Sequence[int]) -> dict[str, Tensor]:
     return parts
 
 
-def _steps(module: ModuleType, task: str) -> str:
-    of = made(module, task)
+def _steps(method: MethodPlugin, task: str) -> str:
+    of = made(method, task)
     for epoch in (1, TRAINING.epochs):
         parts: Any = walk(of, task, [epoch])
         if "total" not in parts:
@@ -104,8 +103,8 @@ def _steps(module: ModuleType, task: str) -> str:
     return ""
 
 
-def _reaches(module: ModuleType, task: str) -> str:
-    of = made(module, task)
+def _reaches(method: MethodPlugin, task: str) -> str:
+    of = made(method, task)
     update, reached = of.update, set[int]()
 
     def noted(players: Sequence[str]) -> None:
@@ -119,18 +118,18 @@ def _reaches(module: ModuleType, task: str) -> str:
     return f"{', '.join(name.removeprefix('net.') for name in lost)} gets no gradient" if lost else ""
 
 
-def _logits(module: ModuleType, task: str) -> str:
-    of, images = made(module, task), batch(task)[1].images
+def _logits(method: MethodPlugin, task: str) -> str:
+    of, images = made(method, task), batch(task)[1].images
     with torch.no_grad(), evaluating(of):
         shape = tuple(of(images).shape)
     wanted = (4, CLASSES) if task == "classification" else (4, CLASSES, SIDE, SIDE)
     return "" if shape == wanted else f"they are {shape} for 4 images and {CLASSES} classes, not {wanted}"
 
 
-def _resumes(module: ModuleType, task: str) -> str:
-    of = made(module, task)
+def _resumes(method: MethodPlugin, task: str) -> str:
+    of = made(method, task)
     walk(of, task, [1, 2])
-    position, other = of.position(), made(module, task)
+    position, other = of.position(), made(method, task)
     other.restore(copy.deepcopy(position))
     ends = []
     for each in (of, other):

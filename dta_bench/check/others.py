@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from dta_bench import plugins
 from dta_bench.check.findings import Findings
-from dta_bench.data import prepare
+from dta_bench.data import load, prepare
 from dta_bench.data.augment import Augmentation
-from dta_bench.domains.benchmark import Benchmark
+from dta_bench.data.load import BenchmarkPlugin
 from dta_bench.errors import UserError
 from dta_bench.nn import pretrained
 from dta_bench.spec import search_space_file
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.plan import Options
 from dta_bench.sweep.choose_runs import make_plan
 
@@ -24,15 +24,15 @@ def check_benchmark(name: str, root: Path) -> Findings:
     Raises:
         UserError: there is no such benchmark, or its file does not run.
     """
-    module, found = plugins.load("benchmark", name), Findings()
-    found.law("it opens with a docstring", lambda: "" if module.__doc__ else "there is none")
-    if not found.law("BENCHMARK is a Benchmark named like its file", lambda: _named(module.BENCHMARK, name)):
+    plugin, found = load.benchmark_plugin(name), Findings()
+    found.law("it opens with a docstring", lambda: "" if plugin.docstring else "there is none")
+    if not found.law("BENCHMARK is a Benchmark named like its file", lambda: _named(plugin.benchmark, name)):
         return found
-    benchmark: Benchmark = module.BENCHMARK
+    benchmark = plugin.benchmark
     found.law("its classes are two or more, and distinct", lambda: _classes(benchmark))
     found.law("its label budget is positive and says who set it", lambda: _budget(benchmark))
     found.law("its augmentation exists", lambda: _augmentation(benchmark))
-    _data(module, benchmark, root, found)
+    _data(plugin, root, found)
     return found
 
 
@@ -59,16 +59,16 @@ def _augmentation(benchmark: Benchmark) -> str:
     return ""
 
 
-def _data(module: ModuleType, benchmark: Benchmark, root: Path, found: Findings) -> None:
+def _data(plugin: BenchmarkPlugin, root: Path, found: Findings) -> None:
     try:
-        domains = module.load(root)
+        domains = plugin.load(root)
     except UserError as error:
         found.skipped.append(f"its data were not looked at: {error}")
         return
     except Exception as error:
         found.fails.append(f"load(root) gives Domains or a UserError: {type(error).__name__}: {error}")
         return
-    found.law("its data are sound", lambda: "; ".join(prepare.inspect(benchmark, domains)["problems"]))
+    found.law("its data are sound", lambda: "; ".join(prepare.inspect(plugin.benchmark, domains)["problems"]))
 
 
 def check_search_space(name: str) -> Findings:
@@ -78,11 +78,11 @@ def check_search_space(name: str) -> Findings:
         UserError: there is no such file, or it cannot be read; says every error of the file.
     """
     file, found = search_space_file.read(name), Findings()
-    benchmark = plugins.load("benchmark", file.benchmark).BENCHMARK
+    benchmark = load.benchmark_of(file.benchmark)
     found.law("it opens with what it reproduces", lambda: "" if plugins.summary("search_space", name) else "no comment")
 
     def planned() -> str:
-        plan = make_plan(name, file, Options(backbones=tuple(file.backbones)), benchmark.label_budget)
+        plan = make_plan(name, file, Options(backbones=tuple(file.backbones)))
         return "" if plan.runs else "it has no runs"
 
     found.law("its points can be walked, for every method and backbone that it names", planned)

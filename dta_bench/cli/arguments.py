@@ -52,15 +52,13 @@ def _tuple(given: list[str] | str | None) -> tuple[str, ...]:
 
 
 def plan_of(name: str, options: Options, benchmark: str | None = None) -> Plan:
-    from dta_bench import plugins
     from dta_bench.run import fingerprint
-    from dta_bench.spec import search_space_file
 
     fingerprint.check_torchvision()
-    from dta_bench.sweep.choose_runs import make_plan
+    from dta_bench.sweep.choose_runs import for_benchmark, make_plan
 
-    name, file = search_space_file.for_benchmark(name, benchmark)
-    return make_plan(name, file, options, plugins.load("benchmark", file.benchmark).BENCHMARK.label_budget)
+    name, file = for_benchmark(name, benchmark)
+    return make_plan(name, file, options)
 
 
 def home_of(

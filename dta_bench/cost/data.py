@@ -22,10 +22,10 @@ from dta_bench.data import image_cache, load, prefetch
 from dta_bench.data import splits as validation
 from dta_bench.data.batches import Batches, InputMaker
 from dta_bench.data.prefetch import PartBuffer
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Image, LabelledImages, SelectedItems, Splits, UnlabelledImages, is_lazy
 from dta_bench.methods import source_only
 from dta_bench.nn import learner, pretrained
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset, Training
 
 BARS = {"cached_over_decoded": 5.0, "pipeline_over_bare": 0.9, "pipeline_over_bare_cached": 0.9, "waiting": 0.05}

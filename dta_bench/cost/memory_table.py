@@ -7,9 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dta_bench import plugins
 from dta_bench.cost import peak_memory, step
-from dta_bench.data import load
 from dta_bench.nn import pretrained
 from dta_bench.spec.plan import Plan
 
@@ -21,14 +19,14 @@ def memory_costs(plan: Plan, image_size: int | None) -> dict[str, Any]:
 
     Pieces that the network cannot train on (a BatchNorm of one value) are left out.
     """
-    benchmark = load.benchmark_of(plan.file.benchmark).under(plan.training)
+    benchmark = plan.benchmark.under(plan.training)
     size = (image_size, image_size) if image_size else benchmark.train_size
     backbone = plan.backbones[0]
     found = pretrained.backbone(backbone, size)
     cases = [step.SOURCE_ONLY]
     for method in plan.methods:
         if method != "source_only":
-            cases += step.cases_of(method, plugins.load("method", method), plan.params(backbone, method, {}))[:1]
+            cases += step.cases_of(plan.method_plugins[method], plan.params(backbone, method, {}))[:1]
     batch = step.Batch(found.task, len(benchmark.classes), 1, found.channels, size)
     network = found.build(len(benchmark.classes))
     rows = []

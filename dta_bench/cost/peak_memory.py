@@ -56,7 +56,7 @@ def needs(network: Network, cases: Sequence[Case], batch: Batch, pieces: Sequenc
                 if again:
                     recompute_activations(twin)
                 peak = peak_bytes(twin, case, dataclasses.replace(batch, size=size))
-                found.append(Need(case.method, size, again, peak))
+                found.append(Need(case.name, size, again, peak))
     return found
 
 

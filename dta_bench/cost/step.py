@@ -12,19 +12,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, TypedDict
 
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from dta_bench import plugins
 from dta_bench.cost.counters import Flops, Kept
 from dta_bench.methods import source_only
 from dta_bench.nn import learner
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
-from dta_bench.nn.pretrained import Backbone
+from dta_bench.nn.pretrained import BackbonePlugin
+from dta_bench.spec import method_plugin
+from dta_bench.spec.method_plugin import MethodPlugin
 from dta_bench.spec.run_spec import Training
 
 Step = Callable[[], object]
@@ -95,11 +95,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table: a method's file with its parameters."""
+    """One line of the table: a method with its parameters."""
 
-    method: str
-    module: ModuleType
+    method: MethodPlugin
     params: Any
+
+    @property
+    def name(self) -> str:
+        """The method's name."""
+        return self.method.name
 
     @property
     def vat(self) -> bool:
@@ -109,25 +113,24 @@ class Case:
     @property
     def floor(self) -> float | None:
         """The least work of a step in source-only steps, as the method's file states it."""
-        stated = getattr(self.module, "floor", None)
-        return None if stated is None else float(stated(self.params))
+        return None if self.method.floor is None else float(self.method.floor(self.params))
 
     @property
     def above_floor(self) -> str:
         """What a step needs that its floor leaves out because it depends on more than the passes: a judge, a mask."""
-        return str(getattr(self.module, "above_floor", ""))
+        return self.method.above_floor
 
     def changed(self, settings: Mapping[str, float]) -> Case:
         """The same with some parameters set anew."""
         return dataclasses.replace(self, params=dataclasses.replace(self.params, **settings))
 
 
-SOURCE_ONLY = Case("source_only", source_only, source_only.Params())
+SOURCE_ONLY = Case(method_plugin.read("source_only", source_only), source_only.Params())
 
 
 def profile(
-    backbone: Backbone,
-    methods: Mapping[str, ModuleType],
+    backbone: BackbonePlugin,
+    methods: Sequence[MethodPlugin],
     params: Mapping[str, Mapping[str, Any]],
     *,
     classes: int,
@@ -140,7 +143,6 @@ def profile(
 
     Args:
         backbone: what builds the network, and what it eats.
-        methods: plug-ins by name.
         params: each method's parameters where they differ from its defaults, by name.
         batch: images of each domain; at least 2, for BatchNorm.
         rounds: each round times every row once, one after the other, so that a noisy machine is noisy to all alike.
@@ -151,14 +153,14 @@ def profile(
     shape = Batch(backbone.task, classes, batch, backbone.channels, image_size)
     cases = [
         SOURCE_ONLY,
-        *(case for name, method in methods.items() for case in cases_of(name, method, params.get(name, {}))),
+        *(case for method in methods for case in cases_of(method, params.get(method.name, {}))),
     ]
     base = flops(twin, SOURCE_ONLY, shape)
     seconds = step_seconds(net, cases, shape, device, rounds)
     ratios = [statistics.median(t / s for t, s in zip(times, seconds[0], strict=True)) for times in seconds]
     return [
         Row(
-            method=case.method,
+            method=case.name,
             vat=case.vat,
             flops_ratio=flops(twin, case, shape) / base,
             floor=case.floor,
@@ -173,11 +175,11 @@ def profile(
     ]
 
 
-def cases_of(name: str, method: ModuleType, params: Mapping[str, Any]) -> list[Case]:
+def cases_of(method: MethodPlugin, params: Mapping[str, Any]) -> list[Case]:
     """A method without and with VAT; one case if it has none, and none for source only, which comes by itself."""
-    if name == SOURCE_ONLY.method:
+    if method.name == SOURCE_ONLY.name:
         return []
-    case = Case(name, method, method.Params(**params))
+    case = Case(method, method.params_type(**params))
     if not hasattr(case.params, "lambda_3"):
         return [case]
     switched_on = {key: getattr(case.params, key) or value for key, value in VAT.items()}
@@ -255,7 +257,7 @@ def step(net: Network, case: Case, batch: Batch, images: tuple[Labelled, Unlabel
     Weights that the case freezes (SHOT's classifier) are frozen within its step alone: others share the network.
     """
     before = _asking(net)
-    of = _learner(net, case.module, case.params, batch)
+    of = _learner(net, case.method, case.params, batch)
     own = _asking(net)
     _ask(net, before)
     of.at = Progress(RAMPED_UP, RAMPED_UP - 1, RAMPED_UP)
@@ -280,13 +282,11 @@ def _ask(net: Network, wanted: list[bool]) -> None:
         weight.requires_grad_(asks)
 
 
-def _learner(net: Network, method: ModuleType, params: Any, batch: Batch) -> Learner:
-    first, named = None, getattr(method, "first_stage", None)
-    if named is not None:
-        before, changed = named(dataclasses.asdict(params))
-        module = plugins.load("method", before)
-        first = _learner(copy.deepcopy(net), module, module.Params(**changed), batch)
-    return learner.make(method, net, params, batch.setting(first))
+def _learner(net: Network, method: MethodPlugin, params: Any, batch: Batch) -> Learner:
+    first = None
+    if (before := method.before(dataclasses.asdict(params))) is not None:
+        first = _learner(copy.deepcopy(net), before[0], before[0].params_type(**before[1]), batch)
+    return learner.build(method, net, params, batch.setting(first))
 
 
 def _finish(device: torch.device) -> None:

@@ -10,9 +10,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dta_bench import plugins
 from dta_bench.cost import operators, step
-from dta_bench.data import load
 from dta_bench.nn import pretrained
 from dta_bench.nn.network import Network
 from dta_bench.spec.plan import Plan
@@ -20,13 +18,13 @@ from dta_bench.spec.plan import Plan
 
 def costs(plan: Plan, batch: int, image_size: int | None, rounds: int) -> dict[str, Any]:
     """A row for source only, and for each method without and with VAT; parameters are those of the file's row."""
-    benchmark, backbone = load.benchmark_of(plan.file.benchmark), plan.backbones[0]
+    benchmark, backbone = plan.benchmark, plan.backbones[0]
     methods = [m for m in plan.methods if m != "source_only"]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     size = (image_size, image_size) if image_size else benchmark.image_size
     rows = step.profile(
         pretrained.backbone(backbone, size),
-        {m: plugins.load("method", m) for m in methods},
+        [plan.method_plugins[m] for m in methods],
         {m: plan.params(backbone, m, {}) for m in methods},
         classes=len(benchmark.classes), batch=batch, image_size=size, device=device, rounds=rounds,
     )  # fmt: skip
@@ -40,20 +38,20 @@ def costs(plan: Plan, batch: int, image_size: int | None, rounds: int) -> dict[s
 
 def traced(plan: Plan, batch: int, image_size: int | None, rounds: int) -> list[dict[str, Any]]:
     """Where each row's ratio of time parts from its ratio of FLOPs, by kind of operator; see :class:`trace.Part`."""
-    benchmark, backbone = load.benchmark_of(plan.file.benchmark), plan.backbones[0]
+    benchmark, backbone = plan.benchmark, plan.backbones[0]
     size = (image_size, image_size) if image_size else benchmark.image_size
     found = pretrained.backbone(backbone, size)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     shape = step.Batch(found.task, len(benchmark.classes), batch, found.channels, size)
     cases = [step.SOURCE_ONLY]
     for method in plan.methods:
-        cases += step.cases_of(method, plugins.load("method", method), plan.params(backbone, method, {}))
+        cases += step.cases_of(plan.method_plugins[method], plan.params(backbone, method, {}))
     net = found.build(len(benchmark.classes))
     flops = [_flops_by_kind(copy.deepcopy(net).to("meta"), case, shape) for case in cases]
     seconds = operators.seconds_by_kind(step.steps(net.to(device), cases, shape, device), rounds, device)
     return [
         {
-            "method": case.method, "vat": case.vat,
+            "method": case.name, "vat": case.vat,
             "time_ratio": sum(took.values()) / sum(seconds[0].values()),
             "flops_ratio": sum(did.values()) / sum(flops[0].values()),
             "parts": [dataclasses.asdict(part) for part in operators.gap(took, seconds[0], did, flops[0])],

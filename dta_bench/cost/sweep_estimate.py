@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Iterable
 from typing import TypedDict
 
-from dta_bench import plugins
 from dta_bench.cost.flops import flops_an_image, flops_ratio
 from dta_bench.data import load
 from dta_bench.errors import UserError
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 
@@ -46,8 +46,8 @@ def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None,
     wanted = list(runs)
     try:
         lengths = _lengths(plan, root)
-        a_second = rate or SUSTAINED / flops_an_image(plan.file.benchmark, plan.backbones[0])
-        costs = [(run, *_cost(run, lengths, rate)) for run in [*wanted, *_first_stages(wanted)]]
+        a_second = rate or SUSTAINED / flops_an_image(plan.benchmark, plan.backbones[0])
+        costs = [(run, *_cost(plan, run, lengths, rate)) for run in [*wanted, *_first_stages(plan, wanted)]]
     except UserError as error:
         return Estimate(
             runs=len(wanted), steps=0, images=0, images_per_second=0, measured=False, gpu_hours=0, price=price,
@@ -64,12 +64,12 @@ def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None,
     )  # fmt: skip
 
 
-def _cost(run: RunSpec, lengths: tuple[int, int], rate: float | None) -> tuple[float, float]:
+def _cost(plan: Plan, run: RunSpec, lengths: tuple[int, int], rate: float | None) -> tuple[float, float]:
     """Source-only steps that a run with its evaluations is worth, and its hours on a GPU."""
     steps_an_epoch, targets = lengths
     evaluation = FORWARD * targets / run.training.batch_size
-    steps = run.training.epochs * (steps_an_epoch * _ratio(run) + evaluation)
-    a_second = rate or SUSTAINED / flops_an_image(run.benchmark, run.backbone)
+    steps = run.training.epochs * (steps_an_epoch * _ratio(plan, run) + evaluation)
+    a_second = rate or SUSTAINED / flops_an_image(plan.benchmark, run.backbone)
     return steps, steps * run.training.batch_size / a_second / 3600
 
 
@@ -90,7 +90,7 @@ def told(found: Estimate) -> str:
 
 def _lengths(plan: Plan, root: str) -> tuple[int, int]:
     """Steps of an epoch, and images that are looked at after each; from what was published, or from the data."""
-    benchmark = load.benchmark_of(plan.file.benchmark)
+    benchmark = plan.benchmark
     sizes = dict(benchmark.published_sizes)
     if not {"source", "target_train"} <= sizes.keys():
         loaded = load.domains(benchmark.name, root)
@@ -100,23 +100,20 @@ def _lengths(plan: Plan, root: str) -> tuple[int, int]:
     return max(1, images[benchmark.epoch_length] // plan.training.batch_size), sizes["target_train"]
 
 
-def _first_stages(runs: Iterable[RunSpec]) -> list[RunSpec]:
+def _first_stages(plan: Plan, runs: Iterable[RunSpec]) -> list[RunSpec]:
     """The runs that others start from, each once."""
     found = {}
     for run in runs:
-        named = getattr(plugins.load("method", run.method), "first_stage", None)
-        if named is not None:
-            method, changed = named(run.params)
-            params = dataclasses.asdict(plugins.load("method", method).Params()) | changed
-            before = dataclasses.replace(run, method=method, params=params)
-            found[before.id] = before
+        if (before := plan.method_plugins[run.method].before(run.params)) is not None:
+            first = dataclasses.replace(run, method=before[0].name, params=before[1])
+            found[first.id] = first
     return list(found.values())
 
 
-def _ratio(run: RunSpec) -> float:
+def _ratio(plan: Plan, run: RunSpec) -> float:
     """A step's cost in source-only steps: the floor that a method states, which tests hold to its FLOPs, if it needs
     nothing above it; else its FLOPs."""
-    module = plugins.load("method", run.method)
-    if hasattr(module, "floor") and not hasattr(module, "above_floor"):
-        return float(module.floor(module.Params(**run.params)))
-    return flops_ratio(run)
+    method = plan.method_plugins.get(run.method) or method_plugin(run.method)  # a first stage is none of the plan's
+    if method.floor is not None and not method.above_floor:
+        return float(method.floor(method.params_type(**run.params)))
+    return flops_ratio(run, method, plan.benchmark)

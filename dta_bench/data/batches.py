@@ -18,10 +18,10 @@ from torch import Tensor
 from dta_bench.data import augment, prefetch
 from dta_bench.data.augment import Augmentation, Key
 from dta_bench.data.prefetch import PartBuffer, Parts
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Image, LabelledImages, UnlabelledImages, is_lazy
 from dta_bench.nn import distributed
 from dta_bench.nn.network import IMAGENET, Labelled, Normalisation, Unlabelled
+from dta_bench.spec.benchmark import Benchmark
 
 Pixels = NDArray[np.float32]
 SecondView = Literal["again", "strong"]

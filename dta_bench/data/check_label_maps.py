@@ -9,9 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Domains, LabelledImages, SelectedItems
 from dta_bench.errors import UserError
+from dta_bench.spec.benchmark import Benchmark
 
 MAPS_READ = 16  # of each set, maps whose values are read
 MAX_LISTED = 5  # of many problems, so many are listed

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from dta_bench.data import augment
 from dta_bench.data.augment import Shrink
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import LabelledImages, Splits, UnlabelledImages, is_lazy
 from dta_bench.errors import UserError
+from dta_bench.spec.benchmark import Benchmark
 
 FORMAT = 1
 FOLDER_VARIABLE, LIMIT_VARIABLE = "DTA_BENCH_CACHE", "DTA_BENCH_CACHE_GB"

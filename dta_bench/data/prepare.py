@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress import TransferSpeedColumn as SpeedColumn
 
-from dta_bench import plugins
-from dta_bench.data import manifest
+from dta_bench.data import load, manifest
+from dta_bench.data.load import BenchmarkPlugin
 from dta_bench.data.verify import SETS, inspect
 from dta_bench.domains import download
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.download import Archive
 from dta_bench.domains.images import Domains
 from dta_bench.errors import Interrupted, UserError
+from dta_bench.spec.benchmark import Benchmark
 
 __all__ = ["inspect", "prepare"]
 
@@ -41,17 +40,17 @@ def prepare(
         UserError: data are missing and cannot be downloaded; says which file belongs where.
         Interrupted: Ctrl-C; what was downloaded so far stays.
     """
-    module = plugins.load("benchmark", name)
-    archives: list[Archive] = module.archives() if hasattr(module, "archives") else []
+    plugin = load.benchmark_plugin(name)
+    archives = plugin.archives()
     console = console or Console(stderr=True, quiet=True)
     try:
         if not check:
             _fetch([one for one in archives if not one.is_there(root)], root, mirror, console)
-        domains = _loaded(module, root)
-        found = _inspected(module.BENCHMARK, domains, console)
+        domains = _loaded(plugin, root)
+        found = _inspected(plugin.benchmark, domains, console)
     except KeyboardInterrupt as stopped:
         raise Interrupted from stopped
-    found["problems"] += _wrong_files(archives, root) + _wrong_sizes(module.BENCHMARK, domains)
+    found["problems"] += _wrong_files(archives, root) + _wrong_sizes(plugin.benchmark, domains)
     if not manifest.write(found, root):
         found["notes"].append(f"{root} cannot be written, so this is not kept beside the data")
     return found
@@ -77,14 +76,12 @@ def _fetch(missing: list[Archive], root: Path, mirror: str | None, console: Cons
                 ) from error
 
 
-def _loaded(module: ModuleType, root: Path) -> Domains:
+def _loaded(plugin: BenchmarkPlugin, root: Path) -> Domains:
     """The benchmark's sets; where its data are missing, with what its file says of how to get them."""
     try:
-        domains: Domains = module.load(root)
+        return plugin.load(root)
     except UserError as error:
-        by_hand = getattr(module, "BY_HAND", "")
-        raise UserError(f"{error}\n{by_hand.format(root=root)}" if by_hand else str(error)) from error
-    return domains
+        raise UserError(f"{error}\n{plugin.by_hand.format(root=root)}" if plugin.by_hand else str(error)) from error
 
 
 def _inspected(benchmark: Benchmark, domains: Domains, console: Console) -> dict[str, Any]:

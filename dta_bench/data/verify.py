@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from dta_bench.data import duplicates
 from dta_bench.data.duplicates import ImageSignatures
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Domains, LabelledImages
 from dta_bench.errors import UserError
+from dta_bench.spec.benchmark import Benchmark
 
 MAX_LISTED = 5  # of many similar problems, so many are listed
 Counts = NDArray[np.int64]

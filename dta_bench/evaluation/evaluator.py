@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dta_bench.data.batches import evaluation_batches
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Image, Item, LabelledImages, SelectedItems
 from dta_bench.evaluation import metrics, segmentation
 from dta_bench.evaluation.label_free import label_free
 from dta_bench.nn import distributed
 from dta_bench.nn.learner import Learner
 from dta_bench.nn.network import Network, evaluating
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import Scores
 
 Arrays = dict[str, NDArray[Any]]

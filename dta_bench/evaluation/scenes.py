@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.data.augment import resize, resize_labels
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import LabelledImages
 from dta_bench.evaluation.evaluator import Arrays, Meter
+from dta_bench.spec.benchmark import Benchmark
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

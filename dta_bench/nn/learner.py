@@ -1,7 +1,7 @@
 """How a method trains: with one loss and one step, or with its own optimisers, phases, teachers and first stage.
 
 A method's file that keeps state defines ``Method(Learner)``; every module and buffer that it holds is in the run's
-checkpoint. A file with a plain ``loss`` is made a learner by :func:`make`.
+checkpoint. A file with a plain ``loss`` is made a learner by :func:`build`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from dta_bench.errors import UserError
 from dta_bench.nn import distributed
 from dta_bench.nn.network import Labelled, Network, Normalisation, Unlabelled, evaluating, precision
+from dta_bench.spec.method_plugin import MethodPlugin
 from dta_bench.spec.run_spec import Training
 
 Parts = dict[str, Tensor]
@@ -228,11 +228,11 @@ class _Plain(Learner):
         return self._of(self.net, source, target, self.at.epoch, self.params)
 
 
-def make(method: ModuleType, net: Network, params: Any, setting: Setting) -> Learner:
-    """The learner of a method's file, on the network's device, ready to step."""
-    stateful = getattr(method, "Method", None)
+def build(method: MethodPlugin, net: Network, params: Any, setting: Setting) -> Learner:
+    """The learner of a method, on the network's device, ready to step."""
+    stateful = getattr(method.module, "Method", None)
     learner: Learner = (
-        stateful(net, params, setting) if stateful else _Plain(net, params, setting, method.loss)
+        stateful(net, params, setting) if stateful else _Plain(net, params, setting, method.module.loss)
     )  # fmt: skip
     learner.start()
     return learner.train()

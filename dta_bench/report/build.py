@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection
 
-from dta_bench import plugins
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.report.details import add_details
 from dta_bench.report.document.report import Report
@@ -29,7 +29,7 @@ def build_report(
         UserError: no finished run, or an unknown rule.
     """
     runs = [run for run in tracker.runs(benchmark_name) if only is None or run.run_id in only]
-    benchmark = plugins.load("benchmark", benchmark_name).BENCHMARK
+    benchmark = benchmark_of(benchmark_name)
     if not any(run.status == "FINISHED" for run in runs):
         raise UserError(
             f"no finished run of {benchmark_name} in {tracker.uri}; start or resume a sweep, or name its --out"

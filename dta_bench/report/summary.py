@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import EarlyStop, LabelledSubset, Provenance
 from dta_bench.report.document.scores import (
@@ -28,6 +27,7 @@ from dta_bench.report.statistics.intervals import Outcomes, interval, minus, sco
 from dta_bench.report.statistics.map_intervals import MapOutcomes
 from dta_bench.report.statistics.paired_tests import comparisons
 from dta_bench.run.code_fingerprint import is_old_scheme
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.tracking import STOPPED, TrackedRun
 
 UNREADABLE = "note_unreadable"  # the tag of a run that left images out

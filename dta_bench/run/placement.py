@@ -16,28 +16,30 @@ class Stopped(Exception):
 
 @dataclass
 class Stop:
-    """Asked for from outside (a signal, a pre-emption notice); training looks at it after every step."""
+    """A request from outside to stop (a signal, a pre-emption notice); training looks at it after every step."""
 
     requested: bool = False
 
 
 def _device() -> torch.device:
-    """The process's GPU, if it has one."""
+    """The process's GPU if it has one, else the CPU."""
     import torch
 
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a run computes and keeps its checkpoint. ``every_seconds`` bounds what a kill can lose inside an epoch.
+class Placement:
+    """Where a run computes and keeps its checkpoint.
 
-    ``workers`` processes read lazy sets ahead; batches are the same for any number of them.
+    Attributes:
+        checkpoint: the file; None keeps none.
+        every_seconds: how old a checkpoint may grow inside an epoch, which is what a kill can lose.
+        workers: how many processes read ahead what lies in files; batches are the same for any number of them.
     """
 
     device: torch.device = field(default_factory=_device)
     checkpoint: Path | None = None
-    fingerprints: dict[str, str] = field(default_factory=dict)
     every_seconds: float = 600.0
     workers: int = 0
     stop: Stop = field(default_factory=Stop)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.errors import UserError
 from dta_bench.nn.network import Network
-from dta_bench.nn.pretrained import Backbone
+from dta_bench.nn.pretrained import BackbonePlugin
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import Training
 
 Size = tuple[int, int]
 
 
-def check(backbone: Backbone, benchmark: Benchmark, training: Training) -> None:
+def check(backbone: BackbonePlugin, benchmark: Benchmark, training: Training) -> None:
     """Run ``backbone`` on the meta device on a batch to train on, and on what it is evaluated on.
 
     Args:
@@ -38,7 +38,7 @@ def check(backbone: Backbone, benchmark: Benchmark, training: Training) -> None:
     _try(network, backbone, 1, training.window or benchmark.image_size, len(benchmark.classes), training=False)
 
 
-def _check_images(backbone: Backbone, benchmark: Benchmark, training: Training) -> None:
+def _check_images(backbone: BackbonePlugin, benchmark: Benchmark, training: Training) -> None:
     given = [name for name in ("crop", "window") if getattr(training, name)]
     if given:
         raise UserError(f"{' and '.join(given)} are for segmentation, but {benchmark.name} is {benchmark.task}")
@@ -60,7 +60,7 @@ def _check_images(backbone: Backbone, benchmark: Benchmark, training: Training) 
         ) from error
 
 
-def _try(network: Network, backbone: Backbone, count: int, size: Size, classes: int, training: bool) -> None:
+def _try(network: Network, backbone: BackbonePlugin, count: int, size: Size, classes: int, training: bool) -> None:
     does = f"{backbone.name} cannot {'train' if training else 'predict'} on {count} x {_spelt(size)}"
     images = torch.empty(count, backbone.channels, *size, device="meta")
     try:

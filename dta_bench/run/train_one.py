@@ -7,18 +7,19 @@ import signal
 from typing import Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from rich.console import Console
 
-from dta_bench import plugins
 from dta_bench.data import load
 from dta_bench.errors import Interrupted, UserError
 from dta_bench.run import checkpoint, code_fingerprint, execute
 from dta_bench.run.execute import Label
 from dta_bench.run.home import Home
 from dta_bench.run.placement import Stop
-from dta_bench.spec.plan import Plan, Point
+from dta_bench.run.resolve import resolve
+from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.spec.search_space import Point
 from dta_bench.spec.spelling import spell_metric
 
 
@@ -33,16 +34,16 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
     if (devices := spec.training.devices) > 1:
         raise UserError(f"a run on {devices} devices needs Ray, which train leaves alone; use sweep --points 1")
     # What is wrong with the data is told before anything is written.
-    load.splits_of(spec, home.root, home.skip_unreadable)
-    load.check_labels(spec.benchmark, home.root, home.skip_unreadable)
+    resolved = resolve(spec, home.root, home.skip_unreadable)
+    load.check_labels(resolved.benchmark, home.root, home.skip_unreadable)
     tracker = home.tracker()
     tracker.check()
-    tracker.experiment(load.benchmark_of(spec.benchmark))
+    tracker.experiment(resolved.benchmark)
     stop = Stop()
     signal.signal(signal.SIGTERM, lambda *_: setattr(stop, "requested", True))
     signal.signal(signal.SIGINT, lambda *_: setattr(stop, "requested", True))
 
-    headline = load.benchmark_of(spec.benchmark).headline
+    headline = resolved.benchmark.headline
 
     def say(epoch: int, metrics: dict[str, float]) -> None:
         console.print(
@@ -53,7 +54,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
 
     _say_if_anew(spec, home, console)
     label = Label(None, plan.run_name(spec), frozenset(plan.space(spec.method).inert(spec.params)))
-    outcome = execute.execute(spec, home, label, stop, say)
+    outcome = execute.execute(resolved, home, label, stop, say)
     if outcome.status == "stopped":
         raise Interrupted
     if outcome.result is None:
@@ -72,9 +73,8 @@ def _spec(plan: Plan, settings: list[str], seed: int) -> RunSpec:
     backbone, method = plan.backbones[0], plan.methods[0]
     defaults = plan.params(backbone, method, {})
     given = dict(_parsed(setting, defaults) for setting in settings)
-    params: Any = plugins.load("method", method).Params
     try:
-        TypeAdapter(params).validate_python(defaults | given)
+        plan.method_plugins[method].params(defaults | given)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.search_space import SearchSpace
 from dta_bench.spec.search_space_file import Row, Sets, refused_by
 
@@ -50,7 +51,7 @@ def _read(path: Path, method: str) -> MethodSets:
     content = yaml_file.mapping(path, MethodSets.model_fields)
     try:
         found = MethodSets.model_validate(content)
-        problems = _disagreements(found, plugins.load("method", method).Params)
+        problems = _disagreements(found, method_plugin(method).params_type)
     except ValidationError as refused:
         problems = [yaml_file.told(error, list(MethodSets.model_fields)) for error in refused.errors()]
     except UserError as refused_by_the_space:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from dta_bench import plugins
+from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.method_plugin import MethodPlugin
 from dta_bench.spec.method_sets import MethodSets, method_sets
-from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training, Value
-from dta_bench.spec.search_space import RAMP, SearchSpace
+from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
+from dta_bench.spec.search_space import RAMP, Point, SearchSpace
 from dta_bench.spec.search_space_file import ExperimentFile
 from dta_bench.spec.spelling import label_run
-
-Point = dict[str, Value]
 
 ALWAYS_THE_FILES = (RAMP, "start")
 """Parameters that go with a network and its training, not with a method's own sets."""
@@ -49,6 +47,8 @@ class Plan:
 
     name: str
     file: ExperimentFile
+    benchmark: Benchmark
+    method_plugins: Mapping[str, MethodPlugin] = field(repr=False)
     training: Training
     label_subset: LabelSubset
     weights: str
@@ -71,16 +71,20 @@ class Plan:
     def params(self, backbone: str, method: str, point: Point) -> Point:
         """All parameters of a run; those without effect at this point are zero (a ramp: its default), so that
         equal runs are equal."""
-        defaults = method_defaults(method)
+        defaults = self.defaults(method)
         merged: Point = defaults | self.row(backbone, method) | point
         space = self.space(method)
         inert = space.inert(merged) & set(space.sets)
         return {k: v if k not in inert else defaults[k] if k == RAMP else 0 for k, v in merged.items()}
 
+    def defaults(self, method: str) -> Point:
+        """Every parameter of a method with its default."""
+        return self.method_plugins[method].defaults()
+
     def space(self, method: str) -> SearchSpace:
         """The method's own sets if it has some and the file is of another method; else those of the file."""
         own = self._own_sets(method)
-        return own.space if own else self.file.space(set(method_defaults(method)))
+        return own.space if own else self.file.space(set(self.defaults(method)))
 
     def row(self, backbone: str, method: str) -> Point:
         """What precedes a method's defaults: the row beside its own sets, else the file's row for the backbone.
@@ -90,13 +94,13 @@ class Plan:
         """
         own, of_file = self._own_sets(method), self.file.row(backbone)
         row = own.row | {k: v for k, v in of_file.items() if k in ALWAYS_THE_FILES} if own else of_file
-        known = method_defaults(method)
+        known = self.defaults(method)
         return {k: v for k, v in row.items() if k in known}
 
     def row_point(self, backbone: str, method: str) -> Point:
         """The first row as a point of the method's space."""
         space = self.space(method)
-        row = method_defaults(method) | self.row(backbone, method)
+        row = self.defaults(method) | self.row(backbone, method)
         return space.canonical({k: row[k] for k in space.sets})
 
     def _own_sets(self, method: str) -> MethodSets | None:
@@ -127,8 +131,3 @@ class Plan:
         params = {k: spec.params[k] for k in self.swept() if k in space.sets and k not in inert}
         several_backbones = len(self.backbones) > 1
         return label_run(spec.method, params, backbone=spec.backbone if several_backbones else None, seed=spec.seed)
-
-
-def method_defaults(method: str) -> dict[str, Any]:
-    """Every parameter of a method with its default."""
-    return dataclasses.asdict(plugins.load("method", method).Params())

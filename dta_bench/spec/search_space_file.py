@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, 
 from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import LabelSubset, Training
 from dta_bench.spec.search_space import Point, SearchSpace, Value
 
@@ -67,28 +68,6 @@ class ExperimentFile(BaseModel):
     def row(self, backbone: str) -> Point:
         """The parameters of a backbone; one that the file does not hold is given the first row."""
         return dict(self.backbones.get(backbone, next(iter(self.backbones.values()))))
-
-
-DEFAULT = {"classification": "any_pair", "segmentation": "any_segmentation_pair"}
-"""The search space, by task, of a benchmark that has none of its own name."""
-
-
-def for_benchmark(name: str, benchmark: str | None) -> tuple[str, ExperimentFile]:
-    """A search space on its own benchmark or on another, and what that sweep is called.
-
-    A benchmark's name may stand for a search space: it then gets the space of its name, or the default of its task.
-
-    Raises:
-        UserError: as :func:`read`, or there is no such benchmark.
-    """
-    if benchmark is None and name in plugins.names("benchmark") and name not in plugins.names("search_space"):
-        file = read(DEFAULT[plugins.load("benchmark", name).BENCHMARK.task])
-        return name, file.model_copy(update={"benchmark": name})
-    file = read(name)
-    if benchmark is None or benchmark == file.benchmark:
-        return name, file
-    plugins.path("benchmark", benchmark)
-    return f"{Path(name).stem}_{benchmark}", file.model_copy(update={"benchmark": benchmark})
 
 
 def read(name_or_path: str | Path) -> ExperimentFile:
@@ -203,7 +182,7 @@ def _unknown_plug_ins(content: Mapping[str, Any]) -> Iterator[Problem]:
 def _known_methods(content: Mapping[str, Any]) -> list[type]:
     """The parameters of the file's methods, those that there are."""
     known = plugins.names("method")
-    return [plugins.load("method", name).Params for name in _methods(content) if name in known]
+    return [method_plugin(name).params_type for name in _methods(content) if name in known]
 
 
 def _row_problems(backbone: str, row: Point, space: SearchSpace, methods: list[type]) -> Iterator[Problem]:

@@ -1,41 +1,71 @@
-"""Which runs a sweep consists of; pure and light, so that ``--dry-run`` needs neither data nor Ray."""
+"""Choose the runs of a sweep; this needs neither data nor Ray."""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 from dta_bench import plugins
+from dta_bench.data import load
 from dta_bench.errors import UserError
-from dta_bench.spec.plan import ALL, Options, Plan, Point, method_defaults
+from dta_bench.spec import search_space_file
+from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.method_plugin import MethodPlugin, method_plugin
+from dta_bench.spec.plan import ALL, Options, Plan
 from dta_bench.spec.run_spec import LabelSubset, Training
+from dta_bench.spec.search_space import Point
 from dta_bench.spec.search_space_file import ExperimentFile, with_settings
 from dta_bench.sweep import sampler, stop_rules
 
+DEFAULT = {"classification": "any_pair", "segmentation": "any_segmentation_pair"}
+"""The search space, by task, of a benchmark that has none of its own name."""
 
-def make_plan(name: str, file: ExperimentFile, options: Options, label_budget: int) -> Plan:
+
+def for_benchmark(name: str, benchmark: str | None) -> tuple[str, ExperimentFile]:
+    """A search space on its own benchmark or on another, and what that sweep is called.
+
+    A benchmark's name may stand for a search space: it then gets the space of its name, or the default of its task.
+
+    Raises:
+        UserError: as :func:`dta_bench.spec.search_space_file.read`, or there is no such benchmark.
+    """
+    if benchmark is None and name in plugins.names("benchmark") and name not in plugins.names("search_space"):
+        file = search_space_file.read(DEFAULT[load.benchmark_of(name).task])
+        return name, file.model_copy(update={"benchmark": name})
+    file = search_space_file.read(name)
+    if benchmark is None or benchmark == file.benchmark:
+        return name, file
+    plugins.path("benchmark", benchmark)
+    return f"{Path(name).stem}_{benchmark}", file.model_copy(update={"benchmark": benchmark})
+
+
+def make_plan(name: str, file: ExperimentFile, options: Options) -> Plan:
     """Choose a sweep's runs: the file's first row with all its seeds, then the baselines, then the other points.
 
     Raises:
         UserError: more points asked for than the space has, or an unknown method or backbone.
     """
-    methods = _methods(options.methods, file)
+    benchmark = load.benchmark_of(file.benchmark)
+    methods = _methods(options.methods, file, benchmark)
     baselines = tuple(b for b in file.baselines if b not in methods)
     settings = [*options.training, *([f"epochs={options.epochs}"] if options.epochs else [])]
     training = with_settings(file.training, settings)
     sampler.check_kind(options.search)
     stop_rules.check(options.stop)
     plan = Plan(
-        name=name, file=file, training=training, weights=options.weights,
-        label_subset=_subset(file.labels or LabelSubset(size=label_budget), options),
+        name=name, file=file, benchmark=benchmark,
+        method_plugins={name: method_plugin(name) for name in (file.method, *methods, *baselines)},
+        training=training, weights=options.weights,
+        label_subset=_subset(file.labels or LabelSubset(size=benchmark.label_budget), options),
         backbones=options.backbones or (next(iter(file.backbones)),), methods=methods + baselines,
         seeds=tuple(range(options.seeds or file.seeds)), points=0, runs=(),
         search=options.search, stop=options.stop,
     )  # fmt: skip
-    _check_names(name, file)
+    _check_names(plan)
     for method in plan.methods:
-        _check_task(method, file.benchmark)
+        _check_task(plan.method_plugins[method], benchmark)
     for backbone in plan.backbones:
-        _check_backbone(backbone, file.benchmark, options.weights, training)
+        _check_backbone(backbone, benchmark.under(training), options.weights, training)
     wanted = options.points or file.points or (_smallest(plan) if ALL in options.methods else None)
     chosen = {(b, m): _points(plan, b, m, wanted) for b in plan.backbones for m in plan.methods}
     count = len(chosen[plan.backbones[0], plan.methods[0]])
@@ -57,27 +87,25 @@ def _subset(labels: LabelSubset, options: Options) -> LabelSubset:
     return labels.model_copy(update={key: value for key, value in asked.items() if value is not None})
 
 
-def _check_names(name: str, file: ExperimentFile) -> None:
+def _check_names(plan: Plan) -> None:
     """Every parameter that the file names is one of its method's; a misspelt one would silently keep its default."""
-    known = method_defaults(file.method)
+    file, known = plan.file, plan.defaults(plan.file.method)
     named = {f"backbones.{b}.{key}": key for b, row in file.backbones.items() for key in row}
     named |= {f"sets.{key}": key for key in file.sets}
     unknown = [where for where, key in named.items() if key not in known]
     if unknown:
-        raise UserError(f"{name}: {', '.join(unknown)} are not parameters of {file.method}; it has {', '.join(known)}")
+        raise UserError(
+            f"{plan.name}: {', '.join(unknown)} are not parameters of {file.method}; it has {', '.join(known)}"
+        )
 
 
-def _methods(asked: tuple[str, ...], file: ExperimentFile) -> tuple[str, ...]:
+def _methods(asked: tuple[str, ...], file: ExperimentFile, benchmark: Benchmark) -> tuple[str, ...]:
     """The methods asked for, the file's own first where all are."""
     if ALL not in asked:
         return asked or (file.method,)
-    task = plugins.load("benchmark", file.benchmark).BENCHMARK.task
-    able = [name for name in plugins.names("method") if task in _tasks(name, task) and not _is_bound(name)]
+    every = map(method_plugin, plugins.names("method"))
+    able = [method.name for method in every if benchmark.task in method.tasks and not method.uses_target_labels]
     return tuple(sorted(able, key=lambda name: name != file.method))
-
-
-def _is_bound(method: str) -> bool:
-    return bool(getattr(plugins.load("method", method), "uses_target_labels", False))
 
 
 def _smallest(plan: Plan) -> int:
@@ -85,29 +113,24 @@ def _smallest(plan: Plan) -> int:
     return min(len(plan.space(m).points()) for m in plan.methods if plan.space(m).sets)
 
 
-def _tasks(method: str, default: str) -> tuple[str, ...]:
-    return tuple(getattr(plugins.load("method", method), "tasks", (default,)))
+def _check_task(method: MethodPlugin, benchmark: Benchmark) -> None:
+    if benchmark.task not in method.tasks:
+        raise UserError(
+            f"{benchmark.name} is {benchmark.task}, but the method {method.name} does {' and '.join(method.tasks)}"
+        )
 
 
-def _check_task(method: str, benchmark: str) -> None:
-    task = plugins.load("benchmark", benchmark).BENCHMARK.task
-    tasks = _tasks(method, task)
-    if task not in tasks:
-        raise UserError(f"{benchmark} is {task}, but the method {method} does {' and '.join(tasks)}")
-
-
-def _check_backbone(name: str, benchmark: str, weights: str, training: Training) -> None:
+def _check_backbone(name: str, benchmark: Benchmark, weights: str, training: Training) -> None:
     """It exists, does the benchmark's task on its sizes, and its weights can be had: told once, before any run."""
     from dta_bench.nn import pretrained
     from dta_bench.run import preflight  # import torch
 
-    defined = plugins.load("benchmark", benchmark).BENCHMARK.under(training)
-    found = pretrained.backbone(name, defined.train_size)
-    if found.task != defined.task:
-        raise UserError(f"{benchmark} is {defined.task}, but the backbone {name} does {found.task}")
-    preflight.check(found, defined, training)
+    backbone = pretrained.backbone(name, benchmark.train_size)
+    if backbone.task != benchmark.task:
+        raise UserError(f"{benchmark.name} is {benchmark.task}, but the backbone {name} does {backbone.task}")
+    preflight.check(backbone, benchmark, training)
     if weights != "none":
-        found.build(len(defined.classes), weights)
+        backbone.build(len(benchmark.classes), weights)
 
 
 def _points(plan: Plan, backbone: str, method: str, wanted: int | None) -> list[Point]:

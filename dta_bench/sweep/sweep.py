@@ -15,6 +15,7 @@ from dta_bench.data import load
 from dta_bench.errors import UserError
 from dta_bench.run import code_fingerprint, fingerprint, preflight
 from dta_bench.run.home import Home
+from dta_bench.run.resolve import resolve
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.spelling import spell_metric
@@ -46,8 +47,8 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
         Interrupted: Ctrl-C or SIGTERM; the same call goes on.
     """
     # What is wrong with the data is told before anything is written.
-    load.splits_of(plan.runs[0], home.root, home.skip_unreadable)
-    load.check_labels(plan.file.benchmark, home.root, home.skip_unreadable)
+    resolve(plan.runs[0], home.root, home.skip_unreadable)
+    load.check_labels(plan.benchmark, home.root, home.skip_unreadable)
     _make_folder(Path(home.out, "runs"))
     with _alone(home):
         tracker = home.tracker()
@@ -122,7 +123,7 @@ def _say_old_scheme(state: State, home: Home, console: Console) -> None:
 
 def _empty_budgets(plan: Plan) -> list[str]:
     """Perturbations that are too small to flip a single unit of a backbone, so that their point equals delta = 0."""
-    found, benchmark = [], load.benchmark_of(plan.file.benchmark).under(plan.training)
+    found, benchmark = [], plan.benchmark.under(plan.training)
     for backbone in plan.backbones:
         units = preflight.site_units(benchmark, backbone)
         for name, count in units.items():
@@ -136,7 +137,7 @@ def _empty_budgets(plan: Plan) -> list[str]:
 
 
 def _work(plan: Plan, state: State, home: Home, tracker: Tracker, resources: Resources, console: Console) -> None:
-    tracker.experiment(load.benchmark_of(plan.file.benchmark))
+    tracker.experiment(plan.benchmark)
     parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), {"search_space": plan.name})
     with other_sweeps.told(plan, home, tracker, parent):
         _train(plan, state, home, tracker, resources, console, parent)
@@ -145,7 +146,7 @@ def _work(plan: Plan, state: State, home: Home, tracker: Tracker, resources: Res
 def _train(
     plan: Plan, state: State, home: Home, tracker: Tracker, resources: Resources, console: Console, parent: str
 ) -> None:
-    benchmark = load.benchmark_of(plan.file.benchmark)
+    benchmark = plan.benchmark
     work = _what(plan, state, tracker, len(benchmark.classes))
     progress = Progress(
         console, _count(plan, state, tracker), plan.training.epochs, len(state.done), spell_metric(benchmark.headline)
@@ -167,7 +168,7 @@ def _what(plan: Plan, state: State, tracker: Tracker, classes: int) -> Work:
     if plan.search != "tpe" and not stops.rules:
         return Work(state.to_do, stops)
     ends = _ends(plan, state, tracker)
-    headline = load.benchmark_of(plan.file.benchmark).headline
+    headline = plan.benchmark.headline
     curves = {"score": f"validation/{headline}"}
     curves |= {name: f"target_train/{name}" for name in ("classes_in_use", "entropy")}
     known = {run.run_id: run for run in tracker.runs(plan.file.benchmark)}
@@ -187,7 +188,7 @@ def _untouched(state: State) -> list[RunSpec]:
 
 def _ends(plan: Plan, state: State, tracker: Tracker) -> dict[str, End]:
     """How the runs ended that an earlier start has done, or another sweep or user of this store."""
-    headline = f"validation/{load.benchmark_of(plan.file.benchmark).headline}"
+    headline = f"validation/{plan.benchmark.headline}"
     known = {run.run_id: run for run in tracker.runs(plan.file.benchmark)}
     ends = {run.id: End("done", known[run.id].metrics[headline], plan.training.epochs) for run in state.done}
     ends |= {run.id: End("failed") for run in state.diverged}

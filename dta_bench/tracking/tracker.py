@@ -15,8 +15,8 @@ from urllib.request import url2pathname
 
 import numpy as np
 
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.errors import UserError
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import connection, heartbeat, ui_metadata
 from dta_bench.tracking.heartbeat import AtWork

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dta_bench import plugins
 from dta_bench.methods import dta
 from dta_bench.nn.network import Features, Labelled, Network, Unlabelled
-from dta_bench.nn.pretrained import Backbone, backbone
+from dta_bench.nn.pretrained import BackbonePlugin, backbone
 
 Size = tuple[int, int]
 SIZES: dict[str, Size] = {"conv3_fc2": (28, 28), "conv9_fc1": (32, 32), "vit_small_dinov2": (56, 56)}
@@ -60,7 +60,7 @@ def size_of(name: str) -> Size:
     return SIZES.get(name, (64, 64))
 
 
-def images_for(of: Backbone) -> Tensor:
+def images_for(of: BackbonePlugin) -> Tensor:
     return torch.randn(2, of.channels, *size_of(of.name))
 
 
@@ -70,13 +70,13 @@ def mask_for(activation: Tensor, axis: int) -> Tensor:
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def case(request: pytest.FixtureRequest) -> tuple[Backbone, Network]:
+def case(request: pytest.FixtureRequest) -> tuple[BackbonePlugin, Network]:
     """A backbone, and a network for 5 classes in eval; all tests of one run before the next is built."""
     of = backbone(request.param, size_of(request.param))
     return of, of.build(5).eval()
 
 
-Case = tuple[Backbone, Network]
+Case = tuple[BackbonePlugin, Network]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dta_bench import plugins
-from dta_bench.benchmarks import _pair_file
+from dta_bench.benchmarks import _pair, _pair_file
 from dta_bench.data import load, prepare
 from dta_bench.domains.images import Domains
 from dta_bench.errors import UserError
@@ -46,7 +46,7 @@ def folders(root: Path, names: dict[str, list[str]], count: int = 10) -> None:
 
 
 def loaded(folder: Path, name: str = "pets") -> Domains:
-    domains: Domains = _pair_file.as_module(name, folder / f"benchmarks/{name}.yaml").load(folder)
+    domains: Domains = _pair.load(_pair_file.read(folder / f"benchmarks/{name}.yaml"), folder)
     return domains
 
 
@@ -246,7 +246,7 @@ def test_a_mask_of_another_size_than_its_image_is_named(tmp_path: Path) -> None:
 
 
 def execution_benchmark(folder: Path) -> object:
-    return _pair_file.as_module("scenes", folder / "benchmarks/scenes.yaml").BENCHMARK
+    return _pair_file.benchmark("scenes", _pair_file.read(folder / "benchmarks/scenes.yaml"))
 
 
 def test_a_test_folder_of_its_own_is_target_test(tmp_path: Path) -> None:
@@ -318,9 +318,9 @@ def test_real_photographs_of_two_domains_are_sound(tmp_path: Path) -> None:
     root = Path(package.submodule_search_locations[0], "zdata/vlcs_mini")
     classes = {"bird": "vogel", "car": ["auto", "drive"], "chair": ["stuhl", "sit"], "dog": ["hund", "husky"]}
     stated(tmp_path, source="caltech", target="labelme", classes=classes, leave_out=["mensch"], image_size=64)
-    module = _pair_file.as_module("pets", tmp_path / "benchmarks/pets.yaml")
-    found = prepare.inspect(module.BENCHMARK, module.load(root))
+    pair = _pair_file.read(tmp_path / "benchmarks/pets.yaml")
+    found = prepare.inspect(_pair_file.benchmark("pets", pair), _pair.load(pair, root))
     assert found["problems"] == []
     assert sum(found["sizes"][part] for part in ("target_train", "target_test")) == 77
     assert json.dumps(found)
-    assert load.benchmark_of("visda").standardisation == module.BENCHMARK.standardisation
+    assert load.benchmark_of("visda").standardisation == _pair_file.benchmark("pets", pair).standardisation

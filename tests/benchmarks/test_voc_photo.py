@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dta_bench.benchmarks import _pair_file
+from dta_bench.benchmarks import _pair, _pair_file
 from dta_bench.data import check_label_maps
 from dta_bench.data.batches import Batches
 
@@ -46,9 +46,9 @@ def test_a_photograph_and_its_palette_mask_become_classes(photo: tuple[np.ndarra
         mask.putpalette(np.random.default_rng(0).integers(0, 256, 768, dtype=np.uint8).tolist())
         mask.save(tmp_path / f"photos/masks/{i}.png")
     (tmp_path / "voc.yaml").write_text(PAIR)
-    pair = _pair_file.as_module("voc", tmp_path / "voc.yaml")
-    domains = pair.load(tmp_path)
-    check_label_maps.check(pair.BENCHMARK, domains)
+    pair = _pair_file.read(tmp_path / "voc.yaml")
+    domains = _pair.load(pair, tmp_path)
+    check_label_maps.check(_pair_file.benchmark("voc", pair), domains)
 
     found = domains.source_train.labels[0]
     for index, (name, number) in enumerate({"background": 0, **VOC}.items()):

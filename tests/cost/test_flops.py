@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from small_runs import spec_of
 
-from dta_bench import plugins
 from dta_bench.cost import flops, step
+from dta_bench.data import load
 from dta_bench.errors import UserError
 from dta_bench.methods import dta
 from dta_bench.nn import pretrained
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import RunSpec
 
 
@@ -20,45 +21,50 @@ def of(method: str, **params: object) -> RunSpec:
     return dataclasses.replace(spec_of("source_only"), method=method, params=params)
 
 
+def ratio_of(spec: RunSpec) -> float:
+    return flops.flops_ratio(spec, method_plugin(spec.method), load.benchmark_of(spec.benchmark))
+
+
 def test_source_only_is_the_measure() -> None:
-    assert flops.flops_ratio(of("source_only")) == 1
+    assert ratio_of(of("source_only")) == 1
 
 
 def test_it_is_the_ratio_that_profile_counts_at_another_batch_size() -> None:
     spec = of("dta", lambda_3=0.0)
-    benchmark = plugins.load("benchmark", spec.benchmark).BENCHMARK
+    benchmark = load.benchmark_of(spec.benchmark)
     found = pretrained.backbone(spec.backbone, benchmark.image_size)
     twin = found.build(len(benchmark.classes)).to("meta")
     batch = step.Batch("classification", len(benchmark.classes), 16, found.channels, benchmark.image_size)
     whole, base = (
-        step.flops(twin, case, batch) for case in (step.Case("dta", dta, dta.Params(lambda_3=0.0)), step.SOURCE_ONLY)
+        step.flops(twin, case, batch)
+        for case in (step.Case(method_plugin("dta"), dta.Params(lambda_3=0.0)), step.SOURCE_ONLY)
     )
-    assert flops.flops_ratio(spec) == pytest.approx(whole / base, rel=0.02)
+    assert ratio_of(spec) == pytest.approx(whole / base, rel=0.02)
 
 
 def test_a_weight_changes_nothing_and_a_term_that_is_on_costs() -> None:
-    without, weak, strong = (flops.flops_ratio(of("dta", lambda_3=w, epsilon=3.5)) for w in (0.0, 0.1, 0.2))
+    without, weak, strong = (ratio_of(of("dta", lambda_3=w, epsilon=3.5)) for w in (0.0, 0.1, 0.2))
     assert without < weak
     assert weak == strong
 
 
 def test_each_repeat_of_a_phase_costs_also_where_it_is_told_as_a_float() -> None:
-    two, three, four = (flops.flops_ratio(of("mcd", repeats=n)) for n in (2, 3.0, 4.0))
+    two, three, four = (ratio_of(of("mcd", repeats=n)) for n in (2, 3.0, 4.0))
     assert three - two == pytest.approx(four - three)
     assert two < three
 
 
 def test_a_method_that_freezes_weights_leaves_the_next_ones_count_alone() -> None:
     flops._COUNTED.clear()
-    alone = flops.flops_ratio(of("adr"))
+    alone = ratio_of(of("adr"))
     flops._COUNTED.clear()
-    flops.flops_ratio(of("shot"))
-    assert flops.flops_ratio(of("adr")) == alone
+    ratio_of(of("shot"))
+    assert ratio_of(of("adr")) == alone
 
 
 def test_parameters_that_a_method_no_longer_takes_are_said() -> None:
     with pytest.raises(UserError, match="mcd does not take this run's parameters"):
-        flops.flops_ratio(of("mcd", repeats="often"))
+        ratio_of(of("mcd", repeats="often"))
 
 
 def test_a_method_that_fails_is_said_and_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,14 +75,15 @@ def test_a_method_that_fails_is_said_and_not_counted(tmp_path: Path, monkeypatch
     )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="a step of torn fails: ValueError: torn apart"):
-        flops.flops_ratio(of("torn"))
+        ratio_of(of("torn"))
 
 
 def test_a_report_needs_no_torch() -> None:
     """Torch alone takes more memory than the report of 500 runs."""
     script = (
-        "import sys\nfrom dta_bench import experiment_file, home, plugins, reporting\n"
-        "experiment_file.benchmark_of('fonts_digits')\nplugins.load('benchmark', 'fonts_digits')\n"
+        "import sys\nfrom dta_bench.data import load\nfrom dta_bench.report import command\n"
+        "from dta_bench.spec import search_space_file\n"
+        "search_space_file.benchmark_of('fonts_digits')\nload.benchmark_of('fonts_digits')\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -10,6 +10,7 @@ from dta_bench.cost.peak_memory import CARDS, Need, _Live, needs, peak_bytes
 from dta_bench.cost.step import META, SOURCE_ONLY, Batch, Case
 from dta_bench.methods import source_only
 from dta_bench.nn.network import Network
+from dta_bench.spec.method_plugin import method_plugin
 
 SMALL = Batch("segmentation", 5, 2, 3, (32, 48))
 
@@ -53,7 +54,7 @@ def test_memory_grows_by_the_same_for_every_further_image() -> None:
 def test_recomputing_needs_less_and_the_network_stays_as_it_was() -> None:
     net = network()
     kinds = [type(module) for module in net.modules()]
-    case = Case("source_only", source_only, source_only.Params())
+    case = Case(method_plugin("source_only"), source_only.Params())
     kept, again = needs(net, [case], SMALL, [8])
     assert again.checkpointing
     assert again.bytes < 0.9 * kept.bytes

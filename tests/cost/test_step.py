@@ -12,10 +12,11 @@ from dta_bench import plugins
 from dta_bench.cost.step import SOURCE_ONLY, Batch, Case, flops, kept_bytes, profile, shares
 from dta_bench.methods import dta, dta_released
 from dta_bench.nn.network import Network
+from dta_bench.spec.method_plugin import method_plugin
 
 VISDA = {"lambda_2": 0.02, "lambda_3": 0.2, "delta_c": 0.01, "delta_e": 0.1, "epsilon": 15.0}
 DIGITS = Batch("classification", 10, 4, 1, (28, 28))
-DTA = Case("dta", dta, dta.Params(lambda_3=0.0))
+DTA = Case(method_plugin("dta"), dta.Params(lambda_3=0.0))
 
 
 def digits_net() -> Network:
@@ -34,7 +35,7 @@ def test_flops_of_a_linear_network_are_those_of_its_matrix_products() -> None:
 def test_vat_costs_a_forward_pass_and_the_gradient_for_the_input_and_then_a_step() -> None:
     net = Network(nn.Flatten(), nn.Linear(12, 7), nn.Linear(7, 5)).to("meta")
     batch = Batch("classification", 5, 3, 3, (2, 2))
-    off = Case("dta", dta, dta.Params(delta_c=0.0, delta_e=0.0, lambda_3=0.0))
+    off = Case(method_plugin("dta"), dta.Params(delta_c=0.0, delta_e=0.0, lambda_3=0.0))
     extra = flops(net, off.changed({"lambda_3": 0.1}), batch) - flops(net, off, batch)
     one_pass = 2 * 3 * (12 * 7 + 7 * 5)
     assert extra == 2 * one_pass + flops(net, SOURCE_ONLY, batch)
@@ -64,14 +65,14 @@ def test_a_step_stays_below_the_bar_on_the_papers_networks(
         net = plugins.load("backbone", name).build(12)
     batch = Batch("classification", 12, 2, 3, (224, 224))
     base = flops(net, SOURCE_ONLY, batch)
-    with_vat = Case("dta", dta, dta.Params(**VISDA, start=start))  # type: ignore[arg-type]
+    with_vat = Case(method_plugin("dta"), dta.Params(**VISDA, start=start))  # type: ignore[arg-type]
     assert flops(net, with_vat.changed({"lambda_3": 0.0}), batch) / base <= bar
     assert flops(net, with_vat, batch) / base <= bar_with_vat
 
 
 @pytest.mark.parametrize("method", [dta, dta_released])
 def test_the_shares_of_a_step_sum_to_one_and_name_the_terms_that_are_on(method) -> None:
-    found = shares(digits_net(), Case("any", method, method.Params(delta_c=0.0)), DIGITS)
+    found = shares(digits_net(), Case(method_plugin("any"), method.Params(delta_c=0.0)), DIGITS)
     assert sum(found.values()) == pytest.approx(1)
     assert {"task", "target", "c_dta", "vat"} <= set(found)
     assert "f_dta" not in found
@@ -92,7 +93,7 @@ def test_what_autograd_keeps_of_a_linear_network_is_known() -> None:
 
 def test_every_method_has_a_row_without_and_with_vat() -> None:
     rows = profile(
-        plugins.load("backbone", "conv3_fc2"), {"source_only": plugins.load("method", "source_only"), "dta": dta},
+        plugins.load("backbone", "conv3_fc2"), [method_plugin("source_only"), method_plugin("dta")],
         {"dta": {"lambda_3": 0.0, "epsilon": 0.0}},
         classes=10, batch=4, image_size=(28, 28), device=torch.device("cpu"), rounds=1,
     )  # fmt: skip
@@ -106,7 +107,7 @@ def test_every_method_has_a_row_without_and_with_vat() -> None:
 
 def test_segmentation_networks_are_measured_too() -> None:
     rows = profile(
-        plugins.load("backbone", "fcn_resnet50"), {}, {},
+        plugins.load("backbone", "fcn_resnet50"), [], {},
         classes=5, batch=2, image_size=(32, 64), device=torch.device("cpu"), rounds=1,
     )  # fmt: skip
     assert [row["method"] for row in rows] == ["source_only"]

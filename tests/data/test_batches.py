@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from torchvision.transforms.functional import normalize
 
 from dta_bench.data.batches import Batches, evaluation_batches
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import LabelledImages, UnlabelledImages
 from dta_bench.errors import UserError
 from dta_bench.nn.network import IMAGENET
+from dta_bench.spec.benchmark import Benchmark
 
 AUGMENTED = Benchmark("drawn", "classification", tuple("abc"), "s", "t", (6, 6), "accuracy", 1, "ours",
                       augmentation=("translate2", "noise0.1"))  # fmt: skip

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from dta_bench.data import splits as validation
 from dta_bench.data.batches import Batches
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Domains, LabelledImages, UnlabelledImages
 from dta_bench.errors import UserError
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset
 
 BENCHMARK = Benchmark("drawn", "classification", tuple("abcde"), "s", "t", (6, 6), "accuracy", 20, "ours",

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from dta_bench.data import load
 from dta_bench.data.batches import evaluation_batches
 from dta_bench.evaluation import probes
 from dta_bench.run import train
-from dta_bench.run.placement import Place
+from dta_bench.run.placement import Placement
+from dta_bench.run.resolve import resolve
 from dta_bench.run.train import Finished
 from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options
@@ -22,10 +22,10 @@ from dta_bench.sweep.choose_runs import make_plan
 @pytest.fixture(scope="module")
 def run() -> tuple[train.Run, Finished]:
     """A run of no training at all: the untrained network, measured and probed."""
-    plan = make_plan("fonts_digits", search_space_file.read("fonts_digits"), Options(epochs=1), 100)
+    plan = make_plan("fonts_digits", search_space_file.read("fonts_digits"), Options(epochs=1))
     spec = dataclasses.replace(plan.runs[0], method="source_only", params={})
-    place = Place(device=torch.device("cpu"))
-    made = train.Run(spec, load.benchmark_of("fonts_digits"), load.splits_of(spec, "data"), place)
+    place = Placement(device=torch.device("cpu"))
+    made = train.Run(resolve(spec, "data"), place)
     return made, made.finish()
 
 

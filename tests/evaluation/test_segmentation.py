@@ -28,7 +28,8 @@ from dta_bench.report.sentences import answer
 from dta_bench.report.summary import summarise
 from dta_bench.report.terminal.show import show_report
 from dta_bench.run import train
-from dta_bench.run.placement import Place
+from dta_bench.run.placement import Placement
+from dta_bench.run.resolve import resolve_on
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 from dta_bench.tracking import Tracker
 
@@ -112,7 +113,7 @@ def test_windows_cover_all_and_overlap_by_a_third_or_more(length: int, window: i
 def test_a_run_is_scored_by_mean_iou_and_absent_classes_are_absent(domains: Domains) -> None:
     splits = validation.split(domains, LabelSubset(size=4))
     told: list[dict[str, float]] = []
-    finished = train.train(spec(epochs=15), SCENES, splits, Place(CPU), lambda _, m: told.append(m))
+    finished = train.train(resolve_on(spec(epochs=15), SCENES, splits), Placement(CPU), lambda _, m: told.append(m))
     test = finished.result.test
     assert test.per_class["nowhere"] is None
     present = [v for v in test.per_class.values() if v is not None]
@@ -126,24 +127,26 @@ def test_a_run_is_scored_by_mean_iou_and_absent_classes_are_absent(domains: Doma
 
 
 def test_the_best_epoch_is_that_of_the_headline(domains: Domains) -> None:
-    run = train.Run(spec(), SCENES, validation.split(domains, LabelSubset(size=4)), Place(CPU))
+    run = train.Run(resolve_on(spec(), SCENES, validation.split(domains, LabelSubset(size=4))), Placement(CPU))
     told = run.one_epoch()
     assert run.best == {"epoch": 1.0, "validation": told["validation/miou"]}
 
 
 def test_drop_to_adapt_trains_on_label_maps(domains: Domains) -> None:
     params = {"lambda_3": 0.0, "epsilon": 0.0, "delta_e": 0.0, "start": "stochastic", "ramp_up_epochs": 1}
-    finished = train.train(spec("dta", **params), SCENES, validation.split(domains, LabelSubset(size=4)), Place(CPU))
+    finished = train.train(
+        resolve_on(spec("dta", **params), SCENES, validation.split(domains, LabelSubset(size=4))), Placement(CPU)
+    )
     assert finished.result.test.miou is not None
 
 
 def test_a_resumed_run_gives_the_same_counts(domains: Domains, tmp_path: Path) -> None:
-    splits, place = validation.split(domains, LabelSubset(size=4)), Place(CPU, tmp_path / "run.pt")
-    whole = train.train(spec(epochs=2), SCENES, splits, Place(CPU))
-    first = train.Run(spec(epochs=2), SCENES, splits, place)
+    splits, place = validation.split(domains, LabelSubset(size=4)), Placement(CPU, tmp_path / "run.pt")
+    whole = train.train(resolve_on(spec(epochs=2), SCENES, splits), Placement(CPU))
+    first = train.Run(resolve_on(spec(epochs=2), SCENES, splits), place)
     first.one_epoch()
     first.advance()
-    resumed = train.train(spec(epochs=2), SCENES, splits, place)
+    resumed = train.train(resolve_on(spec(epochs=2), SCENES, splits), place)
     np.testing.assert_array_equal(whole.confusion, resumed.confusion)
 
 
@@ -164,7 +167,9 @@ def test_a_report_of_label_maps_is_headed_by_mean_iou(domains: Domains, tmp_path
     for method in ("source_only", "dta"):
         for seed in (0, 1):
             run = dataclasses.replace(spec(method), seed=seed, method=method)
-            finished = train.train(dataclasses.replace(run, method="source_only"), SCENES, splits, Place(CPU))
+            finished = train.train(
+                resolve_on(dataclasses.replace(run, method="source_only"), SCENES, splits), Placement(CPU)
+            )
             log = tracker.open_run(run, None, f"{method} {seed}", set(), {"data_fingerprint": "d"})
             log.finish(finished.result, finished.arrays, finished.confusion, SCENES.classes)
     runs = tracker.runs("drawn_scenes")
@@ -205,7 +210,7 @@ def test_a_run_on_crops_predicts_whole_images_or_windows(domains: Domains) -> No
     on_crops = spec().training.model_copy(update={"crop": (32, 32), "image_size": (64, 96)})
     by_window = on_crops.model_copy(update={"window": (32, 64)})
     results = [
-        train.train(dataclasses.replace(spec(), training=one), SCENES, splits, Place(CPU))
+        train.train(resolve_on(dataclasses.replace(spec(), training=one), SCENES, splits), Placement(CPU))
         for one in (on_crops, by_window)
     ]
     assert results[0].confusion.sum() == results[1].confusion.sum()

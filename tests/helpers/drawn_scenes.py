@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import LabelledImages
+from dta_bench.spec.benchmark import Benchmark
 
 SCENES = Benchmark(
     name="drawn_scenes",

@@ -14,6 +14,7 @@ from dta_bench.data.batches import Batches
 from dta_bench.domains.images import LabelledImages
 from dta_bench.nn import learner
 from dta_bench.nn.learner import Progress, Setting
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import Training
 
 COUNT, SIZE, STEPS = 8, (64, 128), 24
@@ -30,15 +31,13 @@ def drawn(style: str) -> LabelledImages:
 
 def falls(method: str, **params: object) -> bool:
     """The source's loss in the last steps is less than two thirds of what it was in the first, all else finite."""
-    module, (source, target) = plugins.load("method", method), (drawn("flat"), drawn("textured"))
+    plugin, (source, target) = method_plugin(method), (drawn("flat"), drawn("textured"))
     torch.manual_seed(0)
     training = Training(epochs=6, optimizer="adam", learning_rate=3e-3, batch_size=2)
     net = plugins.load("backbone", "unet_mini").build(len(BENCHMARK.classes))
     setting = Setting(training, len(BENCHMARK.classes), (3, *SIZE), COUNT, None, BENCHMARK.classes)
-    of = learner.make(module, net, module.Params(**params), setting)
-    batches = Batches(
-        source, target.without_labels(), BENCHMARK, 2, 0, 3, second_view=getattr(module, "second_view", None)
-    )
+    of = learner.build(plugin, net, plugin.params_type(**params), setting)
+    batches = Batches(source, target.without_labels(), BENCHMARK, 2, 0, 3, second_view=plugin.second_view)
     tasks = []
     for epoch in range(1, training.epochs + 1):
         for step, pair in enumerate(batches.epoch(epoch)):

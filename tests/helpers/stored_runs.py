@@ -9,7 +9,6 @@ import numpy as np
 from rich.console import Console
 from small_runs import spec_of
 
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.evaluation import metrics
 from dta_bench.report.document.report import Report
 from dta_bench.report.html import page
@@ -17,6 +16,7 @@ from dta_bench.report.html.report_page import report_page
 from dta_bench.report.records import configurations
 from dta_bench.report.summary import summarise
 from dta_bench.report.terminal.show import show_report
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunResult, RunSpec
 from dta_bench.tracking import TrackedRun, Tracker
 

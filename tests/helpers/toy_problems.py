@@ -12,10 +12,10 @@ import torch
 from sklearn.datasets import make_moons
 from torch import Tensor, nn
 
-from dta_bench import plugins
 from dta_bench.nn import learner
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled, evaluating
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import Training
 
 BATCH, EPOCHS = 64, 15
@@ -75,15 +75,14 @@ def network(classes: int, normed: bool) -> Network:
 
 def trained(method: str, pair: Pair, seed: int, epochs: int = EPOCHS, normed: bool = True, **params: object) -> Learner:
     """The method after ``epochs`` over the pair; a second view is the points with noise on them."""
-    module = plugins.load("method", method)
-    own, first = dataclasses.replace(module.Params(), **params), None
-    if hasattr(module, "first_stage"):
-        name, its = module.first_stage(dataclasses.asdict(own))
-        first = trained(name, pair, seed, epochs, normed, **its)
+    plugin = method_plugin(method)
+    own, first = dataclasses.replace(plugin.params_type(), **params), None
+    if (before := plugin.before(dataclasses.asdict(own))) is not None:
+        first = trained(before[0].name, pair, seed, epochs, normed, **before[1])
     torch.manual_seed(seed)
     training = Training(epochs=epochs, optimizer="adam", learning_rate=3e-3, batch_size=BATCH)
     setting = Setting(training, pair.classes, (2, 1, 1), len(pair.target.images), first)
-    of = learner.make(module, network(pair.classes, normed), own, setting)
+    of = learner.build(plugin, network(pair.classes, normed), own, setting)
     steps = len(pair.source.images) // BATCH
     for epoch in range(1, epochs + 1):
         of.at = Progress(epoch, (epoch - 1) * steps, epochs * steps)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from dta_bench.check import check
 from dta_bench.check.method import batch, made
 from dta_bench.cost.step import SOURCE_ONLY, Batch, Case, flops
 from dta_bench.nn.network import Network
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.method_sets import method_sets
 
 METHODS = plugins.names("method")
@@ -28,9 +28,9 @@ def test_it_keeps_its_contract(name: str) -> None:
 
 @every_method
 def test_its_phases_move_their_players_and_nothing_else(name: str) -> None:
-    module = plugins.load("method", name)
-    of = made(module, getattr(module, "tasks", ("classification",))[0])
-    of.take(*batch(getattr(module, "tasks", ("classification",))[0]))
+    method = method_plugin(name)
+    of = made(method, method.tasks[0])
+    of.take(*batch(method.tasks[0]))
     players = {
         player: {id(weight) for group in own.param_groups for weight in group["params"]}
         for player, own in of.optimizers.items()
@@ -50,7 +50,7 @@ def test_its_sets_hold_six_points_and_its_row_is_one_of_them(name: str) -> None:
     own = method_sets(name)
     assert own is not None
     assert len(own.space.points()) >= POINTS
-    row = dataclasses.asdict(plugins.load("method", name).Params()) | own.row
+    row = method_plugin(name).defaults() | own.row
     assert own.space.canonical({key: row[key] for key in own.sets}) in own.space.points()
 
 
@@ -65,7 +65,7 @@ def test_its_file_opens_with_what_it_varies_and_its_command(name: str) -> None:
 
 
 def _segments(name: str) -> bool:
-    return getattr(plugins.load("method", name), "tasks", ("classification",)) == ("segmentation",)
+    return method_plugin(name).tasks == ("segmentation",)
 
 
 SMALL = {
@@ -81,10 +81,10 @@ ABOVE = {"daformer": 1 / 3}
 
 @every_method
 def test_its_file_states_its_floor(name: str) -> None:
-    module = plugins.load("method", name)
-    stated = module.floor(module.Params())
-    assert stated >= 1
-    assert "Floor: " in (module.__doc__ or "") or name in ("source_only", "target_only")
+    method = method_plugin(name)
+    assert method.floor is not None
+    assert method.floor(method.params_type()) >= 1
+    assert "Floor: " in (method.module.__doc__ or "") or name in ("source_only", "target_only")
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if not _segments(name)])
@@ -113,9 +113,9 @@ def test_on_maps_it_costs_what_its_definition_needs(name: str) -> None:
 
 def counted(name: str, net: Network, batch: Batch) -> tuple[Case, float]:
     """A method's case, and its FLOPs as a multiple of source-only's."""
-    module = plugins.load("method", name)
+    method = method_plugin(name)
     own = SMALL.get(name, {}) | ROW.get(name, {})
-    case = Case(name, module, module.Params(**own))
+    case = Case(method, method.params_type(**own))
     return case, flops(net, case, batch) / flops(net, SOURCE_ONLY, batch)
 
 
@@ -123,8 +123,8 @@ def test_daformer_asks_the_frozen_encoder_nothing_where_the_distance_has_no_weig
     with torch.device("meta"):
         net = plugins.load("backbone", "unet_mini").build(5)
     shape = Batch("segmentation", 5, 2, 3, (32, 64))
-    dacs, daformer = (plugins.load("method", name) for name in ("dacs", "daformer"))
-    without = Case("daformer", daformer, daformer.Params(feature_weight=0.0))
-    with_none = Case("dacs", dacs, dacs.Params())
+    dacs, daformer = (method_plugin(name) for name in ("dacs", "daformer"))
+    without = Case(daformer, daformer.params_type(feature_weight=0.0))
+    with_none = Case(dacs, dacs.params_type())
     blur = 0.01  # which images are blurred is drawn
     assert flops(net, without, shape) == pytest.approx(flops(net, with_none, shape), rel=blur)

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from dta_bench.check.method import batch, made
 from dta_bench.methods import lsd
+from dta_bench.spec.method_plugin import method_plugin
 
 
 def learner() -> lsd.Method:
-    return made(lsd, "segmentation")
+    return made(method_plugin("lsd"), "segmentation")
 
 
 def test_the_judge_tells_four_kinds_at_each_place_and_a_class_at_each_pixel() -> None:

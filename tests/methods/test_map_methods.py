@@ -10,10 +10,10 @@ import torch
 from drawn_streets import falls
 from torch import Tensor
 
-from dta_bench import plugins
 from dta_bench.check.method import batch, made
 from dta_bench.methods import adaptsegnet, advent, fda, minent
 from dta_bench.nn.learner import Progress
+from dta_bench.spec.method_plugin import method_plugin
 
 P = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.05, 0.05, 0.9]], dtype=torch.float64)
 MAPS = P.log()[:, :, None, None].expand(4, 3, 2, 5)
@@ -33,7 +33,7 @@ def test_self_information_sums_to_one_for_even_predictions_and_to_nothing_for_su
 
 
 def test_minent_adds_the_mean_entropy_as_a_share_of_the_greatest() -> None:
-    net, (source, target) = made(minent, "segmentation").net.eval(), batch("segmentation")
+    net, (source, target) = made(method_plugin("minent"), "segmentation").net.eval(), batch("segmentation")
     parts = minent.loss(net, source, target, 1, minent.Params(weight=0.1))
     p = net(target.images).softmax(1)
     share = -(p * p.log()).sum(1).mean() / math.log(p.shape[1])
@@ -44,9 +44,9 @@ def test_minent_adds_the_mean_entropy_as_a_share_of_the_greatest() -> None:
 @pytest.mark.parametrize("method", ["adaptsegnet", "advent", "minent", "fda"])
 def test_without_its_weight_the_network_takes_the_step_of_source_only(method: str) -> None:
     off = {"fda": {"entropy_weight": 0.0}}.get(method, {"weight": 0.0})
-    module, (source, target) = plugins.load("method", method), batch("segmentation")
-    of, alone = made(module, "segmentation"), made(plugins.load("method", "source_only"), "segmentation")
-    of.params = module.Params(**off)
+    plugin, (source, target) = method_plugin(method), batch("segmentation")
+    of, alone = made(plugin, "segmentation"), made(method_plugin("source_only"), "segmentation")
+    of.params = plugin.params_type(**off)
     if method == "fda":  # whose images are the source's own where both domains are one
         target = type(target)(source.images, None, target.index)
     for each in (of, alone):
@@ -66,7 +66,7 @@ def test_the_map_discriminator_has_a_thirty_second_of_the_sides_and_no_more_laye
 
 @pytest.mark.parametrize("method", ["adaptsegnet", "advent"])
 def test_the_network_moves_against_a_resting_judge_which_then_moves_on_maps_without_a_graph(method: str) -> None:
-    of = made(plugins.load("method", method), "segmentation")
+    of = made(method_plugin(method), "segmentation")
     of.take(*batch("segmentation"))
     for players, loss in of.phases():
         before = {name: weight.clone() for name, weight in of.named_parameters()}
@@ -80,7 +80,7 @@ def test_the_network_moves_against_a_resting_judge_which_then_moves_on_maps_with
 
 
 def test_the_network_is_pulled_to_where_the_judge_sees_the_source() -> None:
-    of, (source, target) = made(adaptsegnet, "segmentation"), batch("segmentation")
+    of, (source, target) = made(method_plugin("adaptsegnet"), "segmentation"), batch("segmentation")
     of.params = adaptsegnet.Params(weight=100.0)
     of.eval()
     with torch.no_grad():
@@ -151,7 +151,7 @@ def test_the_robust_entropy_by_hand() -> None:
 
 
 def test_fdas_entropy_comes_after_its_share_of_the_run() -> None:
-    of = made(fda, "segmentation")
+    of = made(method_plugin("fda"), "segmentation")
     for iteration, comes in ((33, False), (34, True)):
         of.at = Progress(1, iteration, 100)
         assert bool(of.loss(*batch("segmentation"))["entropy"]) is comes

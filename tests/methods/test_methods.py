@@ -26,6 +26,7 @@ from dta_bench.nn.losses import (
 )
 from dta_bench.nn.mmd import mmd_from_kernel, multi_gaussian_kernel, pairwise_squared_distances
 from dta_bench.nn.network import Labelled, Unlabelled
+from dta_bench.spec import method_plugin
 
 P = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.05, 0.05, 0.9]])
 Q = torch.tensor([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.3, 0.3, 0.4], [0.9, 0.05, 0.05]])
@@ -34,7 +35,7 @@ Q = torch.tensor([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.3, 0.3, 0.4], [0.9, 0.05,
 def of(module: ModuleType, done: float = 0.5, first: Learner | None = None, **params: object) -> Learner:
     """A method on the small network, so far through its run."""
     setting = Setting(TRAINING, CLASSES, (3, SIDE, SIDE), TARGETS, first)
-    made = learner.make(module, small("classification"), module.Params(**params), setting)
+    made = learner.build(method_plugin.read("any", module), small("classification"), module.Params(**params), setting)
     made.at = Progress(1, round(1000 * done), 1000)
     return made
 

@@ -18,8 +18,10 @@ from dta_bench.methods import dacs, daformer
 from dta_bench.nn import class_mix
 from dta_bench.nn.learner import Progress
 from dta_bench.nn.network import IMAGENET, current_random_state, without_dropout
-from dta_bench.run.placement import Place
+from dta_bench.run.placement import Placement
+from dta_bench.run.resolve import resolve_on
 from dta_bench.run.train import Run
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 
 # Class mixing
@@ -75,7 +77,7 @@ def test_colours_change_but_stay_colours_and_without_strength_only_the_blur_acts
 
 
 def test_the_teacher_moves_a_share_of_the_way_without_a_gradient_and_leaves_its_statistics() -> None:
-    of = made(dacs, "segmentation")
+    of = made(method_plugin("dacs"), "segmentation")
     old = {name: value.clone() for name, value in of.teacher.state_dict().items()}
     of.at = Progress(1, 3, 10)
     of.step(*batch("segmentation"))
@@ -87,7 +89,7 @@ def test_the_teacher_moves_a_share_of_the_way_without_a_gradient_and_leaves_its_
 
 
 def test_the_teacher_drops_nothing_and_normalises_by_its_batch() -> None:
-    of, images = made(dacs, "segmentation"), batch("segmentation")[1].images
+    of, images = made(method_plugin("dacs"), "segmentation"), batch("segmentation")[1].images
     with without_dropout(of.teacher):
         once, again, other = of.teacher(images), of.teacher(images), of.teacher(3 * images)
     assert torch.equal(once, again)
@@ -96,7 +98,7 @@ def test_the_teacher_drops_nothing_and_normalises_by_its_batch() -> None:
 
 
 def test_a_target_pixel_weighs_the_share_of_sure_pixels_of_its_image() -> None:
-    of, images = made(dacs, "segmentation"), batch("segmentation")[1].images
+    of, images = made(method_plugin("dacs"), "segmentation"), batch("segmentation")[1].images
     with torch.no_grad(), without_dropout(of.teacher):
         sure = of.teacher(images).softmax(1).amax(1)
     of.params = dacs.Params(threshold=float(sure.median()))
@@ -158,7 +160,7 @@ def test_pixels_are_counted_by_class_and_image() -> None:
 
 
 def test_features_are_where_they_were_at_the_start_and_move_away() -> None:
-    of = made(daformer, "segmentation")
+    of = made(method_plugin("daformer"), "segmentation")
     source, target = batch("segmentation")
 
     def distance() -> float:
@@ -182,7 +184,7 @@ def test_a_place_counts_where_most_of_its_pixels_are_one_thing() -> None:
 
 
 def test_the_highest_and_lowest_rows_of_pseudo_labels_weigh_nothing() -> None:
-    of, images = made(daformer, "segmentation"), batch("segmentation")[1].images
+    of, images = made(method_plugin("daformer"), "segmentation"), batch("segmentation")[1].images
     of.params = daformer.Params(threshold=0.0, ignore_top=2 / 16, ignore_bottom=4 / 16)
     _, weights = of.pseudo_labels(images)
     assert weights.amax((0, 2)).tolist() == [0] * 2 + [1] * 10 + [0] * 4
@@ -201,7 +203,7 @@ def test_a_run_draws_its_source_images_as_its_method_says() -> None:
     own = Training(epochs=1, optimizer="adam", learning_rate=1e-3, batch_size=2)
     for method, of in (("daformer", params), ("dacs", {k: params[k] for k in vars(dacs.Params())})):
         spec = RunSpec("streets_mini", "unet_mini", "none", method, of, own, LabelSubset(size=2), 0)
-        odds = Run(spec, BENCHMARK, splits, Place(torch.device("cpu"))).batches.source_odds
+        odds = Run(resolve_on(spec, BENCHMARK, splits), Placement(torch.device("cpu"))).batches.source_odds
         if method == "daformer":
             assert odds == pytest.approx(daformer.source_odds(daformer.Params(), class_counts(source, 11)))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import ModuleType
 
 import pytest
 import torch
@@ -13,13 +14,14 @@ from dta_bench.methods import cdan, co_da, gta, sdat, simnet, vada
 from dta_bench.nn import learner
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Unlabelled
+from dta_bench.spec import method_plugin
 
 
-def of(module: object, **params: object) -> Learner:
+def of(module: ModuleType, **params: object) -> Learner:
     """A method on the small network, half through its run."""
     setting = Setting(TRAINING, CLASSES, (3, SIDE, SIDE), TARGETS)
     torch.manual_seed(7)
-    found = learner.make(module, small("classification"), module.Params(**params), setting)  # type: ignore[arg-type, attr-defined]
+    found = learner.build(method_plugin.read("any", module), small("classification"), module.Params(**params), setting)
     found.at = Progress(1, 5, 10)
     return found
 
@@ -218,7 +220,7 @@ def test_the_judges_phase_leaves_no_trace_in_the_networks_statistics() -> None:
 
 
 def test_players_have_the_rates_of_the_run_and_of_the_paper() -> None:
-    on = made(gta, "classification")
+    on = made(method_plugin.method_plugin("gta"), "classification")
     rates = {name: (type(own).__name__, own.param_groups[0]["lr"]) for name, own in on.optimizers.items()}
     assert rates["generator"] == rates["judge"] == ("Adam", 5e-4)
     assert rates["net"][1] == TRAINING.learning_rate

@@ -15,6 +15,7 @@ from dta_bench import plugins
 from dta_bench.check.method import batch, made
 from dta_bench.errors import UserError
 from dta_bench.methods import afn, bnm, mcc, mdd
+from dta_bench.spec.method_plugin import method_plugin
 
 P = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.05, 0.05, 0.9]], dtype=torch.float64)
 
@@ -84,7 +85,7 @@ def test_the_fast_norm_is_the_nuclear_norm_where_predictions_are_one_hot() -> No
 
 @pytest.mark.parametrize(("divisor", "by"), [("batch", 4), ("rank", 4)])
 def test_bnm_takes_the_norm_off_the_total(divisor: str, by: int) -> None:
-    net = made(bnm, "classification").net
+    net = made(method_plugin("bnm"), "classification").net
     source, target = batch("classification")
     net.eval()
     parts = bnm.loss(net, source, target, 1, bnm.Params(weight=0.5, divisor=divisor))  # type: ignore[arg-type]
@@ -149,7 +150,7 @@ def test_a_sure_agreement_costs_nothing_on_the_source_and_much_on_the_target() -
 
 
 def test_the_classifier_of_mdd_gets_the_gradient_of_source_only_and_the_adversary_the_others() -> None:
-    of = made(mdd, "classification").eval()
+    of = made(method_plugin("mdd"), "classification").eval()
     of.at = type(of.at)(1, 500, 1000)
     source, target = batch("classification")
     of.loss(source, target)["total"].backward()
@@ -162,7 +163,7 @@ def test_the_classifier_of_mdd_gets_the_gradient_of_source_only_and_the_adversar
 
 
 def test_features_climb_the_disparity_that_the_adversary_descends() -> None:
-    of = made(mdd, "classification").eval()
+    of = made(method_plugin("mdd"), "classification").eval()
     source, target = batch("classification")
 
     def slope(strength: float) -> Tensor:

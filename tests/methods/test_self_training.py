@@ -15,6 +15,7 @@ from dta_bench.check.method import batch, made, walk
 from dta_bench.methods import fixmatch, shot
 from dta_bench.nn.learner import Progress
 from dta_bench.nn.network import Labelled
+from dta_bench.spec.method_plugin import method_plugin
 
 P = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.05, 0.05, 0.9]])
 
@@ -72,7 +73,7 @@ def test_a_class_that_the_first_round_left_empty_gets_no_image() -> None:
 
 
 def test_shot_starts_from_the_first_stage_and_leaves_its_classifier_as_it_was() -> None:
-    of = made(shot, "classification")
+    of = made(method_plugin("shot"), "classification")
     first = of.setting.first
     assert first is not None
     for found, wanted in zip(of.net.parameters(), first.net.parameters(), strict=True):
@@ -86,7 +87,7 @@ def test_shot_starts_from_the_first_stage_and_leaves_its_classifier_as_it_was() 
 def test_shot_does_not_look_at_the_source() -> None:
     ends = []
     for blind in (False, True):
-        of, (source, target) = made(shot, "classification"), batch("classification")
+        of, (source, target) = made(method_plugin("shot"), "classification"), batch("classification")
         target = type(target)(torch.linspace(-1, 1, target.images.numel()).view_as(target.images), None, target.index)
         of.before_epoch(lambda target=target: [target.images, target.images])
         nothing = Labelled(torch.full_like(source.images, torch.nan), torch.full_like(source.labels, -1))
@@ -116,7 +117,7 @@ def test_no_gradient_goes_through_the_weak_view() -> None:
 
 
 def test_self_training_starts_after_the_warm_up() -> None:
-    of = made(fixmatch, "classification")
+    of = made(method_plugin("fixmatch"), "classification")
     of.params = fixmatch.Params(threshold=0.0, warm_up_epochs=2)
     for epoch, starts in ((2, False), (3, True)):
         of.at = Progress(epoch, epoch, 10)
@@ -126,9 +127,9 @@ def test_self_training_starts_after_the_warm_up() -> None:
 def test_a_teacher_labels_in_the_networks_place_and_follows_it() -> None:
     source, target = batch("classification")
     of = fixmatch.Method(
-        made(fixmatch, "classification").net,
+        made(method_plugin("fixmatch"), "classification").net,
         fixmatch.Params(teacher=True, keep=0.9),
-        made(fixmatch, "classification").setting,
+        made(method_plugin("fixmatch"), "classification").setting,
     )
     of.start()
     old = [weight.clone() for weight in of.teacher.parameters()]

@@ -11,6 +11,7 @@ from dta_bench.methods import dta
 from dta_bench.nn.activation_checkpointing import recompute_activations
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.nn.pretrained import backbone
+from dta_bench.spec.method_plugin import method_plugin
 
 SIZE = (64, 64)
 DTA = dta.Params(delta_c=0.1, delta_e=0.1, ramp_up_epochs=1, start="stochastic", lambda_3=0.1, epsilon=1.0)
@@ -58,7 +59,7 @@ def test_a_copy_computes_by_its_own_weights() -> None:
 
 def test_what_the_backward_pass_keeps_shrinks() -> None:
     plain, recomputed = pair("unet_mini")
-    batch, case = Batch("segmentation", 5, 2, 3, SIZE), Case("dta", dta, DTA)
+    batch, case = Batch("segmentation", 5, 2, 3, SIZE), Case(method_plugin("dta"), DTA)
     assert kept_bytes(recomputed.to("meta"), case, batch) < 0.8 * kept_bytes(plain.to("meta"), case, batch)
 
 

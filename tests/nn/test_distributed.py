@@ -17,11 +17,12 @@ from torch.multiprocessing.spawn import spawn
 
 from dta_bench.data import load
 from dta_bench.data import splits as validation
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Splits
 from dta_bench.nn import distributed as replicas
 from dta_bench.run import train
-from dta_bench.run.placement import Place, Stop, Stopped
+from dta_bench.run.placement import Placement, Stop, Stopped
+from dta_bench.run.resolve import resolve_on
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 
 CPU = torch.device("cpu")
@@ -148,8 +149,10 @@ def trained(
     """The losses and scores of each epoch, the weights and the logits in the end; or where it stopped."""
     told: list[dict[str, float]] = []
     stop = Stop()
-    place = Place(CPU, checkpoint=kept, stop=stop)
-    run = train.Run(spec, benchmark, splits, place, train.first_stage(spec, benchmark, splits, place))
+    place = Placement(CPU, checkpoint=kept, stop=stop)
+    run = train.Run(
+        resolve_on(spec, benchmark, splits), place, train.first_stage(resolve_on(spec, benchmark, splits), place)
+    )
     for module in run.learner.modules():
         if isinstance(module, nn.Dropout) and not dropout:
             module.p = 0.0
@@ -195,7 +198,7 @@ def test_each_replica_draws_its_own_masks_and_all_measure_alike(two: tuple[Any, 
 
 def drawn(spec: RunSpec, benchmark: Benchmark, splits: Splits) -> dict[str, torch.Tensor]:
     """A run's weights before its first step, and what its generator gives next."""
-    run = train.Run(spec, benchmark, splits, Place(CPU))
+    run = train.Run(resolve_on(spec, benchmark, splits), Placement(CPU))
     return {"weights": nn.utils.parameters_to_vector(run.network.parameters()).detach(), "next": torch.rand(4)}
 
 

@@ -9,15 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from dta_bench import plugins
 from dta_bench.check import check
 from dta_bench.check.method import batch, made, walk
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Splits
 from dta_bench.nn import learner
 from dta_bench.nn.learner import Learner, Progress
 from dta_bench.run import train
-from dta_bench.run.placement import Place, Stop, Stopped
+from dta_bench.run.placement import Placement, Stop, Stopped
+from dta_bench.run.resolve import resolve_on
+from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 
 CPU = torch.device("cpu")
@@ -104,7 +105,7 @@ def everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def spec(method: str, **option: object) -> RunSpec:
     own = Training(epochs=2, optimizer="adam", learning_rate=1e-3, batch_size=32).model_copy(update=option)
-    params = dataclasses.asdict(plugins.load("method", method).Params())
+    params = method_plugin(method).defaults()
     return RunSpec("fonts_digits", "conv3_fc2", "none", method, params, own, LabelSubset(size=40), 0)
 
 
@@ -122,7 +123,7 @@ def test_it_is_stopped_in_either_stage_and_resumed_with_the_same_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     run = spec(everything)
-    whole = train.train(run, digits_benchmark, small_splits, Place(CPU))
+    whole = train.train(resolve_on(run, digits_benchmark, small_splits), Placement(CPU))
 
     stop, steps, step = Stop(), 0, Learner.step
 
@@ -132,13 +133,13 @@ def test_it_is_stopped_in_either_stage_and_resumed_with_the_same_numbers(
         stop.requested = steps == stop_after
         return step(self, *of)  # type: ignore[arg-type]
 
-    place = Place(CPU, tmp_path / "run.pt", stop=stop)
+    place = Placement(CPU, tmp_path / "run.pt", stop=stop)
     monkeypatch.setattr(Learner, "step", counted)
     with pytest.raises(Stopped):
-        train.train(run, digits_benchmark, small_splits, place)
+        train.train(resolve_on(run, digits_benchmark, small_splits), place)
     stop.requested = False
     torch.manual_seed(12345)  # what another process would have drawn
-    resumed = train.train(run, digits_benchmark, small_splits, place)
+    resumed = train.train(resolve_on(run, digits_benchmark, small_splits), place)
     assert torch.equal(logits(resumed), logits(whole))
     assert steps == 24  # two stages of two epochs of six steps: none was taken twice
 
@@ -150,7 +151,7 @@ def test_a_first_stage_is_trained_once_for_all_that_start_from_it(
     monkeypatch.setattr(Learner, "step", lambda self, *of: steps.append(self) or step(self, *of))
     for alpha in (0.9, 0.5):
         other = dataclasses.replace(run, params={"alpha": alpha})
-        train.train(other, digits_benchmark, small_splits, Place(CPU, tmp_path / f"{other.id}.pt"))
+        train.train(resolve_on(other, digits_benchmark, small_splits), Placement(CPU, tmp_path / f"{other.id}.pt"))
     assert len(steps) == 12 + 12 + 12
 
 
@@ -160,12 +161,12 @@ def test_phases_take_every_option_of_a_step(
 ) -> None:
     seen: list[dict[str, float]] = []
     run = spec(everything, **option)
-    train.train(run, digits_benchmark, small_splits, Place(CPU), lambda _, found: seen.append(found))
+    train.train(resolve_on(run, digits_benchmark, small_splits), Placement(CPU), lambda _, found: seen.append(found))
     assert seen[-1]["loss/task"] < 2.5
 
 
 def test_a_phase_moves_its_players_and_no_others(everything: str) -> None:
-    of = made(plugins.load("method", everything), "classification")
+    of = made(method_plugin(everything), "classification")
     of.take(*batch("classification"))
     for players, loss in of.phases():
         before = {name: value.clone() for name, value in of.named_parameters()}
@@ -176,7 +177,7 @@ def test_a_phase_moves_its_players_and_no_others(everything: str) -> None:
 
 
 def test_each_player_keeps_the_rates_that_the_method_gave_it(everything: str) -> None:
-    of = made(plugins.load("method", everything), "classification")
+    of = made(method_plugin(everything), "classification")
     of.set_learning_rates(1)
     rates = {name: own.param_groups[0]["lr"] for name, own in of.optimizers.items()}
     assert rates == {"net": 1e-3, "judge": 1e-2}
@@ -184,14 +185,14 @@ def test_each_player_keeps_the_rates_that_the_method_gave_it(everything: str) ->
 
 
 def test_a_plain_loss_and_its_learner_take_the_same_step() -> None:
-    module = plugins.load("method", "source_only")
-    of, other = made(module, "classification"), made(module, "classification")
+    method = method_plugin("source_only")
+    of, other = made(method, "classification"), made(method, "classification")
     torch.manual_seed(1)
     walk(of, "classification", [1])
     torch.manual_seed(1)
     torch.randn(8, 3, 16, 16)  # what walk shows to before_epoch
     source, target = batch("classification")
-    parts = module.loss(other.net, source, target, 1, other.params)
+    parts = method.module.loss(other.net, source, target, 1, other.params)
     torch.autograd.backward(parts["total"])
     other.optimizers["all"].step()
     assert all(torch.equal(a, b) for a, b in zip(of.parameters(), other.parameters(), strict=True))

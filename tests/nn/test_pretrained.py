@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from dta_bench.data.batches import evaluation_batches
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.errors import UserError
 from dta_bench.nn.network import IMAGENET, Network, Normalisation
 from dta_bench.nn.pretrained import backbone, weights_fingerprint
 from dta_bench.run import fingerprint
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 
 HALF = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

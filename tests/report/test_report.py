@@ -10,7 +10,6 @@ import pytest
 from small_runs import spec_of
 from stored_runs import LABELS, Runs, classes_of, finish, logits_of, markdown_of, report_of, screen_of
 
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.errors import UserError
 from dta_bench.report.build import build_report
 from dta_bench.report.document.report import Report
@@ -20,6 +19,7 @@ from dta_bench.report.html.report_page import report_page
 from dta_bench.report.paper.published import rows_of_benchmark
 from dta_bench.report.records import Record
 from dta_bench.report.sentences import answer, warnings
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.tracking import Tracker
 
 

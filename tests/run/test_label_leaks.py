@@ -10,20 +10,22 @@ from small_runs import spec_of
 
 from dta_bench import plugins
 from dta_bench.data import splits as validation
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Domains, LabelledImages, UnlabelledImages
 from dta_bench.evaluation import metrics
 from dta_bench.run import train as training
-from dta_bench.run.placement import Place
+from dta_bench.run.placement import Placement
+from dta_bench.run.resolve import resolve_on
 from dta_bench.run.train import Run
+from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import LabelSubset
 
 CPU = torch.device("cpu")
 SUBSETS = [LabelSubset(size=40), LabelSubset(size=40, seed=3)]
 METHODS = [
     name for name in plugins.names("method")
-    if not getattr(plugins.load("method", name), "uses_target_labels", False)
-    and "classification" in getattr(plugins.load("method", name), "tasks", ("classification",))
+    if not method_plugin(name).uses_target_labels
+    and "classification" in method_plugin(name).tasks
 ]  # fmt: skip
 
 
@@ -41,8 +43,8 @@ def permuted(domains: Domains, subset: LabelSubset, seed: int = 0) -> Domains:
 def trained(domains: Domains, benchmark: Benchmark, subset: LabelSubset, method: str = "dta", **params: float) -> Run:
     spec = dataclasses.replace(spec_of(method, epochs=1, **params), label_subset=subset)
     splits = validation.split(domains, subset)
-    first = training.first_stage(spec, benchmark, splits, Place(CPU))
-    return training.Run(spec, benchmark, splits, Place(CPU), first).to_the_end()
+    first = training.first_stage(resolve_on(spec, benchmark, splits), Placement(CPU))
+    return training.Run(resolve_on(spec, benchmark, splits), Placement(CPU), first).to_the_end()
 
 
 def bits(run: Run) -> dict[str, bytes]:
@@ -122,7 +124,8 @@ def test_target_tests_labels_are_read_by_the_final_measurement_alone(
     object.__setattr__(watched, "moments", moments)
     object.__setattr__(watched, "clock", lambda: now[0])
     run = training.Run(
-        spec_of("dta", epochs=2), digits_benchmark, dataclasses.replace(splits, target_test=watched), Place(CPU)
+        resolve_on(spec_of("dta", epochs=2), digits_benchmark, dataclasses.replace(splits, target_test=watched)),
+        Placement(CPU),
     )
     moments.clear()  # making the set is no reading
     run.to_the_end()

@@ -9,13 +9,14 @@ import torch
 from small_runs import spec_of
 
 from dta_bench.data import splits
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Domains, LabelledImages, Splits
 from dta_bench.errors import Diverged
 from dta_bench.nn import learner
 from dta_bench.run import train as training
-from dta_bench.run.placement import Place, Stop, Stopped
+from dta_bench.run.placement import Placement, Stop, Stopped
+from dta_bench.run.resolve import resolve_on
 from dta_bench.run.train import Finished
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset, Training
 
 CPU = torch.device("cpu")
@@ -30,14 +31,14 @@ def numbers(finished: Finished) -> list[float]:
 
 @pytest.mark.parametrize("method", ["dta", "dta_released", "source_only"])
 def test_the_same_spec_gives_the_same_numbers(method: str, digits_benchmark: Benchmark, small_splits: Splits) -> None:
-    first = training.train(spec_of(method), digits_benchmark, small_splits, Place(CPU))
-    again = training.train(spec_of(method), digits_benchmark, small_splits, Place(CPU))
+    first = training.train(resolve_on(spec_of(method), digits_benchmark, small_splits), Placement(CPU))
+    again = training.train(resolve_on(spec_of(method), digits_benchmark, small_splits), Placement(CPU))
     assert numbers(first) == numbers(again)
 
 
 def test_another_seed_gives_other_numbers(digits_benchmark: Benchmark, small_splits: Splits) -> None:
-    first = training.train(spec_of(seed=0), digits_benchmark, small_splits, Place(CPU))
-    other = training.train(spec_of(seed=1), digits_benchmark, small_splits, Place(CPU))
+    first = training.train(resolve_on(spec_of(seed=0), digits_benchmark, small_splits), Placement(CPU))
+    other = training.train(resolve_on(spec_of(seed=1), digits_benchmark, small_splits), Placement(CPU))
     assert numbers(first) != numbers(other)
 
 
@@ -48,11 +49,11 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_numbers(
 ) -> None:
     spec = spec_of("dta", lambda_3=0.1, epsilon=3.5)
     spec = dataclasses.replace(spec, training=spec.training.model_copy(update={"optimizer": optimizer}))
-    whole = training.train(spec, digits_benchmark, small_splits, Place(CPU))
+    whole = training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))
 
     stop = Stop()
-    place = Place(CPU, tmp_path / "run.pt", stop=stop)
-    interrupted = training.Run(spec, digits_benchmark, small_splits, place)
+    place = Placement(CPU, tmp_path / "run.pt", stop=stop)
+    interrupted = training.Run(resolve_on(spec, digits_benchmark, small_splits), place)
     take, steps = interrupted._take_step, 0
 
     def counted(*batch: object) -> None:
@@ -66,7 +67,7 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_numbers(
         until_stopped(interrupted)
     stop.requested = False
     torch.manual_seed(12345)  # what another process would have drawn
-    resumed = training.train(spec, digits_benchmark, small_splits, place)
+    resumed = training.train(resolve_on(spec, digits_benchmark, small_splits), place)
     assert numbers(resumed) == numbers(whole)
 
 
@@ -88,8 +89,8 @@ def test_target_labels_outside_the_subset_do_not_reach_training_or_validation(
     labels[outside] = np.random.default_rng(0).permutation(labels[outside])
     assert not np.array_equal(labels, train.labels)
     shuffled = dataclasses.replace(small_digits, target_train=LabelledImages(train.images, labels, train.ids))
-    a = training.train(spec_of(), digits_benchmark, honest, Place(CPU))
-    b = training.train(spec_of(), digits_benchmark, splits.split(shuffled, subset), Place(CPU))
+    a = training.train(resolve_on(spec_of(), digits_benchmark, honest), Placement(CPU))
+    b = training.train(resolve_on(spec_of(), digits_benchmark, splits.split(shuffled, subset)), Placement(CPU))
     assert numbers(a) == numbers(b)
 
 
@@ -100,8 +101,12 @@ def test_test_labels_are_read_only_by_the_last_measurement(digits_benchmark: Ben
     )
     seen: list[dict[str, float]] = []
     seen_wrong: list[dict[str, float]] = []
-    a = training.train(spec_of(), digits_benchmark, small_splits, Place(CPU), lambda _, m: seen.append(m))
-    b = training.train(spec_of(), digits_benchmark, wrong, Place(CPU), lambda _, m: seen_wrong.append(m))
+    a = training.train(
+        resolve_on(spec_of(), digits_benchmark, small_splits), Placement(CPU), lambda _, m: seen.append(m)
+    )
+    b = training.train(
+        resolve_on(spec_of(), digits_benchmark, wrong), Placement(CPU), lambda _, m: seen_wrong.append(m)
+    )
     assert seen == seen_wrong
     assert np.array_equal(a.arrays["target_test_logits"], b.arrays["target_test_logits"])
     assert a.result.test != b.result.test
@@ -115,7 +120,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_reason(
         spec, training=spec.training.model_copy(update={"learning_rate": 1e30, "optimizer": "sgd"})
     )
     with pytest.raises(Diverged, match="loss/"):
-        training.train(spec, digits_benchmark, small_splits, Place(CPU))
+        training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))
 
 
 def test_accumulated_pieces_give_the_gradient_of_the_whole_batch() -> None:
@@ -157,6 +162,6 @@ def test_a_cheaper_step_is_another_run_and_trains(
     cheaper = dataclasses.replace(plain, training=plain.training.model_copy(update=option))
     assert cheaper.id != plain.id
     seen: list[dict[str, float]] = []
-    training.train(cheaper, digits_benchmark, small_splits, Place(CPU), lambda _, m: seen.append(m))
+    training.train(resolve_on(cheaper, digits_benchmark, small_splits), Placement(CPU), lambda _, m: seen.append(m))
     assert 0 < seen[-1]["loss/total"] < 10
     assert seen[-1]["loss/vat"] > 0

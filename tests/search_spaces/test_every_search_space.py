@@ -63,7 +63,7 @@ def test_each_row_tells_every_parameter_of_the_paper(name: str) -> None:
 
 @every_sweep
 def test_every_run_of_its_sweep_is_a_point_that_can_be_suggested(name: str) -> None:
-    plan = make_plan(name, search_space_file.read(FOLDER / f"{name}.yaml"), Options(), label_budget=1000)
+    plan = make_plan(name, search_space_file.read(FOLDER / f"{name}.yaml"), Options())
     points = [point_of(plan, run) for run in plan.runs]
     assert len({tuple(sorted(point.items())) for point in points}) == len(plan.runs)
     for run, point in zip(plan.runs, points, strict=True):
@@ -73,9 +73,7 @@ def test_every_run_of_its_sweep_is_a_point_that_can_be_suggested(name: str) -> N
 
 @every_sweep
 def test_one_study_takes_every_method_of_its_task(name: str) -> None:
-    plan = make_plan(
-        name, search_space_file.read(FOLDER / f"{name}.yaml"), Options(methods=("all",)), label_budget=1000
-    )
+    plan = make_plan(name, search_space_file.read(FOLDER / f"{name}.yaml"), Options(methods=("all",)))
     firsts = {run.method: run for run in reversed(plan.runs)}.values()
     space = SweepSpace.of(plan, tuple(firsts))
     study = optuna.create_study()

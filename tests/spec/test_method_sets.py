@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from dta_bench.data.batches import Batches
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.domains.images import Splits
 from dta_bench.errors import UserError
 from dta_bench.spec import search_space_file
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.method_sets import method_sets
 from dta_bench.spec.plan import Options
 from dta_bench.sweep.choose_runs import make_plan
@@ -43,14 +43,14 @@ def test_a_mistake_in_a_methods_sets_is_told_with_its_file(here: Path, text: str
 
 def test_a_methods_row_comes_first_in_its_sweep(here: Path) -> None:
     (here / "mcd.yaml").write_text("sets:\n  repeats: [4, 2]\nrow: {repeats: 2, class_balance: 0.01}\n")
-    plan = make_plan("digits", search_space_file.read("digits"), Options(methods=("mcd",), points=2, seeds=1), 100)
+    plan = make_plan("digits", search_space_file.read("digits"), Options(methods=("mcd",), points=2, seeds=1))
     params = [run.params for run in plan.runs if run.method == "mcd"]
     assert params == [{"repeats": 2, "class_balance": 0.01}, {"repeats": 4, "class_balance": 0.01}]
 
 
 def test_a_method_of_another_task_is_refused_before_any_run() -> None:
     with pytest.raises(UserError, match="digits is classification, but the method minent does segmentation"):
-        make_plan("digits", search_space_file.read("digits"), Options(methods=("minent",), points=1), 100)
+        make_plan("digits", search_space_file.read("digits"), Options(methods=("minent",), points=1))
 
 
 @pytest.mark.parametrize("second_view", ["again", "strong"])

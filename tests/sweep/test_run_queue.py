@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dta_bench import plugins
+from dta_bench.data import load
 from dta_bench.errors import UserError
 from dta_bench.evaluation import metrics
 from dta_bench.run.home import Home
@@ -27,7 +27,7 @@ from dta_bench.tracking import STOPPED
 
 def plan_of(**options: Any) -> Plan:
     file = search_space_file.read("grid_fonts_digits")
-    return make_plan("grid_fonts_digits", file, Options(**options), label_budget=100)
+    return make_plan("grid_fonts_digits", file, Options(**options))
 
 
 DONE = End("done", 50.0, 10)
@@ -123,7 +123,7 @@ def test_a_stopped_run_stays_stopped_only_where_runs_are_stopped(tmp_path: Path)
     plan = plan_of(points=1, seeds=1)
     tracker = Home("", str(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()
     tracker.check()
-    tracker.experiment(plugins.load("benchmark", "fonts_digits").BENCHMARK)
+    tracker.experiment(load.benchmark_of("fonts_digits"))
     run = plan.runs[0]
     log = tracker.open_run(run, None, "a", set(), {})
     tracker.end_run(log.mlflow_run_id, "KILLED", "asha: 3 of 4 runs had a better score", stopped_epoch=3)

@@ -122,7 +122,7 @@ def test_a_second_sweep_in_the_same_folder_is_refused_with_one_sentence(tmp_path
 
 
 def plan_of(name: str, **options: Any) -> Plan:
-    return make_plan(name, search_space_file.read(name), Options(**options), label_budget=1000)
+    return make_plan(name, search_space_file.read(name), Options(**options))
 
 
 def test_a_plan_holds_each_run_once_and_its_baselines() -> None:
@@ -160,7 +160,7 @@ def test_a_misspelt_parameter_in_a_file_is_refused(tmp_path: Path) -> None:
     text = Path(search_space_file.plugins.path("search_space", "fonts_digits")).read_text()
     (tmp_path / "mine.yaml").write_text(text.replace("delta_e:", "delta_x:"))
     with pytest.raises(UserError, match="delta_x"):
-        make_plan("mine", search_space_file.read(tmp_path / "mine.yaml"), Options(), 100)
+        make_plan("mine", search_space_file.read(tmp_path / "mine.yaml"), Options())
 
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from small_runs import spec_of
 
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.errors import UserError
 from dta_bench.evaluation import metrics
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunResult, RunSpec
 from dta_bench.tracking import RunLog, TrackedRun, Tracker, serve_ui, ui_link
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from dta_bench.nn.pretrained.catalogue import Backbone, backbone, weights_fingerprint
+from dta_bench.nn.pretrained.catalogue import BackbonePlugin, backbone, weights_fingerprint
 
 if TYPE_CHECKING:
     from dta_bench.nn.pretrained.fcn import fcn_resnet
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dta_bench.nn.pretrained.unet import small_unet
 
 __all__ = [
-    "Backbone",
+    "BackbonePlugin",
     "backbone",
     "fcn_resnet",
     "resnet",

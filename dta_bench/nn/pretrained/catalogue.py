@@ -6,7 +6,8 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from dta_bench import plugins
 from dta_bench.errors import UserError
@@ -18,13 +19,20 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Backbone:
-    """A backbone by name, for images of one size. ``channels`` is what it eats: 1 or 3."""
+class BackbonePlugin:
+    """A backbone by name, for images of one size.
+
+    Attributes:
+        channels: how many colour channels it takes: 1 or 3.
+        make: number of classes and weights → the network.
+        file: where it is defined; None for a backbone that is built from its name alone.
+    """
 
     name: str
     task: Task
     channels: int
     make: Callable[[int, str], Network]
+    file: Path | None = None
 
     def build(self, num_classes: int, weights: str = "none") -> Network:
         """The network with random weights (``none``), the hub's (``hub``), or a file's.
@@ -35,7 +43,7 @@ class Backbone:
         return self.make(num_classes, weights)
 
 
-def backbone(name: str, image_size: Size | None = None) -> Backbone:
+def backbone(name: str, image_size: Size | None = None) -> BackbonePlugin:
     """The backbone of this name; models of a fixed input size are built for ``image_size`` (height, width).
 
     Raises:
@@ -53,25 +61,25 @@ def backbone(name: str, image_size: Size | None = None) -> Backbone:
     return _plugin(name, image_size)
 
 
-def _timm(name: str, model: str, image_size: Size | None) -> Backbone:
+def _timm(name: str, model: str, image_size: Size | None) -> BackbonePlugin:
     from dta_bench.nn.pretrained.timm_networks import check_name, timm_network
 
     check_name(model)
-    return Backbone(
+    return BackbonePlugin(
         name, "classification", 3, lambda classes, weights: timm_network(model, classes, weights, image_size)
     )
 
 
-def _smp(name: str, decoder: str, encoder: str, image_size: Size | None) -> Backbone:
+def _smp(name: str, decoder: str, encoder: str, image_size: Size | None) -> BackbonePlugin:
     from dta_bench.nn.pretrained.smp_networks import check_pair, smp_network
 
     check_pair(decoder, encoder)
-    return Backbone(
+    return BackbonePlugin(
         name, "segmentation", 3, lambda classes, weights: smp_network(decoder, encoder, classes, weights, image_size)
     )
 
 
-def _plugin(name: str, image_size: Size | None) -> Backbone:
+def _plugin(name: str, image_size: Size | None) -> BackbonePlugin:
     module = plugins.load("backbone", name)
     takes_size = image_size is not None and "image_size" in inspect.signature(module.build).parameters
     extras: dict[str, Any] = {"image_size": image_size} if takes_size else {}
@@ -80,10 +88,15 @@ def _plugin(name: str, image_size: Size | None) -> Backbone:
         network: Network = module.build(classes, weights, **extras)
         return network
 
-    return Backbone(name, module.task, getattr(module, "channels", 3), make)
+    channels, file = getattr(module, "channels", 3), Path(str(module.__file__))
+    if module.task not in get_args(Task):
+        raise UserError(f"{file}: task is {module.task!r}; allowed: {' or '.join(map(repr, get_args(Task)))}")
+    if channels not in (1, 3):
+        raise UserError(f"{file}: channels is {channels!r}; allowed: 1 or 3")
+    return BackbonePlugin(name, module.task, channels, make, file)
 
 
-def weights_fingerprint(found: Backbone, num_classes: int, weights: str) -> str:
+def weights_fingerprint(found: BackbonePlugin, num_classes: int, weights: str) -> str:
     """The first 12 hex digits of the SHA-256 of the file that ``weights`` means for a backbone; ``none`` for none.
 
     Raises:

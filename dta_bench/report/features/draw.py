@@ -20,6 +20,8 @@ from dta_bench.report.features.networks import Trained, before, find, name_of, t
 from dta_bench.report.features.tsne import tsne
 from dta_bench.report.html import page
 from dta_bench.run.home import Home
+from dta_bench.spec.method_plugin import method_plugin
+from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import TrackedRun, Tracker, ui_link
 
 USUAL = Deltas(delta_c=0.05, delta_e=0.1)  # where the run's method has no such parameters
@@ -44,7 +46,7 @@ def draw(name: str, beside: str | None, home: Home) -> dict[str, Any]:
         drawn = _strips(tracker, sides)
     else:
         networks = [trained(tracker, one) for one in sides]
-        drawn = _figures(networks, load.splits_of(run.spec, home.root), _deltas(run))
+        drawn = _figures(networks, _splits(run.spec, home.root), _deltas(run))
     folder = Path(home.out) / "reports" / "figures" / run.run_id
     files = _keep(drawn, folder, tracker, run)
     link = ui_link(tracker.uri, run.experiment_id)
@@ -54,6 +56,11 @@ def draw(name: str, beside: str | None, home: Home) -> dict[str, Any]:
         "files": {name: str(path) for name, path in files.items()}, "page": str(folder / "figures.html"),
         "link": run_link(link, run),
     }  # fmt: skip
+
+
+def _splits(spec: RunSpec, root: str) -> Splits:
+    benchmark = load.benchmark_of(spec.benchmark).under(spec.training)
+    return load.splits_of(spec, benchmark, method_plugin(spec.method), root)
 
 
 def _figures(sides: Sequence[Trained], splits: Splits, deltas: Deltas) -> dict[str, tuple[Figure, str]]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dta_bench import plugins
-from dta_bench.domains.benchmark import Benchmark
+from dta_bench.data.load import benchmark_of
 from dta_bench.evaluation import scenes
 from dta_bench.evaluation.scenes import Scenes
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import Picture
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.spelling import spell_method
 from dta_bench.tracking import TrackedRun, Tracker
 
@@ -31,7 +31,7 @@ def add_pictures(report: Report, tracker: Tracker, folder: Path) -> Report:
     scores = report.test or report.source_only
     if scores is None or scores.miou is None:
         return report
-    benchmark: Benchmark = plugins.load("benchmark", report.benchmark).BENCHMARK
+    benchmark: Benchmark = benchmark_of(report.benchmark)
     kept = _kept_scenes(report, tracker)
     if not kept:
         return report

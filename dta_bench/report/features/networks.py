@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dta_bench.data import load
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.errors import UserError
 from dta_bench.evaluation.evaluator import Meter
 from dta_bench.nn import pretrained
 from dta_bench.nn.network import Network
 from dta_bench.run import execute, network_file
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import TrackedRun, Tracker
 
@@ -56,7 +56,7 @@ def trained(tracker: Tracker, run: TrackedRun) -> Trained:
     return Trained(run, network, _meter(network, benchmark, backbone, spec))
 
 
-def _meter(network: Network, benchmark: Benchmark, backbone: pretrained.Backbone, spec: RunSpec) -> Meter:
+def _meter(network: Network, benchmark: Benchmark, backbone: pretrained.BackbonePlugin, spec: RunSpec) -> Meter:
     device = next(network.parameters()).device
     return Meter(network, benchmark, backbone.channels, 2 * spec.training.batch_size, device)
 

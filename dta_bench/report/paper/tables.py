@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dta_bench import plugins
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.report.document.paper_table import OurScores, PaperCell, PaperTable
 from dta_bench.report.document.published_figures import PublishedRow
@@ -86,7 +87,7 @@ def _our_scores(tracker: Tracker, row: PublishedRow, runs: list[TrackedRun]) -> 
     """The scores of what the labelled subset chooses among ``runs``; None if there are none."""
     if not runs:
         return None
-    benchmark = plugins.load("benchmark", row.benchmark).BENCHMARK
+    benchmark = benchmark_of(row.benchmark)
     report = summarise(benchmark, configurations(tracker, runs), runs, "labels")
     first = report.leaderboard[0]
     side = row.method if row.method in BASELINES else "selected"

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.errors import UserError
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LabelBudgetRow
@@ -17,6 +16,7 @@ from dta_bench.report.selection.compare_rules import all_rules
 from dta_bench.report.selection.label_budget import label_budget
 from dta_bench.report.selection.rules import competitors
 from dta_bench.report.summary import largest_group
+from dta_bench.spec.benchmark import Benchmark
 
 
 def add_every_choice(report: Report, benchmark: Benchmark, found: Sequence[Configuration], root: str) -> Report:

@@ -45,17 +45,17 @@ def needed_bytes(network: Job, training: Job, device: Any) -> int:
     Args:
         network: ``benchmark``, ``backbone`` and each method's parameters by its name, under ``methods``.
     """
-    from dta_bench import plugins
     from dta_bench.cost import step
     from dta_bench.data import load
     from dta_bench.nn import pretrained
+    from dta_bench.spec.method_plugin import method_plugin
     from dta_bench.spec.run_spec import Training
 
     benchmark = load.benchmark_of(network["benchmark"])
     backbone = pretrained.backbone(network["backbone"], benchmark.image_size)
     classes = len(benchmark.classes)
     rows = step.profile(
-        backbone, {name: plugins.load("method", name) for name in network["methods"]}, network["methods"],
+        backbone, [method_plugin(name) for name in network["methods"]], network["methods"],
         classes=classes, batch=max(2, Training(**training).piece),
         image_size=benchmark.image_size, device=device, rounds=1,
     )  # fmt: skip

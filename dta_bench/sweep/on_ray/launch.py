@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dta_bench import plugins
 from dta_bench.errors import Interrupted, UserError
 from dta_bench.run.home import Home
 from dta_bench.spec.plan import Plan
@@ -206,7 +205,7 @@ def _job(plan: Plan, runs: list[RunSpec], home: Home, parent: str, threads: int)
         "threads": threads,
         "specs": {run.id: run.to_dict() for run in runs},
         "names": {run.id: plan.run_name(run) for run in runs},
-        "headline": f"validation/{plugins.load('benchmark', plan.file.benchmark).BENCHMARK.headline}",
+        "headline": f"validation/{plan.benchmark.headline}",
         "inert": {run.id: sorted(plan.space(run.method).inert(run.params)) for run in runs},
     }
 

@@ -112,6 +112,7 @@ def replica(job: Job) -> None:
     worker.settle(job)
     from dta_bench.run.execute import Label, assist, execute
     from dta_bench.run.home import Home
+    from dta_bench.run.resolve import resolve
 
     torch.set_num_threads(job["threads"])
     spec, home, stop = RunSpec.from_dict(job["specs"][job[RUN]]), Home(**job["home"]), Notice()
@@ -121,11 +122,12 @@ def replica(job: Job) -> None:
 
     meet(train.get_context())
     try:
+        resolved = resolve(spec, home.root, home.skip_unreadable)
         if distributed.get_rank():
-            outcome = assist(spec, home, stop, on_epoch)
+            outcome = assist(resolved, home, stop, on_epoch)
         else:
             label = Label(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
-            outcome = _told(execute(spec, home, label, stop, on_epoch))
+            outcome = _told(execute(resolved, home, label, stop, on_epoch))
         train.report(worker.of_end(spec, outcome))
     finally:
         distributed.destroy_process_group()

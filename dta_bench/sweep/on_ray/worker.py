@@ -53,10 +53,10 @@ def run_one(config: Config, job: Job) -> None:
     settle(job)
     import torch
 
-    from dta_bench.data.load import splits_of
     from dta_bench.run.execute import Label, Outcome, execute
     from dta_bench.run.home import Home
     from dta_bench.run.placement import Stop
+    from dta_bench.run.resolve import resolve
 
     global _current
     torch.set_num_threads(job["threads"])
@@ -67,10 +67,10 @@ def run_one(config: Config, job: Job) -> None:
         tune.report(of_epoch(spec, job, epoch, metrics))
 
     home = Home(**job["home"])
-    splits_of(spec, home.root, home.skip_unreadable)  # a node without the data raises here, and Tune tries another
+    resolved = resolve(spec, home.root, home.skip_unreadable)  # without the data: Tune tries another node
     _current = Stop()
     try:
-        outcome = execute(spec, home, label, _current, on_epoch)
+        outcome = execute(resolved, home, label, _current, on_epoch)
     except UserError as error:  # a full disk: it would be as full the next time
         outcome = Outcome("failed", reason=str(error))
     if outcome.status == "stopped":

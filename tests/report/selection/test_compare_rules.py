@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from stored_runs import CLASSES, LABELS, Runs, classes_of, report_of, screen_of
 
-from dta_bench.domains.benchmark import Benchmark
 from dta_bench.errors import UserError
 from dta_bench.report.choice_sentences import disagreement_sentences
 from dta_bench.report.document.scores import RuleRow
 from dta_bench.report.records import Configuration, configurations
 from dta_bench.report.selection.compare_rules import all_rules
 from dta_bench.report.selection.rules import RULES, scores
+from dta_bench.spec.benchmark import Benchmark
 
 HEADLINE = "accuracy"
 

@@ -1,0 +1,67 @@
+"""Everything that a run's names stand for, looked up once: benchmark, method, backbone, data and fingerprints."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dta_bench.data import load
+from dta_bench.domains.images import Splits
+from dta_bench.nn import pretrained
+from dta_bench.nn.pretrained import BackbonePlugin
+from dta_bench.run import fingerprint
+from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.method_plugin import MethodPlugin, method_plugin
+from dta_bench.spec.run_spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A RunSpec with what its names stand for; nothing below asks for a plug-in by its name again.
+
+    Attributes:
+        benchmark: as its file states it; a run trains on ``benchmark.under(spec.training)``.
+        params: the method's ``Params``.
+        splits: the five sets of the run.
+        fingerprints: of data, code and weights, by the names of their MLflow tags.
+        first: the run of another method that this one starts from, with the same data; None for one stage.
+    """
+
+    spec: RunSpec
+    benchmark: Benchmark
+    method: MethodPlugin
+    params: Any
+    backbone: BackbonePlugin
+    splits: Splits
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    first: Resolved | None = None
+
+
+def resolve(spec: RunSpec, root: str, skip_unreadable: bool = False) -> Resolved:
+    """Look up what a run's names stand for, and load its data.
+
+    Args:
+        root: where data lie.
+        skip_unreadable: leave images out that cannot be read.
+
+    Raises:
+        UserError: no such plug-in, or the data are missing or unsound.
+    """
+    benchmark, method = load.benchmark_of(spec.benchmark), method_plugin(spec.method)
+    splits = load.splits_of(spec, benchmark.under(spec.training), method, root, skip_unreadable)
+    return resolve_on(spec, benchmark, splits, fingerprint.fingerprints(spec, root, skip_unreadable))
+
+
+def resolve_on(
+    spec: RunSpec, benchmark: Benchmark, splits: Splits, fingerprints: Mapping[str, str] | None = None
+) -> Resolved:
+    """The same on sets that are there already; the run's own fingerprints are its first stage's, too."""
+    method, first = method_plugin(spec.method), None
+    if (before := method.before(spec.params)) is not None:
+        first_spec = dataclasses.replace(spec, method=before[0].name, params=before[1])
+        first = resolve_on(first_spec, benchmark, splits, fingerprints)
+    backbone = pretrained.backbone(spec.backbone, benchmark.under(spec.training).train_size)
+    params = method.params(spec.params)
+    return Resolved(spec, benchmark, method, params, backbone, splits, fingerprints or {}, first)

@@ -1,0 +1,116 @@
+"""A method's file as one typed record: what the file must define, and what it may define, read in one place."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, get_args
+
+from pydantic import TypeAdapter
+
+from dta_bench import plugins
+from dta_bench.errors import UserError
+from dta_bench.spec.run_spec import Task
+from dta_bench.spec.search_space import Point
+
+SecondView = Literal["again", "strong"]
+
+
+@dataclass(frozen=True)
+class MethodPlugin:
+    """What a method's file says.
+
+    Attributes:
+        module: the file itself; ``loss`` or ``Method`` are read from it by :func:`dta_bench.nn.learner.build`.
+        params_type: the file's ``Params``, a frozen dataclass whose defaults are the published values.
+        tasks: the tasks that the method does; both where the file does not say.
+        uses_target_labels: whether it trains on target labels (an upper bound, which never competes).
+        second_view: how a batch's second view of a target image is made; None: there is none.
+        first_stage: parameters → the method, with its changed parameters, whose finished run this one starts from.
+        source_odds: parameters and images a class → how likely each source image is drawn.
+        floor: parameters → the least work of a step, in source-only steps.
+        above_floor: what a step needs beyond its floor, in words; empty where that is little.
+    """
+
+    name: str
+    module: ModuleType
+    params_type: type
+    tasks: tuple[Task, ...] = get_args(Task)
+    uses_target_labels: bool = False
+    second_view: SecondView | None = None
+    first_stage: Callable[[Point], tuple[str, Point]] | None = None
+    source_odds: Callable[[Any, Any], Any] | None = None
+    floor: Callable[[Any], float] | None = None
+    above_floor: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Only the name crosses to other processes; these load the file themselves."""
+        return method_plugin, (self.name,)
+
+    @property
+    def file(self) -> Path:
+        """Where the method is defined."""
+        return Path(str(self.module.__file__))
+
+    def defaults(self) -> Point:
+        """Every parameter with its default."""
+        return dataclasses.asdict(self.params_type())
+
+    def params(self, values: Mapping[str, Any]) -> Any:
+        """The method's ``Params`` with these values; a whole number may stand for a float.
+
+        Raises:
+            pydantic.ValidationError: an unknown parameter, or a value of another type.
+            UserError: a value that the method itself refuses.
+        """
+        return TypeAdapter(self.params_type).validate_python(dict(values))
+
+    def before(self, values: Point) -> tuple[MethodPlugin, Point] | None:
+        """The method of the first stage, with all its parameters; None for a method of one stage."""
+        if self.first_stage is None:
+            return None
+        name, changed = self.first_stage(values)
+        first = method_plugin(name)
+        return first, first.defaults() | changed
+
+
+def method_plugin(name: str) -> MethodPlugin:
+    """The method of this name.
+
+    Raises:
+        UserError: no such method, or its file does not run, lacks a part, or says something that cannot be.
+    """
+    return read(name, plugins.load("method", name))
+
+
+def read(name: str, module: ModuleType) -> MethodPlugin:
+    """A method's module as a record.
+
+    Raises:
+        UserError: one of its optional names holds what it cannot hold.
+    """
+    stated = {field.name for field in dataclasses.fields(MethodPlugin)} - {"name", "module", "params_type"}
+    values = {key: getattr(module, key) for key in stated if hasattr(module, key)}
+    if wrong := [problem for key, value in values.items() if (problem := _problem(key, value))]:
+        raise UserError(f"{module.__file__}: {'; '.join(sorted(wrong))}")
+    return MethodPlugin(name, module, module.Params, **values)
+
+
+def _problem(key: str, value: Any) -> str:
+    """Why an optional name of a method's file cannot hold ``value``; empty if it can."""
+    tasks = get_args(Task)
+    if key == "tasks":
+        sound = isinstance(value, tuple) and value and set(value) <= set(tasks)
+        allowed = f"a tuple of {' and '.join(map(repr, tasks))}"
+    elif key == "second_view":
+        sound, allowed = value is None or value in get_args(SecondView), "'again', 'strong' or None"
+    elif key == "uses_target_labels":
+        sound, allowed = isinstance(value, bool), "True or False"
+    elif key == "above_floor":
+        sound, allowed = isinstance(value, str), "text"
+    else:
+        sound, allowed = callable(value), "a function"
+    return "" if sound else f"{key} is {value!r}; allowed: {allowed}"
