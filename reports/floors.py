@@ -9,7 +9,7 @@ from typing import Any
 from dta_bench import plugins
 from dta_bench.cost.flops import twin
 from dta_bench.cost.step import SOURCE_ONLY, Case, flops
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.spec import search_space_file
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Options
@@ -48,7 +48,7 @@ def counted(task: str, places: Sequence[tuple[str, str]]) -> Iterator[tuple[Any,
     methods = [method for method in map(method_plugin, plugins.names("method")) if task in method.tasks]
     asked = Options(methods=tuple(method.name for method in methods), points=1)
     plans = [make_plan(benchmark, search_space_file.read(benchmark), asked) for benchmark, _ in places]
-    twins = [twin(load.benchmark_of(benchmark), backbone) for benchmark, backbone in places]
+    twins = [twin(benchmark_of(benchmark), backbone) for benchmark, backbone in places]
     bases = [flops(net, SOURCE_ONLY, batch) for net, batch in twins]
     for method in methods:
         found = []

@@ -17,7 +17,7 @@ import torch
 from torch import distributed
 from torch.multiprocessing.spawn import spawn
 
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.nn import distributed as replicas
 from dta_bench.nn import learner, pretrained
 from dta_bench.nn.learner import Setting
@@ -71,7 +71,7 @@ def steps(rank: int, count: int, folder: str, benchmark: str, backbone: str, bat
 def prepared(benchmark: str, backbone: str, batch: int, count: int) -> tuple[learner.Learner, Labelled, Unlabelled]:
     """A learner and this replica's part of a batch."""
     torch.manual_seed(0)
-    defined = load.benchmark_of(benchmark)
+    defined = benchmark_of(benchmark)
     found = pretrained.backbone(backbone, defined.image_size)
     training = Training(epochs=1, optimizer="adam", learning_rate=1e-3, batch_size=batch, devices=count)
     method, shape = method_plugin("dta"), (found.channels, *defined.image_size)

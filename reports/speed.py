@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.evaluation import metrics
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import LabelSubset, RunResult, RunSpec, Training
@@ -59,7 +59,7 @@ def write(out: Path, count: int) -> int:
     """``count`` finished runs; how many metrics each has."""
     tracker = Tracker(f"sqlite:///{out / 'mlflow.db'}", out)
     tracker.check()
-    benchmark = load.benchmark_of("fonts_digits")
+    benchmark = benchmark_of("fonts_digits")
     tracker.experiment(benchmark)
     rng = np.random.default_rng(0)
     labels = np.arange(600) % 10

@@ -12,6 +12,7 @@ import torch
 from hypothesis import settings
 
 from dta_bench.data import load, splits
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.domains.images import Domains, LabelledImages, Splits
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset
@@ -53,7 +54,7 @@ def small_digits(tmp_path_factory: pytest.TempPathFactory) -> Domains:
 
 @pytest.fixture(scope="session")
 def digits_benchmark() -> Benchmark:
-    return load.benchmark_of("fonts_digits")
+    return benchmark_of("fonts_digits")
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import Any
 
 from dta_bench import plugins
 from dta_bench.check.findings import Findings
-from dta_bench.data import load, prepare
+from dta_bench.data import prepare
 from dta_bench.data.augment import Augmentation
-from dta_bench.data.load import BenchmarkPlugin
+from dta_bench.data.benchmark_plugin import BenchmarkPlugin, benchmark_of, benchmark_plugin
 from dta_bench.errors import UserError
 from dta_bench.nn import pretrained
 from dta_bench.spec import search_space_file
@@ -24,7 +24,7 @@ def check_benchmark(name: str, root: Path) -> Findings:
     Raises:
         UserError: there is no such benchmark, or its file does not run.
     """
-    plugin, found = load.benchmark_plugin(name), Findings()
+    plugin, found = benchmark_plugin(name), Findings()
     found.law("it opens with a docstring", lambda: "" if plugin.docstring else "there is none")
     if not found.law("BENCHMARK is a Benchmark named like its file", lambda: _named(plugin.benchmark, name)):
         return found
@@ -78,7 +78,7 @@ def check_search_space(name: str) -> Findings:
         UserError: there is no such file, or it cannot be read; says every error of the file.
     """
     file, found = search_space_file.read(name), Findings()
-    benchmark = load.benchmark_of(file.benchmark)
+    benchmark = benchmark_of(file.benchmark)
     found.law("it opens with what it reproduces", lambda: "" if plugins.summary("search_space", name) else "no comment")
 
     def planned() -> str:

@@ -21,6 +21,7 @@ from rich.table import Table
 from dta_bench.data import image_cache, load, prefetch
 from dta_bench.data import splits as validation
 from dta_bench.data.batches import Batches, InputMaker
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.data.prefetch import PartBuffer
 from dta_bench.domains.images import Image, LabelledImages, SelectedItems, Splits, UnlabelledImages, is_lazy
 from dta_bench.methods import source_only
@@ -55,8 +56,8 @@ def data_costs(
     Raises:
         UserError: its data are not there.
     """
-    backbone = backbone or RESNET18[load.benchmark_of(name).task]
-    benchmark, domains = load.benchmark_of(name), load.domains(name, str(root))
+    backbone = backbone or RESNET18[benchmark_of(name).task]
+    benchmark, domains = benchmark_of(name), load.domains(name, str(root))
     raw = _first(validation.split(domains, LabelSubset(size=1)), images)
     kept = image_cache.kept(raw, benchmark)
     undecoded = image_cache.kept(raw, benchmark, use_store=False)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress import TransferSpeedColumn as SpeedColumn
 
-from dta_bench.data import load, manifest
-from dta_bench.data.load import BenchmarkPlugin
+from dta_bench.data import manifest
+from dta_bench.data.benchmark_plugin import BenchmarkPlugin, benchmark_plugin
 from dta_bench.data.verify import SETS, inspect
 from dta_bench.domains import download
 from dta_bench.domains.download import Archive
@@ -40,7 +40,7 @@ def prepare(
         UserError: data are missing and cannot be downloaded; says which file belongs where.
         Interrupted: Ctrl-C; what was downloaded so far stays.
     """
-    plugin = load.benchmark_plugin(name)
+    plugin = benchmark_plugin(name)
     archives = plugin.archives()
     console = console or Console(stderr=True, quiet=True)
     try:

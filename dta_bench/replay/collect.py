@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dta_bench.data import load
 from dta_bench.errors import UserError
 from dta_bench.replay.grid import CURVES, Grid, GridPoint, GridRun, round_numbers
 from dta_bench.report.records import Record, configurations
@@ -21,7 +20,7 @@ def collect_grid(plan: Plan, tracker: Tracker) -> Grid:
     Raises:
         UserError: the grid is not complete.
     """
-    benchmark = load.benchmark_of(plan.file.benchmark)
+    benchmark = benchmark_of(plan.file.benchmark)
     method, backbone = plan.methods[0], plan.backbones[0]
     space = plan.space(method)
     tracked = {run.run_id: run for run in tracker.runs(benchmark.name) if run.status == "FINISHED"}

@@ -90,11 +90,11 @@ def _flops(group: list[TrackedRun]) -> tuple[float, float] | None:
     for run in group:
         if (noted := run.metrics.get("flops_ratio")) is None and run.spec.method != "source_only":
             from dta_bench.cost import flops  # with torch; runs that noted it need none
-            from dta_bench.data import load
+            from dta_bench.data.benchmark_plugin import benchmark_of
             from dta_bench.spec.method_plugin import method_plugin
 
             try:
-                method, benchmark = method_plugin(run.spec.method), load.benchmark_of(run.spec.benchmark)
+                method, benchmark = method_plugin(run.spec.method), benchmark_of(run.spec.benchmark)
                 noted = flops.flops_ratio(run.spec, method, benchmark)
             except UserError:
                 return None

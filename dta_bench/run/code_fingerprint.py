@@ -16,6 +16,7 @@ from pathlib import Path
 from dta_bench import plugins
 from dta_bench.run import syntax_digest
 from dta_bench.run.syntax_digest import WHOLE, Source
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import RunSpec
 
 SCHEME = "ast1"
@@ -24,11 +25,13 @@ ROOTS = ("run/train.py", "data/load.py")
 SILENT = {
     "__init__.py": "holds the version's number",
     "errors.py": "holds exceptions, and checks that only raise them",
+    "data/benchmark_plugin.py": "reads a benchmark's file, which is followed",
     "domains/download.py": "fetches files; which files there are is in the data's fingerprint",
     "plugins.py": "finds plug-in files; the files that it finds are followed",
     "run/fingerprint.py": "describes a run after the fact",
     "run/code_fingerprint.py": "this file",
     "run/syntax_digest.py": "serves this file only",
+    "spec/method_plugin.py": "reads a method's file, which is followed",
     "spec/yaml_file.py": "reads a YAML file and explains mistakes in it",
 }
 """Modules that are not followed, each with the reason why it cannot decide a number."""
@@ -158,9 +161,9 @@ def _method_files(spec: RunSpec) -> set[Path]:
     files, name, params = set[Path](), spec.method, dict(spec.params)
     while (file := plugins.path("method", name)) not in files:
         files.add(file)
-        before = getattr(plugins.load("method", name), "first_stage", None)
+        before = method_plugin(name).before(params)
         if before is not None:
-            name, params = before(params)
+            name, params = before[0].name, before[1]
     return files
 
 

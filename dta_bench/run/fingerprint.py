@@ -31,10 +31,10 @@ def fingerprints(spec: RunSpec, root: str, skip_unreadable: bool = False) -> dic
 
 def weights_fingerprint(spec: RunSpec) -> str:
     """The file of weights that a run starts from, as a SHA-256 of 12 digits; ``none`` for random weights."""
-    from dta_bench.data import load
+    from dta_bench.data.benchmark_plugin import benchmark_of
     from dta_bench.nn import pretrained
 
-    defined = load.benchmark_of(spec.benchmark)
+    defined = benchmark_of(spec.benchmark)
     found = pretrained.backbone(spec.backbone, defined.under(spec.training).train_size)
     return pretrained.weights_fingerprint(found, len(defined.classes), spec.weights)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.domains.images import Splits
 from dta_bench.nn import pretrained
 from dta_bench.nn.pretrained import BackbonePlugin
@@ -49,7 +50,7 @@ def resolve(spec: RunSpec, root: str, skip_unreadable: bool = False) -> Resolved
     Raises:
         UserError: no such plug-in, or the data are missing or unsound.
     """
-    benchmark, method = load.benchmark_of(spec.benchmark), method_plugin(spec.method)
+    benchmark, method = benchmark_of(spec.benchmark), method_plugin(spec.method)
     splits = load.splits_of(spec, benchmark.under(spec.training), method, root, skip_unreadable)
     return resolve_on(spec, benchmark, splits, fingerprint.fingerprints(spec, root, skip_unreadable))
 

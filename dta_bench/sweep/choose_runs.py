@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from dta_bench import plugins
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.spec import search_space_file
 from dta_bench.spec.benchmark import Benchmark
@@ -30,7 +30,7 @@ def for_benchmark(name: str, benchmark: str | None) -> tuple[str, ExperimentFile
         UserError: as :func:`dta_bench.spec.search_space_file.read`, or there is no such benchmark.
     """
     if benchmark is None and name in plugins.names("benchmark") and name not in plugins.names("search_space"):
-        file = search_space_file.read(DEFAULT[load.benchmark_of(name).task])
+        file = search_space_file.read(DEFAULT[benchmark_of(name).task])
         return name, file.model_copy(update={"benchmark": name})
     file = search_space_file.read(name)
     if benchmark is None or benchmark == file.benchmark:
@@ -45,7 +45,7 @@ def make_plan(name: str, file: ExperimentFile, options: Options) -> Plan:
     Raises:
         UserError: more points asked for than the space has, or an unknown method or backbone.
     """
-    benchmark = load.benchmark_of(file.benchmark)
+    benchmark = benchmark_of(file.benchmark)
     methods = _methods(options.methods, file, benchmark)
     baselines = tuple(b for b in file.baselines if b not in methods)
     settings = [*options.training, *([f"epochs={options.epochs}"] if options.epochs else [])]

@@ -14,7 +14,8 @@ from PIL import Image
 
 from dta_bench import plugins
 from dta_bench.benchmarks import _pair, _pair_file
-from dta_bench.data import load, prepare
+from dta_bench.data import prepare
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.domains.images import Domains
 from dta_bench.errors import UserError
 from dta_bench.spec import search_space_file
@@ -323,4 +324,4 @@ def test_real_photographs_of_two_domains_are_sound(tmp_path: Path) -> None:
     assert found["problems"] == []
     assert sum(found["sizes"][part] for part in ("target_train", "target_test")) == 77
     assert json.dumps(found)
-    assert load.benchmark_of("visda").standardisation == _pair_file.benchmark("pets", pair).standardisation
+    assert benchmark_of("visda").standardisation == _pair_file.benchmark("pets", pair).standardisation

@@ -9,7 +9,7 @@ import pytest
 from small_runs import spec_of
 
 from dta_bench.cost import flops, step
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.methods import dta
 from dta_bench.nn import pretrained
@@ -22,7 +22,7 @@ def of(method: str, **params: object) -> RunSpec:
 
 
 def ratio_of(spec: RunSpec) -> float:
-    return flops.flops_ratio(spec, method_plugin(spec.method), load.benchmark_of(spec.benchmark))
+    return flops.flops_ratio(spec, method_plugin(spec.method), benchmark_of(spec.benchmark))
 
 
 def test_source_only_is_the_measure() -> None:
@@ -31,7 +31,7 @@ def test_source_only_is_the_measure() -> None:
 
 def test_it_is_the_ratio_that_profile_counts_at_another_batch_size() -> None:
     spec = of("dta", lambda_3=0.0)
-    benchmark = load.benchmark_of(spec.benchmark)
+    benchmark = benchmark_of(spec.benchmark)
     found = pretrained.backbone(spec.backbone, benchmark.image_size)
     twin = found.build(len(benchmark.classes)).to("meta")
     batch = step.Batch("classification", len(benchmark.classes), 16, found.channels, benchmark.image_size)
@@ -83,7 +83,7 @@ def test_a_report_needs_no_torch() -> None:
     script = (
         "import sys\nfrom dta_bench.data import load\nfrom dta_bench.report import command\n"
         "from dta_bench.spec import search_space_file\n"
-        "search_space_file.benchmark_of('fonts_digits')\nload.benchmark_of('fonts_digits')\n"
+        "search_space_file.benchmark_of('fonts_digits')\nbenchmark_of('fonts_digits')\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -8,7 +8,7 @@ import pytest
 
 from dta_bench.cost.flops import flops_ratio
 from dta_bench.cost.sweep_estimate import estimate, told
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.methods import gta, mcd
 from dta_bench.spec import search_space_file
 from dta_bench.spec.method_plugin import method_plugin
@@ -49,7 +49,7 @@ def test_what_a_method_needs_above_its_floor_is_paid_for_too() -> None:
     run = next(run for run in made.runs if run.method == "gta")
     alone = estimate(made, [run for run in made.runs if run.method == "source_only"], "", 1.0, None)["steps"]
     steps = 1 + (estimate(made, [run], "", 1.0, None)["steps"] - alone) / (60_000 // 128)
-    assert steps == pytest.approx(flops_ratio(run, method_plugin(run.method), load.benchmark_of(run.benchmark)))
+    assert steps == pytest.approx(flops_ratio(run, method_plugin(run.method), benchmark_of(run.benchmark)))
     assert steps > gta.floor(gta.Params()) + 0.1  # on a network as small as this one, G and D are not
 
 

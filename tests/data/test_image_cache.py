@@ -206,9 +206,9 @@ def test_training_label_maps_are_kept_beside_their_images_and_measured_ones_are_
 
 
 def test_images_in_memory_stay_as_they_are(small_splits) -> None:  # type: ignore[no-untyped-def]
-    from dta_bench.data import load
+    from dta_bench.data.benchmark_plugin import benchmark_of
 
-    kept = image_cache.kept(small_splits, load.benchmark_of("fonts_digits"))
+    kept = image_cache.kept(small_splits, benchmark_of("fonts_digits"))
     assert kept.source_train is small_splits.source_train
     maps = [np.zeros((6, 8), dtype=np.uint8)] * 2
     scenes = LabelledImages([np.zeros((6, 8, 3), dtype=np.uint8)] * 2, maps, ["a", "b"])

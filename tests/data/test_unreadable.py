@@ -10,6 +10,7 @@ from small_runs import spec_of
 
 from dta_bench.benchmarks import gta5_cityscapes, visda
 from dta_bench.data import load, manifest, prepare, splits, unreadable
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.run import execute
 from dta_bench.run.execute import Label
@@ -40,7 +41,7 @@ def home(root: Path, skip: bool) -> Home:
 
 def run(root: Path, skip: bool, spec: RunSpec = SPEC) -> execute.Outcome:
     where = home(root, skip)
-    where.tracker().experiment(load.benchmark_of("visda"))
+    where.tracker().experiment(benchmark_of("visda"))
     return execute.execute(spec, where, Label(None, "run"), Stop(), lambda *_: None)
 
 

@@ -12,7 +12,7 @@ from stored_runs import finish
 from typer.testing import CliRunner
 
 from dta_bench import cli
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.run.home import Home
 
 SMALL = {"sweep": ["--points", "1", "--seeds", "1", "--epochs", "1"], "train": ["--epochs", "1"]}
@@ -44,7 +44,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("documented")
     tracker = Home(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker()
     tracker.check()
-    tracker.experiment(load.benchmark_of("fonts_digits"))
+    tracker.experiment(benchmark_of("fonts_digits"))
     for seed in (0, 1):
         for lambda_2, rate in ((0.01, 0.7), (0.02, 0.8)):
             finish(tracker, spec_of("dta", seed=seed, lambda_2=lambda_2), rate)

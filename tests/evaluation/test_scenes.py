@@ -12,7 +12,7 @@ from small_runs import spec_of
 from torch import nn
 
 from dta_bench.benchmarks import gta5_cityscapes
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.evaluation import metrics
 from dta_bench.evaluation import scenes as drawn
@@ -85,7 +85,7 @@ def test_a_picture_shows_label_maps_in_the_colours_of_its_legend(collected: draw
 def finished(home: Home, method: str, kept: drawn.Scenes | None) -> RunSpec:
     """A run on drawn streets as a worker leaves it."""
     spec = dataclasses.replace(spec_of(method), benchmark="streets_mini", backbone="unet_mini")
-    tracker, benchmark = home.tracker(), load.benchmark_of(spec.benchmark)
+    tracker, benchmark = home.tracker(), benchmark_of(spec.benchmark)
     tracker.check()
     tracker.experiment(benchmark)
     log = tracker.open_run(spec, None, "run", set(), {})

@@ -3,7 +3,7 @@
 import pytest
 from drawn_scenes import SCENES
 
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.nn.pretrained import backbone
 from dta_bench.run import preflight
@@ -59,6 +59,6 @@ def test_what_fits_passes(name: str, settings: dict[str, object]) -> None:
 )
 def test_what_images_of_one_class_cannot_have_is_told(settings: dict[str, object], said: str) -> None:
     training = Training(**{"epochs": 1, "optimizer": "sgd", "learning_rate": 1e-3, "batch_size": 8} | settings)
-    benchmark = load.benchmark_of("fonts_digits").under(training)
+    benchmark = benchmark_of("fonts_digits").under(training)
     with pytest.raises(UserError, match=said):
         preflight.check(backbone("conv3_fc2"), benchmark, training)

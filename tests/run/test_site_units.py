@@ -1,6 +1,6 @@
 """How many units dropout chooses among."""
 
-from dta_bench.data.load import benchmark_of
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.run.preflight import site_units
 
 

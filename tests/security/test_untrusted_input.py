@@ -12,7 +12,7 @@ from rich.console import Console
 from small_runs import spec_of
 
 from dta_bench.benchmarks import _image_lists
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.domains.image_files import read_image
 from dta_bench.errors import UserError
 from dta_bench.run import checkpoint
@@ -66,7 +66,7 @@ def test_a_link_to_what_is_no_image_shows_nothing_of_it(out: Path) -> None:
 def test_predictions_from_a_server_are_never_code(out: Path) -> None:
     tracker = Tracker(f"sqlite:///{out}/mlflow.db", out)
     tracker.check()
-    tracker.experiment(load.benchmark_of("fonts_digits"))
+    tracker.experiment(benchmark_of("fonts_digits"))
     log = tracker.open_run(spec_of(), None, "a run", set(), {})
     (run,) = tracker.runs("fonts_digits")
     evil = np.array([Hostile()], dtype=object)
@@ -80,7 +80,7 @@ def test_predictions_from_a_server_are_never_code(out: Path) -> None:
 def test_a_run_on_the_server_that_is_not_ours_is_passed_over(out: Path) -> None:
     tracker = Tracker(f"sqlite:///{out}/mlflow.db", out)
     tracker.check()
-    experiment = tracker.experiment(load.benchmark_of("fonts_digits"))
+    experiment = tracker.experiment(benchmark_of("fonts_digits"))
     for spec in (None, "no json", "[]", json.dumps({"benchmark": "fonts_digits"})):
         tags = {"run_id": "abc"} | ({"spec": spec} if spec is not None else {})
         tracker._client.create_run(experiment, run_name="not ours", tags=tags)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.evaluation import metrics
 from dta_bench.run.home import Home
@@ -123,7 +123,7 @@ def test_a_stopped_run_stays_stopped_only_where_runs_are_stopped(tmp_path: Path)
     plan = plan_of(points=1, seeds=1)
     tracker = Home("", str(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()
     tracker.check()
-    tracker.experiment(load.benchmark_of("fonts_digits"))
+    tracker.experiment(benchmark_of("fonts_digits"))
     run = plan.runs[0]
     log = tracker.open_run(run, None, "a", set(), {})
     tracker.end_run(log.mlflow_run_id, "KILLED", "asha: 3 of 4 runs had a better score", stopped_epoch=3)

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from small_runs import spec_of
 
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.run import code_fingerprint
 from dta_bench.run.home import Home
 from dta_bench.spec.run_spec import RunSpec
@@ -28,7 +28,7 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
     folder = tmp_path_factory.mktemp("store")
     made = Tracker(f"sqlite:///{folder / 'mlflow.db'}", folder)
     made.check()
-    made.experiment(load.benchmark_of("fonts_digits"))
+    made.experiment(benchmark_of("fonts_digits"))
     return made
 
 

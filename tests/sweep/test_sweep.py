@@ -10,7 +10,7 @@ import psutil
 import pytest
 from real_sweeps import run_json, start, title, tracked, wait_until
 
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.sweep.choose_runs import make_plan
@@ -25,7 +25,7 @@ def test_a_sweep_trains_selects_reports_and_is_not_repeated(tmp_path: Path) -> N
     assert found["selected"]["method"] == "dta_released"
     assert 0 <= found["test"]["accuracy"] <= 100
     assert found["test"]["ci95"][0] <= found["test"]["accuracy"] <= found["test"]["ci95"][1]
-    assert list(found["test"]["per_class"]) == list(load.benchmark_of("fonts_digits").classes)
+    assert list(found["test"]["per_class"]) == list(benchmark_of("fonts_digits").classes)
     assert found["source_only"]["seeds"] == found["test"]["seeds"] == 1
     first = {run.mlflow_run_id: run.metrics for run in tracked(tmp_path)}
     assert len(first) == 3

@@ -299,7 +299,7 @@ def test_mlflow_says_nothing_of_its_own(tmp_path: Path) -> None:
         "from pathlib import Path; from small_runs import spec_of\n"
         "from dta_bench import tracking; from dta_bench.data import load\n"
         "t = tracking.Tracker('sqlite:///mlflow.db', Path('.')); t.check()\n"
-        "t.experiment(load.benchmark_of('fonts_digits'))\n"
+        "t.experiment(benchmark_of('fonts_digits'))\n"
         "t.open_run(spec_of(), None, 'a run', set(), {}).fail('because')\n"
     )
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "helpers")}

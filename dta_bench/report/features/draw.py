@@ -11,6 +11,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.domains.images import Splits
 from dta_bench.errors import UserError
 from dta_bench.evaluation import scenes
@@ -42,7 +43,7 @@ def draw(name: str, beside: str | None, home: Home) -> dict[str, Any]:
     if run.spec.benchmark != (other or run).spec.benchmark:
         raise UserError(f"{beside} is a run of {(other or run).spec.benchmark}, not of {run.spec.benchmark}")
     sides = [one for one in (other, run) if one is not None]
-    if load.benchmark_of(run.spec.benchmark).task == "segmentation":
+    if benchmark_of(run.spec.benchmark).task == "segmentation":
         drawn = _strips(tracker, sides)
     else:
         networks = [trained(tracker, one) for one in sides]
@@ -59,13 +60,13 @@ def draw(name: str, beside: str | None, home: Home) -> dict[str, Any]:
 
 
 def _splits(spec: RunSpec, root: str) -> Splits:
-    benchmark = load.benchmark_of(spec.benchmark).under(spec.training)
+    benchmark = benchmark_of(spec.benchmark).under(spec.training)
     return load.splits_of(spec, benchmark, method_plugin(spec.method), root)
 
 
 def _figures(sides: Sequence[Trained], splits: Splits, deltas: Deltas) -> dict[str, tuple[Figure, str]]:
     """Each figure with its caption."""
-    benchmark = load.benchmark_of(sides[0].run.spec.benchmark)
+    benchmark = benchmark_of(sides[0].run.spec.benchmark)
     return {
         "tsne": (
             tsne(sides, splits.source_validation, splits.target_test, benchmark.classes),
@@ -84,7 +85,7 @@ def _figures(sides: Sequence[Trained], splits: Splits, deltas: Deltas) -> dict[s
 def _strips(tracker: Tracker, sides: Sequence[TrackedRun]) -> dict[str, tuple[Figure, str]]:
     """Strips of label maps (Fig. 5) and the last run's worst images, each with its caption."""
     kept = {name_of(run): (run, label_strips.load(tracker, run)) for run in sides if _keeps(tracker, run)}
-    benchmark = load.benchmark_of(sides[-1].spec.benchmark)
+    benchmark = benchmark_of(sides[-1].spec.benchmark)
     return {Path(file).stem: drawn for file, drawn in label_strips.strips(kept, benchmark).items()}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dta_bench.data.load import benchmark_of
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.evaluation import scenes
 from dta_bench.evaluation.scenes import Scenes
 from dta_bench.report.document.report import Report

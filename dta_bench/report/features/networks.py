@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.evaluation.evaluator import Meter
 from dta_bench.nn import pretrained
@@ -48,7 +48,7 @@ def trained(tracker: Tracker, run: TrackedRun) -> Trained:
             f"{run.run_id} kept no network (those above {execute.SMALL_NETWORK // 2**20} MiB are kept on request);"
             f" train it again with {_command(spec)}"
         )
-    benchmark = load.benchmark_of(spec.benchmark)
+    benchmark = benchmark_of(spec.benchmark)
     backbone = pretrained.backbone(spec.backbone, benchmark.image_size)
     empty = backbone.build(len(benchmark.classes), "none")
     with tracker.artifact(run, network_file.NAME) as path:

@@ -46,12 +46,12 @@ def needed_bytes(network: Job, training: Job, device: Any) -> int:
         network: ``benchmark``, ``backbone`` and each method's parameters by its name, under ``methods``.
     """
     from dta_bench.cost import step
-    from dta_bench.data import load
+    from dta_bench.data.benchmark_plugin import benchmark_of
     from dta_bench.nn import pretrained
     from dta_bench.spec.method_plugin import method_plugin
     from dta_bench.spec.run_spec import Training
 
-    benchmark = load.benchmark_of(network["benchmark"])
+    benchmark = benchmark_of(network["benchmark"])
     backbone = pretrained.backbone(network["backbone"], benchmark.image_size)
     classes = len(benchmark.classes)
     rows = step.profile(

@@ -10,7 +10,7 @@ import torch
 from small_runs import spec_of
 from torch import Tensor, nn
 
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.evaluation import metrics
 from dta_bench.nn import pretrained
@@ -196,7 +196,7 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(out: Path) -> None:
 
 def kept(home: Home, spec: RunSpec, with_network: bool = True) -> None:
     """A finished run of an untrained network, as a worker leaves it."""
-    tracker, benchmark = home.tracker(), load.benchmark_of(spec.benchmark)
+    tracker, benchmark = home.tracker(), benchmark_of(spec.benchmark)
     tracker.check()
     tracker.experiment(benchmark)
     labels = np.arange(40) % 10

@@ -17,7 +17,7 @@ import pytest
 from small_runs import spec_of
 from stored_runs import finish
 
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.report import command as reporting
 from dta_bench.run.home import Home
 from dta_bench.tracking import Tracker
@@ -36,7 +36,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = Home(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}")
     tracker = home.tracker()
     tracker.check()
-    tracker.experiment(load.benchmark_of("fonts_digits"))
+    tracker.experiment(benchmark_of("fonts_digits"))
     for i, rate in enumerate(np.linspace(0.5, 0.9, RUNS - 2)):
         finish(tracker, spec_of("dta", seed=i % 2, lambda_2=0.01 * (i // 2)), float(rate))
     for seed in (0, 1):

@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from dta_bench.cli import app
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.evaluation import metrics
 from dta_bench.report.document.paper_table import PaperCell, PaperTable
@@ -30,7 +30,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
     out = tmp_path_factory.mktemp("store")
     tracker = Tracker(f"sqlite:///{out / 'mlflow.db'}", out)
     tracker.check()
-    tracker.experiment(load.benchmark_of("visda"))
+    tracker.experiment(benchmark_of("visda"))
     add(tracker, {"delta_c": 0.01, "delta_e": 0.0, "lambda_3": 0.0}, 0.4)  # fDTA
     add(tracker, {"delta_c": 0.01, "delta_e": 0.1, "lambda_3": 0.2}, 0.7)  # all three
     return tracker
@@ -38,7 +38,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
 
 def add(tracker: Tracker, params: dict[str, float], rate: float) -> None:
     """A finished run on ResNet-50 that is right on a share ``rate`` of each class but the last, where it never is."""
-    classes = load.benchmark_of("visda").classes
+    classes = benchmark_of("visda").classes
     spec = RunSpec(
         "visda", "resnet50", "none", "dta", params | {"lambda_2": 0.02, "lambda_1": 2.0},
         Training(epochs=3, optimizer="sgd", learning_rate=1e-3, batch_size=8), LabelSubset(size=9), 0,
