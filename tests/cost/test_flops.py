@@ -81,7 +81,7 @@ def test_a_method_that_fails_is_said_and_not_counted(tmp_path: Path, monkeypatch
 def test_a_report_needs_no_torch() -> None:
     """Torch alone takes more memory than the report of 500 runs."""
     script = (
-        "import sys\nfrom dta_bench.data import load\nfrom dta_bench.report import command\n"
+        "import sys\nfrom dta_bench.data.benchmark_plugin import benchmark_of\nfrom dta_bench.report import command\n"
         "from dta_bench.spec import search_space_file\n"
         "search_space_file.benchmark_of('fonts_digits')\nbenchmark_of('fonts_digits')\n"
         "assert 'torch' not in sys.modules"
