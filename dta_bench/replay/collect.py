@@ -20,7 +20,7 @@ def collect_grid(plan: Plan, tracker: Tracker) -> Grid:
     Raises:
         UserError: the grid is not complete.
     """
-    benchmark = benchmark_of(plan.file.benchmark)
+    benchmark = plan.benchmark
     method, backbone = plan.methods[0], plan.backbones[0]
     space = plan.space(method)
     tracked = {run.run_id: run for run in tracker.runs(benchmark.name) if run.status == "FINISHED"}
