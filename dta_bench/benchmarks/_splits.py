@@ -1,4 +1,4 @@
-"""Sets held out by a fixed seed, and fingerprints of what was loaded."""
+"""Hold out part of a set by a fixed seed, and take the fingerprint of sets in memory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from dta_bench.domains.images import Domains, LabelledImages
 from dta_bench.errors import UserError
 
 
-def hold_out(images: LabelledImages, per_class: int, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """Split into (the rest, held out): ``per_class`` images of every class are drawn by ``seed`` and held out.
+def hold_out_per_class(images: LabelledImages, per_class: int, seed: int) -> tuple[LabelledImages, LabelledImages]:
+    """Hold out ``per_class`` random images of every class.
+
+    Returns:
+        The remaining images, and those held out, both in their old order.
 
     Raises:
-        UserError: a class has no more than that.
+        UserError: a class has ``per_class`` images or fewer.
     """
     labels = np.asarray(images.labels)
     values, counts = np.unique(labels, return_counts=True)
@@ -33,14 +36,21 @@ def hold_out(images: LabelledImages, per_class: int, seed: int) -> tuple[Labelle
 
 
 def hold_out_share(images: LabelledImages, share: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """Split into (the rest, held out): ``share`` of all images, at least one, drawn by ``seed``."""
+    """Hold out a random ``share`` (0 to 1) of all images, at least one.
+
+    Returns:
+        The remaining images, and those held out, both in their old order.
+    """
     order = np.random.default_rng(seed).permutation(len(images))
     held = max(1, round(share * len(images)))
     return images.select(np.sort(order[held:])), images.select(np.sort(order[:held]))
 
 
-def hold_out_share_of_each(images: LabelledImages, share: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """As :func:`hold_out_share`, but of every class by itself, so that each set has them all.
+def hold_out_share_per_class(images: LabelledImages, share: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
+    """Hold out a random ``share`` (0 to 1) of each class, at least one image, so that both sets have every class.
+
+    Returns:
+        The remaining images, and those held out, both in their old order.
 
     Raises:
         UserError: a class has a single image.

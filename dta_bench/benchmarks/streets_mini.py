@@ -25,5 +25,5 @@ BENCHMARK = Benchmark(
 
 
 def load(root: Path) -> Domains:
-    """Draw the four sets, in half a minute, and keep them under ``root/streets_mini``; then read them back."""
-    return in_memory(*_streets.drawn(root / "streets_mini"))
+    """Read the four sets from ``root/streets_mini``, or draw them, which takes half a minute, and write them there."""
+    return in_memory(*_streets.load_or_draw_sets(root / "streets_mini"))

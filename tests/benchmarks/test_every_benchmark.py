@@ -120,7 +120,7 @@ def test_shipped_data_is_the_same_in_every_process(name):
 
 
 def test_fonts_without_digits_are_left_out():
-    names = {path.stem for path in _fonts.with_digits()}
+    names = {path.stem for path in _fonts.fonts_with_digits()}
     assert {"DejaVuSans", "DejaVuSerif-Bold", "STIXGeneral", "cmr10"} <= names
     assert not names & {"LastResortHE-Regular", "cmsy10", "cmex10", "STIXNonUni", "DejaVuSansDisplay"}
 

@@ -23,7 +23,7 @@ BENCHMARK = streets_mini.BENCHMARK.__class__(**vars(streets_mini.BENCHMARK) | {"
 
 @functools.cache
 def drawn(style: str) -> LabelledImages:
-    made = [_streets._one(np.random.default_rng((7, len(style), i)), style) for i in range(COUNT)]
+    made = [_streets._draw_street(np.random.default_rng((7, len(style), i)), style) for i in range(COUNT)]
     images = [cv2.resize(image, SIZE[::-1], interpolation=cv2.INTER_AREA) for image, _ in made]
     labels = [cv2.resize(labels, SIZE[::-1], interpolation=cv2.INTER_NEAREST) for _, labels in made]
     return LabelledImages(images, labels, [str(i) for i in range(COUNT)])
