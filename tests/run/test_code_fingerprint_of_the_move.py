@@ -85,6 +85,16 @@ def test_a_users_own_plugin_is_trusted(tmp_path: Path, monkeypatch: pytest.Monke
     assert code_fingerprint.is_of_the_move(TAGS, replace(CLASSIFICATION, method="mine", params={}))
 
 
+@pytest.mark.usefixtures("record")
+def test_a_users_own_backbone_in_the_checkout_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "backbones").mkdir()
+    shutil.copy(plugins.path("backbone", "conv3_fc2"), tmp_path / "backbones/mine.py")
+    monkeypatch.chdir(tmp_path)
+    below = code_fingerprint._shipped_path
+    monkeypatch.setattr(code_fingerprint, "_shipped_path", lambda file: below(file) or f"backbones/{file.name}")
+    assert code_fingerprint.is_of_the_move(TAGS, replace(CLASSIFICATION, backbone="mine"))
+
+
 def test_the_package_keeps_a_record_of_the_code_of_the_move() -> None:
     recorded = json.loads(code_fingerprint.RECORD.read_text(encoding="utf-8"))
     assert {"run/train.py", "nn/distributed.py", "backbones/conv3_fc2.py", "benchmarks/_pair.py"} <= recorded.keys()
