@@ -25,13 +25,13 @@ ROOTS = ("run/train.py", "data/load.py")
 SILENT = {
     "__init__.py": "holds the version's number",
     "errors.py": "holds exceptions, and checks that only raise them",
-    "data/benchmark_plugin.py": "reads a benchmark's file, which is followed",
+    "data/benchmark_plugin.py": "reads a benchmark's file, which is followed, as is what reads YAML",
     "domains/download.py": "fetches files; which files there are is in the data's fingerprint",
     "plugins.py": "finds plug-in files; the files that it finds are followed",
     "run/fingerprint.py": "describes a run after the fact",
     "run/code_fingerprint.py": "this file",
     "run/syntax_digest.py": "serves this file only",
-    "spec/method_plugin.py": "reads a method's file, which is followed",
+    "spec/search_space.py": "lists the values that a sweep may try; a run's own are in its spec",
     "spec/yaml_file.py": "reads a YAML file and explains mistakes in it",
 }
 """Modules that are not followed, each with the reason why it cannot decide a number. One entry more or less changes the
