@@ -109,7 +109,7 @@ def test_the_segmentation_network_takes_any_size() -> None:
         assert net(torch.randn(1, 3, 65, 98)).shape == (1, 5, 65, 98)
 
 
-def test_the_decoder_hears_every_skip() -> None:
+def test_the_decoder_uses_every_skip() -> None:
     torch.manual_seed(0)
     net = backbone("fcn_resnet50").build(5).eval()
     features = net.features(torch.randn(1, 3, 64, 64))
@@ -129,7 +129,7 @@ def test_weights_from_a_file_are_those_of_the_file(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet50", "fcn_resnet50"])
-def test_a_weights_file_that_is_not_there_is_told(name: str) -> None:
+def test_a_missing_weights_file_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=r"nowhere\.pth.*none, hub or a file"):
         backbone(name).build(5, "nowhere.pth")
 

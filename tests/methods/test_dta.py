@@ -144,7 +144,7 @@ def test_the_released_method_differs_by_its_defaults_alone() -> None:
         ({"ramp_up_epochs": 0}, "1 or more"),
     ],
 )
-def test_a_wrong_parameter_is_told_with_what_is_allowed(setting: dict[str, str | int], said: str) -> None:
+def test_an_error_about_a_parameter_says_what_is_allowed(setting: dict[str, str | int], said: str) -> None:
     with pytest.raises(UserError, match=said):
         dta.Params(**setting)  # type: ignore[arg-type]
 
@@ -279,7 +279,7 @@ def test_gradients_are_finite_at_logit_gaps_of_200(method) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_target_batch_is_left_as_it_is(method) -> None:
+def test_the_target_batch_is_not_modified(method) -> None:
     source, target = batches("classification")
     before = target.images.clone()
     method.loss(with_dropout_and_batchnorm(), source, target, 1, method.Params(**EVERYTHING))["total"].backward()
@@ -288,7 +288,7 @@ def test_the_target_batch_is_left_as_it_is(method) -> None:
     assert target.images.grad is None
 
 
-def test_source_only_never_looks_at_the_target() -> None:
+def test_source_only_does_not_use_the_target() -> None:
     source, target = batches("classification")
     nothing = Unlabelled(torch.full_like(target.images, torch.nan))
     found = source_only.loss(classifier(), source, nothing, 1, source_only.Params())

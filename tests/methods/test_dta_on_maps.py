@@ -42,7 +42,7 @@ def pixel_kl(p: Tensor, q: Tensor) -> Tensor:
     return sum((p[k] * (p[k].log() - q[k].log()) for k in range(K)), start=torch.zeros(())) / K  # type: ignore[no-any-return]
 
 
-def test_a_steps_terms_are_means_over_single_pixels() -> None:
+def test_the_terms_of_a_step_are_means_over_single_pixels() -> None:
     net, (source, target) = network(), data()
     torch.manual_seed(2)
     terms = dta.loss(net, source, target, 1, PARAMS)

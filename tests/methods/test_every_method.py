@@ -29,18 +29,18 @@ def test_it_keeps_its_contract(name: str) -> None:
 @every_method
 def test_its_phases_move_their_players_and_nothing_else(name: str) -> None:
     method = method_plugin(name)
-    of = made(method, method.tasks[0])
-    of.take(*batch(method.tasks[0]))
+    learner = made(method, method.tasks[0])
+    learner.take(*batch(method.tasks[0]))
     players = {
         player: {id(weight) for group in own.param_groups for weight in group["params"]}
-        for player, own in of.optimizers.items()
+        for player, own in learner.optimizers.items()
     }
-    for moving, loss in of.phases():
+    for moving, loss in learner.phases():
         allowed = set().union(*(players[player] for player in moving))
-        before = {name: value.detach().clone() for name, value in of.named_parameters()}
-        of.gradients(moving, loss)
-        of.update(moving)
-        moved = {id(value) for name, value in of.named_parameters() if not torch.equal(value, before[name])}
+        before = {name: value.detach().clone() for name, value in learner.named_parameters()}
+        learner.gradients(moving, loss)
+        learner.update(moving)
+        moved = {id(value) for name, value in learner.named_parameters() if not torch.equal(value, before[name])}
         assert moved
         assert moved <= allowed
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from drawn_streets import falls
+from drawn_streets import loss_falls
 from torch import Tensor
 
 from dta_bench.check.method import batch, made
@@ -25,14 +25,14 @@ def test_the_self_information_of_a_pixel_by_hand() -> None:
     assert found.sum().item() == pytest.approx(0.729847, abs=1e-6)
 
 
-def test_self_information_sums_to_one_for_even_predictions_and_to_nothing_for_sure_ones() -> None:
+def test_self_information_sums_to_1_for_uniform_predictions_and_to_0_for_one_hot_ones() -> None:
     even, sure = torch.zeros(1, 7, 2, 2), torch.zeros(1, 7, 2, 2)
     sure[:, 3] = 1000.0
     assert advent.self_information(even).sum(1).tolist() == [[pytest.approx([1, 1])] * 2]
     assert advent.self_information(sure).abs().max() == 0
 
 
-def test_minent_adds_the_mean_entropy_as_a_share_of_the_greatest() -> None:
+def test_minent_adds_the_mean_entropy_as_a_share_of_the_largest_possible() -> None:
     net, (source, target) = made(method_plugin("minent"), "segmentation").net.eval(), batch("segmentation")
     parts = minent.loss(net, source, target, 1, minent.Params(weight=0.1))
     p = net(target.images).softmax(1)
@@ -45,14 +45,14 @@ def test_minent_adds_the_mean_entropy_as_a_share_of_the_greatest() -> None:
 def test_without_its_weight_the_network_takes_the_step_of_source_only(method: str) -> None:
     off = {"fda": {"entropy_weight": 0.0}}.get(method, {"weight": 0.0})
     plugin, (source, target) = method_plugin(method), batch("segmentation")
-    of, alone = made(plugin, "segmentation"), made(method_plugin("source_only"), "segmentation")
-    of.params = plugin.params_type(**off)
+    learner, alone = made(plugin, "segmentation"), made(method_plugin("source_only"), "segmentation")
+    learner.params = plugin.params_type(**off)
     if method == "fda":  # whose images are the source's own where both domains are one
         target = type(target)(source.images, None, target.index)
-    for each in (of, alone):
+    for each in (learner, alone):
         each.eval()  # no dropout, whose draws the methods do not share
         each.step(source, target)
-    for found, wanted in zip(of.net.parameters(), alone.net.parameters(), strict=True):
+    for found, wanted in zip(learner.net.parameters(), alone.net.parameters(), strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-3, atol=2e-5)
 
 
@@ -65,33 +65,33 @@ def test_the_map_discriminator_has_a_thirty_second_of_the_sides_and_no_more_laye
 
 
 @pytest.mark.parametrize("method", ["adaptsegnet", "advent"])
-def test_the_network_moves_against_a_resting_judge_which_then_moves_on_maps_without_a_graph(method: str) -> None:
-    of = made(method_plugin(method), "segmentation")
-    of.take(*batch("segmentation"))
-    for players, loss in of.phases():
-        before = {name: weight.clone() for name, weight in of.named_parameters()}
-        of.gradients(players, loss)
-        assert all(not shown.requires_grad for pair in of._maps for shown in pair)
-        others = [w for name, w in of.named_parameters() if not name.startswith(players[0])]
+def test_first_only_the_network_is_updated_then_only_the_discriminator_on_maps_without_a_gradient(method: str) -> None:
+    learner = made(method_plugin(method), "segmentation")
+    learner.take(*batch("segmentation"))
+    for players, loss in learner.phases():
+        before = {name: weight.clone() for name, weight in learner.named_parameters()}
+        learner.gradients(players, loss)
+        assert all(not maps.requires_grad for pair in learner._maps for maps in pair)
+        others = [w for name, w in learner.named_parameters() if not name.startswith(players[0])]
         assert all(weight.grad is None for weight in others)
-        of.update(players)
-        moved = {n.split(".")[0] for n, weight in of.named_parameters() if not torch.equal(weight, before[n])}
+        learner.update(players)
+        moved = {n.split(".")[0] for n, weight in learner.named_parameters() if not torch.equal(weight, before[n])}
         assert moved == set(players)
 
 
-def test_the_network_is_pulled_to_where_the_judge_sees_the_source() -> None:
-    of, (source, target) = made(method_plugin("adaptsegnet"), "segmentation"), batch("segmentation")
-    of.params = adaptsegnet.Params(weight=100.0)
-    of.eval()
+def test_the_networks_phase_makes_the_discriminator_take_the_target_for_the_source() -> None:
+    learner, (source, target) = made(method_plugin("adaptsegnet"), "segmentation"), batch("segmentation")
+    learner.params = adaptsegnet.Params(weight=100.0)
+    learner.eval()
     with torch.no_grad():
-        before = of.judge(of.discriminator_input(of.net(target.images))).mean()
+        before = learner.judge(learner.discriminator_input(learner.net(target.images))).mean()
     for _ in range(20):
-        of.take(source, target)
-        of._maps = []
-        of.gradients(("net",), of.network_loss)
-        of.update(("net",))
+        learner.take(source, target)
+        learner._maps = []
+        learner.gradients(("net",), learner.network_loss)
+        learner.update(("net",))
     with torch.no_grad():
-        assert of.judge(of.discriminator_input(of.net(target.images))).mean() > before
+        assert learner.judge(learner.discriminator_input(learner.net(target.images))).mean() > before
 
 
 # FDA
@@ -123,12 +123,12 @@ def test_the_low_amplitudes_are_those_of_the_target(beta: float, shape: tuple[in
     np.testing.assert_allclose(fda.transfer_low_frequencies(source, target, beta).numpy(), wanted, atol=1e-2)
 
 
-def test_an_image_takes_nothing_from_itself() -> None:
+def test_an_image_is_not_changed_by_itself() -> None:
     found = fda.transfer_low_frequencies(images(0, 20, 30), images(0, 20, 30), 0.1)
     torch.testing.assert_close(found, images(0, 20, 30), atol=1e-3, rtol=0)
 
 
-def test_the_smallest_band_moves_the_channel_means_alone() -> None:
+def test_the_smallest_square_of_frequencies_changes_only_the_channel_means() -> None:
     source, target = images(0, 32, 64), images(1, 32, 64) / 2
     found = fda.transfer_low_frequencies(source, target, 0.01)
     torch.testing.assert_close(found.mean((2, 3)), target.mean((2, 3)))
@@ -150,13 +150,13 @@ def test_the_robust_entropy_by_hand() -> None:
     assert fda.robust_entropy(MAPS, 2.0).item() == pytest.approx(0.344983, abs=1e-6)
 
 
-def test_fdas_entropy_comes_after_its_share_of_the_run() -> None:
-    of = made(method_plugin("fda"), "segmentation")
+def test_fdas_entropy_starts_after_its_share_of_the_run() -> None:
+    learner = made(method_plugin("fda"), "segmentation")
     for iteration, comes in ((33, False), (34, True)):
-        of.at = Progress(1, iteration, 100)
-        assert bool(of.loss(*batch("segmentation"))["entropy"]) is comes
+        learner.at = Progress(1, iteration, 100)
+        assert bool(learner.loss(*batch("segmentation"))["entropy"]) is comes
 
 
 @pytest.mark.parametrize("method", ["minent", "adaptsegnet", "advent", "fda", "dann", "mcd", "adr"])
-def test_it_trains_on_drawn_streets(method: str) -> None:
-    assert falls(method, **({"width": 8} if method in ("adaptsegnet", "advent") else {}))
+def test_its_loss_falls_on_drawn_streets(method: str) -> None:
+    assert loss_falls(method, **({"width": 8} if method in ("adaptsegnet", "advent") else {}))

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from drawn_streets import BENCHMARK, drawn, falls
+from drawn_streets import BENCHMARK, draw_streets, loss_falls
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,7 +29,7 @@ from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 
 @given(st.integers(0, 2**31), st.integers(1, 6))
 @settings(max_examples=30)
-def test_half_the_classes_rounded_up_are_pasted_whole_and_never_the_ignored(seed: int, classes: int) -> None:
+def test_the_mask_has_all_pixels_of_half_the_classes_rounded_up_and_no_ignored_ones(seed: int, classes: int) -> None:
     torch.manual_seed(seed)
     labels = torch.randint(classes, (12, 15))
     labels[:3] = 255
@@ -41,7 +41,7 @@ def test_half_the_classes_rounded_up_are_pasted_whole_and_never_the_ignored(seed
     assert torch.equal(mask, torch.isin(labels, torch.tensor(sorted(chosen))))
 
 
-def test_a_map_without_labels_pastes_nothing() -> None:
+def test_the_mask_of_a_map_without_labels_is_empty() -> None:
     assert not class_mix.class_mix_mask(torch.full((4, 4), 255)).any()
 
 
@@ -52,14 +52,14 @@ def test_a_mixed_image_is_source_under_the_mask_and_target_elsewhere() -> None:
     assert torch.equal(class_mix.paste(mask, above, below), mask[:, None].expand(2, 3, 4, 4).float())
 
 
-def test_a_pixel_weighs_its_weight_and_an_ignored_one_nothing() -> None:
+def test_pixels_count_by_their_weights_and_ignored_ones_as_0() -> None:
     logits, labels, weights = torch.randn(1, 3, 2, 2), torch.tensor([[[0, 1], [2, 255]]]), torch.rand(1, 2, 2)
     log_p = logits.log_softmax(1)
     wanted = -sum(weights[0, i, j] * log_p[0, labels[0, i, j], i, j] for i, j in ((0, 0), (0, 1), (1, 0))) / 4
     torch.testing.assert_close(class_mix.weighted_cross_entropy(logits, labels, weights), wanted)
 
 
-def test_colours_change_but_stay_colours_and_without_strength_only_the_blur_acts() -> None:
+def test_changed_colours_stay_in_range_and_without_strength_only_the_blur_acts() -> None:
     torch.manual_seed(0)
     mean, deviation = (torch.tensor(of).view(-1, 1, 1) for of in (IMAGENET.mean, IMAGENET.std))
     natural = torch.rand(6, 3, 24, 32)
@@ -76,34 +76,34 @@ def test_colours_change_but_stay_colours_and_without_strength_only_the_blur_acts
 # The teacher
 
 
-def test_the_teacher_moves_a_share_of_the_way_without_a_gradient_and_leaves_its_statistics() -> None:
-    of = made(method_plugin("dacs"), "segmentation")
-    old = {name: value.clone() for name, value in of.teacher.state_dict().items()}
-    of.at = Progress(1, 3, 10)
-    of.step(*batch("segmentation"))
-    new = dict(of.net.named_parameters())
-    for name, weight in of.teacher.named_parameters():
+def test_the_teacher_goes_a_share_of_the_way_and_keeps_its_batchnorm_statistics() -> None:
+    learner = made(method_plugin("dacs"), "segmentation")
+    old = {name: value.clone() for name, value in learner.teacher.state_dict().items()}
+    learner.at = Progress(1, 3, 10)
+    learner.step(*batch("segmentation"))
+    new = dict(learner.net.named_parameters())
+    for name, weight in learner.teacher.named_parameters():
         torch.testing.assert_close(weight - old[name], 0.25 * (new[name] - old[name]))
         assert weight.grad is None
-    assert all(torch.equal(value, old[name]) for name, value in of.teacher.named_buffers())
+    assert all(torch.equal(value, old[name]) for name, value in learner.teacher.named_buffers())
 
 
 def test_the_teacher_drops_nothing_and_normalises_by_its_batch() -> None:
-    of, images = made(method_plugin("dacs"), "segmentation"), batch("segmentation")[1].images
-    with without_dropout(of.teacher):
-        once, again, other = of.teacher(images), of.teacher(images), of.teacher(3 * images)
+    learner, images = made(method_plugin("dacs"), "segmentation"), batch("segmentation")[1].images
+    with without_dropout(learner.teacher):
+        once, again, other = learner.teacher(images), learner.teacher(images), learner.teacher(3 * images)
     assert torch.equal(once, again)
     torch.testing.assert_close(other, once, atol=1e-3, rtol=1e-3)  # the first layer is normalised by its batch
-    assert all(layer.training for layer in of.teacher.modules())
+    assert all(layer.training for layer in learner.teacher.modules())
 
 
-def test_a_target_pixel_weighs_the_share_of_sure_pixels_of_its_image() -> None:
-    of, images = made(method_plugin("dacs"), "segmentation"), batch("segmentation")[1].images
-    with torch.no_grad(), without_dropout(of.teacher):
-        sure = of.teacher(images).softmax(1).amax(1)
-    of.params = dacs.Params(threshold=float(sure.median()))
-    _, weights = of.pseudo_labels(images)
-    wanted = (sure > sure.median()).float().mean((1, 2))
+def test_a_target_pixels_weight_is_the_share_of_confident_pixels_of_its_image() -> None:
+    learner, images = made(method_plugin("dacs"), "segmentation"), batch("segmentation")[1].images
+    with torch.no_grad(), without_dropout(learner.teacher):
+        confidence = learner.teacher(images).softmax(1).amax(1)
+    learner.params = dacs.Params(threshold=float(confidence.median()))
+    _, weights = learner.pseudo_labels(images)
+    wanted = (confidence > confidence.median()).float().mean((1, 2))
     torch.testing.assert_close(weights, wanted[:, None, None].expand_as(weights))
 
 
@@ -120,11 +120,11 @@ def test_rare_classes_are_drawn_by_the_softmax_of_their_rarity() -> None:
 
 @given(st.lists(st.floats(0.001, 1), min_size=2, max_size=8), st.floats(0.01, 2))
 @settings(max_examples=30)
-def test_class_odds_sum_to_one_and_grow_with_rarity(shares: list[float], temperature: float) -> None:
-    of = np.array(shares) / sum(shares)
-    odds = daformer.class_probabilities(of, temperature)
-    assert odds.sum() == pytest.approx(1)
-    assert (np.diff(odds[np.argsort(of)]) <= 1e-12).all()
+def test_class_probabilities_sum_to_1_and_grow_with_rarity(shares: list[float], temperature: float) -> None:
+    normalised = np.array(shares) / sum(shares)
+    probabilities = daformer.class_probabilities(normalised, temperature)
+    assert probabilities.sum() == pytest.approx(1)
+    assert (np.diff(probabilities[np.argsort(normalised)]) <= 1e-12).all()
 
 
 def test_images_are_drawn_for_a_class_among_those_that_show_enough_of_it() -> None:
@@ -141,40 +141,40 @@ def test_a_class_that_no_image_shows_enough_of_is_still_drawn_for() -> None:
 
 
 def test_batches_follow_the_odds_and_are_the_same_again() -> None:
-    source, target = drawn("flat"), drawn("textured").without_labels()
+    source, target = draw_streets("flat"), draw_streets("textured").without_labels()
     odds = np.array([0.5, 0.5, 0, 0, 0, 0, 0, 0])
     batches = [Batches(source, target, BENCHMARK, 2, 0, 3, source_odds=odds) for _ in range(2)]
     wanted = {labels.tobytes() for labels in source.labels[:2]} | {
         labels[:, ::-1].tobytes() for labels in source.labels[:2]
     }
     for epoch in (1, 2):
-        for (one, _), (other, _) in zip(*(of.epoch(epoch) for of in batches), strict=True):
+        for (one, _), (other, _) in zip(*(drawn_batches.epoch(epoch) for drawn_batches in batches), strict=True):
             assert torch.equal(one.images, other.images)
             assert {labels.astype(np.uint8).tobytes() for labels in one.labels.numpy()} <= wanted
 
 
 def test_pixels_are_counted_by_class_and_image() -> None:
-    source = drawn("flat")
+    source = draw_streets("flat")
     counts = class_counts(source, 11)
     assert counts[3].tolist() == [(source.labels[3] == k).sum() for k in range(11)]
 
 
-def test_features_are_where_they_were_at_the_start_and_move_away() -> None:
-    of = made(method_plugin("daformer"), "segmentation")
+def test_the_feature_distance_is_0_at_the_start_and_grows() -> None:
+    learner = made(method_plugin("daformer"), "segmentation")
     source, target = batch("segmentation")
 
     def distance() -> float:
         draws = current_random_state(torch.device("cpu"))
-        return of.feature_distance(of.net.features(source.images).activation, source, draws).item()
+        return learner.feature_distance(learner.net.features(source.images).activation, source, draws).item()
 
-    of.params = daformer.Params(region_share=0.0)
+    learner.params = daformer.Params(region_share=0.0)
     assert distance() == 0
-    of.step(source, target)
+    learner.step(source, target)
     assert distance() > 0
-    assert not any(weight.requires_grad for weight in of.anchor.parameters())
+    assert not any(weight.requires_grad for weight in learner.anchor.parameters())
 
 
-def test_a_place_counts_where_most_of_its_pixels_are_one_thing() -> None:
+def test_a_place_is_a_thing_where_most_of_its_pixels_are_of_one_thing_class() -> None:
     labels = torch.zeros(1, 4, 8, dtype=torch.long)
     labels[0, :, :4] = torch.tensor([[5, 5, 5, 5], [5, 5, 5, 5], [5, 5, 7, 7], [5, 255, 7, 7]])
     found = daformer.thing_regions(labels, torch.tensor([5, 7]), 8, torch.Size((2, 4)), 0.75)
@@ -183,26 +183,26 @@ def test_a_place_counts_where_most_of_its_pixels_are_one_thing() -> None:
     assert strict.tolist() == [[[True, True, False, False], [False, False, False, False]]]
 
 
-def test_the_highest_and_lowest_rows_of_pseudo_labels_weigh_nothing() -> None:
-    of, images = made(method_plugin("daformer"), "segmentation"), batch("segmentation")[1].images
-    of.params = daformer.Params(threshold=0.0, ignore_top=2 / 16, ignore_bottom=4 / 16)
-    _, weights = of.pseudo_labels(images)
+def test_the_top_and_bottom_rows_of_pseudo_labels_have_weight_0() -> None:
+    learner, images = made(method_plugin("daformer"), "segmentation"), batch("segmentation")[1].images
+    learner.params = daformer.Params(threshold=0.0, ignore_top=2 / 16, ignore_bottom=4 / 16)
+    _, weights = learner.pseudo_labels(images)
     assert weights.amax((0, 2)).tolist() == [0] * 2 + [1] * 10 + [0] * 4
     assert weights.amin((0, 2)).tolist() == weights.amax((0, 2)).tolist()
 
 
 @pytest.mark.parametrize("method", ["dacs", "daformer"])
-def test_it_trains_on_drawn_streets(method: str) -> None:
-    assert falls(method)
+def test_its_loss_falls_on_drawn_streets(method: str) -> None:
+    assert loss_falls(method)
 
 
 def test_a_run_draws_its_source_images_as_its_method_says() -> None:
-    source, target = drawn("flat"), drawn("textured")
+    source, target = draw_streets("flat"), draw_streets("textured")
     splits = Splits(source, source, target.without_labels(), target, target, "")
     params = dataclasses.asdict(daformer.Params())
     own = Training(epochs=1, optimizer="adam", learning_rate=1e-3, batch_size=2)
-    for method, of in (("daformer", params), ("dacs", {k: params[k] for k in vars(dacs.Params())})):
-        spec = RunSpec("streets_mini", "unet_mini", "none", method, of, own, LabelSubset(size=2), 0)
+    for method, method_params in (("daformer", params), ("dacs", {k: params[k] for k in vars(dacs.Params())})):
+        spec = RunSpec("streets_mini", "unet_mini", "none", method, method_params, own, LabelSubset(size=2), 0)
         odds = Run(resolve_on(spec, BENCHMARK, splits), Placement(torch.device("cpu"))).batches.source_odds
         if method == "daformer":
             assert odds == pytest.approx(daformer.source_odds(daformer.Params(), class_counts(source, 11)))

@@ -47,7 +47,7 @@ def test_class_confusion_is_the_papers_normalised_matrix_of_all_classes(logits: 
     assert mcc.class_confusion(logits, 2.5).item() == pytest.approx((matrix.sum() - np.trace(matrix)) / 5, abs=1e-5)
 
 
-def test_class_confusion_is_greatest_for_even_predictions_and_nothing_for_sure_balanced_ones() -> None:
+def test_class_confusion_is_largest_for_uniform_predictions_and_0_for_confident_balanced_ones() -> None:
     assert mcc.class_confusion(torch.zeros(8, 4), 2.5).item() == pytest.approx(1 - 1 / 4)
     assert mcc.class_confusion(one_hot([0, 1, 2, 0, 1, 2], 3), 1.0).item() == pytest.approx(0, abs=1e-6)
 
@@ -70,7 +70,7 @@ def test_the_nuclear_norm_of_four_predictions_by_hand() -> None:
     assert torch.linalg.svdvals(P).tolist() == pytest.approx([1.165619, 0.801283, 0.595212], abs=1e-6)
 
 
-def test_the_nuclear_norm_tells_balanced_from_collapsed_and_from_even_predictions() -> None:
+def test_the_nuclear_norm_is_largest_for_confident_and_balanced_predictions() -> None:
     balanced = torch.eye(10).repeat(4, 1)
     collapsed = torch.eye(10)[:1].repeat(40, 1)
     even = torch.full((40, 10), 0.1)
@@ -84,7 +84,7 @@ def test_the_fast_norm_is_the_nuclear_norm_where_predictions_are_one_hot() -> No
 
 
 @pytest.mark.parametrize(("divisor", "by"), [("batch", 4), ("rank", 4)])
-def test_bnm_takes_the_norm_off_the_total(divisor: str, by: int) -> None:
+def test_bnm_subtracts_the_norm_from_the_total(divisor: str, by: int) -> None:
     net = made(method_plugin("bnm"), "classification").net
     source, target = batch("classification")
     net.eval()
@@ -143,34 +143,34 @@ def test_the_margin_disparity_by_hand() -> None:
     assert (whole - on_target).item() / 4 == pytest.approx(0.861995, abs=1e-6)
 
 
-def test_a_sure_agreement_costs_nothing_on_the_source_and_much_on_the_target() -> None:
+def test_confident_agreement_costs_nothing_on_the_source_and_much_on_the_target() -> None:
     sure = torch.tensor([[50.0, 0, 0]])
     value = mdd.margin_disparity(sure, sure, sure, sure, 1.0)
     assert value.item() == pytest.approx(50 - np.log(2), abs=1e-4)  # -log(1 - p) where 1 - p underflows
 
 
-def test_the_classifier_of_mdd_gets_the_gradient_of_source_only_and_the_adversary_the_others() -> None:
-    of = made(method_plugin("mdd"), "classification").eval()
-    of.at = type(of.at)(1, 500, 1000)
+def test_mdds_classifier_gets_the_gradient_of_source_only_and_the_adversary_that_of_the_disparity() -> None:
+    learner = made(method_plugin("mdd"), "classification").eval()
+    learner.at = type(learner.at)(1, 500, 1000)
     source, target = batch("classification")
-    of.loss(source, target)["total"].backward()
-    alone = copy.deepcopy(of.net)
+    learner.loss(source, target)["total"].backward()
+    alone = copy.deepcopy(learner.net)
     alone.zero_grad()
     plugins.load("method", "source_only").loss(alone, source, target, 1, None)["total"].backward()
-    for found, wanted in zip(of.net.head.parameters(), alone.head.parameters(), strict=True):
+    for found, wanted in zip(learner.net.head.parameters(), alone.head.parameters(), strict=True):
         torch.testing.assert_close(found.grad, wanted.grad)
-    assert all(weight.grad is not None and weight.grad.any() for weight in of.adversary.parameters())
+    assert all(weight.grad is not None and weight.grad.any() for weight in learner.adversary.parameters())
 
 
-def test_features_climb_the_disparity_that_the_adversary_descends() -> None:
-    of = made(method_plugin("mdd"), "classification").eval()
+def test_features_maximise_the_disparity_that_the_adversary_minimises() -> None:
+    learner = made(method_plugin("mdd"), "classification").eval()
     source, target = batch("classification")
 
     def slope(strength: float) -> Tensor:
-        hidden = [of.net.activations(each.images) for each in (source, target)]
-        others = [of.adversary(mdd.reverse_gradient(h, strength)) for h, _ in hidden]
+        hidden = [learner.net.activations(each.images) for each in (source, target)]
+        others = [learner.adversary(mdd.reverse_gradient(h, strength)) for h, _ in hidden]
         value = mdd.margin_disparity(hidden[0][1], others[0], hidden[1][1], others[1], 4.0)
-        (found,) = torch.autograd.grad(value, of.net.neck[0].weight)
+        (found,) = torch.autograd.grad(value, learner.net.neck[0].weight)
         return found
 
     torch.testing.assert_close(slope(0.1), -0.1 * slope(-1.0))
@@ -180,7 +180,7 @@ def test_features_climb_the_disparity_that_the_adversary_descends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "bad", "told"),
+    ("module", "bad", "sentence"),
     [
         (mcc, {"temperature": 0.0}, "temperature is 0.0; it must be finite and 0.001 or more"),
         (mcc, {"weight": float("nan")}, "weight is nan; it must be finite and 0 or more"),
@@ -189,6 +189,6 @@ def test_features_climb_the_disparity_that_the_adversary_descends() -> None:
         (mdd, {"gamma": float("inf")}, "gamma is inf; it must be finite and 0 or more"),
     ],
 )
-def test_a_parameter_that_makes_no_sense_is_refused_in_a_sentence(module: object, bad: dict, told: str) -> None:
-    with pytest.raises(UserError, match=f"^{told}$"):
+def test_a_parameter_out_of_range_is_refused_with_what_is_allowed(module: object, bad: dict, sentence: str) -> None:
+    with pytest.raises(UserError, match=f"^{sentence}$"):
         module.Params(**bad)  # type: ignore[attr-defined]

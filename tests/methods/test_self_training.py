@@ -27,7 +27,7 @@ def test_the_information_of_four_predictions_by_hand() -> None:
     assert shot.information_loss(P.log()).item() == pytest.approx(-0.361741, abs=1e-6)
 
 
-def test_information_is_least_for_sure_predictions_of_equally_many_of_each_class() -> None:
+def test_the_information_loss_is_least_for_confident_predictions_of_all_classes_equally_often() -> None:
     sure = 1000.0 * torch.eye(4).repeat(3, 1)
     assert shot.information_loss(sure).item() == pytest.approx(-math.log(4), abs=1e-6)
 
@@ -44,7 +44,7 @@ def by_loops(features: Tensor, p: Tensor) -> list[int]:
             if total:
                 centroids[k] = sum(w[k] * row for w, row in zip(weights, rows, strict=True)) / total
         cosine = [{k: float(row @ c / (row.norm() * c.norm())) for k, c in centroids.items()} for row in rows]
-        return [max(of, key=of.__getitem__) for of in cosine]
+        return [max(by_class, key=by_class.__getitem__) for by_class in cosine]
 
     first = nearest(p.tolist())
     return nearest([[float(k == label) for k in classes] for label in first])
@@ -53,8 +53,8 @@ def by_loops(features: Tensor, p: Tensor) -> list[int]:
 @given(st.integers(0, 2**31))
 @settings(max_examples=20)
 def test_pseudo_labels_are_the_nearest_centroids_of_two_rounds(seed: int) -> None:
-    of = torch.Generator().manual_seed(seed)
-    features, p = torch.randn(20, 6, generator=of), (2 * torch.randn(20, 4, generator=of)).softmax(1)
+    generator = torch.Generator().manual_seed(seed)
+    features, p = torch.randn(20, 6, generator=generator), (2 * torch.randn(20, 4, generator=generator)).softmax(1)
     assert shot.nearest_centroid_labels(features, p).tolist() == by_loops(features, p)
 
 
@@ -72,35 +72,37 @@ def test_a_class_that_the_first_round_left_empty_gets_no_image() -> None:
     assert set(shot.nearest_centroid_labels(features, p).tolist()) == {0, 1}
 
 
-def test_shot_starts_from_the_first_stage_and_leaves_its_classifier_as_it_was() -> None:
-    of = made(method_plugin("shot"), "classification")
-    first = of.setting.first
+def test_shot_starts_from_the_first_stage_and_does_not_change_its_classifier() -> None:
+    learner = made(method_plugin("shot"), "classification")
+    first = learner.setting.first
     assert first is not None
-    for found, wanted in zip(of.net.parameters(), first.net.parameters(), strict=True):
+    for found, wanted in zip(learner.net.parameters(), first.net.parameters(), strict=True):
         assert torch.equal(found, wanted)
-    before = copy.deepcopy(of.net.state_dict())
-    walk(of, "classification", [1, 2])
-    moved = {name.split(".")[0] for name, value in of.net.named_parameters() if not torch.equal(value, before[name])}
+    before = copy.deepcopy(learner.net.state_dict())
+    walk(learner, "classification", [1, 2])
+    moved = {
+        name.split(".")[0] for name, value in learner.net.named_parameters() if not torch.equal(value, before[name])
+    }
     assert moved == {"body", "neck"}
 
 
-def test_shot_does_not_look_at_the_source() -> None:
+def test_shot_does_not_use_the_source() -> None:
     ends = []
     for blind in (False, True):
-        of, (source, target) = made(method_plugin("shot"), "classification"), batch("classification")
+        learner, (source, target) = made(method_plugin("shot"), "classification"), batch("classification")
         target = type(target)(torch.linspace(-1, 1, target.images.numel()).view_as(target.images), None, target.index)
-        of.before_epoch(lambda target=target: [target.images, target.images])
+        learner.before_epoch(lambda target=target: [target.images, target.images])
         nothing = Labelled(torch.full_like(source.images, torch.nan), torch.full_like(source.labels, -1))
         torch.manual_seed(1)
-        of.step(nothing if blind else source, target)
-        ends.append(of.net.body[0].weight.detach().clone())
+        learner.step(nothing if blind else source, target)
+        ends.append(learner.net.body[0].weight.detach().clone())
     assert torch.equal(*ends)
 
 
 # FixMatch
 
 
-def test_only_sure_weak_views_teach_and_the_mean_is_over_all() -> None:
+def test_only_confident_weak_views_give_labels_and_the_mean_is_over_all() -> None:
     strong = torch.randn(4, 3)
     rows = -strong.log_softmax(1)[[1, 3], [1, 2]]
     assert fixmatch.confident_cross_entropy(P.log(), strong, 0.75).item() == pytest.approx(
@@ -117,24 +119,24 @@ def test_no_gradient_goes_through_the_weak_view() -> None:
 
 
 def test_self_training_starts_after_the_warm_up() -> None:
-    of = made(method_plugin("fixmatch"), "classification")
-    of.params = fixmatch.Params(threshold=0.0, warm_up_epochs=2)
+    learner = made(method_plugin("fixmatch"), "classification")
+    learner.params = fixmatch.Params(threshold=0.0, warm_up_epochs=2)
     for epoch, starts in ((2, False), (3, True)):
-        of.at = Progress(epoch, epoch, 10)
-        assert bool(of.loss(*batch("classification"))["own"]) is starts
+        learner.at = Progress(epoch, epoch, 10)
+        assert bool(learner.loss(*batch("classification"))["own"]) is starts
 
 
-def test_a_teacher_labels_in_the_networks_place_and_follows_it() -> None:
+def test_a_teacher_gives_the_labels_and_is_a_moving_average_of_the_network() -> None:
     source, target = batch("classification")
-    of = fixmatch.Method(
+    learner = fixmatch.Method(
         made(method_plugin("fixmatch"), "classification").net,
         fixmatch.Params(teacher=True, keep=0.9),
         made(method_plugin("fixmatch"), "classification").setting,
     )
-    of.start()
-    old = [weight.clone() for weight in of.teacher.parameters()]
-    of.at = Progress(2, 5, 10)
-    of.step(source, target)
-    for before, after, new in zip(old, of.teacher.parameters(), of.net.parameters(), strict=True):
+    learner.start()
+    old = [weight.clone() for weight in learner.teacher.parameters()]
+    learner.at = Progress(2, 5, 10)
+    learner.step(source, target)
+    for before, after, new in zip(old, learner.teacher.parameters(), learner.net.parameters(), strict=True):
         torch.testing.assert_close(after - before, 0.1 * (new - before))
         assert after.grad is None

@@ -56,7 +56,7 @@ def test_a_flatter_loss_helps_adversarial_training_where_clouds_moved_across_the
     assert toy_problems.mean_accuracy("sdat", "far", normed=False, rho=0.2) > host + 3
 
 
-def test_features_that_draw_source_like_images_help_where_clouds_moved_across_the_border() -> None:
+def test_gta_helps_where_clouds_moved_across_the_border() -> None:
     """GTA at ten times its published weight, of which a network as small as this notices nothing in 120 steps."""
     drawn = toy_problems.mean_accuracy("gta", "far", seeds=2, normed=False, weight=1.0, width=4, noise=8)
     assert drawn > toy_problems.mean_accuracy("source_only", "far", seeds=2, normed=False) + 4
@@ -102,12 +102,12 @@ def test_longer_features_are_what_afn_gives_the_target() -> None:
     assert lengths[0] > 2 * lengths[1]
 
 
-def test_shot_mends_without_the_source_what_its_first_stage_gets_wrong() -> None:
+def test_shot_is_better_than_its_first_stage_without_using_the_source() -> None:
     before = toy_problems.mean_accuracy("source_smoothed", "far", normed=False)
     assert toy_problems.mean_accuracy("shot", "far", normed=False) > before + 2
 
 
-def test_features_from_which_a_judge_sees_source_like_images_help_where_clouds_moved_across_the_border() -> None:
+def test_gtas_own_terms_help_where_clouds_moved_across_the_border() -> None:
     """GTA at ten times its weight for digits; three seeds, as its generator draws whole images of each point."""
     on, off = (
         toy_problems.mean_accuracy("gta", "far", seeds=3, normed=False, width=4, noise=8, weight=weight)

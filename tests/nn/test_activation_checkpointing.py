@@ -57,7 +57,7 @@ def test_a_copy_computes_by_its_own_weights() -> None:
     assert net(torch.randn(2, 3, *SIZE)).abs().max() > 0
 
 
-def test_what_the_backward_pass_keeps_shrinks() -> None:
+def test_less_is_stored_for_the_backward_pass() -> None:
     plain, recomputed = pair("unet_mini")
     batch, case = Batch("segmentation", 5, 2, 3, SIZE), Case(method_plugin("dta"), DTA)
     assert kept_bytes(recomputed.to("meta"), case, batch) < 0.8 * kept_bytes(plain.to("meta"), case, batch)

@@ -72,13 +72,13 @@ def test_a_mask_stays_binary_and_within_the_budget(problem: tuple[np.ndarray, np
     assert (mask != m_s).sum() <= delta * mask.numel() + 1e-9
 
 
-def test_samples_are_masked_each_by_its_own_jacobian() -> None:
+def test_each_sample_is_masked_by_its_own_jacobian() -> None:
     impact = torch.tensor([[-3.0, -1.0, 2.0], [1.0, -1.0, -2.0]])
     assert flip_bits(torch.ones(2, 3), impact, 1 / 3).tolist() == [[0, 1, 1], [1, 1, 0]]
 
 
 @pytest.mark.parametrize(("delta", "dropped", "kept"), [(0.3, [2, 5, 9], 10 / 7), (0.8, [1, 2, 3, 5, 7, 9], 2.5)])
-def test_the_golden_masks_from_ones(delta: float, dropped: list[int], kept: float) -> None:
+def test_flipping_from_ones_gives_the_golden_masks(delta: float, dropped: list[int], kept: float) -> None:
     mask = rescale_to_mean_one(flip_bits(torch.ones(1, 10), GOLDEN_J, delta))[0]
     expected = torch.full((10,), kept)
     expected[dropped] = 0
@@ -94,7 +94,7 @@ def test_the_budget_is_the_floor_of_delta_times_units(delta: float, units: int, 
     assert flip_budget(delta, units) == flips
 
 
-def test_without_budget_the_mask_is_the_start() -> None:
+def test_without_a_budget_the_mask_is_the_start_mask() -> None:
     m_s = torch.tensor([[1.0, 0.0, 1.0]])
     assert torch.equal(flip_bits(m_s, torch.tensor([[-1.0, 1.0, -1.0]]), 0.3), m_s)
 
@@ -129,7 +129,7 @@ def test_an_all_dropped_mask_stays_zero_when_rescaled() -> None:
         ((2, 3, 4, 5), 3, (2, 1, 1, 5)),
     ],
 )
-def test_a_mask_holds_one_bit_a_unit(shape: tuple[int, ...], axis: int, mask_shape: tuple[int, ...]) -> None:
+def test_a_mask_has_one_bit_per_sample_and_unit(shape: tuple[int, ...], axis: int, mask_shape: tuple[int, ...]) -> None:
     assert stochastic_mask(torch.zeros(shape), 0.5, axis).shape == mask_shape
 
 
@@ -308,7 +308,7 @@ def deterministic() -> Network:
 
 
 @pytest.mark.parametrize("start", ["stochastic", "ones"])
-def test_finding_masks_gives_no_parameter_a_gradient_and_moves_no_statistics(trained: Trained, start: str) -> None:
+def test_finding_masks_gives_no_parameter_a_gradient_and_changes_no_statistics(trained: Trained, start: str) -> None:
     clean = TargetPass(trained.net, trained.images, start, mask_features=True, mask_hidden=True)  # type: ignore[arg-type]
     before = {name: buffer.clone() for name, buffer in trained.net.named_buffers()}
     clean.adversarial_logits(0.1, 0.1)
@@ -316,7 +316,7 @@ def test_finding_masks_gives_no_parameter_a_gradient_and_moves_no_statistics(tra
     assert all(torch.equal(buffer, before[name]) for name, buffer in trained.net.named_buffers())
 
 
-def test_the_masked_predictions_send_gradients_to_the_trunk(trained: Trained) -> None:
+def test_the_masked_predictions_give_the_body_gradients(trained: Trained) -> None:
     first = trained.net.body[0].weight
     for start in ("stochastic", "ones"):
         clean = TargetPass(trained.net, trained.images, start, mask_features=True, mask_hidden=True)  # type: ignore[arg-type]
@@ -326,7 +326,7 @@ def test_the_masked_predictions_send_gradients_to_the_trunk(trained: Trained) ->
             assert gradient.abs().sum() > 0
 
 
-def test_a_budget_that_rounds_to_nothing_runs_nothing(trained: Trained) -> None:
+def test_with_a_budget_below_one_unit_no_pass_is_run(trained: Trained) -> None:
     clean = TargetPass(trained.net, trained.images, "stochastic", mask_features=True, mask_hidden=True)
     runs: list[int] = []
     handle = trained.net.neck.register_forward_hook(lambda *_: runs.append(1))

@@ -120,13 +120,13 @@ def parts(size: int) -> torch.Tensor:
     return torch.from_numpy(replicas.join_shares(own, size, CPU))
 
 
-def test_parts_of_any_size_come_together_in_order(two: tuple[Any, Any]) -> None:
+def test_shares_of_any_size_are_joined_in_order(two: tuple[Any, Any]) -> None:
     for found in two:
         for size, rows in zip(SIZES, found["parts"], strict=True):
             assert rows.tolist() == [[10 * i, 10 * i + 1] for i in range(size)]
 
 
-def test_alone_there_is_nothing_to_exchange() -> None:
+def test_a_single_replica_exchanges_nothing() -> None:
     tensor = torch.ones(2)
     replicas.average([tensor])
     assert tensor.tolist() == [1, 1]
@@ -189,7 +189,7 @@ def test_two_devices_learn_what_one_learns_from_two_pieces(
     assert same(first, second)
 
 
-def test_each_replica_draws_its_own_masks_and_all_measure_alike(two: tuple[Any, Any]) -> None:
+def test_each_replica_draws_its_own_masks_and_all_measure_the_same(two: tuple[Any, Any]) -> None:
     first, second = two
     assert first["drawn"]["weights"].equal(second["drawn"]["weights"])
     assert not first["drawn"]["next"].equal(second["drawn"]["next"])
@@ -208,7 +208,7 @@ def test_a_run_that_one_replica_stops_and_all_resume_ends_with_the_same_numbers(
         assert same(found["resumed"], found["whole"])
 
 
-def test_a_first_stage_is_trained_by_all(two: tuple[Any, Any]) -> None:
+def test_a_first_stage_is_trained_by_all_replicas(two: tuple[Any, Any]) -> None:
     first, second = (found["second stage"] for found in two)
     assert same(first, second)
 

@@ -28,7 +28,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
-def test_reversal_negates_the_features_gradient_and_spares_the_discriminators(strength: float) -> None:
+def test_reversal_negates_the_features_gradient_and_leaves_the_discriminators(strength: float) -> None:
     judge, features = build_discriminator(5, 7), normal(6, 5)
 
     def gradients(reverse: bool) -> list[Tensor]:
@@ -47,7 +47,7 @@ def test_the_ramp_is_danns(done: float, expected: float) -> None:
     assert dann_ramp(done) == pytest.approx(expected, abs=5e-4)
 
 
-def test_a_discriminator_that_knows_nothing_loses_ln_2_on_each_domain() -> None:
+def test_the_domain_loss_of_an_undecided_discriminator_is_ln_2() -> None:
     assert float(domain_loss(torch.zeros(3), torch.zeros(5))) == pytest.approx(math.log(2))
 
 
@@ -55,7 +55,7 @@ def test_source_is_domain_one() -> None:
     assert float(domain_loss(torch.full((3,), 20.0), torch.full((3,), -20.0))) < 1e-6
 
 
-def test_a_map_gives_one_row_for_each_place_with_its_units() -> None:
+def test_a_map_gives_one_row_per_pixel_with_its_units() -> None:
     hidden = normal(2, 3, 4, 5)
     found = as_rows(hidden)
     expected = [hidden[b, :, i, j] for b, i, j in itertools.product(range(2), range(4), range(5))]
@@ -63,7 +63,7 @@ def test_a_map_gives_one_row_for_each_place_with_its_units() -> None:
     assert torch.equal(as_rows(hidden.permute(0, 2, 3, 1), 3), found)
 
 
-def test_the_multilinear_map_holds_all_products_class_by_class() -> None:
+def test_the_multilinear_map_has_all_products_class_by_class() -> None:
     found = MultilinearMap(2, 2, width=9)(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.25, 0.75]]))
     torch.testing.assert_close(found, torch.tensor([[0.25, 0.5, 0.75, 1.5]]))
 
@@ -84,7 +84,7 @@ def test_the_randomised_map_keeps_inner_products_on_average_and_its_matrices() -
     assert {"of_features", "of_classes"} <= drawn[0].state_dict().keys()
 
 
-def test_cdans_weights_trust_sure_predictions_and_have_mean_one() -> None:
+def test_cdans_weights_are_higher_for_confident_predictions_and_have_mean_one() -> None:
     golden = torch.tensor([0.967774, 1.020749, 0.892994, 1.118483])
     torch.testing.assert_close(entropy_weights(P), golden, atol=1e-6, rtol=0)
     torch.testing.assert_close(entropy_weights(torch.full((5, 4), 0.25)), torch.ones(5))

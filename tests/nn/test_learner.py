@@ -113,12 +113,12 @@ def logits(finished: train.Finished) -> Tensor:
     return torch.from_numpy(finished.arrays["target_test_logits"])
 
 
-def test_a_users_method_with_all_of_it_passes_its_check(everything: str) -> None:
+def test_a_users_method_that_uses_the_whole_contract_passes_its_check(everything: str) -> None:
     assert check("method", everything, Path()).fails == []
 
 
 @pytest.mark.parametrize("stop_after", [1, 6, 7, 9, 14, 24])
-def test_it_is_stopped_in_either_stage_and_resumed_with_the_same_numbers(
+def test_a_run_stopped_in_either_stage_resumes_with_the_same_numbers(
     everything: str, stop_after: int, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -176,7 +176,7 @@ def test_a_phase_moves_its_players_and_no_others(everything: str) -> None:
         assert moved == set(players)
 
 
-def test_each_player_keeps_the_rates_that_the_method_gave_it(everything: str) -> None:
+def test_each_player_has_the_learning_rate_that_the_method_gives_it(everything: str) -> None:
     of = made(method_plugin(everything), "classification")
     of.set_learning_rates(1)
     rates = {name: own.param_groups[0]["lr"] for name, own in of.optimizers.items()}
@@ -198,7 +198,7 @@ def test_a_plain_loss_and_its_learner_take_the_same_step() -> None:
     assert all(torch.equal(a, b) for a, b in zip(of.parameters(), other.parameters(), strict=True))
 
 
-def test_progress_runs_from_nought_to_just_below_one() -> None:
+def test_progress_runs_from_0_to_just_below_1() -> None:
     assert [Progress(1, i, 4).done for i in range(4)] == [0, 0.25, 0.5, 0.75]
 
 

@@ -20,6 +20,9 @@ from dta_bench.nn.losses import (
     class_balance,
     conditional_entropy,
     kl_divergence,
+    l1_discrepancy,
+    mean_prediction,
+    symmetric_kl,
     virtual_adversarial_loss,
 )
 from dta_bench.nn.network import current_random_state, frozen_statistics, replaying_draws
@@ -51,6 +54,26 @@ def test_class_balance_is_least_at_the_uniform_mean() -> None:
     assert class_balance(confident_but_balanced).item() == pytest.approx(math.log(5), abs=1e-5)
 
 
+def test_divergences_of_two_classifiers_of_the_golden_predictions() -> None:
+    assert symmetric_kl(P.log(), Q.log()).item() == pytest.approx(0.660869, abs=1e-6)
+    assert l1_discrepancy(P.log(), Q.log()).item() == pytest.approx(0.208333, abs=1e-6)
+
+
+def test_the_l1_discrepancy_lies_between_0_and_2_over_k_and_is_symmetric() -> None:
+    one_hot = 100 * torch.eye(4)
+    assert float(l1_discrepancy(one_hot, one_hot)) == 0
+    assert float(l1_discrepancy(one_hot, one_hot.roll(1, 1))) == pytest.approx(2 / 4)
+    assert float(l1_discrepancy(P.log(), Q.log())) == float(l1_discrepancy(Q.log(), P.log()))
+
+
+def test_a_mean_prediction_is_the_mean_of_probabilities() -> None:
+    torch.testing.assert_close(mean_prediction(P.log(), Q.log()).exp(), (P + Q) / 2)
+
+
+def test_symmetric_kl_of_a_prediction_and_itself_is_zero() -> None:
+    assert float(symmetric_kl(3 * P.log(), 3 * P.log())) == 0
+
+
 @given(LOGITS, LOGITS)
 def test_kl_is_that_of_scipy(p_logits: np.ndarray, q_logits: np.ndarray) -> None:
     p, q = scipy.special.softmax(p_logits, axis=1), scipy.special.softmax(q_logits, axis=1)
@@ -65,7 +88,7 @@ def test_entropy_is_that_of_scipy(logits: np.ndarray) -> None:
 
 
 @given(LOGITS, LOGITS, st.floats(-100, 100))
-def test_kl_does_not_see_a_constant_added_to_the_logits(p: np.ndarray, q: np.ndarray, shift: float) -> None:
+def test_a_constant_added_to_the_logits_does_not_change_kl(p: np.ndarray, q: np.ndarray, shift: float) -> None:
     a, b = torch.from_numpy(p), torch.from_numpy(q)
     assert kl_divergence(a + shift, b - shift).item() == pytest.approx(kl_divergence(a, b).item(), abs=1e-9)
 
@@ -104,7 +127,7 @@ def test_entropy_of_maps_is_the_mean_over_pixels() -> None:
     assert conditional_entropy(logits).item() == pytest.approx(torch.stack(pixels).mean().item(), rel=1e-5)
 
 
-def test_class_balance_of_maps_takes_every_pixel_for_a_sample() -> None:
+def test_class_balance_of_maps_counts_every_pixel_as_a_sample() -> None:
     logits = torch.randn(2, 5, 3, 4)
     samples = torch.stack([logits[b, :, y, x] for b in range(2) for y in range(3) for x in range(4)])
     assert class_balance(logits).item() == pytest.approx(class_balance(samples).item(), rel=1e-5)
@@ -192,7 +215,7 @@ def test_the_clean_side_is_detached(net: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("requires_grad", [False, True])
-def test_the_batch_is_left_as_it_is(net: nn.Module, requires_grad: bool) -> None:
+def test_the_batch_is_not_modified(net: nn.Module, requires_grad: bool) -> None:
     images = IMAGES.clone().requires_grad_(requires_grad)
     virtual_adversarial_loss(net, images, 3.5).backward()
     assert images.requires_grad is requires_grad
@@ -200,7 +223,7 @@ def test_the_batch_is_left_as_it_is(net: nn.Module, requires_grad: bool) -> None
     assert torch.equal(images, IMAGES)
 
 
-def test_epsilon_zero_runs_nothing(net: nn.Module) -> None:
+def test_with_epsilon_zero_no_pass_is_run(net: nn.Module) -> None:
     seen = inputs_of(net)
     assert virtual_adversarial_loss(net, IMAGES, 0.0).item() == 0
     assert not seen

@@ -56,7 +56,7 @@ def test_mmd_is_the_mean_over_all_pairs_whatever_the_sizes(seed: int, n: int, m:
 
 
 @pytest.mark.parametrize("estimator", ["biased", "paired"])
-def test_mmd_of_a_batch_and_itself_is_nought(estimator: str) -> None:
+def test_mmd_of_a_batch_and_itself_is_zero(estimator: str) -> None:
     x = normal(36, 64)
     assert abs(float(mk_mmd(x, x, estimator=estimator))) < 1e-5  # type: ignore[arg-type]
 
@@ -90,7 +90,7 @@ def test_a_bandwidth_is_a_constant_to_the_gradient() -> None:
     torch.testing.assert_close(found, expected)
 
 
-def test_joint_kernels_see_a_pairing_that_no_marginal_shows() -> None:
+def test_joint_kernels_tell_pairings_apart_whose_marginals_are_equal() -> None:
     """Two classes at two places; the target has the same places and classes, paired the other way."""
     places = torch.tensor([[0.0], [0.0], [3.0], [3.0]])
     classes = torch.eye(2)[[0, 0, 1, 1]]

@@ -60,11 +60,11 @@ def test_a_backbone_that_cannot_serve_says_why_and_what_does(name: str, says: st
     assert re.search(says, refusal(name, size=size))
 
 
-def test_an_image_size_that_a_decoder_cannot_take_is_told() -> None:
+def test_an_image_size_that_a_decoder_cannot_take_is_refused() -> None:
     assert "multiples of 32" in refusal("smp/fpn/resnet18", size=(72, 64))
 
 
-def test_a_plain_name_is_a_file() -> None:
+def test_a_name_without_a_slash_is_a_file() -> None:
     with pytest.raises(UserError, match="no backbone named 'conv3_fc'; did you mean conv3_fc2"):
         backbone("conv3_fc")
 
@@ -105,7 +105,7 @@ def test_a_position_embedding_is_fitted_to_the_image_size(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["timm/test_vit", "vit_small_dinov2"])
-def test_images_that_patches_do_not_tile_are_padded_and_seen_to_their_rim(name: str) -> None:
+def test_images_that_patches_do_not_tile_are_padded_so_that_every_pixel_counts(name: str) -> None:
     images = torch.randn(2, 3, 28, 36, requires_grad=True)
     net = backbone(name, (28, 36)).build(5).eval()
     (gradient,) = torch.autograd.grad(net(images).square().sum(), images)
@@ -113,7 +113,7 @@ def test_images_that_patches_do_not_tile_are_padded_and_seen_to_their_rim(name: 
 
 
 @pytest.mark.parametrize("wrapper", ["state_dict", "model"])
-def test_a_trainers_wrapping_is_taken_off(tmp_path: Path, wrapper: str) -> None:
+def test_a_state_dict_is_found_inside_what_a_trainer_saved(tmp_path: Path, wrapper: str) -> None:
     model = timm.create_model("test_resnet", num_classes=5).eval()
     torch.save({wrapper: {f"module.{k}": v for k, v in model.state_dict().items()}, "epoch": 3}, tmp_path / "w.pth")
     net = backbone("timm/test_resnet").build(5, str(tmp_path / "w.pth")).eval()
@@ -121,7 +121,7 @@ def test_a_trainers_wrapping_is_taken_off(tmp_path: Path, wrapper: str) -> None:
     assert torch.equal(net(images), model(images))
 
 
-def test_torchvisions_resnet_is_timms(tmp_path: Path) -> None:
+def test_a_file_of_torchvisions_resnet_fits_timms(tmp_path: Path) -> None:
     from torchvision.models import resnet18
 
     model = resnet18(num_classes=5).eval()
@@ -139,14 +139,14 @@ def test_weights_of_another_architecture_are_refused_with_numbers(tmp_path: Path
     assert "keys unexpected (stem.0.weight" in said
 
 
-def test_one_missing_weight_is_not_passed_over(tmp_path: Path) -> None:
+def test_one_missing_weight_is_refused(tmp_path: Path) -> None:
     state = timm.create_model("test_resnet", num_classes=9).state_dict()
     del state["layer1.0.conv1.weight"]
     torch.save(state, tmp_path / "w.pth")
     assert "1 keys missing (layer1.0.conv1.weight)" in refusal("timm/test_resnet", str(tmp_path / "w.pth"))
 
 
-def test_a_weight_of_another_shape_is_not_passed_over(tmp_path: Path) -> None:
+def test_a_weight_of_another_shape_is_refused(tmp_path: Path) -> None:
     state = timm.create_model("test_resnet", num_classes=9).state_dict()
     state["layer1.0.conv1.weight"] = state["layer1.0.conv1.weight"][:-1]
     torch.save(state, tmp_path / "w.pth")
@@ -155,7 +155,7 @@ def test_a_weight_of_another_shape_is_not_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x02K\x01."])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_file_that_holds_no_weights_is_told(tmp_path: Path, content: bytes, suffix: str) -> None:
+def test_a_file_without_weights_is_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
     (tmp_path / f"w{suffix}").write_bytes(content)
     assert f"w{suffix}" in refusal("timm/test_resnet", str(tmp_path / f"w{suffix}"))
 
@@ -210,7 +210,7 @@ def test_without_a_network_the_hub_fails_at_once_and_names_the_file_that_would_s
     assert "--weights" in said
 
 
-def test_offline_mode_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_mode_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert "HF_HUB_OFFLINE is set" in refusal("timm/resnet26d", "hub")
 
@@ -286,7 +286,7 @@ def test_real_imagenet_weights_recognise_real_photographs_and_bring_their_normal
     assert right(net, images, labels, IMAGENET) < with_their_own
 
 
-def test_the_same_weights_in_the_wrong_padding_are_seen_to_be_worse(lite0: str) -> None:
+def test_the_same_weights_with_the_wrong_padding_recognise_fewer_photographs(lite0: str) -> None:
     images, labels = photographs()
     good = backbone("tf_efficientnet_lite0", (224, 224)).build(1000, lite0)
     wrong = backbone("timm/efficientnet_lite0", (224, 224)).build(1000, lite0)
