@@ -46,7 +46,7 @@ def _finite(epochs: list[int], values: list[float]) -> Curve:
 
 def _confusion(tracker: Tracker, runs: Sequence[TrackedRun]) -> ConfusionMatrix:
     """Of target test, added over seeds; a row is a true class."""
-    tables = [list(csv.reader(io.StringIO(tracker.text(run, "confusion.csv")))) for run in runs]
+    tables = [list(csv.reader(io.StringIO(tracker.read_text(run, "confusion.csv")))) for run in runs]
     counts = sum(np.array([row[1:] for row in table[1:]], dtype=np.int64) for table in tables)
     return ConfusionMatrix(classes=tables[0][0][1:], counts=np.asarray(counts).tolist())
 

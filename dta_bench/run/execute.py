@@ -64,13 +64,13 @@ def execute(
     try:
         finished = train.train(resolved, placement, each_epoch)
     except Diverged as error:
-        log.fail(str(error))
+        log.fail_diverged(str(error))
         return Outcome("failed", reason=str(error), diverged=True)
     except UserError as error:
-        log.stop(str(error))
+        log.fail(str(error))
         return Outcome("failed", reason=str(error))
     except Stopped as error:
-        log.kill()
+        log.interrupt()
         return Outcome("stopped", reason=str(error))
     _keep(resolved, finished, log, home.keep_network)
     if placement.checkpoint is not None:
@@ -122,11 +122,11 @@ def _keep(resolved: Resolved, finished: Finished, log: RunLog, keep_network: boo
     """Put a finished run's results on its tracked run: its network if it is small, pictures, cost, scores, arrays."""
     if keep_network or network_file.size(finished.network) <= SMALL_NETWORK:
         with network_file.written(finished.network) as path:
-            log.keep(path)
+            log.add_file(path)
     if finished.scenes is not None:
         with scenes.written(finished.scenes, resolved.benchmark) as paths:
             for path in paths:
-                log.keep(path, scenes.FOLDER)
+                log.add_file(path, scenes.FOLDER)
     with contextlib.suppress(UserError):  # a method that cannot be counted goes without
         ratio = flops.flops_ratio(resolved.spec, resolved.method, resolved.benchmark)
         log.log_epoch(finished.result.epochs, {"flops_ratio": ratio})

@@ -1,4 +1,4 @@
-"""Sweeps in other folders, or on other machines, that share this one's store: never two at the same runs."""
+"""Sweeps in other folders, or on other machines, that share this one's store: two never train the same run."""
 
 from __future__ import annotations
 
@@ -12,47 +12,52 @@ from rich.console import Console
 from dta_bench.errors import UserError
 from dta_bench.run.home import Home
 from dta_bench.spec.plan import Plan
-from dta_bench.tracking import AtWork, Tracker
+from dta_bench.tracking import ActiveSweep, Tracker
 
 
-def refuse_taken(plan: Plan, home: Home, tracker: Tracker, console: Console) -> None:
-    """Go on only if no living sweep elsewhere is at work on any of these runs.
+def refuse_claimed_runs(plan: Plan, home: Home, tracker: Tracker, console: Console) -> None:
+    """Check that no living sweep elsewhere works on a run of ``plan``; takes half a minute where a dead one has.
 
     Raises:
-        UserError: one is.
+        UserError: one does.
     """
     with console.status("seeing whether another sweep is at work on these runs"):
-        other = tracker.alive_elsewhere(plan.file.benchmark, place(home), identities(plan))
+        other = tracker.living_sweep_elsewhere(plan.file.benchmark, location_of(home), run_ids(plan))
     if other is not None:
-        raise _taken(plan, other)
+        raise _refusal(plan, other)
 
 
 @contextmanager
-def told(plan: Plan, home: Home, tracker: Tracker, parent: str) -> Iterator[None]:
-    """Within the block others see that these runs are taken; of two that start at once, at most one goes on.
+def claim_runs(plan: Plan, home: Home, tracker: Tracker, parent: str) -> Iterator[None]:
+    """Announce, within the block, that this sweep works on the runs of ``plan``.
+
+    Of two sweeps that start at the same time, at most one goes on.
+
+    Args:
+        parent: the id in MLflow of the sweep's parent run.
 
     Raises:
-        UserError: another has started in the meantime.
+        UserError: another sweep has announced itself in the meantime.
     """
-    with tracker.saying(parent, place(home), identities(plan)):
-        if others := tracker.at_work_elsewhere(plan.file.benchmark, place(home), identities(plan)):
-            raise _taken(plan, others[0])
+    with tracker.announce_sweep(parent, location_of(home), run_ids(plan)):
+        if others := tracker.sweeps_elsewhere(plan.file.benchmark, location_of(home), run_ids(plan)):
+            raise _refusal(plan, others[0])
         yield
 
 
-def place(home: Home) -> str:
-    """Where this sweep is, unlike any other: one that was here before is dead, or it would hold the folder's lock."""
+def location_of(home: Home) -> str:
+    """Machine and folder of this sweep. An announcement from the same location is of a dead sweep."""
     return f"{platform.node()}:{Path(home.out).resolve()}"
 
 
-def identities(plan: Plan) -> set[str]:
-    """Of all runs of a plan."""
+def run_ids(plan: Plan) -> set[str]:
+    """The identities of all runs of a plan."""
     return {run.id for run in plan.runs}
 
 
-def _taken(plan: Plan, other: AtWork) -> UserError:
-    count = len(other.runs & identities(plan))
+def _refusal(plan: Plan, other: ActiveSweep) -> UserError:
+    count = len(other.runs & run_ids(plan))
     return UserError(
-        f"another sweep is at work on {count} of these runs in the same store, at {other.place}; wait for it, or give"
-        " the same command there once it has ended"
+        f"another sweep is at work on {count} of these runs in the same store, at {other.location}; wait for it, or"
+        " give the same command there once it has ended"
     )

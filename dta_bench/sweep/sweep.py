@@ -53,7 +53,7 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
     with _alone(home):
         tracker = home.tracker()
         tracker.check()
-        other_sweeps.refuse_taken(plan, home, tracker, console)
+        other_sweeps.refuse_claimed_runs(plan, home, tracker, console)
         state = standing(plan, home, tracker)
         _say(plan, state, _count(plan, state, tracker), console)
         _say_old_scheme(state, home, console)
@@ -139,7 +139,7 @@ def _empty_budgets(plan: Plan) -> list[str]:
 def _work(plan: Plan, state: State, home: Home, tracker: Tracker, resources: Resources, console: Console) -> None:
     tracker.experiment(plan.benchmark)
     parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), {"search_space": plan.name})
-    with other_sweeps.told(plan, home, tracker, parent):
+    with other_sweeps.claim_runs(plan, home, tracker, parent):
         _train(plan, state, home, tracker, resources, console, parent)
 
 

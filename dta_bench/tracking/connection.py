@@ -1,4 +1,4 @@
-"""Reaching an MLflow store: whether it can be had is known within seconds, and MLflow keeps quiet."""
+"""Connections to an MLflow store: checked within seconds, and without MLflow's own output."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 
 from dta_bench.errors import UserError
 
-REACH_SECONDS = 5.0  # how long a tracking server may take to answer the first knock
+REACH_SECONDS = 5.0  # how long a tracking server may take for its first answer
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def client(uri: str) -> Any:
-    """An MLflow client that says nothing on its own and gives up on a lost server in about half a minute."""
+    """Make an MLflow client that prints nothing and gives up on a lost server after about half a minute."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -38,10 +38,14 @@ def client(uri: str) -> Any:
 
 
 def check(uri: str, out: Path) -> None:
-    """Refuse what cannot work before MLflow, which tries a dead store for minutes, is asked.
+    """Check within seconds that a store can be written to; MLflow itself would try a dead store for minutes.
+
+    Args:
+        uri: ``sqlite:///FILE`` or another database's URL, or ``http(s)://SERVER``.
+        out: the folder in which a store without a server keeps its artifacts; it is made if it is missing.
 
     Raises:
-        UserError: a kind of store that MLflow cannot write to, a silent server, a folder that cannot be written to.
+        UserError: MLflow cannot write to this kind of store, a server does not answer, or a folder is not writable.
     """
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if scheme not in SERVERS + DATABASES:
@@ -58,26 +62,26 @@ def check(uri: str, out: Path) -> None:
 
 
 def is_server(uri: str) -> bool:
-    """Whether a server holds the store, which then also keeps the artifacts."""
+    """Whether a server holds the store; it then also keeps the artifacts."""
     return urlsplit(uri).scheme in SERVERS
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The file of a sqlite store; None for any other."""
+    """The file of a sqlite store; None for another store."""
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def _knock(uri: str) -> None:
-    """Any answer will do, a refusal too: it shows that something listens; what it is, MLflow finds out."""
+    """Check that something listens. Any answer will do, even a refusal: MLflow finds out what it is."""
     try:
         urllib.request.build_opener().open(f"{uri.rstrip('/')}/health", timeout=REACH_SECONDS).close()
     except urllib.error.HTTPError:
         return
     except OSError as error:
         reason = getattr(error, "reason", error)
-        said = getattr(reason, "strerror", None) or reason
+        cause = getattr(reason, "strerror", None) or reason
         raise UserError(
-            f"the MLflow server {uri} does not answer ({said}); start it, or leave out"
+            f"the MLflow server {uri} does not answer ({cause}); start it, or leave out"
             " --tracking-uri and MLFLOW_TRACKING_URI for a local store"
         ) from error
 

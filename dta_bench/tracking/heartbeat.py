@@ -1,8 +1,8 @@
-"""Who is at work on a store's runs: a sweep says so while it lives, so that another does not train the same ones.
+"""Which sweeps work on the runs of a store: each announces itself while it lives, so that no two train the same run.
 
-A sweep's folder has a lock of its own; this is for sweeps in several folders, or on several machines, with one store.
-The parent run has a tag for each sweep that works under it, which is written again and again; one that stands still for
-``WATCH`` seconds is that of a dead sweep. Clocks are not compared.
+A sweep's folder has a lock of its own; this is for sweeps in several folders, or on several machines, that share one
+store. The parent run has a tag for each sweep that works under it, and the sweep writes its tag again every
+``BEAT_SECONDS``. A tag that does not change for ``WATCH_SECONDS`` belongs to a dead sweep. Clocks are not compared.
 """
 
 from __future__ import annotations
@@ -18,43 +18,50 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-BEAT = 5.0  # seconds
-WATCH = 6 * BEAT
+BEAT_SECONDS = 5.0
+WATCH_SECONDS = 6 * BEAT_SECONDS
 TAG = "at_work."
 
 
 @dataclass(frozen=True)
-class AtWork:
-    """A sweep that says that it lives: its machine and folder, how often it has said so, the identities of its runs.
+class ActiveSweep:
+    """A sweep that has announced itself: its machine and folder, its number of beats, the identities of its runs.
 
-    ``parent`` and ``tag`` are where it says so.
+    ``parent`` (a run's id in MLflow) and ``tag`` say where the announcement stands.
     """
 
     parent: str
     tag: str
-    place: str
+    location: str
     beat: int
     runs: frozenset[str]
 
 
 @contextlib.contextmanager
-def saying(client: Any, parent: str, place: str, runs: Collection[str]) -> Iterator[None]:
-    """Within the block the store says that the sweep at ``place`` works on ``runs``; a server may be away meanwhile."""
-    tag, ended = TAG + hashlib.sha256(place.encode()).hexdigest()[:8], threading.Event()
+def announce(client: Any, parent: str, location: str, runs: Collection[str]) -> Iterator[None]:
+    """Announce, within the block, that the sweep at ``location`` works on ``runs``; the server may be away meanwhile.
 
-    def say(beat: int) -> None:
-        client.set_tag(parent, tag, json.dumps({"place": place, "beat": beat}))
+    Args:
+        client: of MLflow.
+        parent: the id in MLflow of the sweep's parent run.
+        location: machine and folder; two sweeps with one location count as the same.
+        runs: identities.
+    """
+    tag, ended = TAG + hashlib.sha256(location.encode()).hexdigest()[:8], threading.Event()
 
-    def keep_saying() -> None:
+    def write(beat: int) -> None:
+        client.set_tag(parent, tag, json.dumps({"place": location, "beat": beat}))
+
+    def keep_writing() -> None:
         beat = 1
-        while not ended.wait(BEAT):
-            with contextlib.suppress(Exception):  # what ails the store, the runs tell of
-                say(beat)
+        while not ended.wait(BEAT_SECONDS):
+            with contextlib.suppress(Exception):  # the runs report what is wrong with the store
+                write(beat)
             beat += 1
 
     client.log_dict(parent, sorted(runs), f"{tag}.json")
-    say(0)
-    thread = threading.Thread(target=keep_saying, daemon=True, name="at work")
+    write(0)
+    thread = threading.Thread(target=keep_writing, daemon=True, name="at work")
     thread.start()
     try:
         yield
@@ -65,41 +72,46 @@ def saying(client: Any, parent: str, place: str, runs: Collection[str]) -> Itera
             client.delete_tag(parent, tag)
 
 
-def said(client: Any, parents: Iterable[Any]) -> list[AtWork]:
-    """All that say so under ``parents``, runs of MLflow; some may have died since.
+def announced_sweeps(client: Any, parents: Iterable[Any]) -> list[ActiveSweep]:
+    """Read every announcement, also those of sweeps that have died since; an unreadable tag is not ours.
 
-    What cannot be read is none of ours.
+    Args:
+        parents: the parent runs to look at, as MLflow's own ``Run`` objects.
     """
     tags = [(parent.info.run_id, *tag) for parent in parents for tag in parent.data.tags.items()]
-    found = (_read(client, *tag) for tag in tags if tag[1].startswith(TAG))
-    return [each for each in found if each is not None]
+    sweeps = (_read(client, *tag) for tag in tags if tag[1].startswith(TAG))
+    return [sweep for sweep in sweeps if sweep is not None]
 
 
-def _read(client: Any, parent: str, tag: str, told: str) -> AtWork | None:
+def _read(client: Any, parent: str, tag: str, value: str) -> ActiveSweep | None:
     if f"{tag}.json" not in {file.path for file in client.list_artifacts(parent)}:
         return None
     try:
-        place, beat = json.loads(told)["place"], json.loads(told)["beat"]
+        location, beat = json.loads(value)["place"], json.loads(value)["beat"]
         with tempfile.TemporaryDirectory() as folder:
-            listed = Path(client.download_artifacts(parent, f"{tag}.json", folder))
-            return AtWork(parent, tag, str(place), int(beat), frozenset(json.loads(listed.read_text("utf-8"))))
+            file = Path(client.download_artifacts(parent, f"{tag}.json", folder))
+            return ActiveSweep(parent, tag, str(location), int(beat), frozenset(json.loads(file.read_text("utf-8"))))
     except (ValueError, TypeError, KeyError, OSError):
         return None
 
 
-def alive(client: Any, look: Callable[[], list[AtWork]]) -> AtWork | None:
-    """One of those that ``look`` gives whose beat goes on; waits for ``WATCH`` seconds at most, if there are any.
+def find_living(client: Any, read: Callable[[], list[ActiveSweep]]) -> ActiveSweep | None:
+    """Find a sweep whose beat goes on; remove the announcements of dead ones.
 
-    What the dead have said is removed.
+    Args:
+        read: gives the announced sweeps in question; it is called again and again.
+
+    Returns: the first sweep that beats, or None. Without any announcement the answer comes at once, otherwise after
+        ``WATCH_SECONDS`` at most.
     """
-    first = {(each.parent, each.tag): each.beat for each in look()}
-    deadline = time.monotonic() + WATCH
-    while first and time.monotonic() < deadline:
-        time.sleep(BEAT / 5)
-        for each in look():
-            if each.beat != first.get((each.parent, each.tag), each.beat):
-                return each
-    for parent, tag in first:
-        with contextlib.suppress(Exception):  # gone by itself
+    first_beats = {(sweep.parent, sweep.tag): sweep.beat for sweep in read()}
+    deadline = time.monotonic() + WATCH_SECONDS
+    while first_beats and time.monotonic() < deadline:
+        time.sleep(BEAT_SECONDS / 5)
+        for sweep in read():
+            if sweep.beat != first_beats.get((sweep.parent, sweep.tag), sweep.beat):
+                return sweep
+    for parent, tag in first_beats:
+        with contextlib.suppress(Exception):  # its sweep has ended and removed it
             client.delete_tag(parent, tag)
     return None

@@ -1,4 +1,4 @@
-"""A tracking server that goes away for a while is waited for; a refusal is not."""
+"""Trying again while the tracking server is out of reach; what the server refuses is not tried again."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from dta_bench.tracking import connection
 PATIENCE = 900.0  # seconds that a server may be away before a run gives up; its checkpoint is kept
 _TRANSIENT = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
 
-Given = ParamSpec("Given")
-Found = TypeVar("Found")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def retrying(uri: str, patience: float = PATIENCE, given_up: threading.Event | None = None) -> tenacity.Retrying:
-    """Tries again, with growing pauses, what failed because the server at ``uri`` was out of reach.
+    """Make a caller of functions that calls again, after growing pauses, while the server at ``uri`` is out of reach.
 
     Args:
         patience: seconds after which the last error is raised.
         given_up: once set, pauses end and nothing is tried again.
+
+    Returns: ``retrying(uri)(function, *arguments)`` calls ``function``.
     """
     stop: Any = tenacity.stop_after_delay(patience)
     return tenacity.Retrying(
@@ -32,20 +34,23 @@ def retrying(uri: str, patience: float = PATIENCE, given_up: threading.Event | N
         wait=tenacity.wait_exponential_jitter(multiplier=0.5, max=10),
         stop=stop if given_up is None else stop | tenacity.stop_when_event_set(given_up),
         sleep=tenacity.nap.sleep if given_up is None else tenacity.sleep_using_event(given_up),
-        before_sleep=_say,
+        before_sleep=_warn_once,
         reraise=True,
     )
 
 
-def patient(method: Callable[Given, Found]) -> Callable[Given, Found]:
-    """A method of an object with a ``uri``, tried again while the server is out of reach; it must bear repetition."""
+def with_retries(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Decorate a method of an object with a ``uri``: it is called again while the server is out of reach.
+
+    The method must bear repetition.
+    """
 
     @functools.wraps(method)
-    def tried(*args: Given.args, **kwargs: Given.kwargs) -> Found:
+    def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         owner: Any = args[0]
         return retrying(owner.uri)(method, *args, **kwargs)
 
-    return tried
+    return called
 
 
 def _out_of_reach(error: BaseException) -> bool:
@@ -57,6 +62,6 @@ def _out_of_reach(error: BaseException) -> bool:
     return isinstance(error, RequestException | ConnectionError | TimeoutError)
 
 
-def _say(state: tenacity.RetryCallState) -> None:
+def _warn_once(state: tenacity.RetryCallState) -> None:
     if state.attempt_number == 1:
         logging.getLogger("dta_bench").warning("the MLflow server does not answer; trying again")

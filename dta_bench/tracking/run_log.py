@@ -1,4 +1,4 @@
-"""Writing one run: what it is, each epoch, and everything that later selection may read."""
+"""Writing one run to MLflow: its description, each epoch, its results, and how it ended."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from dta_bench.tracking.spool import Entry, Spool
 
 Arrays = dict[str, NDArray[Any]]
 PREDICTIONS = "predictions.npz"
-
-
-LAST_WORDS = 10.0  # seconds that a run which has to make room waits for the server
+HURRY_SECONDS = 10.0  # how long a run that has to end soon waits for the server
 
 
 class RunLog:
-    """Writes one MLflow run through ``client``; metrics go by way of a file, so that the server may be away.
+    """Writes one MLflow run through ``client``; metrics wait in a file while the server is away.
+
+    A run ends in one of four ways: :meth:`finish`, :meth:`fail`, :meth:`fail_diverged`, :meth:`interrupt`.
 
     Args:
         uri: of the store.
-        folder: where metrics wait that have not arrived; those of a process that died there are sent too.
+        folder: for the file of metrics that have not arrived. Metrics that a dead process left there are sent, too.
     """
 
     def __init__(self, client: Any, mlflow_run_id: str, spec: RunSpec, uri: str, folder: Path) -> None:
@@ -38,7 +38,12 @@ class RunLog:
         self._spool = Spool(folder / f"{spec.id}.metrics.jsonl", self._send, uri)
 
     def describe(self, inert: set[str], fingerprint: str) -> None:
-        """Log what the run is: every parameter (``n/a`` where it has no effect), training, label subset, seed, data."""
+        """Log what the run is: every parameter, training, labelled subset, seed and data.
+
+        Args:
+            inert: parameters without effect at this point; their value is logged as ``n/a``.
+            fingerprint: of the data.
+        """
         from mlflow.entities import Param, RunTag
 
         self._client.log_dict(self.mlflow_run_id, self._spec.to_dict(), "run_spec.json")
@@ -48,9 +53,10 @@ class RunLog:
         self._client.log_batch(self.mlflow_run_id, params=params, tags=[note])
 
     def log_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
-        """One batch, with the epoch as its step; an epoch that is told twice, after a restart, is the same numbers.
+        """Log an epoch's metrics in one batch, with the epoch as its step, and return at once.
 
-        Returns at once; :meth:`finish`, :meth:`fail` and :meth:`flush` wait until it has arrived.
+        :meth:`finish`, :meth:`fail_diverged` and :meth:`flush` wait until the metrics have arrived. After a restart an
+        epoch may be logged twice, with the same numbers.
         """
         self._log(metrics, epoch)
 
@@ -59,11 +65,11 @@ class RunLog:
         self._spool.flush()
 
     def finish(self, result: RunResult, arrays: Arrays, confusion: NDArray[np.int64], classes: Sequence[str]) -> None:
-        """Log the one measurement of target test and everything later selection may read, then close the run.
+        """Log the one measurement of target test and all that selection may read; close the run as FINISHED.
 
         Args:
-            arrays: by name; float32 is stored in half precision. See ``training.Finished.arrays``.
-            confusion: (K, K) of target test, a row a true class.
+            arrays: by name, see ``run.train.Finished.arrays``; float32 is stored in half precision.
+            confusion: (K, K) counts of target test; rows are true classes, columns predicted ones.
         """
         self._log(_final(result), result.epochs)
         self._spool.close()
@@ -78,43 +84,43 @@ class RunLog:
         self._client.set_tag(self.mlflow_run_id, "collapsed", str(result.collapsed).lower())
         self._client.set_terminated(self.mlflow_run_id, "FINISHED")
 
-    def keep(self, path: Path, folder: str | None = None) -> None:
-        """Keep a file with the run."""
+    def add_file(self, path: Path, folder: str | None = None) -> None:
+        """Store a file with the run, in ``folder`` of its artifacts (None: at the top)."""
         retrying(self.uri)(self._client.log_artifact, self.mlflow_run_id, str(path), folder)
 
-    def fail(self, reason: str) -> None:
-        """Close the run as diverged, with its reason; the same data and code would diverge again."""
+    def fail_diverged(self, reason: str) -> None:
+        """Close the run as FAILED and mark it as diverged: with the same data and code it would diverge again."""
         self._spool.close()
-        retrying(self.uri)(self._fail, reason)
+        retrying(self.uri)(self._fail_diverged, reason)
 
-    def _fail(self, reason: str) -> None:
+    def _fail_diverged(self, reason: str) -> None:
         self._client.set_tag(self.mlflow_run_id, "reason", reason)
         self._client.set_tag(self.mlflow_run_id, "diverged", "true")
         self._client.set_terminated(self.mlflow_run_id, "FAILED")
 
-    def stop(self, reason: str) -> None:
-        """Close the run as failed, with its reason, for the user to mend something and run it again."""
-        with contextlib.suppress(UserError):  # what has not arrived is sent when it is run again
-            self._spool.close(LAST_WORDS)
+    def fail(self, reason: str) -> None:
+        """Close the run as FAILED for a reason that the user can mend; the same command tries it again."""
+        with contextlib.suppress(UserError):  # what has not arrived is sent when the run is tried again
+            self._spool.close(HURRY_SECONDS)
         self._spool.abandon()
-        retrying(self.uri)(self._stop, reason)
+        retrying(self.uri)(self._fail, reason)
 
-    def _stop(self, reason: str) -> None:
+    def _fail(self, reason: str) -> None:
         self._client.set_tag(self.mlflow_run_id, "reason", reason)
         self._client.set_terminated(self.mlflow_run_id, "FAILED")
 
-    def kill(self) -> None:
-        """Close the run as interrupted, soon; it can be opened again, and what has not arrived is sent then."""
-        with contextlib.suppress(Exception):  # a server that is away must not hold up whoever has to make room
-            self._spool.close(LAST_WORDS)
-            retrying(self.uri, LAST_WORDS)(self._client.set_terminated, self.mlflow_run_id, "KILLED")
+    def interrupt(self) -> None:
+        """Close the run as KILLED, soon. It can be opened again; what has not arrived is sent then."""
+        with contextlib.suppress(Exception):  # a machine that is taken away cannot wait for a server that is away
+            self._spool.close(HURRY_SECONDS)
+            retrying(self.uri, HURRY_SECONDS)(self._client.set_terminated, self.mlflow_run_id, "KILLED")
         self._spool.abandon()
 
     def _log(self, metrics: dict[str, float], step: int) -> None:
         self._spool.put({"at": int(time.time() * 1000), "step": step, "metrics": metrics})
 
     def _send(self, entry: Entry) -> None:
-        """The time of writing goes with an entry, so that MLflow takes one that comes twice for the same."""
+        """Send one entry with the time at which it was written, by which MLflow recognises one that comes twice."""
         from mlflow.entities import Metric
 
         metrics = [Metric(key, value, entry["at"], entry["step"]) for key, value in entry["metrics"].items()]
@@ -136,11 +142,11 @@ def _flat(spec: RunSpec, inert: set[str]) -> dict[str, Any]:
 
 
 def _final(result: RunResult) -> dict[str, float]:
-    found = {"seconds": result.seconds, "measuring_seconds": result.measuring_seconds}
+    metrics = {"seconds": result.seconds, "measuring_seconds": result.measuring_seconds}
     for part in ("test", "validation", "source_validation", "whole"):
         scores = getattr(result, part)
-        found |= {f"{part}/{key}": value for key, value in scores.means().items()} if scores else {}
-    return found | {f"test/class/{name}": value for name, value in result.test.per_class.items() if value is not None}
+        metrics |= {f"{part}/{key}": value for key, value in scores.means().items()} if scores else {}
+    return metrics | {f"test/class/{name}": value for name, value in result.test.per_class.items() if value is not None}
 
 
 def _csv(confusion: NDArray[np.int64], classes: Sequence[str]) -> str:
@@ -150,7 +156,7 @@ def _csv(confusion: NDArray[np.int64], classes: Sequence[str]) -> str:
 
 
 def _figure(confusion: NDArray[np.int64], classes: Sequence[str]) -> Any:
-    """Without pyplot, which keeps figures in a process-wide state and may ask for a screen."""
+    """Draw the matrix, without pyplot: it keeps figures for the whole process and may need a screen."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 5.5), layout="constrained")

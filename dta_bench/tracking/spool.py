@@ -1,4 +1,4 @@
-"""Metrics on their way to the tracker: written to disk first, delivered in the background, kept until they arrived."""
+"""Metrics on their way to the tracker: on disk first, then sent in the background, and kept until they have arrived."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Entry = dict[str, Any]
 
 
 class Spool:
-    """A file of entries, a line each, and a thread that sends them in order.
+    """A file with one entry a line, and a thread that sends the entries in order.
 
-    What was written before a crash is sent by the next spool of the same file. An entry may be sent twice (it is
-    forgotten only after it arrived), so sending must bear repetition.
+    After a crash, the next spool of the same file sends what the crashed process had written. An entry is removed only
+    after it has arrived, so it may be sent twice, and sending must bear repetition.
 
     Args:
-        path: the file; gone whenever nothing waits.
+        path: the file; it exists only while an entry waits.
         send: delivers one entry, or raises.
-        uri: of the store, which decides whether a failure is worth waiting for.
+        uri: of the store; only a server is waited for.
     """
 
     def __init__(self, path: Path, send: Callable[[Entry], None], uri: str) -> None:
@@ -37,18 +37,20 @@ class Spool:
         self._thread = threading.Thread(target=self._deliver, name=f"spool {path.name}", daemon=True)
 
     def put(self, entry: Entry) -> None:
-        """Keep ``entry`` on disk and send it when the store can be reached; returns at once."""
+        """Write ``entry`` to disk and send it as soon as the store can be reached; return at once."""
         with self._changed:
-            with contextlib.suppress(OSError):  # a full disk: it is still sent, only a crash now could lose it
+            with contextlib.suppress(OSError):  # a full disk: the entry is still sent, only a crash could lose it
                 _append(self._path, entry)
             self._waiting.append(entry)
             self._start()
 
     def flush(self, patience: float = PATIENCE) -> bool:
-        """Wait until everything has arrived; False if it has not after ``patience`` seconds.
+        """Wait until all entries have arrived, at most ``patience`` seconds.
+
+        Returns: whether all have arrived.
 
         Raises:
-            Exception: what the store refused an entry with.
+            Exception: the store's own error, if it refused an entry.
         """
         with self._changed:
             self._start()
@@ -58,10 +60,10 @@ class Spool:
         return arrived
 
     def close(self, patience: float = PATIENCE) -> None:
-        """Flush, and let the thread go; what has not arrived stays on disk.
+        """Flush, then end the thread; what has not arrived stays on disk.
 
         Raises:
-            UserError: something has not arrived.
+            UserError: something has not arrived after ``patience`` seconds.
         """
         arrived = self.flush(patience)
         self.abandon()
@@ -72,7 +74,7 @@ class Spool:
             )
 
     def abandon(self) -> None:
-        """Let the thread go at once; what has not arrived stays on disk."""
+        """End the thread at once; what has not arrived stays on disk."""
         self._closed.set()
         with self._changed:
             self._changed.notify_all()
@@ -86,7 +88,7 @@ class Spool:
         while (entry := self._next()) is not None:
             try:
                 retrying(self._uri, float("inf"), self._closed)(self._send, entry)
-            except Exception as error:  # told to whoever flushes
+            except Exception as error:  # flush raises it
                 with self._changed:
                     self._error = None if self._closed.is_set() else error
                     self._changed.notify_all()
@@ -107,17 +109,17 @@ class Spool:
 def _append(path: Path, entry: Entry) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        file.write("\n" + json.dumps(entry))  # the line end comes first: a torn line before spoils only itself
+        file.write("\n" + json.dumps(entry))  # line end first, so that a torn line spoils only itself
         file.flush()
         os.fsync(file.fileno())
 
 
 def _read(path: Path) -> list[Entry]:
-    """The entries of a spool that was left behind; a line torn by a crash is dropped."""
+    """Read the entries that another process left; a line that a crash has torn is dropped."""
     if not path.exists():
         return []
-    found = []
+    entries = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(json.JSONDecodeError):
-            found.append(json.loads(line))
-    return found
+            entries.append(json.loads(line))
+    return entries

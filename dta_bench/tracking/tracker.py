@@ -1,4 +1,4 @@
-"""The store as a whole: experiments, sweeps, and runs by their identity."""
+"""An MLflow store as a whole: its experiments, its sweeps, and its runs by their identity."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import connection, heartbeat, ui_metadata
-from dta_bench.tracking.heartbeat import AtWork
-from dta_bench.tracking.retry import patient
+from dta_bench.tracking.heartbeat import ActiveSweep
+from dta_bench.tracking.retry import with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 
 PAGE = 1000
@@ -29,7 +29,7 @@ STOPPED = "stopped_epoch"  # the tag of a run that a rule stopped early; it has 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run as the store knows it. ``run_id`` is our identity, ``mlflow_run_id`` MLflow's."""
+    """A run as it stands in the store. ``run_id`` is the RunSpec's identity, ``mlflow_run_id`` MLflow's own."""
 
     mlflow_run_id: str
     run_id: str
@@ -58,7 +58,7 @@ class Tracker:
         return connection.client(self.uri)
 
     def check(self) -> None:
-        """Make sure, within seconds, that runs can be written before any is started; creates a sqlite store.
+        """Check within seconds that runs can be written; create a sqlite store if it is missing.
 
         Raises:
             UserError: the server does not answer, or the store cannot be written.
@@ -70,24 +70,24 @@ class Tracker:
             raise UserError(f"the MLflow store {self.uri} cannot be used: {str(error).splitlines()[0]}") from error
 
     def exists(self) -> bool:
-        """Whether there is a store to look into (looking must not create one)."""
+        """Whether there is a store; asking does not create one."""
         path = connection.sqlite_path(self.uri)
         return path is None or path.exists()
 
     def experiments(self) -> dict[str, str]:
-        """Ids of the benchmarks' experiments by name."""
+        """Benchmark name → id of its experiment."""
         found = self._client.search_experiments()
         return {e.name: str(e.experiment_id) for e in found if e.name != "Default"}
 
     def experiment(self, benchmark: Benchmark) -> str:
-        """The id of the benchmark's experiment, made if it is new.
+        """The id of the benchmark's experiment; the experiment is created if it is missing.
 
         Raises:
-            UserError: someone has deleted it, and MLflow keeps the name.
+            UserError: someone has deleted it, and MLflow keeps its name.
         """
         found = self._client.get_experiment_by_name(benchmark.name)
         if found is None:
-            with contextlib.suppress(Exception):  # made by another process in the meantime
+            with contextlib.suppress(Exception):  # another process has created it in the meantime
                 self._make_experiment(benchmark)
             found = self._client.get_experiment_by_name(benchmark.name)
         if found.lifecycle_stage == "deleted":
@@ -105,67 +105,83 @@ class Tracker:
         tags = {"mlflow.note.content": f"{benchmark.source} -> {benchmark.target}. {benchmark.splits_stated}"}
         self._client.create_experiment(benchmark.name, artifact_location=local, tags=tags)
 
-    @patient
+    @with_retries
     def start_sweep(self, benchmark: str, name: str, sweep_id: str, tags: dict[str, str]) -> str:
-        """The parent run of a sweep, opened again if it is known."""
+        """Open the parent run of a sweep, or create it.
+
+        Args:
+            benchmark: the name of the experiment, which must exist.
+            name: of the search space, for people.
+            sweep_id: the sweep's identity.
+            tags: of a new parent run.
+
+        Returns: the parent run's id in MLflow.
+        """
         experiment = self._client.get_experiment_by_name(benchmark).experiment_id
         known = self._client.search_runs([experiment], f"tags.sweep_id = '{sweep_id}'", max_results=1)
         if known:
             parent = str(known[0].info.run_id)
             self._client.update_run(parent, status="RUNNING")
             return parent
-        made = self._client.create_run(experiment, run_name=f"sweep {name}", tags=tags | {"sweep_id": sweep_id})
-        return str(made.info.run_id)
+        created = self._client.create_run(experiment, run_name=f"sweep {name}", tags=tags | {"sweep_id": sweep_id})
+        return str(created.info.run_id)
 
-    def saying(self, parent: str, place: str, runs: Collection[str]) -> contextlib.AbstractContextManager[None]:
-        """Within the block others see the sweep at ``place`` at work on ``runs``, given by their identities."""
-        return heartbeat.saying(self._client, parent, place, runs)
+    def announce_sweep(
+        self, parent: str, location: str, runs: Collection[str]
+    ) -> contextlib.AbstractContextManager[None]:
+        """Let other sweeps see, within the block, that the sweep at ``location`` works on ``runs`` (identities)."""
+        return heartbeat.announce(self._client, parent, location, runs)
 
-    @patient
-    def at_work_elsewhere(self, benchmark: str, place: str, runs: Collection[str]) -> list[AtWork]:
-        """Sweeps at other places than ``place`` that say that they work on some of ``runs``; some may be dead."""
+    @with_retries
+    def sweeps_elsewhere(self, benchmark: str, location: str, runs: Collection[str]) -> list[ActiveSweep]:
+        """Sweeps announced at other locations than ``location`` that share some of ``runs``; some may be dead."""
         experiment = self._client.get_experiment_by_name(benchmark)
         if experiment is None:
             return []
-        parents = self._pages(experiment.experiment_id, "tags.sweep_id != '' and attributes.status = 'RUNNING'")
-        said = heartbeat.said(self._client, parents)
-        return [each for each in said if each.place != place and not each.runs.isdisjoint(runs)]
+        parents = self._search(experiment.experiment_id, "tags.sweep_id != '' and attributes.status = 'RUNNING'")
+        sweeps = heartbeat.announced_sweeps(self._client, parents)
+        return [sweep for sweep in sweeps if sweep.location != location and not sweep.runs.isdisjoint(runs)]
 
-    def alive_elsewhere(self, benchmark: str, place: str, runs: Collection[str]) -> AtWork | None:
-        """One of these that lives, told from the dead by waiting, half a minute at most; forgets the dead."""
-        return heartbeat.alive(self._client, lambda: self.at_work_elsewhere(benchmark, place, runs))
+    def living_sweep_elsewhere(self, benchmark: str, location: str, runs: Collection[str]) -> ActiveSweep | None:
+        """One of :meth:`sweeps_elsewhere` that lives, if any; waits half a minute at most and removes the dead."""
+        return heartbeat.find_living(self._client, lambda: self.sweeps_elsewhere(benchmark, location, runs))
 
-    @patient
+    @with_retries
     def end_sweep(self, parent: str, status: str) -> None:
-        """Close a sweep's parent run: FINISHED or KILLED."""
+        """Close a sweep's parent run with ``status``, FINISHED or KILLED."""
         self._client.set_terminated(parent, status)
 
-    @patient
+    @with_retries
     def end_run(
         self, mlflow_run_id: str, status: str, reason: str | None = None, stopped_epoch: int | None = None
     ) -> None:
-        """Close a run whose worker is gone: FAILED or KILLED, the reason, and where a rule stopped it, its epoch."""
+        """Close a run whose worker is gone.
+
+        Args:
+            status: FAILED or KILLED.
+            stopped_epoch: the epoch after which a stop rule stopped the run, if one did.
+        """
         if reason:
             self._client.set_tag(mlflow_run_id, "reason", reason)
         if stopped_epoch is not None:
             self._client.set_tag(mlflow_run_id, STOPPED, str(stopped_epoch))
         self._client.set_terminated(mlflow_run_id, status)
 
-    @patient
+    @with_retries
     def runs(self, benchmark: str) -> list[TrackedRun]:
         """All runs of a benchmark that have an identity, in the order in which they were first started.
 
-        A run with an identity whose spec cannot be read is not ours, and is passed over.
+        A run whose spec cannot be read is left out: it is not ours.
         """
         if not self.exists():
             return []
         experiment = self._client.get_experiment_by_name(benchmark)
         if experiment is None:
             return []
-        found = (_tracked(run) for run in self._pages(experiment.experiment_id, "tags.run_id != ''"))
-        return [run for run in found if run is not None]
+        runs = (_tracked_run(run) for run in self._search(experiment.experiment_id, "tags.run_id != ''"))
+        return [run for run in runs if run is not None]
 
-    def _pages(self, experiment: str, filter_string: str) -> Iterator[Any]:
+    def _search(self, experiment: str, filter_string: str) -> Iterator[Any]:
         token = None
         while True:
             page = self._client.search_runs(
@@ -176,11 +192,18 @@ class Tracker:
             if not token:
                 return
 
-    @patient
+    @with_retries
     def open_run(
         self, spec: RunSpec, parent: str | None, name: str, inert: set[str], provenance: dict[str, str]
     ) -> RunLog:
-        """The one MLflow run of ``spec``: found by its identity and opened again, or made."""
+        """Open the one MLflow run of ``spec``, found by its identity, or create it.
+
+        Args:
+            parent: the id of the sweep's parent run in MLflow; None for a run without a sweep.
+            name: for people.
+            inert: parameters that have no effect in this run.
+            provenance: tags to set: commit, host, fingerprints and the like.
+        """
         experiment = self._client.get_experiment_by_name(spec.benchmark).experiment_id
         known = self._client.search_runs([experiment], f"tags.run_id = '{spec.id}'", max_results=1)
         tags = provenance | ui_metadata.source_tags(provenance) | ({"mlflow.parentRunId": parent} if parent else {})
@@ -189,9 +212,9 @@ class Tracker:
             log = RunLog(self._client, str(known[0].info.run_id), spec, self.uri, self.out / "runs")
         else:
             tags |= {"run_id": spec.id, "spec": json.dumps(spec.to_dict(), sort_keys=True)}
-            made = self._client.create_run(experiment, run_name=name, tags=tags)
-            log = RunLog(self._client, str(made.info.run_id), spec, self.uri, self.out / "runs")
-        if not (known and known[0].data.params):  # a worker may have been killed before it came to this
+            created = self._client.create_run(experiment, run_name=name, tags=tags)
+            log = RunLog(self._client, str(created.info.run_id), spec, self.uri, self.out / "runs")
+        if not (known and known[0].data.params):  # also where a worker was killed before it described its run
             log.describe(inert, provenance.get("data_fingerprint", ""))
         return log
 
@@ -199,12 +222,22 @@ class Tracker:
         from mlflow.entities import RunTag
 
         self._client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-        for tag in {"reason", "diverged", STOPPED} & run.data.tags.keys():  # of a failure that is being tried again
+        for tag in {
+            "reason",
+            "diverged",
+            STOPPED,
+        } & run.data.tags.keys():  # of the failure that is tried again
             self._client.delete_tag(run.info.run_id, tag)
         self._client.update_run(run.info.run_id, status="RUNNING", name=name)
 
     def mark_chosen(self, runs: Iterable[TrackedRun], rule: str, chosen: Collection[str]) -> None:
-        """Tag the runs that ``rule`` chooses, by their MLflow ids, and no other, as ``chosen_by_<rule>``."""
+        """Tag the chosen runs with ``chosen_by_<rule>``, and take the tag from all others.
+
+        Args:
+            runs: all runs that may have the tag.
+            rule: the selection rule.
+            chosen: the chosen runs' ids in MLflow.
+        """
         tag = f"chosen_by_{rule}"
         for run in runs:
             is_chosen, was_chosen = run.mlflow_run_id in chosen, tag in run.tags
@@ -214,46 +247,50 @@ class Tracker:
                 self._client.delete_tag(run.mlflow_run_id, tag)
 
     def supersede(self, mlflow_run_id: str) -> None:
-        """Take a run's identity from it, because other data or code made it; nothing is deleted."""
+        """Take a run's identity away, because other data or code made it; nothing else is deleted."""
         run = self._client.get_run(mlflow_run_id)
         self._client.set_tag(mlflow_run_id, "superseded_run_id", run.data.tags["run_id"])
         self._client.delete_tag(mlflow_run_id, "run_id")
         self._client.update_run(mlflow_run_id, name=f"{run.info.run_name} (superseded)")
 
     def history(self, run: TrackedRun, keys: Collection[str]) -> dict[str, tuple[list[int], list[float]]]:
-        """Epochs and values of some metrics of a run; of an epoch that was told twice, after a restart, the last."""
-        found = {}
+        """Read the history of some metrics of a run.
+
+        Returns: metric → its epochs in ascending order, and its value at each of them; of an epoch that was logged
+            twice (after a restart) the last value.
+        """
+        histories = {}
         for key in keys:
             by_epoch = {m.step: float(m.value) for m in self._client.get_metric_history(run.mlflow_run_id, key)}
             epochs = sorted(by_epoch)
-            found[key] = (epochs, [by_epoch[epoch] for epoch in epochs])
-        return found
+            histories[key] = (epochs, [by_epoch[epoch] for epoch in epochs])
+        return histories
 
-    def text(self, run: TrackedRun, name: str) -> str:
-        """A text that a run keeps, such as ``confusion.csv``."""
+    def read_text(self, run: TrackedRun, name: str) -> str:
+        """Read a text file of a run's artifacts, such as ``confusion.csv``."""
         with self.artifact(run, name) as path:
             return path.read_text(encoding="utf-8")
 
-    def keeps(self, run: TrackedRun, name: str) -> bool:
-        """Whether the run keeps a file of this name."""
+    def has_file(self, run: TrackedRun, name: str) -> bool:
+        """Whether a file or folder of this name is among the run's artifacts."""
         return name in {file.path for file in self._client.list_artifacts(run.mlflow_run_id)}
 
-    def keep(self, run: TrackedRun, path: Path, folder: str) -> None:
-        """Keep a file with the run, in a folder of its artifacts."""
+    def add_file(self, run: TrackedRun, path: Path, folder: str) -> None:
+        """Store a file with the run, in a folder of its artifacts."""
         self._client.log_artifact(run.mlflow_run_id, str(path), folder)
 
     def predictions(self, run: TrackedRun, names: Collection[str] | None = None) -> Arrays:
-        """What a finished run predicted, by name (only ``names``, if given); see ``training.Finished.arrays``."""
+        """Read a finished run's predictions by name (only ``names``, if given); see ``run.train.Finished.arrays``."""
         with self.artifact(run, PREDICTIONS) as path:
             return _load(path, names)
 
     @contextlib.contextmanager
     def artifact(self, run: TrackedRun, name: str) -> Iterator[Path]:
-        """A file that a run keeps, there within the block."""
+        """A file of a run's artifacts, on this machine within the block."""
         parts = urlsplit(run.artifact_uri)
-        here = Path(url2pathname(parts.path)) / name
-        if parts.scheme == "file" and here.is_file():  # asking MLflow takes 80 ms, and reports ask for hundreds of runs
-            yield here
+        local = Path(url2pathname(parts.path)) / name
+        if parts.scheme == "file" and local.is_file():  # MLflow takes 80 ms, and reports read hundreds of runs
+            yield local
             return
         with tempfile.TemporaryDirectory() as folder:
             yield Path(self._client.download_artifacts(run.mlflow_run_id, name, folder))
@@ -264,7 +301,7 @@ def _load(path: Path, names: Collection[str] | None) -> Arrays:
         return {name: stored[name] for name in stored.files if names is None or name in names}
 
 
-def _tracked(run: Any) -> TrackedRun | None:
+def _tracked_run(run: Any) -> TrackedRun | None:
     tags = dict(run.data.tags)
     try:
         spec = RunSpec.from_dict(json.loads(tags["spec"]))

@@ -1,4 +1,4 @@
-"""What makes runs readable in MLflow as they come: descriptions, data sets, and a saved view of the runs page."""
+"""Texts and tags that make runs readable in MLflow: descriptions, data sets, and a saved view of the runs page."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ VIEW = "dta-bench"
 
 
 def saved_view(headline: str) -> dict[str, str]:
-    """The experiment tag that MLflow reads a shared view from: which columns, sorted by what.
+    """The experiment's tag from which MLflow reads a shared view: its columns and their order.
 
-    Sorted by the headline metric on the labelled subset, as the default rule chooses; target test stands beside it.
+    Runs are sorted by the headline metric on the labelled subset, by which the default rule chooses. The column of
+    target test stands beside it.
+
+    Args:
+        headline: ``accuracy``, ``mean_class_accuracy`` or ``miou``.
     """
     chosen_by = f"metrics.`validation/{headline}`"
     columns = [
@@ -27,7 +31,7 @@ def saved_view(headline: str) -> dict[str, str]:
 
 
 def source_tags(provenance: dict[str, str]) -> dict[str, str]:
-    """MLflow's own names for what started a run, and from which commit."""
+    """The command and the commit of a run under MLflow's own names."""
     return {
         "mlflow.source.name": provenance.get("command", "dta-bench"),
         "mlflow.source.type": "LOCAL",
@@ -36,7 +40,7 @@ def source_tags(provenance: dict[str, str]) -> dict[str, str]:
 
 
 def description(spec: RunSpec, inert: set[str]) -> str:
-    """A run in two sentences of Markdown."""
+    """Describe a run in a few sentences of Markdown, without the parameters that have no effect (``inert``)."""
     point = ", ".join(f"`{k}={v}`" for k, v in spec.params.items() if k not in inert)
     training, subset = spec.training, spec.label_subset
     return (
@@ -48,7 +52,7 @@ def description(spec: RunSpec, inert: set[str]) -> str:
 
 
 def data_sets(spec: RunSpec, fingerprint: str) -> list[Any]:
-    """The sets that a run reads, each with its part in it; the digest is that of the data."""
+    """The sets that a run reads, as MLflow's dataset inputs: each with its role and the data's fingerprint."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     parts = {

@@ -92,7 +92,7 @@ def finished(home: Home, method: str, kept: drawn.Scenes | None) -> RunSpec:
     if kept is not None:
         with drawn.written(kept, benchmark) as paths:
             for path in paths:
-                log.keep(path, drawn.FOLDER)
+                log.add_file(path, drawn.FOLDER)
     confusion = np.eye(len(benchmark.classes), dtype=np.int64)
     scored = metrics.scores(confusion, benchmark.classes, True)
     result = RunResult(spec.id, scored, scored, scored, False, 2, 1.0, 0.5)

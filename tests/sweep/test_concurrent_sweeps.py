@@ -1,4 +1,4 @@
-"""Two sweeps in two folders with one store: never at the same runs, and a dead one holds nobody up for long."""
+"""Two sweeps in two folders with one store never train the same runs, and a dead one soon blocks nobody."""
 
 import json
 import signal
@@ -17,8 +17,8 @@ SWEEP = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "-
 
 @pytest.fixture
 def tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracker:
-    monkeypatch.setattr(heartbeat, "BEAT", 0.2)
-    monkeypatch.setattr(heartbeat, "WATCH", 2.0)
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(heartbeat, "WATCH_SECONDS", 2.0)
     tracker = Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
     tracker.check()
     tracker.experiment(benchmark_of("fonts_digits"))
@@ -29,36 +29,38 @@ def parent(tracker: Tracker, sweep: str = "one") -> str:
     return tracker.start_sweep("fonts_digits", sweep, sweep, {})
 
 
-def test_a_living_sweep_is_seen_elsewhere_by_those_that_want_its_runs(tracker: Tracker) -> None:
-    with tracker.saying(parent(tracker), "here:/a", {"x", "y"}):
-        found = tracker.alive_elsewhere("fonts_digits", "there:/b", {"y", "z"})
+def test_a_living_sweep_is_found_by_a_sweep_elsewhere_that_wants_its_runs(tracker: Tracker) -> None:
+    with tracker.announce_sweep(parent(tracker), "here:/a", {"x", "y"}):
+        found = tracker.living_sweep_elsewhere("fonts_digits", "there:/b", {"y", "z"})
         assert found is not None
-        assert (found.place, found.runs) == ("here:/a", {"x", "y"})
-        assert tracker.alive_elsewhere("fonts_digits", "there:/b", {"z"}) is None
-        assert tracker.alive_elsewhere("fonts_digits", "here:/a", {"x"}) is None
-    assert tracker.at_work_elsewhere("fonts_digits", "there:/b", {"y"}) == []
+        assert (found.location, found.runs) == ("here:/a", {"x", "y"})
+        assert tracker.living_sweep_elsewhere("fonts_digits", "there:/b", {"z"}) is None
+        assert tracker.living_sweep_elsewhere("fonts_digits", "here:/a", {"x"}) is None
+    assert tracker.sweeps_elsewhere("fonts_digits", "there:/b", {"y"}) == []
 
 
-def test_what_a_dead_sweep_has_said_is_forgotten(tracker: Tracker) -> None:
+def test_the_announcement_of_a_dead_sweep_is_removed(tracker: Tracker) -> None:
     run = parent(tracker)
     tracker._client.log_dict(run, ["x"], "at_work.0.json")
     tracker._client.set_tag(run, "at_work.0", json.dumps({"place": "here:/a", "beat": 7}))
-    assert len(tracker.at_work_elsewhere("fonts_digits", "there:/b", {"x"})) == 1
-    assert tracker.alive_elsewhere("fonts_digits", "there:/b", {"x"}) is None
-    assert tracker.at_work_elsewhere("fonts_digits", "there:/b", {"x"}) == []
+    assert len(tracker.sweeps_elsewhere("fonts_digits", "there:/b", {"x"})) == 1
+    assert tracker.living_sweep_elsewhere("fonts_digits", "there:/b", {"x"}) is None
+    assert tracker.sweeps_elsewhere("fonts_digits", "there:/b", {"x"}) == []
 
 
-@pytest.mark.parametrize("told", ["", "[]", '{"place": 1}', '{"place": "a", "beat": "b"}', '{"place": "a", "beat": 1}'])
-def test_what_is_no_such_tag_is_passed_over(told: str, tracker: Tracker) -> None:
-    tracker._client.set_tag(parent(tracker), "at_work.1", told)
-    assert tracker.alive_elsewhere("fonts_digits", "there:/b", {"x"}) is None
+@pytest.mark.parametrize(
+    "value", ["", "[]", '{"place": 1}', '{"place": "a", "beat": "b"}', '{"place": "a", "beat": 1}']
+)
+def test_a_tag_that_cannot_be_read_is_ignored(value: str, tracker: Tracker) -> None:
+    tracker._client.set_tag(parent(tracker), "at_work.1", value)
+    assert tracker.living_sweep_elsewhere("fonts_digits", "there:/b", {"x"}) is None
 
 
-def test_two_that_start_at_once_see_each_other(tracker: Tracker) -> None:
+def test_two_sweeps_that_start_at_once_see_each_other(tracker: Tracker) -> None:
     run = parent(tracker)
-    with tracker.saying(run, "here:/a", {"x"}), tracker.saying(run, "there:/b", {"x"}):
-        assert [each.place for each in tracker.at_work_elsewhere("fonts_digits", "here:/a", {"x"})] == ["there:/b"]
-        assert [each.place for each in tracker.at_work_elsewhere("fonts_digits", "there:/b", {"x"})] == ["here:/a"]
+    with tracker.announce_sweep(run, "here:/a", {"x"}), tracker.announce_sweep(run, "there:/b", {"x"}):
+        assert [sweep.location for sweep in tracker.sweeps_elsewhere("fonts_digits", "here:/a", {"x"})] == ["there:/b"]
+        assert [sweep.location for sweep in tracker.sweeps_elsewhere("fonts_digits", "there:/b", {"x"})] == ["here:/a"]
 
 
 def kill(driver: subprocess.Popen[str]) -> None:

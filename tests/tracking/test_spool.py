@@ -1,4 +1,4 @@
-"""Metrics reach a tracker that was away: in order, none lost, also across the death of the process that wrote them."""
+"""Metrics reach a tracker that was away: in order and none lost, even if the process that wrote them dies."""
 
 import json
 import math
@@ -20,19 +20,19 @@ def entries(*steps: int) -> list[dict[str, Any]]:
 
 
 class Store:
-    """A store that can be away; keeps what arrives."""
+    """A store that is away until ``back`` is set, and remembers what arrives."""
 
     def __init__(self) -> None:
-        self.got: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         self.back = threading.Event()
 
     def take(self, entry: dict[str, Any]) -> None:
         if not self.back.is_set():
             raise ConnectionError("away")
-        self.got.append(entry)
+        self.received.append(entry)
 
 
-def test_what_is_put_while_the_server_is_away_arrives_in_order_when_it_is_back(tmp_path: Path) -> None:
+def test_entries_put_while_the_server_is_away_arrive_in_order_when_it_is_back(tmp_path: Path) -> None:
     store = Store()
     spool = Spool(tmp_path / "spool", store.take, AWAY)
     for entry in entries(1, 2, 3):
@@ -41,11 +41,11 @@ def test_what_is_put_while_the_server_is_away_arrives_in_order_when_it_is_back(t
     assert [json.loads(line) for line in (tmp_path / "spool").read_text().splitlines() if line] == entries(1, 2, 3)
     store.back.set()
     assert spool.flush(30)
-    assert store.got == entries(1, 2, 3)
+    assert store.received == entries(1, 2, 3)
     assert not (tmp_path / "spool").exists()
 
 
-def test_what_a_dead_process_left_is_sent_before_what_its_successor_writes(tmp_path: Path) -> None:
+def test_entries_of_a_dead_process_are_sent_before_those_of_its_successor(tmp_path: Path) -> None:
     away, store = Store(), Store()
     first = Spool(tmp_path / "spool", away.take, AWAY)
     for entry in entries(1, 2):
@@ -56,7 +56,7 @@ def test_what_a_dead_process_left_is_sent_before_what_its_successor_writes(tmp_p
     for entry in entries(3):
         second.put(entry)
     second.close(30)
-    assert store.got == entries(1, 2, 3)
+    assert store.received == entries(1, 2, 3)
 
 
 def test_a_line_torn_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
@@ -73,17 +73,17 @@ def test_a_line_torn_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
     store.back.set()
     third = Spool(tmp_path / "spool", store.take, AWAY)
     third.close(30)
-    assert store.got == entries(1, 2)
+    assert store.received == entries(1, 2)
 
 
-def test_a_loss_that_is_not_a_number_crosses_the_disk(tmp_path: Path) -> None:
+def test_a_loss_of_nan_survives_the_way_over_the_disk(tmp_path: Path) -> None:
     away, store = Store(), Store()
     first = Spool(tmp_path / "spool", away.take, AWAY)
     first.put({"at": 1, "step": 1, "metrics": {"loss/total": math.nan}})
     first.abandon()
     store.back.set()
     Spool(tmp_path / "spool", store.take, AWAY).close(30)
-    assert math.isnan(store.got[0]["metrics"]["loss/total"])
+    assert math.isnan(store.received[0]["metrics"]["loss/total"])
 
 
 def test_a_refusal_is_not_waited_for(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_refusal_is_not_waited_for(tmp_path: Path) -> None:
         spool.close(30)
 
 
-def test_a_server_that_stays_away_is_told_in_one_sentence_and_nothing_is_dropped(tmp_path: Path) -> None:
+def test_a_server_that_stays_away_is_one_sentence_and_no_entry_is_dropped(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", Store().take, AWAY)
     spool.put(entries(1)[0])
     with pytest.raises(UserError, match=f"{AWAY} did not answer.*{tmp_path / 'spool'}"):
@@ -111,4 +111,4 @@ def test_a_full_disk_does_not_keep_metrics_from_arriving(tmp_path: Path) -> None
     spool = Spool(tmp_path / "no folder" / "spool", store.take, STORE)
     spool.put(entries(1)[0])
     spool.close(30)
-    assert store.got == entries(1)
+    assert store.received == entries(1)

@@ -1,4 +1,4 @@
-"""Runs in a real sqlite MLflow: one run an identity, whatever happens to it; a store that cannot be had is refused."""
+"""Runs in a real sqlite MLflow: each identity has one run, whatever happens; a store that cannot be used is refused."""
 
 import csv
 import dataclasses
@@ -30,7 +30,7 @@ MARKS = {"data_fingerprint": "d1", "code_fingerprint": "c1"}
 
 
 @pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store whose tables exist; making them takes MLflow seconds."""
     out = tmp_path_factory.mktemp("store")
     Tracker(f"sqlite:///{out / 'mlflow.db'}", out).check()
@@ -38,12 +38,12 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tracker(made_once: Path, tmp_path: Path, digits_benchmark: Benchmark) -> Tracker:
+def tracker(empty_store: Path, tmp_path: Path, digits_benchmark: Benchmark) -> Tracker:
     """An empty store with one experiment."""
-    (tmp_path / "mlflow.db").write_bytes((made_once / "mlflow.db").read_bytes())
-    made = Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
-    made.experiment(digits_benchmark)
-    return made
+    (tmp_path / "mlflow.db").write_bytes((empty_store / "mlflow.db").read_bytes())
+    tracker = Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
+    tracker.experiment(digits_benchmark)
+    return tracker
 
 
 def opened(tracker: Tracker, spec: RunSpec, name: str = "a run", inert: frozenset[str] = frozenset()) -> RunLog:
@@ -81,7 +81,7 @@ def test_a_run_is_found_by_its_identity_with_its_spec_and_fingerprints(tracker: 
 
 def test_the_same_identity_never_gets_a_second_run(tracker: Tracker) -> None:
     first = opened(tracker, spec_of())
-    first.kill()
+    first.interrupt()
     assert only(tracker).status == "KILLED"
     again = opened(tracker, spec_of())
     assert again.mlflow_run_id == first.mlflow_run_id
@@ -95,7 +95,7 @@ def test_different_identities_get_runs_of_their_own_in_order(tracker: Tracker) -
     assert [run.run_id for run in tracker.runs("fonts_digits")] == [spec.id for spec in specs]
 
 
-def test_epochs_told_twice_after_a_restart_are_kept_by_step(tracker: Tracker) -> None:
+def test_epochs_logged_twice_after_a_restart_are_stored_once_by_step(tracker: Tracker) -> None:
     log = opened(tracker, spec_of())
     log.log_epoch(1, {"loss/total": 3.0})
     log.log_epoch(2, {"loss/total": 2.0})
@@ -108,7 +108,7 @@ def test_epochs_told_twice_after_a_restart_are_kept_by_step(tracker: Tracker) ->
     assert only(tracker).metrics["loss/total"] == 1.0
 
 
-def test_a_loss_that_is_not_a_number_is_kept_as_such(tracker: Tracker) -> None:
+def test_a_loss_of_nan_is_stored_as_nan(tracker: Tracker) -> None:
     log = opened(tracker, spec_of())
     log.log_epoch(1, {"loss/total": float("nan")})
     log.flush()
@@ -137,7 +137,7 @@ def test_predictions_come_back_in_half_precision_and_only_those_asked_for(tracke
     assert list(tracker.predictions(run, ["target_test_labels"])) == ["target_test_labels"]
 
 
-def test_a_finished_run_keeps_spec_subset_and_confusion_as_files(tracker: Tracker, tmp_path: Path) -> None:
+def test_a_finished_run_has_spec_subset_and_confusion_as_files(tracker: Tracker, tmp_path: Path) -> None:
     finished(tracker, spec_of())
     folder = Path(tracker._client.download_artifacts(only(tracker).mlflow_run_id, "", str(tmp_path)))
     assert RunSpec.from_dict(json.loads((folder / "run_spec.json").read_text())) == spec_of()
@@ -155,8 +155,8 @@ def test_parameters_without_effect_are_logged_as_not_applicable(tracker: Tracker
     assert (params["training.batch_size"], params["labels.size"], params["method"]) == ("32", "40", "dta")
 
 
-def test_a_failure_says_why_until_the_run_is_tried_again(tracker: Tracker) -> None:
-    opened(tracker, spec_of()).fail("loss stopped being finite in epoch 3")
+def test_a_failure_has_its_reason_until_the_run_is_tried_again(tracker: Tracker) -> None:
+    opened(tracker, spec_of()).fail_diverged("loss stopped being finite in epoch 3")
     assert (only(tracker).status, only(tracker).tags["reason"]) == ("FAILED", "loss stopped being finite in epoch 3")
     opened(tracker, spec_of())
     assert (only(tracker).status, only(tracker).tags.get("reason")) == ("RUNNING", None)
@@ -188,7 +188,7 @@ def test_a_parent_is_not_a_run_of_the_benchmark(tracker: Tracker) -> None:
     assert tracker.runs("fonts_digits") == []
 
 
-def test_looking_for_runs_makes_no_store(tmp_path: Path) -> None:
+def test_looking_for_runs_creates_no_store(tmp_path: Path) -> None:
     assert Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path).runs("digits") == []
     assert list(tmp_path.iterdir()) == []
 
@@ -218,36 +218,40 @@ def test_two_processes_at_once_lose_no_run_and_no_epoch(tracker: Tracker) -> Non
     assert all(run.metrics["loss/total"] == 3.0 for run in runs)
 
 
-def open_and_hang(uri: str, out: Path, note: Path) -> None:
+def open_and_hang(uri: str, out: Path, id_file: Path) -> None:
     log = opened(Tracker(uri, out), spec_of())
     log.log_epoch(1, {"loss/total": 1.0})
-    note.write_text(log.mlflow_run_id)
+    id_file.write_text(log.mlflow_run_id)
     time.sleep(600)
 
 
-def test_a_run_whose_process_was_killed_is_taken_up_again(tracker: Tracker, tmp_path: Path) -> None:
-    note = tmp_path / "note"
-    worker = multiprocessing.get_context("spawn").Process(target=open_and_hang, args=(tracker.uri, tracker.out, note))
+def test_a_run_whose_process_was_killed_is_opened_again(tracker: Tracker, tmp_path: Path) -> None:
+    id_file = tmp_path / "mlflow_run_id"
+    worker = multiprocessing.get_context("spawn").Process(
+        target=open_and_hang, args=(tracker.uri, tracker.out, id_file)
+    )
     worker.start()
-    while not note.exists() and worker.is_alive():
+    while not id_file.exists() and worker.is_alive():
         time.sleep(0.1)
     os.kill(worker.pid or 0, signal.SIGKILL)
     worker.join()
     assert only(tracker).status == "RUNNING"
     finished(tracker, spec_of())
-    assert (only(tracker).mlflow_run_id, only(tracker).status) == (note.read_text(), "FINISHED")
+    assert (only(tracker).mlflow_run_id, only(tracker).status) == (id_file.read_text(), "FINISHED")
 
 
 def test_a_run_killed_before_it_was_described_is_described_later(tracker: Tracker) -> None:
     log = opened(tracker, spec_of())
-    untold = tracker._client.create_run(only(tracker).experiment_id, tags=only(tracker).tags | {"run_id": "later"})
+    undescribed = tracker._client.create_run(only(tracker).experiment_id, tags=only(tracker).tags | {"run_id": "later"})
     tracker.supersede(log.mlflow_run_id)
-    tracker._client.set_tag(untold.info.run_id, "run_id", spec_of().id)
-    assert opened(tracker, spec_of()).mlflow_run_id == untold.info.run_id
-    assert tracker._client.get_run(untold.info.run_id).data.params["method"] == "dta"
+    tracker._client.set_tag(undescribed.info.run_id, "run_id", spec_of().id)
+    assert opened(tracker, spec_of()).mlflow_run_id == undescribed.info.run_id
+    assert tracker._client.get_run(undescribed.info.run_id).data.params["method"] == "dta"
 
 
-def test_a_deleted_experiment_is_told_with_the_way_back(tracker: Tracker, digits_benchmark: Benchmark) -> None:
+def test_a_deleted_experiment_is_refused_with_the_command_that_restores_it(
+    tracker: Tracker, digits_benchmark: Benchmark
+) -> None:
     tracker._client.delete_experiment(tracker.experiment(digits_benchmark))
     with pytest.raises(UserError, match="experiments restore"):
         tracker.experiment(digits_benchmark)
@@ -269,7 +273,7 @@ def test_an_unreachable_server_is_refused(tmp_path: Path) -> None:
     assert "http://127.0.0.1:9 does not answer" in refusal("http://127.0.0.1:9", tmp_path)
 
 
-def test_a_server_that_accepts_and_says_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_accepts_and_never_answers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dta_bench.tracking.connection.REACH_SECONDS", 0.3)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -279,12 +283,12 @@ def test_a_server_that_accepts_and_says_nothing_is_refused(tmp_path: Path, monke
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "ftp://server"])
 def test_a_store_that_mlflow_cannot_write_to_is_refused(uri: str, tmp_path: Path) -> None:
-    said = refusal(uri, tmp_path)
-    assert uri in said
-    assert "sqlite:///FILE" in said
+    message = refusal(uri, tmp_path)
+    assert uri in message
+    assert "sqlite:///FILE" in message
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "cannot be written to" in refusal(f"sqlite:///{tmp_path}/file/mlflow.db", tmp_path)
 
@@ -294,7 +298,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     assert "not a database" in refusal(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
 
 
-def test_mlflow_says_nothing_of_its_own(tmp_path: Path) -> None:
+def test_mlflow_prints_nothing_of_its_own(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from small_runs import spec_of\n"
         "from dta_bench import tracking; from dta_bench.data import load\n"
@@ -303,10 +307,10 @@ def test_mlflow_says_nothing_of_its_own(tmp_path: Path) -> None:
         "t.open_run(spec_of(), None, 'a run', set(), {}).fail('because')\n"
     )
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "helpers")}
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
     )
-    assert (said.stdout, said.stderr) == ("", "")
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_the_link_leads_to_the_table_of_runs() -> None:
@@ -333,14 +337,14 @@ def served(tracker: Tracker) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     command = [sys.executable, "-m", "dta_bench", "ui", "--out", str(tracker.out), "--port", str(port)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        # Where the tests run in the background, a shell has told them, and their children, to ignore Ctrl-C.
+        # A shell starts background jobs so that they, and their children, ignore Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         wait_for(f"http://127.0.0.1:{port}/health", process)
         yield f"http://127.0.0.1:{port}", process
     finally:
-        process.send_signal(signal.SIGINT)  # nothing is sent to one that has ended
+        process.send_signal(signal.SIGINT)  # does nothing if it has ended
         process.wait(60)
 
 
@@ -356,7 +360,7 @@ def wait_for(address: str, process: subprocess.Popen[str]) -> None:
     raise AssertionError("the server did not come up")
 
 
-def test_the_ui_serves_the_store_and_a_server_is_as_good_as_a_file(tracker: Tracker) -> None:
+def test_the_ui_serves_the_store_and_a_server_works_like_a_file(tracker: Tracker) -> None:
     arrays = finished(tracker, spec_of())
     with served(tracker) as (address, process):
         page = DIRECT.open(f"{address}/").read().decode()
@@ -369,7 +373,7 @@ def test_the_ui_serves_the_store_and_a_server_is_as_good_as_a_file(tracker: Trac
         np.testing.assert_array_equal(back["target_test_labels"], arrays["target_test_labels"])
         log = opened(remote, spec_of(seed=1))
         log.log_epoch(1, {"loss/total": 1.0})
-        log.kill()
+        log.interrupt()
         process.send_signal(signal.SIGINT)  # Ctrl-C
         stdout, stderr = process.communicate(timeout=60)
     assert [run.status for run in tracker.runs("fonts_digits")] == ["FINISHED", "KILLED"]

@@ -90,7 +90,7 @@ def _strips(tracker: Tracker, sides: Sequence[TrackedRun]) -> dict[str, tuple[Fi
 
 
 def _keeps(tracker: Tracker, run: TrackedRun) -> bool:
-    if run.status != "FINISHED" or not tracker.keeps(run, scenes.FOLDER):
+    if run.status != "FINISHED" or not tracker.has_file(run, scenes.FOLDER):
         raise UserError(f"{run.run_id} ({run.status.lower()}) kept no label maps, as a finished run does")
     return True
 
@@ -106,7 +106,7 @@ def _keep(drawn: dict[str, tuple[Figure, str]], folder: Path, tracker: Tracker, 
     folder.mkdir(parents=True, exist_ok=True)
     for name, (figure, caption) in drawn.items():
         figure.savefig(folder / f"{name}.png", dpi=130, metadata={"Description": caption})
-        tracker.keep(run, folder / f"{name}.png", "figures")
+        tracker.add_file(run, folder / f"{name}.png", "figures")
     return {name: folder / f"{name}.png" for name in drawn}
 
 

@@ -66,7 +66,7 @@ def _kept_scenes(report: Report, tracker: Tracker) -> dict[str, tuple[TrackedRun
         for side in ("source_only", "selected")
         if side in rows
     }
-    return {name: (run, load(tracker, run)) for name, run in runs.items() if tracker.keeps(run, scenes.FOLDER)}
+    return {name: (run, load(tracker, run)) for name, run in runs.items() if tracker.has_file(run, scenes.FOLDER)}
 
 
 def load(tracker: Tracker, run: TrackedRun) -> Scenes:

@@ -43,7 +43,7 @@ def trained(tracker: Tracker, run: TrackedRun) -> Trained:
     spec = run.spec
     if run.status != "FINISHED":
         raise UserError(f"{run.run_id} is {run.status.lower()}, and only a finished run has a final network")
-    if not tracker.keeps(run, network_file.NAME):
+    if not tracker.has_file(run, network_file.NAME):
         raise UserError(
             f"{run.run_id} kept no network (those above {execute.SMALL_NETWORK // 2**20} MiB are kept on request);"
             f" train it again with {_command(spec)}"

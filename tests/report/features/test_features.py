@@ -205,7 +205,7 @@ def kept(home: Home, spec: RunSpec, with_network: bool = True) -> None:
     torch.manual_seed(spec.seed)
     if with_network:
         with network_file.written(pretrained.backbone("conv3_fc2", benchmark.image_size).build(10)) as path:
-            log.keep(path)
+            log.add_file(path)
     arrays = {"target_validation_ids": np.array(["a"])}
     confusion = metrics.confusion_matrix(labels, labels, 10)
     log.finish(RunResult(spec.id, scored, scored, scored, False, 2, 1.0, 0.5), arrays, confusion, benchmark.classes)

@@ -15,7 +15,7 @@ from dta_bench.sweep.run_queue import Planned
 
 
 def plan_of(**options: Any) -> Plan:
-    return make_plan("grid_fonts_digits", search_space_file.read("grid_fonts_digits"), Options(**options), 100)
+    return make_plan("grid_fonts_digits", search_space_file.read("grid_fonts_digits"), Options(**options))
 
 
 @pytest.mark.parametrize("queued", [False, True], ids=["Optuna's search", "a queue of our own"])
