@@ -1,1 +1,1 @@
-"""Methods: one file each, ``Params`` and ``loss(net, source, target, epoch, params)``; the file name is its name."""
+"""The methods, a file each with ``Params`` and ``loss`` or ``Method``; the file's name is the method's name."""

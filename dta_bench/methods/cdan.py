@@ -27,7 +27,7 @@ from dta_bench.nn.domain_adversarial import (
     entropy_weights,
     reverse_gradient,
 )  # fmt: skip
-from dta_bench.nn.learner import Learner, Parts, Setting, shapes
+from dta_bench.nn.learner import Learner, Parts, Setting, activation_shapes
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 tasks = ("classification",)
@@ -56,7 +56,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        units = shapes(net, setting.image_shape)[1][net.hidden_axis]
+        units = activation_shapes(net, setting.image_shape)[1][net.hidden_axis]
         self.map = MultilinearMap(units, setting.classes, params.width)
         self.discriminator = build_discriminator(self.map.size, params.width)
 

@@ -24,7 +24,7 @@ from dta_bench.nn.domain_adversarial import (
     domain_loss,
     reverse_gradient,
 )
-from dta_bench.nn.learner import Learner, Parts, Setting, shapes
+from dta_bench.nn.learner import Learner, Parts, Setting, activation_shapes
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 
@@ -50,7 +50,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        units = shapes(net, setting.image_shape)[1][net.hidden_axis]
+        units = activation_shapes(net, setting.image_shape)[1][net.hidden_axis]
         self.discriminator = build_discriminator(units, params.width)
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, interpolate, one_hot
 
 from dta_bench.errors import within
-from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting, shapes
+from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting, activation_shapes
 from dta_bench.nn.network import Labelled, Network, Unlabelled, frozen_statistics
 from dta_bench.spec.run_spec import Training
 
@@ -76,7 +76,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        units = shapes(net, setting.image_shape)[1][1]
+        units = activation_shapes(net, setting.image_shape)[1][1]
         self.generator = build_generator(
             setting.classes + 1 + units + params.noise, setting.image_shape[0], params.width
         )

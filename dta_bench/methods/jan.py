@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import within
 from dta_bench.nn.domain_adversarial import dann_ramp, reverse_gradient
-from dta_bench.nn.learner import Learner, Parts, Players, Setting, shapes
+from dta_bench.nn.learner import Learner, Parts, Players, Setting, activation_shapes
 from dta_bench.nn.mmd import Bandwidth, mmd_from_kernel, multi_gaussian_kernel, pairwise_squared_distances
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.spec.run_spec import Training
@@ -53,7 +53,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        units = shapes(net, setting.image_shape)[1][net.hidden_axis]
+        units = activation_shapes(net, setting.image_shape)[1][net.hidden_axis]
         sizes = (units, setting.classes) if params.adversarial else ()
         self.maps = nn.ModuleList(identity_layer(size) for size in sizes)
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, l1_loss
 
 from dta_bench.errors import within
-from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting, shapes
+from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting, activation_shapes
 from dta_bench.nn.network import Labelled, Network, Unlabelled, frozen_statistics
 from dta_bench.spec.run_spec import Training
 
@@ -84,7 +84,7 @@ class Method(Learner):
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
         channels, height, width = setting.image_shape
-        hidden = torch.empty(shapes(net, setting.image_shape)[1], device="meta").movedim(net.hidden_axis, 1)
+        hidden = torch.empty(activation_shapes(net, setting.image_shape)[1], device="meta").movedim(net.hidden_axis, 1)
         self.generator = build_generator(hidden.shape[1], channels, params.width, ceil(log2(height / hidden.shape[2])))
         self.judge = Discriminator(channels, setting.classes, params.width, min(height, width))
         # What D's phase leaves for G's: the features of each piece of the batch.

@@ -24,7 +24,7 @@ from torch.nn.functional import cross_entropy, normalize, one_hot
 
 from dta_bench.errors import within
 from dta_bench.nn.domain_adversarial import build_discriminator, dann_ramp, domain_logits, domain_loss, reverse_gradient
-from dta_bench.nn.learner import Learner, Parts, Players, Setting, shapes
+from dta_bench.nn.learner import Learner, Parts, Players, Setting, activation_shapes
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 
 tasks = ("classification",)
@@ -75,7 +75,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        units = shapes(net, setting.image_shape)[1][1]
+        units = activation_shapes(net, setting.image_shape)[1][1]
         self.similarity = Similarity(units, setting.classes, params.rank)
         self.discriminator = build_discriminator(units, params.width)
         self.second = Network(copy.deepcopy(net.body), copy.deepcopy(net.neck), nn.Identity())

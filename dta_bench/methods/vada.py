@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import within
 from dta_bench.nn.domain_adversarial import as_rows, build_discriminator, domain_logits, domain_loss
-from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting, shapes
+from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting, activation_shapes
 from dta_bench.nn.losses import conditional_entropy, virtual_adversarial_loss
 from dta_bench.nn.network import Labelled, Network, RandomState, Unlabelled, current_random_state
 from dta_bench.nn.teachers import frozen_copy, update_moving_average, warmed_up_decay
@@ -63,7 +63,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        units = shapes(net, setting.image_shape)[1][net.hidden_axis]
+        units = activation_shapes(net, setting.image_shape)[1][net.hidden_axis]
         self.discriminator = build_discriminator(units, params.width)
         self.average = frozen_copy(net)
         # What the network's phase leaves for the discriminator's: the features of each piece of the batch.

@@ -1,1 +1,1 @@
-"""Networks, losses and the learner that every method is."""
+"""Networks, losses, and what methods share."""

@@ -216,29 +216,36 @@ class Learner(nn.Module):
                 weight.requires_grad_(True)
 
 
-class _Plain(Learner):
-    """A file's stateless ``loss(net, source, target, epoch, params)`` as a learner."""
+class _LossLearner(Learner):
+    """The learner of a method's file that defines only ``loss(net, source, target, epoch, params)``."""
 
-    def __init__(self, net: Network, params: Any, setting: Setting, of: Callable[..., Parts]) -> None:
+    def __init__(self, net: Network, params: Any, setting: Setting, file_loss: Callable[..., Parts]) -> None:
         super().__init__(net, params, setting)
-        self._of = of
+        self._file_loss = file_loss
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """The file's loss in this epoch."""
-        return self._of(self.net, source, target, self.at.epoch, self.params)
+        return self._file_loss(self.net, source, target, self.at.epoch, self.params)
 
 
 def build(method: MethodPlugin, net: Network, params: Any, setting: Setting) -> Learner:
-    """The learner of a method, on the network's device, ready to step."""
-    stateful = getattr(method.module, "Method", None)
+    """Build the learner of a method, on the network's device and in training mode, ready for its first step.
+
+    Args:
+        method: its file defines ``Method`` or ``loss``.
+        net: the network to train.
+        params: the method's ``Params``.
+        setting: what the method may know of the run.
+    """
+    own_class = getattr(method.module, "Method", None)
     learner: Learner = (
-        stateful(net, params, setting) if stateful else _Plain(net, params, setting, method.module.loss)
-    )  # fmt: skip
+        own_class(net, params, setting) if own_class else _LossLearner(net, params, setting, method.module.loss)
+    )
     learner.start()
     return learner.train()
 
 
-def shapes(net: Network, image_shape: tuple[int, int, int]) -> tuple[torch.Size, torch.Size]:
+def activation_shapes(net: Network, image_shape: tuple[int, int, int]) -> tuple[torch.Size, torch.Size]:
     """The shapes of the activations at CAdD's and at EAdD's site, for one image of ``image_shape`` (C, H, W).
 
     No random number is drawn, and no BatchNorm statistics change.

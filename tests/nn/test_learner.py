@@ -32,7 +32,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from dta_bench.nn.learner import Learner, shapes
+from dta_bench.nn.learner import Learner, activation_shapes
 from dta_bench.nn.network import evaluating
 
 second_view = "strong"
@@ -52,7 +52,7 @@ class Method(Learner):
     def __init__(self, net, params, setting):
         super().__init__(net, params, setting)
         net.load_state_dict(setting.first.net.state_dict())
-        self.judge = nn.Linear(shapes(net, setting.image_shape)[1][1], 1)
+        self.judge = nn.Linear(activation_shapes(net, setting.image_shape)[1][1], 1)
         self.teacher = copy.deepcopy(net).requires_grad_(False)
         self.register_buffer("pseudo", torch.zeros(setting.target_size, dtype=torch.long))
 

@@ -1,4 +1,4 @@
-"""Any backbone by its name on the command line: a file's name, ``timm/<model>`` or ``smp/<decoder>/<encoder>``."""
+"""Find a backbone by its name: that of a file, ``timm/<model>`` or ``smp/<decoder>/<encoder>``."""
 
 from __future__ import annotations
 
@@ -35,16 +35,24 @@ class BackbonePlugin:
     file: Path | None = None
 
     def build(self, num_classes: int, weights: str = "none") -> Network:
-        """The network with random weights (``none``), the hub's (``hub``), or a file's.
+        """Build the network.
+
+        Args:
+            num_classes: K.
+            weights: ``none`` for random weights, ``hub`` for those of the hub, or the path of a file.
 
         Raises:
-            UserError: weights that cannot be had or do not fit, a size the network cannot take.
+            UserError: weights that are not there or do not fit, or an image size that the network cannot take.
         """
         return self.make(num_classes, weights)
 
 
 def backbone(name: str, image_size: Size | None = None) -> BackbonePlugin:
-    """The backbone of this name; models of a fixed input size are built for ``image_size`` (height, width).
+    """The backbone of this name.
+
+    Args:
+        name: of a file, ``timm/<model>`` or ``smp/<decoder>/<encoder>``.
+        image_size: (height, width) that models of a fixed input size are built for.
 
     Raises:
         UserError: there is none of this name.
@@ -97,7 +105,9 @@ def _plugin(name: str, image_size: Size | None) -> BackbonePlugin:
 
 
 def weights_fingerprint(found: BackbonePlugin, num_classes: int, weights: str) -> str:
-    """The first 12 hex digits of the SHA-256 of the file that ``weights`` means for a backbone; ``none`` for none.
+    """The first 12 hex digits of the SHA-256 of the file that ``weights`` means for a backbone; ``none`` for ``none``.
+
+    To find the file of ``hub``, the network is built once in this process.
 
     Raises:
         UserError: there is no such file, or it does not fit.
@@ -105,12 +115,12 @@ def weights_fingerprint(found: BackbonePlugin, num_classes: int, weights: str) -
     if weights == "none":
         return "none"
     if weights != "hub":
-        return files.fingerprint(files.existing(weights))
+        return files.file_fingerprint(files.existing_file(weights))
     return _hub_fingerprint(found.name, num_classes)
 
 
 @functools.cache
 def _hub_fingerprint(name: str, num_classes: int) -> str:
-    with files.noted() as used:
+    with files.recording_reads() as used:
         backbone(name).build(num_classes, "hub")
-    return "+".join(files.fingerprint(path) for path in used) or "none"
+    return "+".join(files.file_fingerprint(path) for path in used) or "none"

@@ -189,8 +189,8 @@ def _load_weights(model: Any, encoder: str, weights: str, image_size: Size | Non
     if weights == "none":
         return IMAGENET
     if weights != "hub":
-        path = files.existing(weights)
-        state = files.read(path)
+        path = files.existing_file(weights)
+        state = files.read_state_dict(path)
         if any(key.startswith("decoder.") for key in state):
             files.load_into(model, state, (_classifier_name(model.segmentation_head),), f"smp/{model.name}", path)
             return IMAGENET
@@ -231,12 +231,12 @@ def _load_smp_encoder(encoder: nn.Module, name: str, weights: str) -> Normalisat
         if "imagenet" not in settings:
             raise UserError(f"SMP has no ImageNet weights of {name} on its hub; it has {', '.join(settings) or 'none'}")
         repository, revision = settings["imagenet"]["repo_id"], settings["imagenet"]["revision"]
-        path = files.from_hub(name, repository, "model.safetensors", revision)
-        cfg = json.loads(files.from_hub(name, repository, "config.json", revision).read_text(encoding="utf-8"))
+        path = files.hub_file(name, repository, "model.safetensors", revision)
+        cfg = json.loads(files.hub_file(name, repository, "config.json", revision).read_text(encoding="utf-8"))
         normalised_by = Normalisation(tuple(cfg["mean"]), tuple(cfg["std"]))
     else:
-        path = files.existing(weights)
-    state = {key: value for key, value in files.read(path).items() if key.partition(".")[0] not in HEADS}
+        path = files.existing_file(weights)
+    state = {key: value for key, value in files.read_state_dict(path).items() if key.partition(".")[0] not in HEADS}
     files.load_into(encoder, state, (), f"SMP's encoder {name}", path)
     return normalised_by
 

@@ -51,7 +51,7 @@ def timm_model(name: str, weights: str, num_classes: int = 0, image_size: Size |
     model = _create_model(name, num_classes, image_size)
     path = files.timm_weights_file(weights, name, model.pretrained_cfg_obj)
     if path is not None:
-        files.load_into(model, files.read(path), classifier_names(model), name, path)
+        files.load_into(model, files.read_state_dict(path), classifier_names(model), name, path)
     return model
 
 

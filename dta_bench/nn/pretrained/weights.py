@@ -42,13 +42,13 @@ def timm_weights_file(weights: str, model: str, cfg: Any) -> Path | None:
     if weights == "none":
         return None
     if weights != "hub":
-        return existing(weights)
+        return existing_file(weights)
     if not cfg.hf_hub_id:
         raise UserError(f"timm has no weights of {model} on the hub; weights must be none or a file of that model's")
-    return from_hub(model, cfg.hf_hub_id, cfg.hf_hub_filename or "model.safetensors")
+    return hub_file(model, cfg.hf_hub_id, cfg.hf_hub_filename or "model.safetensors")
 
 
-def existing(weights: str) -> Path:
+def existing_file(weights: str) -> Path:
     """The path of a file of weights that must exist.
 
     Raises:
@@ -60,7 +60,7 @@ def existing(weights: str) -> Path:
     return path
 
 
-def from_hub(model: str, repository: str, filename: str, revision: str | None = None) -> Path:
+def hub_file(model: str, repository: str, filename: str, revision: str | None = None) -> Path:
     """The path of a file of the hub in the hub's cache; it is downloaded if it is not there yet.
 
     Args:
@@ -110,33 +110,33 @@ def _sha256(path: Path, _: float) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
-def fingerprint(path: Path) -> str:
+def file_fingerprint(path: Path) -> str:
     """The first 12 hex digits of a file's SHA-256."""
     return _sha256(path, path.stat().st_mtime)
 
 
-_noted: ContextVar[list[Path] | None] = ContextVar("noted", default=None)
+_files_read: ContextVar[list[Path] | None] = ContextVar("files_read", default=None)
 
 
 @contextlib.contextmanager
-def noted() -> Iterator[list[Path]]:
-    """Within the block every file of weights that is read is put on the list."""
-    found: list[Path] = []
-    token = _noted.set(found)
+def recording_reads() -> Iterator[list[Path]]:
+    """Within the block the path of every file of weights that is read is added to the list."""
+    paths: list[Path] = []
+    token = _files_read.set(paths)
     try:
-        yield found
+        yield paths
     finally:
-        _noted.reset(token)
+        _files_read.reset(token)
 
 
-def read(path: Path) -> State:
+def read_state_dict(path: Path) -> State:
     """Read the state dict in a file: .safetensors, or one that torch.save wrote; no code in the file is run.
 
     Raises:
         UserError: the file cannot be read, or holds no state dict.
     """
-    if (list_ := _noted.get()) is not None:
-        list_.append(path)
+    if (recorded := _files_read.get()) is not None:
+        recorded.append(path)
     try:
         if path.suffix == ".safetensors":
             import safetensors.torch
