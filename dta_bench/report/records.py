@@ -16,6 +16,7 @@ from dta_bench.errors import UserError
 from dta_bench.report.statistics import map_intervals
 from dta_bench.report.statistics.intervals import Outcomes, outcomes
 from dta_bench.report.statistics.map_intervals import MapOutcomes
+from dta_bench.spec.parameter_order import in_space_order
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import TrackedRun, Tracker
 
@@ -160,7 +161,8 @@ def _one_of_all(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 def _configuration(records: list[Record]) -> Configuration:
     spec = records[0].spec
     ordered = tuple(sorted(records, key=lambda record: record.spec.seed))
-    return Configuration(spec.method, spec.backbone, spec.weights, dict(spec.params), ordered)
+    params = in_space_order(spec.benchmark, spec.method, spec.params)
+    return Configuration(spec.method, spec.backbone, spec.weights, params, ordered)
 
 
 def _key(spec: RunSpec) -> str:

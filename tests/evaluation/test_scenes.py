@@ -110,7 +110,7 @@ def test_a_runs_figures_are_strips_of_label_maps_beside_source_only(home: Home, 
     found = features.draw(finished(home, "dta", collected).id, None, home)
     assert list(found["files"]) == ["scenes", "worst"]
     page = Path(found["page"]).read_text()
-    assert "Target test: input, truth, source-only, dta (dta, seed 0)." in page
+    assert "Target test: input, truth, source-only, dta (dta seed=0)." in page
     assert page.count('src="data:image/png;base64,') == 2
 
 

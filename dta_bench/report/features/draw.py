@@ -17,12 +17,13 @@ from dta_bench.errors import UserError
 from dta_bench.evaluation import scenes
 from dta_bench.report.features import label_strips
 from dta_bench.report.features.gradcam import Deltas, figure_of
-from dta_bench.report.features.networks import Trained, before, find, name_of, trained
+from dta_bench.report.features.networks import Trained, before, find, trained
 from dta_bench.report.features.tsne import tsne
 from dta_bench.report.html import page
 from dta_bench.run.home import Home
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.spec.spelling import label_run, spell_method
 from dta_bench.tracking import TrackedRun, Tracker, ui_link
 
 USUAL = Deltas(delta_c=0.05, delta_e=0.1)  # where the run's method has no such parameters
@@ -84,7 +85,9 @@ def _figures(sides: Sequence[Trained], splits: Splits, deltas: Deltas) -> dict[s
 
 def _strips(tracker: Tracker, sides: Sequence[TrackedRun]) -> dict[str, tuple[Figure, str]]:
     """Strips of label maps (Fig. 5) and the last run's worst images, each with its caption."""
-    kept = {name_of(run): (run, label_strips.load(tracker, run)) for run in sides if _keeps(tracker, run)}
+    kept = {
+        spell_method(run.spec.method): (run, label_strips.load(tracker, run)) for run in sides if _keeps(tracker, run)
+    }
     benchmark = benchmark_of(sides[-1].spec.benchmark)
     return {Path(file).stem: drawn for file, drawn in label_strips.strips(kept, benchmark).items()}
 
@@ -115,9 +118,10 @@ def _page(
 ) -> page.Page:
     """All figures on one page that needs no network."""
     run = sides[-1]
-    links = [(f"{name_of(side)} seed {side.spec.seed}", run_link(link, side)) for side in sides]
+    links = [(label_run(side.spec.method, {}, seed=side.spec.seed), run_link(link, side)) for side in sides]
     shown = [page.Figure(_inline(path, drawn[name][1]), drawn[name][1], links) for name, path in files.items()]
-    said = f"{' and '.join(map(name_of, sides))} on {run.spec.backbone}, seed {run.spec.seed}, last epoch."
+    methods = " and ".join(spell_method(side.spec.method) for side in sides)
+    said = f"{methods} on {run.spec.backbone}, seed {run.spec.seed}, last epoch."
     section = page.Section("figures", "Figures", figures=shown, commands=[f"dta-bench figures {run.run_id}"])
     return page.Page(
         f"{run.spec.benchmark}: {run.name}", "dta-bench figures", said, (), [note] if note else [], [section]

@@ -14,7 +14,7 @@ from dta_bench.evaluation.scenes import Scenes
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import Picture
 from dta_bench.spec.benchmark import Benchmark
-from dta_bench.spec.spelling import spell_method
+from dta_bench.spec.spelling import label_run, spell_method
 from dta_bench.tracking import TrackedRun, Tracker
 
 if TYPE_CHECKING:
@@ -44,16 +44,25 @@ def add_pictures(report: Report, tracker: Tracker, folder: Path) -> Report:
 
 
 def strips(kept: Mapping[str, tuple[TrackedRun, Scenes]], benchmark: Benchmark) -> dict[str, tuple[Figure, str]]:
-    """``scenes.png``, with a column of predictions for each of ``kept``, and the last one's ``worst.png``; captions."""
-    name, (run, last) = list(kept.items())[-1]
-    told = f"{name}, seed {run.spec.seed}"
+    """Figures of label maps, with their captions.
+
+    Args:
+        kept: for each column of predictions its name, the run and what it kept; the last one's worst images are drawn.
+
+    Returns:
+        ``scenes.png``, and ``worst.png`` if the last run kept its worst images → figure and caption.
+    """
+    run, last = list(kept.values())[-1]
+    label = label_run(run.spec.method, {}, seed=run.spec.seed)
     columns = {"input": last.images[last.shown], "truth": last.truths[last.shown]}
-    same = {side: one for side, (_, one) in kept.items() if one.ids[: len(one.shown)] == last.ids[: len(last.shown)]}
-    columns |= {side: one.predictions[one.shown] for side, one in same.items()}
-    drawn = {"scenes.png": (scenes.picture(columns, benchmark), f"Target test: {', '.join(columns)} ({told}).")}
-    own = scenes.pictures(last, benchmark)
-    if "worst.png" in own:
-        drawn["worst.png"] = (own["worst.png"], f"For each class the image in which its IoU is lowest ({told}).")
+    for name, (_, one) in kept.items():
+        if one.ids[: len(one.shown)] == last.ids[: len(last.shown)]:
+            columns[name] = one.predictions[one.shown]
+    drawn = {"scenes.png": (scenes.picture(columns, benchmark), f"Target test: {', '.join(columns)} ({label}).")}
+    pictures = scenes.pictures(last, benchmark)
+    if "worst.png" in pictures:
+        caption = f"For each class the image in which its IoU is lowest ({label})."
+        drawn["worst.png"] = (pictures["worst.png"], caption)
     return drawn
 
 

@@ -12,6 +12,7 @@ from dta_bench.nn.network import Network
 from dta_bench.run import execute, network_file
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.spec.spelling import spell_method
 from dta_bench.tracking import TrackedRun, Tracker
 
 
@@ -26,12 +27,7 @@ class Trained:
     @property
     def name(self) -> str:
         """What a figure calls it."""
-        return name_of(self.run)
-
-
-def name_of(run: TrackedRun) -> str:
-    """What a figure calls a run: its method, the baselines as papers write them."""
-    return run.spec.method.replace("_", "-") if "only" in run.spec.method else run.spec.method
+        return spell_method(self.run.spec.method)
 
 
 def trained(tracker: Tracker, run: TrackedRun) -> Trained:

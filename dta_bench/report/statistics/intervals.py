@@ -50,7 +50,7 @@ def minus(one: Outcomes | MapOutcomes, other: Outcomes | MapOutcomes) -> Outcome
 
 
 def score(outcomes: Outcomes | MapOutcomes, metric: str) -> float:
-    """Accuracy, class mean or mean IoU, averaged over seeds, in percent."""
+    """Accuracy, mean class accuracy or mean IoU, averaged over seeds, in percent."""
     if isinstance(outcomes, MapOutcomes):
         return map_intervals.score(outcomes, metric)
     images = np.ones((1, len(outcomes.labels)))
@@ -108,7 +108,7 @@ def _metric(images: Floats, values: Floats, labels: NDArray[np.int64], metric: s
 def _groups(outcomes: Outcomes, metric: str) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
     """Images that a metric cannot tell apart are interchangeable: (seeds, groups), labels, sizes.
 
-    For accuracy these are images with the same outcome under every seed, for the class mean those of one class too.
+    For accuracy these are images with the same outcome under every seed, for mean class accuracy those of one class too.
     There are few such groups however many images there are, and drawing group sizes is drawing images.
     """
     labels = np.zeros_like(outcomes.labels) if metric == "accuracy" else outcomes.labels

@@ -49,7 +49,7 @@ def counts(confusions: NDArray[np.int32]) -> Floats:
 
 
 def score(outcomes: MapOutcomes, metric: str) -> float:
-    """Pixel accuracy, class mean or mean IoU, each seed's over its whole set, averaged over seeds, in percent."""
+    """Pixel accuracy, mean class accuracy or mean IoU of each seed's whole set, averaged over seeds, in percent."""
     return float(_scores(outcomes, metric, np.ones((1, outcomes.images))).mean())
 
 

@@ -10,12 +10,12 @@ from rich.table import Table
 
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
-from dta_bench.report.document.scores import ChosenConfiguration, TargetScores, differing_params
+from dta_bench.report.document.scores import TargetScores, differing_params
 from dta_bench.report.labels import label_row
 from dta_bench.report.paper.published import published_beside_ours
 from dta_bench.report.sentences import answer, count_seeds, describe_rule, warnings
 from dta_bench.report.terminal.choice import ORACLE_STYLE, show_choice
-from dta_bench.spec.spelling import spell_method, spell_metric, spell_value
+from dta_bench.spec.spelling import label_run, spell_method, spell_metric
 
 MOST_ROWS = 20
 """Rows of the leaderboard on the screen; the JSON has all."""
@@ -25,8 +25,9 @@ def show_report(report: Report, console: Console) -> None:
     """Print leaderboard, selected configuration, per-class table, and what is not to be overlooked."""
     console.print(_leaderboard(report), style=ORACLE_STYLE if report.rule == "oracle" else None)
     if report.selected and report.test:
-        chosen = escape(_describe(report.selected))
-        console.print(f"[bold]Selected[/bold] by {describe_rule(report)}: {chosen}\n", highlight=False)
+        chosen = report.selected
+        label = label_run(chosen.method, chosen.params, backbone=chosen.backbone)
+        console.print(f"[bold]Selected[/bold] by {describe_rule(report)}: {escape(label)}\n", highlight=False)
         console.print(_per_class_table(report, report.test))
         console.print(f"[bold]{escape(answer(report))}[/bold]", highlight=False)
     show_choice(report, console)
@@ -36,11 +37,6 @@ def show_report(report: Report, console: Console) -> None:
         console.print(_published_table(rows))
     if report.link:
         console.print(f"\nThese runs in MLflow: dta-bench ui, then {report.link}", highlight=False, soft_wrap=True)
-
-
-def _describe(selected: ChosenConfiguration) -> str:
-    params = " ".join(f"{name}={spell_value(value)}" for name, value in selected.params.items())
-    return f"{selected.method} on {selected.backbone}, {params}"
 
 
 def _leaderboard(report: Report) -> Table:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import SeedCurves
 from dta_bench.report.document.scores import LeaderboardRow
-from dta_bench.spec.spelling import spell_method
+from dta_bench.spec.spelling import label_run, spell_method
 
 SIDE_LOOKS = {"selected": 1, "source_only": 2, "target_only": 3}
 """Each side's look in a figure."""
@@ -36,10 +36,11 @@ def first_run_page(report: Report, row: LeaderboardRow) -> str | None:
 
 def seed_links(report: Report, side: str) -> list[tuple[str, str]]:
     """A link (text, address) for each run of a side."""
-    return links_to(report, (report.curves or {}).get(side, []), side_name(report, side))
+    return links_to(report, side, (report.curves or {}).get(side, []))
 
 
-def links_to(report: Report, runs: Sequence[SeedCurves], name: str) -> list[tuple[str, str]]:
-    """A link (text, address) for each of these runs, which are called ``name``."""
-    links = [(f"{name} seed {run.seed}", run_page(report, run.mlflow_run_id)) for run in runs]
+def links_to(report: Report, side: str, runs: Sequence[SeedCurves]) -> list[tuple[str, str]]:
+    """A link (text, address) for each of these runs of a side."""
+    method = report.selected.method if side == "selected" and report.selected else side
+    links = [(label_run(method, {}, seed=run.seed), run_page(report, run.mlflow_run_id)) for run in runs]
     return [(text, address) for text, address in links if address]

@@ -66,9 +66,8 @@ def _loss_parts(report: Report, run: SeedCurves) -> Figure:
     ]  # fmt: skip
     ramp = _ramp(report)
     axes = Axes("Parts of the loss", "epoch", "loss", span=ramp, span_name="ramp" if ramp else "")
-    method = side_name(report, "selected")
-    caption = f"Each part of {method}'s loss before its weight, seed {run.seed}."
-    return Figure(lines(series, axes), caption, links_to(report, [run], method))
+    caption = f"Each part of {side_name(report, 'selected')}'s loss before its weight, seed {run.seed}."
+    return Figure(lines(series, axes), caption, links_to(report, "selected", [run]))
 
 
 def _ramp(report: Report) -> tuple[float, float] | None:
