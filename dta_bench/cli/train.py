@@ -24,6 +24,7 @@ from dta_bench.cli.options import (
     Uri,
 )
 from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
+from dta_bench.spec.spelling import spell_metric
 
 
 def train(
@@ -64,7 +65,6 @@ def train(
     if as_json:
         print_json(found, stdout)
     else:
-        test = found["test"]
-        maps = f"mean IoU {test['miou']:.1f} %, pixel " if "miou" in test else ""
-        print(f"{found['name']}: target test {maps}accuracy {test['accuracy']:.1f} %, ", end="", file=stdout)
-        print(f"class mean {test['mean_class_accuracy']:.1f} % (last epoch, seed {seed})", file=stdout)
+        metrics = [metric for metric in ("miou", "accuracy", "mean_class_accuracy") if metric in found["test"]]
+        scores = ", ".join(f"{spell_metric(metric)} {found['test'][metric]:.1f} %" for metric in metrics)
+        print(f"{found['name']}: target test {scores} (last epoch, seed {seed})", file=stdout)

@@ -18,7 +18,7 @@ from dta_bench.run.home import Home
 from dta_bench.run.resolve import resolve
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.spec.spelling import spell_metric
+from dta_bench.spec.spelling import spell_metric, spell_value
 from dta_bench.sweep import other_sweeps
 from dta_bench.sweep.early_stopping import Stops
 from dta_bench.sweep.on_ray.cluster import Resources
@@ -129,7 +129,7 @@ def _empty_budgets(plan: Plan) -> list[str]:
         for name, count in units.items():
             values = {float(run.params.get(name, 0)) for run in plan.runs if run.backbone == backbone}
             found += [
-                f"{backbone}: {name}={value:g} of {count} units flips none, the same as {name}=0"
+                f"{backbone}: {name}={spell_value(value)} of {count} units flips none, the same as {name}=0"
                 for value in sorted(values)
                 if value > 0 and int(value * count + 1e-9) == 0
             ]

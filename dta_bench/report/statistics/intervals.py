@@ -108,8 +108,8 @@ def _metric(images: Floats, values: Floats, labels: NDArray[np.int64], metric: s
 def _groups(outcomes: Outcomes, metric: str) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
     """Images that a metric cannot tell apart are interchangeable: (seeds, groups), labels, sizes.
 
-    For accuracy these are images with the same outcome under every seed, for mean class accuracy those of one class too.
-    There are few such groups however many images there are, and drawing group sizes is drawing images.
+    For accuracy these are images with the same outcome under every seed, for mean class accuracy
+    those of one class too. There are few such groups however many images there are, and drawing group sizes is drawing images.
     """
     labels = np.zeros_like(outcomes.labels) if metric == "accuracy" else outcomes.labels
     kind = labels  # a number for each label with its outcomes: numbers are sorted faster than rows

@@ -7,8 +7,7 @@ import pytest
 from small_runs import spec_of
 from stored_runs import Runs, classes_of, finish, markdown_of, report_of, screen_of
 
-from dta_bench.data import load
-from dta_bench.domains.benchmark import Benchmark
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.report.build import build_report
 from dta_bench.report.document.frozen_record import read
@@ -20,6 +19,7 @@ from dta_bench.report.html.page import html, markdown
 from dta_bench.report.html.report_page import report_page
 from dta_bench.report.paper.render import paper_page
 from dta_bench.report.paper.tables import paper_table, write_paper
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.tracking import Tracker
 
 REPLAY = Path(__file__).parents[3] / "reports" / "replay.json"
@@ -38,7 +38,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
     out = tmp_path_factory.mktemp("store")
     tracker = Tracker(f"sqlite:///{out / 'mlflow.db'}", out)
     tracker.check()
-    tracker.experiment(load.benchmark_of("fonts_digits"))
+    tracker.experiment(benchmark_of("fonts_digits"))
     for seed in (0, 1):
         finish(tracker, spec_of(seed=seed, lambda_2=0.01, delta_c=0.05), 0.8)
         finish(tracker, spec_of(seed=seed, lambda_2=0.02, delta_c=0.01), 0.7)
