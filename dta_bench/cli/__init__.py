@@ -1,21 +1,39 @@
-"""The command line: arguments in, one call out. Heavy imports live inside the commands, so that help comes at once."""
+"""The command line. Heavy imports are inside the commands, so that help is fast."""
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from dta_bench.cli.listing import check, list_
+from dta_bench.cli.check import check
+from dta_bench.cli.figures import figures
+from dta_bench.cli.listing import list_
 from dta_bench.cli.prepare import prepare
 from dta_bench.cli.profile import profile
-from dta_bench.cli.report import figures, replay, report, ui
+from dta_bench.cli.replay import replay
+from dta_bench.cli.report import report
 from dta_bench.cli.sweep import sweep
 from dta_bench.cli.train import train
+from dta_bench.cli.ui import ui
 from dta_bench.errors import Interrupted, UserError
+
+ORDER = ("list", "prepare", "train", "sweep", "report", "replay", "figures", "profile", "check", "ui")
+
+
+class OrderedGroup(TyperGroup):
+    """The commands in the order of a user's work; typer itself puts a command that has subcommands last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the commands, as help shows them."""
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
 
 app = typer.Typer(
     name="dta-bench",
+    cls=OrderedGroup,
     help="Sweeps and honest tables for Drop to Adapt and everything it is compared with.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -30,14 +48,13 @@ app.command(epilog="Example: dta-bench sweep visda --backbone resnet101 --points
 app.command(epilog="Example: dta-bench report fonts_digits --select oracle")(report)
 app.command(epilog="Example: dta-bench replay grid_fonts_digits")(replay)
 app.command(epilog="Example: dta-bench figures 63c7ccb1951f")(figures)
-PROFILING = "Examples: dta-bench profile visda --backbone resnet101 --batch 4; dta-bench profile data visda"
-app.command(epilog=PROFILING)(profile)
+app.add_typer(profile, name="profile")
 app.command(epilog="Example: dta-bench check backbone timm/convnext_tiny")(check)
 app.command(epilog="Example: dta-bench ui")(ui)
 
 
 def main() -> None:
-    """Entry point: user errors are one sentence and status 2, Ctrl-C is status 130; nothing is a traceback."""
+    """Run the command line. A user's error is one sentence and status 2, Ctrl-C is status 130; neither a traceback."""
     try:
         app()
     except UserError as error:

@@ -1,13 +1,15 @@
-"""What was typed, as the objects that do the work take it; they are imported when asked for."""
+"""Turn what was typed into the objects that do the work. Imports are inside the functions, so that help stays fast."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+import typer
 
 from dta_bench.errors import UserError
 
@@ -17,41 +19,92 @@ if TYPE_CHECKING:
 
 
 def options_of(
-    backbone: list[str] | str | None, method: list[str] | str | None, points: int | None, seeds: int | None,
-    epochs: int | None, labels: int | None, weights: str, training: list[str] | None = None,
-) -> Options:  # fmt: skip
-    from dta_bench.spec.plan import Options
+    *,
+    backbone: Sequence[str] | None = None,
+    method: Sequence[str] | None = None,
+    points: int | None = None,
+    seeds: int | None = None,
+    epochs: int | None = None,
+    weights: str = "none",
+    training: Sequence[str] | None = None,
+    labels: int | None = None,
+    labels_seed: int | None = None,
+    labels_drawn: str | None = None,
+    search: str = "grid",
+    stop: Sequence[str] | None = None,
+) -> Options:
+    """What the command line says of a sweep; None leaves the choice to the search-space file.
 
+    Raises:
+        UserError: two options contradict each other, and one would win silently.
+    """
+    from dta_bench.spec.plan import ALL, Options
+
+    if method and ALL in method and len(method) > 1:
+        raise UserError(f"--method {ALL} stands for every method that may run; give it without any other --method")
+    if epochs is not None and any(setting.partition("=")[0] == "epochs" for setting in training or ()):
+        raise UserError("--epochs and --training epochs=... set the same field; give one of them")
     if weights not in ("none", "hub"):
         weights = str(Path(weights).expanduser().resolve())  # workers run in other folders
-    return Options(_tuple(backbone), _tuple(method), points, seeds, epochs, labels, weights, _tuple(training))
+    return Options(
+        backbones=tuple(backbone or ()), methods=tuple(method or ()), points=points, seeds=seeds, epochs=epochs,
+        labels=labels, weights=weights, training=tuple(training or ()), search=search, stop=tuple(stop or ("none",)),
+        label_seed=labels_seed, drawn=labels_drawn,
+    )  # fmt: skip
 
 
-def gpus(given: str | None) -> float | Literal["auto"] | None:
-    if given is None:
+def parse_gpus_per_run(text: str | None) -> float | Literal["auto"] | None:
+    """The value of ``--gpus-per-run``: a number from 0 up, or ``auto``.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if text is None:
         return None
-    if given == "auto":
+    if text == "auto":
         return "auto"
     try:
-        gpus = float(given)
+        gpus = float(text)
     except ValueError:
         gpus = -1.0
     if not 0 <= gpus < float("inf"):
-        raise UserError(f"--gpus-per-run {given} is neither a number from 0 up nor auto")
+        raise UserError(f"--gpus-per-run {text} is neither a number from 0 up nor auto")
     return gpus
 
 
-def chosen(
-    options: Options, seed: int | None, drawn: str | None, search: str = "grid", stop: tuple[str, ...] = ("none",)
-) -> Options:
-    return dataclasses.replace(options, label_seed=seed, drawn=drawn, search=search, stop=stop)
+def refuse_unused(context: typer.Context, options: Sequence[str], why: str) -> None:
+    """Refuse options that this form of a command would ignore.
 
+    Args:
+        context: the command's.
+        options: as spelled on the command line. A value from an environment variable is not refused.
+        why: the end of the sentence: "with --paper", "without --dry-run".
 
-def _tuple(given: list[str] | str | None) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given or ())
+    Raises:
+        UserError: the user typed one of them.
+    """
+    typed = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            typed += [spelling for spelling in parameter.opts if spelling in options]
+    if typed:
+        raise UserError(
+            f"{' and '.join(typed)} would have no effect {why}; leave {'it' if len(typed) == 1 else 'them'} out"
+        )
 
 
 def plan_of(name: str, options: Options, benchmark: str | None = None) -> Plan:
+    """The plan of a search space, or of a benchmark that has none of its own.
+
+    Args:
+        name: the search space or the benchmark.
+        options: what the command line says of it.
+        benchmark: another benchmark to use the search space on.
+
+    Raises:
+        UserError: an unknown name, or a value that the search space does not allow.
+    """
     from dta_bench.run import fingerprint
 
     fingerprint.check_torchvision()
@@ -62,8 +115,13 @@ def plan_of(name: str, options: Options, benchmark: str | None = None) -> Plan:
 
 
 def home_of(
-    root: Path, out: Path, tracking_uri: str | None, skip_unreadable: bool = False, keep_network: bool = False
+    root: Path, out: Path, tracking_uri: str | None, *, skip_unreadable: bool = False, keep_network: bool = False
 ) -> Home:
+    """Where the data, the runs and the store are, as absolute paths.
+
+    Raises:
+        UserError: ``out`` cannot be written to.
+    """
     from dta_bench.run.home import Home
 
     out = out.expanduser().resolve()

@@ -1,4 +1,4 @@
-"""Options that several commands share, each with its help."""
+"""Options and arguments that several commands share, each with its help."""
 
 from __future__ import annotations
 
@@ -7,26 +7,54 @@ from typing import Annotated
 
 import typer
 
+DEFAULT_ROOT, DEFAULT_OUT = Path("data"), Path()
+
+SearchSpaceName = Annotated[
+    str, typer.Argument(help="A search space, or a benchmark that has none; dta-bench list shows both.")
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
-Root = Annotated[Path, typer.Option("--root", envvar="DTA_BENCH_ROOT", help="Where data lies.")]
-Out = Annotated[Path, typer.Option("--out", envvar="DTA_BENCH_OUT", help="Where runs, store and reports go.")]
-Uri = Annotated[
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notes, only errors and results.")]
+Root = Annotated[Path, typer.Option("--root", envvar="DTA_BENCH_ROOT", help="The folder of the data.")]
+Out = Annotated[
+    Path,
+    typer.Option("--out", envvar="DTA_BENCH_OUT", help="The folder of the runs, the MLflow store and the reports."),
+]
+TrackingUri = Annotated[
     str | None,
     typer.Option(
-        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow server or store; default: sqlite in --out."
+        "--tracking-uri",
+        envvar="MLFLOW_TRACKING_URI",
+        help="The MLflow server or store. Default: an SQLite file in --out.",
     ),
 ]
-Keep = Annotated[
-    bool, typer.Option("--keep-network", help="Keep the final network also above 4 MiB, for dta-bench figures.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; errors and results alone.")]
-Space = Annotated[str, typer.Argument(help="A search space, or a benchmark that has none; dta-bench list names them.")]
-On = Annotated[str | None, typer.Option("--benchmark", help="Run the search space on another benchmark.")]
-Skip = Annotated[bool, typer.Option("--skip-unreadable", help="Leave images out that cannot be read, and name them.")]
-TrainingOptions = Annotated[
+
+OtherBenchmark = Annotated[str | None, typer.Option("--benchmark", help="Use the search space on another benchmark.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of each run. Default: the search space's.")]
+Training = Annotated[
     list[str] | None,
-    typer.Option("--training", help="A field of the file's training, as key=value: batch_size=8, crop=[256,512]."),
+    typer.Option(
+        "--training",
+        help="A field of the search space's training, as key=value: batch_size=8, crop=[256,512]. May be repeated.",
+    ),
 ]
-LabelsSeed = Annotated[int | None, typer.Option(min=0, help="Seed that draws the labelled subset. Default: 0.")]
-LabelsDrawn = Annotated[str | None, typer.Option(help="random, or stratified by class (a use of labels).")]
-DATA, HERE = Path("data"), Path()
+Weights = Annotated[
+    str, typer.Option(help="Weights to start from: none, hub (downloads the backbone's pretrained weights), or a file.")
+]
+Labels = Annotated[
+    int | None, typer.Option(min=1, help="Size of the labelled subset. Default: the search space's or the benchmark's.")
+]
+LabelsSeed = Annotated[
+    int | None, typer.Option(min=0, help="Seed that draws the labelled subset. Default: the search space's or 0.")
+]
+LabelsDrawn = Annotated[
+    str | None,
+    typer.Option(help="How the labelled subset is drawn: random, or stratified by class (which itself uses labels)."),
+]
+SkipUnreadable = Annotated[
+    bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and name them.")
+]
+KeepNetwork = Annotated[
+    bool,
+    typer.Option("--keep-network", help="Keep the final network even above 4 MiB; dta-bench figures needs it."),
+]

@@ -1,4 +1,4 @@
-"""A benchmark's data: ``prepare``."""
+"""``dta-bench prepare``: fetch a benchmark's data and verify them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,33 @@ from typing import Annotated
 
 import typer
 
-from dta_bench.cli.options import DATA, Json, Root
+from dta_bench.cli.arguments import refuse_unused
+from dta_bench.cli.options import DEFAULT_ROOT, Json, Root
 from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
 
 
 def prepare(
-    name: str,
-    root: Root = DATA,
-    check: Annotated[bool, typer.Option("--check", help="Only verify; fetch nothing.")] = False,
-    mirror: Annotated[str | None, typer.Option(help="URL of a folder that holds the owners' files.")] = None,
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A benchmark.")],
+    root: Root = DEFAULT_ROOT,
+    check: Annotated[bool, typer.Option("--check", help="Only verify the data; download nothing.")] = False,
+    mirror: Annotated[
+        str | None, typer.Option(help="Download from this URL instead, a folder that holds the owners' files.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch a benchmark's data where that may be done, and verify it: sizes, labels, unreadable files, duplicates.
+    """Download and verify a benchmark's data.
 
-    Says what is missing and where it goes; status 2 if anything is wrong. An interrupted download goes on.
+    Downloads what its owners allow; says which other files are missing, and where to put them.
+    Verifies sizes and labels, and names unreadable files and duplicates. The status is 2 if anything is wrong.
+    After an interruption the same command goes on with the download.
     """
-    from dta_bench.data.prepare import prepare as verify
+    from dta_bench.data.prepare import prepare as fetch_and_verify
 
+    if check:
+        refuse_unused(context, ["--mirror"], "with --check, which downloads nothing")
     with chatter_on_stderr() as stdout:
-        found = verify(name, root.expanduser().resolve(), check, mirror, stderr_console())
+        found = fetch_and_verify(name, root.expanduser().resolve(), check, mirror, stderr_console())
     if as_json:
         print_json(found, stdout)
     else:

@@ -1,51 +1,103 @@
-"""``profile``: what a step, an image or a card's memory costs."""
+"""``dta-bench profile``: what a training step, an image or the memory of a card costs."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup, TyperOption
 
 from dta_bench.cli.arguments import options_of, plan_of
-from dta_bench.cli.options import DATA, Json, Root
+from dta_bench.cli.options import DEFAULT_ROOT, Json, Root, SearchSpaceName
 from dta_bench.cli.terminal import chatter_on_stderr, console, print_json
 from dta_bench.errors import UserError
 
+DEFAULT_FORM = "step"
+HELP_OPTIONS = {"-h", "--help"}
 
-def profile(
-    name: Annotated[
-        list[str],
-        typer.Argument(metavar="NAME | data NAME | memory NAME", help="A search space; after data, a benchmark."),
-    ],
-    backbone: Annotated[str | None, typer.Option(help="Default: the file's first.")] = None,
-    method: Annotated[list[str] | None, typer.Option(help="Default: dta and dta_released.")] = None,
-    batch: Annotated[int, typer.Option(min=2, help="Images of each domain.")] = 8,
-    image_size: Annotated[int | None, typer.Option(min=8, help="Default: the benchmark's.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Steps timed for each row, interleaved.")] = 5,
-    trace: Annotated[bool, typer.Option("--trace", help="Say also by which operators time and FLOPs part.")] = False,
-    images: Annotated[int, typer.Option(min=2, help="With data: how many of each domain.")] = 256,
-    workers: Annotated[int, typer.Option(min=0, help="With data: processes that read ahead.")] = 1,
-    root: Root = DATA,
+
+class FormsGroup(TyperGroup):
+    """A group of which one command, ``step``, needs no name: ``profile visda`` is ``profile step visda``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse as any group does, once the form comes first."""
+        return super().parse_args(ctx, args if ctx.resilient_parsing else self.with_form(args))
+
+    def with_form(self, args: list[str]) -> list[str]:
+        """The arguments with the form first: ``["--batch", "4", "visda"]`` is ``["step", "--batch", "4", "visda"]``.
+
+        Arguments that ask for the help of the group itself, or that are none, stay as they are.
+
+        Raises:
+            UserError: a form is given, but no name to measure.
+        """
+        words = self._words(args)
+        if not words and set(args) <= HELP_OPTIONS:
+            return args
+        form = args[words[0]] if words else DEFAULT_FORM
+        if not words or form not in self.commands:
+            return [DEFAULT_FORM, *args]
+        if len(words) == 1 and not HELP_OPTIONS & set(args):
+            raise UserError(
+                f"profile {form} takes one name; what is itself called {form} is measured with: dta-bench profile"
+                f" {DEFAULT_FORM} {form}"
+            )
+        return [form, *args[: words[0]], *args[words[0] + 1 :]]
+
+    def _words(self, args: list[str]) -> list[int]:
+        """The places of the arguments that are neither options nor values of options."""
+        options = [p for form in self.commands.values() for p in form.params if isinstance(p, TyperOption)]
+        with_value = {spelling for option in options if not option.is_flag for spelling in option.opts}
+        return [
+            place
+            for place, arg in enumerate(args)
+            if not arg.startswith("-") and (place == 0 or args[place - 1] not in with_value)
+        ]
+
+
+profile = typer.Typer(
+    cls=FormsGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    subcommand_metavar="[step | data | memory] NAME",
+    help="Measure what a step, an image or a card's memory costs.\n\n"
+    "Without the word step, data or memory, it measures a step. A search space or benchmark that is itself called step,"
+    " data or memory is measured with: dta-bench profile step NAME.",
+    epilog="Examples: dta-bench profile visda --backbone resnet101 --batch 4; dta-bench profile data visda;"
+    " dta-bench profile memory gta5_cityscapes",
+)
+
+Backbone = Annotated[str | None, typer.Option(help="The backbone. Default: the search space's first.")]
+ImageSize = Annotated[int | None, typer.Option(min=8, help="Height and width of the images. Default: the benchmark's.")]
+
+
+@profile.command(
+    "step",
+    epilog="Example: dta-bench profile visda --backbone resnet101 --batch 4 (or: dta-bench profile step visda)",
+)
+def profile_step(
+    name: SearchSpaceName,
+    backbone: Backbone = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="A method. May be repeated. Default: dta and dta_released.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=2, help="Images of each domain in a step.")] = 8,
+    image_size: ImageSize = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each step is timed, in turn with the others.")] = 5,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Also say which operators make time and FLOPs differ.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure a step: FLOPs, time, images a second, memory, shares of the terms; random input, no data needed.
+    """Measure a training step: FLOPs, time and memory.
 
-    With data: what an image costs from its file to the step, and how long a ResNet-18 waits for its batches.
-    With memory: which steps fit which card, without computing any.
+    Prints images per second and the share of each term of the loss too, and source_only for comparison.
+    The input is random; no data are needed.
     """
-    if name[0] == "memory":
-        _profile_memory(name[1:], backbone, method, image_size, as_json)
-        return
-    if name[0] == "data":
-        _profile_data(name[1:], backbone, batch, images, workers, root, rounds, as_json)
-        return
     with chatter_on_stderr() as stdout:
         from dta_bench.cost.step_table import costs, show_costs, show_traces, traced
 
-        plan = plan_of(
-            _only(name), options_of(backbone, method or ["dta", "dta_released"], None, None, None, None, "none")
-        )
+        plan = plan_of(name, _options(backbone, method or ["dta", "dta_released"]))
         found = costs(plan, batch, image_size, rounds)
         if trace:
             found["traces"] = traced(plan, batch, image_size, rounds)
@@ -56,26 +108,46 @@ def profile(
             show_traces(found.get("traces", []), console(stdout))
 
 
-def _profile_data(
-    name: list[str], backbone: str | None, batch: int, images: int, workers: int, root: Path, rounds: int, as_json: bool
+@profile.command("data", epilog="Example: dta-bench profile data visda --images 128 --batch 16")
+def profile_data(
+    name: Annotated[str, typer.Argument(help="A benchmark whose data are there.")],
+    backbone: Annotated[
+        str | None, typer.Option(help="The backbone that waits for images. Default: ResNet-18.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=2, help="Images of each domain in a step.")] = 8,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each row is measured, in turn with the others.")] = 5,
+    images: Annotated[int, typer.Option(min=2, help="Images of each domain to measure with.")] = 256,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read images ahead.")] = 1,
+    root: Root = DEFAULT_ROOT,
+    as_json: Json = False,
 ) -> None:
+    """Measure how fast images get from their files to the step.
+
+    Says also how long a step waits for its images. Needs the benchmark's data.
+    """
     with chatter_on_stderr() as stdout:
         from dta_bench.cost import data
 
-        found = data.data_costs(_only(name), root.expanduser().resolve(), backbone, batch, images, workers, rounds)
+        found = data.data_costs(name, root.expanduser().resolve(), backbone, batch, images, workers, rounds)
         if as_json:
             print_json(found, stdout)
         else:
             data.show(found, console(stdout))
 
 
-def _profile_memory(
-    name: list[str], backbone: str | None, method: list[str] | None, image_size: int | None, as_json: bool
+@profile.command("memory", epilog="Example: dta-bench profile memory gta5_cityscapes")
+def profile_memory(
+    name: SearchSpaceName,
+    backbone: Backbone = None,
+    method: Annotated[list[str] | None, typer.Option(help="A method. May be repeated. Default: dta.")] = None,
+    image_size: ImageSize = None,
+    as_json: Json = False,
 ) -> None:
+    """Say which steps fit which card, without computing any."""
     with chatter_on_stderr() as stdout:
         from dta_bench.cost import memory_table
 
-        plan = plan_of(_only(name), options_of(backbone, method or ["dta"], None, None, None, None, "none"))
+        plan = plan_of(name, _options(backbone, method or ["dta"]))
         found = memory_table.memory_costs(plan, image_size)
         if as_json:
             print_json(found, stdout)
@@ -83,7 +155,5 @@ def _profile_memory(
             memory_table.show(found, console(stdout))
 
 
-def _only(names: list[str]) -> str:
-    if len(names) != 1:
-        raise UserError(f"profile takes one name, alone or after data or memory; {len(names)} came")
-    return names[0]
+def _options(backbone: str | None, methods: list[str]) -> Any:
+    return options_of(backbone=[backbone] if backbone else None, method=methods)

@@ -1,4 +1,4 @@
-"""``sweep``: all that is missing of a search space."""
+"""``dta-bench sweep``: run what is missing of a search space."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from dta_bench.cli.arguments import chosen, gpus, home_of, options_of, plan_of
+from dta_bench.cli.arguments import home_of, options_of, parse_gpus_per_run, plan_of, refuse_unused
 from dta_bench.cli.options import (
-    DATA,
-    HERE,
+    DEFAULT_OUT,
+    DEFAULT_ROOT,
+    Epochs,
     Json,
-    Keep,
+    KeepNetwork,
+    Labels,
     LabelsDrawn,
     LabelsSeed,
-    On,
+    OtherBenchmark,
     Out,
     Quiet,
     Root,
-    Skip,
-    Space,
-    TrainingOptions,
-    Uri,
+    SearchSpaceName,
+    SkipUnreadable,
+    TrackingUri,
+    Training,
+    Weights,
 )
 from dta_bench.cli.output import print_report
 from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
@@ -33,66 +36,95 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    name: Space,
+    context: typer.Context,
+    name: SearchSpaceName,
     backbone: Annotated[
-        list[str] | None, typer.Option(help="May be given several times. Default: the file's first.")
+        list[str] | None, typer.Option(help="A backbone. May be repeated. Default: the search space's first.")
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", "--methods", help="May be given several times, or all. Default: the file's."),
+        typer.Option("--method", "--methods", help="A method, or all. May be repeated. Default: the search space's."),
     ] = None,
     points: Annotated[
-        int | None, typer.Option(min=1, help="Take this many points of each method, the published row first.")
+        int | None, typer.Option(min=1, help="Run this many points of each method, the published row first.")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Run every point with seeds 0 to N-1.")] = None,
-    parallel: Annotated[int | None, typer.Option(min=1, help="Runs at a time. Default: as many as fit.")] = None,
-    cpus_per_run: Annotated[int, typer.Option(min=1)] = 1,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Run every point with seeds 0 to N-1. Default: the search space's.")
+    ] = None,
+    parallel: Annotated[int | None, typer.Option(min=1, help="Runs at the same time. Default: as many as fit.")] = None,
+    cpus_per_run: Annotated[int, typer.Option(min=1, help="CPU cores of one run.")] = 1,
     gpus_per_run: Annotated[
         str | None,
-        typer.Option(envvar="DTA_BENCH_GPUS_PER_RUN", help="A number; fractions share a GPU; auto measures."),
+        typer.Option(
+            envvar="DTA_BENCH_GPUS_PER_RUN",
+            help="GPUs of one run: a number (a fraction shares a GPU), or auto, which measures how many runs fit.",
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
-    weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
-    training: TrainingOptions = None,
+    epochs: Epochs = None,
+    labels: Labels = None,
+    weights: Weights = "none",
+    training: Training = None,
     labels_seed: LabelsSeed = None,
     labels_drawn: LabelsDrawn = None,
-    search: Annotated[str, typer.Option(help="grid, random or tpe: which points, in which order.")] = "grid",
+    search: Annotated[
+        str, typer.Option(help="grid, random or tpe: which points are taken, and in which order.")
+    ] = "grid",
     stop: Annotated[
-        list[str] | None, typer.Option(help="asha, collapse or none: stop runs early. May be given twice.")
+        list[str] | None,
+        typer.Option(help="A rule that stops runs early: asha or collapse, or none. May be given twice."),
     ] = None,
-    address: Annotated[str | None, typer.Option(help="A Ray cluster. Default: RAY_ADDRESS, else a local Ray.")] = None,
-    benchmark: On = None,
-    skip_unreadable: Skip = False,
-    nodes: Annotated[int, typer.Option(min=0, envvar="DTA_BENCH_NODES", help="Worker nodes to wait for.")] = 0,
-    wait: Annotated[float, typer.Option(min=0, help="Minutes that these nodes may take to come.")] = 10,
+    address: Annotated[
+        str | None, typer.Option(help="The address of a Ray cluster. Default: RAY_ADDRESS, else a Ray of its own.")
+    ] = None,
+    benchmark: OtherBenchmark = None,
+    skip_unreadable: SkipUnreadable = False,
+    nodes: Annotated[
+        int, typer.Option(min=0, envvar="DTA_BENCH_NODES", help="Wait for this many worker nodes of the cluster.")
+    ] = 0,
+    wait: Annotated[float, typer.Option(min=0, help="Minutes to wait for these nodes at most.")] = 10,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would run, and what it would cost.")
+        bool,
+        typer.Option("--dry-run", help="Run nothing; say what this command would run and what that would cost."),
     ] = False,
     rate: Annotated[
-        float | None, typer.Option("--images-per-second", min=0.001, help="A GPU's source_only rate, from profile.")
+        float | None,
+        typer.Option(
+            "--images-per-second",
+            min=0.001,
+            help="For the cost: source_only's images per second on the GPU, measured by dta-bench profile.",
+        ),
     ] = None,
-    price: Annotated[float | None, typer.Option(min=0, help="Of a GPU for an hour; told with --dry-run.")] = None,
-    keep_network: Keep = False,
+    price: Annotated[float | None, typer.Option(min=0, help="For the cost: the price of a GPU for an hour.")] = None,
+    keep_network: KeepNetwork = False,
     quiet: Quiet = False,
-    root: Root = DATA,
-    out: Out = HERE,
-    tracking_uri: Uri = None,
+    root: Root = DEFAULT_ROOT,
+    out: Out = DEFAULT_OUT,
+    tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
-    """Run what is missing of a sweep, then print its table. The same command starts, resumes and shows it."""
-    options = options_of(backbone, method, points, seeds, epochs, labels, weights, training)
-    options = chosen(options, labels_seed, labels_drawn, search, tuple(stop or ("none",)))
+    """Run what is missing of a sweep, then print its table.
+
+    The same command starts a sweep, resumes it, and shows it once it is finished.
+    """
+    if not dry_run:
+        refuse_unused(context, ["--price", "--images-per-second"], "without --dry-run")
+    if not nodes:
+        refuse_unused(context, ["--wait"], "without --nodes")
+    gpus = parse_gpus_per_run(gpus_per_run)
+    options = options_of(
+        backbone=backbone, method=method, points=points, seeds=seeds, epochs=epochs, weights=weights,
+        training=training, labels=labels, labels_seed=labels_seed, labels_drawn=labels_drawn, search=search, stop=stop,
+    )  # fmt: skip
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark)
-        home = home_of(root, out, tracking_uri, skip_unreadable, keep_network)
+        home = home_of(root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_network=keep_network)
         if dry_run:
             _print_plan(plan, home, as_json, stdout, rate, price)
             return
         from dta_bench.sweep.on_ray.cluster import Resources
         from dta_bench.sweep.sweep import sweep as run_sweep
 
-        resources = Resources(parallel, cpus_per_run, gpus(gpus_per_run), address, nodes, wait)
+        resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait)
         swept = run_sweep(plan, home, resources, stderr_console(quiet))
         if swept.failed and not swept.done:
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
@@ -103,25 +135,25 @@ def sweep(
 
 
 def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO, rate: float | None, price: float | None) -> None:
+    """Print the runs of a plan, how many of them are done, and what the others would cost."""
     from dta_bench.cost.sweep_estimate import estimate, told
     from dta_bench.sweep.state import state_of
 
     state = state_of(plan.runs, home.tracker().runs(plan.file.benchmark), marks=None)
     costs = estimate(plan, state.to_do, home.root, rate, price)
-    found = {
-        "points": plan.points,
-        "runs": [
+    to_do = len(state.to_do) - len(state.running)
+    if as_json:
+        runs = [
             {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params}
             for r in plan.runs
-        ],
-        "done": len(state.done), "diverged": len(state.diverged), "running": len(state.running),
-        "to_do": len(state.to_do) - len(state.running),
-        "estimate": costs,
-    }  # fmt: skip
-    if as_json:
+        ]
+        found = {
+            "points": plan.points, "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
+            "running": len(state.running), "to_do": to_do, "estimate": costs,
+        }  # fmt: skip
         print_json(found, stdout)
         return
     for run in plan.runs:
         print(f"{run.id}  {run.method:<12} {run.backbone:<12} {plan.run_name(run)}", file=stdout)
-    print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {found['to_do']} to do", file=stdout)
+    print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {to_do} to do", file=stdout)
     print(told(costs), file=stdout)

@@ -1,4 +1,4 @@
-"""What goes to stdout and what to stderr: results to the one, everything else to the other."""
+"""What goes to stdout and what to stderr: results to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def console(stream: TextIO, quiet: bool = False) -> Console:
-    """A console on ``stream``, 80 columns wide and without colour where that is no terminal; ``quiet`` says nothing."""
+    """A console that writes to ``stream``; if that is no terminal, 80 columns wide and without colour.
+
+    Args:
+        quiet: print nothing.
+    """
     from rich.console import Console
 
     return Console(file=stream, width=None if stream.isatty() else 80, quiet=quiet)
@@ -27,20 +31,20 @@ def stderr_console(quiet: bool = False) -> Console:
     return console(sys.stderr, quiet)
 
 
-def indented(name: str, said: str) -> str:
-    """A name, and what is said of it in a column of its own, as wide as the terminal (80 where there is none)."""
+def in_columns(name: str, summary: str) -> str:
+    """A name and its summary side by side, wrapped at the terminal's width (80 columns if there is no terminal)."""
     width = shutil.get_terminal_size((80, 24)).columns
-    return textwrap.fill(f"{name:<22} {said}", width, initial_indent="  ", subsequent_indent=" " * 25)
+    return textwrap.fill(f"{name:<22} {summary}", width, initial_indent="  ", subsequent_indent=" " * 25)
 
 
-def print_json(found: Any, stdout: TextIO | None = None) -> None:
-    """Exactly one JSON object."""
-    print(json.dumps(found, indent=2, allow_nan=False, default=str), file=stdout or sys.stdout)
+def print_json(value: Any, stdout: TextIO | None = None) -> None:
+    """Print exactly one JSON object."""
+    print(json.dumps(value, indent=2, allow_nan=False, default=str), file=stdout or sys.stdout)
 
 
 @contextmanager
 def chatter_on_stderr() -> Iterator[TextIO]:
-    """Within the block file descriptor 1 leads to stderr, for child processes too; yields the real stdout."""
+    """Send everything that is printed within the block to stderr, also by child processes; yields the real stdout."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

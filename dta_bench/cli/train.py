@@ -1,4 +1,4 @@
-"""``train``: one configuration."""
+"""``dta-bench train``: train one configuration."""
 
 from __future__ import annotations
 
@@ -6,62 +6,71 @@ from typing import Annotated
 
 import typer
 
-from dta_bench.cli.arguments import chosen, home_of, options_of, plan_of
+from dta_bench.cli.arguments import home_of, options_of, plan_of
 from dta_bench.cli.options import (
-    DATA,
-    HERE,
+    DEFAULT_OUT,
+    DEFAULT_ROOT,
+    Epochs,
     Json,
-    Keep,
+    KeepNetwork,
+    Labels,
     LabelsDrawn,
     LabelsSeed,
-    On,
+    OtherBenchmark,
     Out,
     Quiet,
     Root,
-    Skip,
-    Space,
-    TrainingOptions,
-    Uri,
+    SearchSpaceName,
+    SkipUnreadable,
+    TrackingUri,
+    Training,
+    Weights,
 )
 from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
+from dta_bench.errors import UserError
 from dta_bench.spec.spelling import spell_metric
 
 
 def train(
-    name: Space,
-    backbone: Annotated[str | None, typer.Option(help="Default: the file's first.")] = None,
-    method: Annotated[str | None, typer.Option(help="Default: the file's.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="A parameter of the method, as key=value.")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    labels: Annotated[int | None, typer.Option(min=1, help="Size of the labelled target subset.")] = None,
+    name: SearchSpaceName,
+    backbone: Annotated[str | None, typer.Option(help="The backbone. Default: the search space's first.")] = None,
+    method: Annotated[str | None, typer.Option(help="The method. Default: the search space's.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A parameter of the method, as key=value: lambda_2=0.02. May be repeated."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the run.")] = 0,
+    epochs: Epochs = None,
+    labels: Labels = None,
     labels_seed: LabelsSeed = None,
     labels_drawn: LabelsDrawn = None,
-    weights: Annotated[str, typer.Option(help="none, hub, or a file.")] = "none",
-    training: TrainingOptions = None,
-    benchmark: On = None,
-    skip_unreadable: Skip = False,
-    keep_network: Keep = False,
+    weights: Weights = "none",
+    training: Training = None,
+    benchmark: OtherBenchmark = None,
+    skip_unreadable: SkipUnreadable = False,
+    keep_network: KeepNetwork = False,
     quiet: Quiet = False,
-    root: Root = DATA,
-    out: Out = HERE,
-    tracking_uri: Uri = None,
+    root: Root = DEFAULT_ROOT,
+    out: Out = DEFAULT_OUT,
+    tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
-    """Train one configuration and measure it; an interrupted run goes on where it stopped."""
+    """Train one configuration and measure it on target test.
+
+    The same command continues an interrupted run, and prints the result of a finished one again.
+    """
     from dta_bench.run.train_one import train_one
 
-    options = options_of(backbone, method, None, None, epochs, labels, weights, training)
-    options = chosen(options, labels_seed, labels_drawn)
+    if method == "all":
+        raise UserError("train runs one method; --method all is for dta-bench sweep")
+    options = options_of(
+        backbone=[backbone] if backbone else None, method=[method] if method else None, epochs=epochs,
+        weights=weights, training=training, labels=labels, labels_seed=labels_seed, labels_drawn=labels_drawn,
+    )  # fmt: skip
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark)
-        found = train_one(
-            plan,
-            set_ or [],
-            seed,
-            home_of(root, out, tracking_uri, skip_unreadable, keep_network),
-            stderr_console(quiet),
-        )
+        home = home_of(root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_network=keep_network)
+        found = train_one(plan, settings or [], seed, home, stderr_console(quiet))
     if as_json:
         print_json(found, stdout)
     else:

@@ -12,19 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import commands, dta_bench, refused
+from typer.core import TyperArgument, TyperOption
+from typer.testing import CliRunner
 
+from dta_bench import cli
 from dta_bench.cli.terminal import stderr_console
-
-
-def dta_bench(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dta_bench", *arguments]
-    return subprocess.run(command, cwd=cwd, env=os.environ | env, capture_output=True, text=True, timeout=300)
-
-
-def refused(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode == 2, result.stderr
-    assert "Traceback" not in result.stderr
-    return result.stderr
 
 
 def on_a_terminal(*arguments: str, cwd: Path, **env: str) -> str:
@@ -88,11 +81,28 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert found.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["list", "prepare", "train", "sweep", "report", "profile", "ui", "figures"])
-def test_each_command_has_help_with_an_example(command: str, tmp_path: Path) -> None:
-    result = dta_bench(command, "--help", cwd=tmp_path)
-    assert result.returncode == 0
-    assert re.search(rf"Examples?: dta-bench {command}", result.stdout)
+@pytest.mark.parametrize("command", [*commands(), "profile"])
+def test_each_command_has_help_with_an_example(command: str) -> None:
+    result = CliRunner().invoke(cli.app, [*command.split(), "--help"])
+    assert result.exit_code == 0
+    assert re.search(rf"Examples?: dta-bench {command.removesuffix(' step')}", result.stdout)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_option_and_argument_has_a_help(command: str) -> None:
+    parameters = [p for p in commands()[command].params if isinstance(p, TyperOption | TyperArgument)]
+    assert [p.name for p in parameters if not p.help] == []
+
+
+@pytest.mark.parametrize("command", [[], ["profile"]])
+def test_the_list_of_commands_cuts_no_summary_short(command: list[str]) -> None:
+    assert "..." not in CliRunner().invoke(cli.app, [*command, "--help"]).stdout.partition("Commands:")[2]
+
+
+def test_the_commands_are_listed_in_the_order_of_a_users_work() -> None:
+    listed = CliRunner().invoke(cli.app, ["--help"]).stdout.partition("Commands:")[2]
+    order = ["list", "prepare", "train", "sweep", "report", "replay", "figures", "profile", "check", "ui"]
+    assert re.findall(r"^  (\w+)", listed, re.MULTILINE) == order
 
 
 def test_list_names_every_plug_in_with_a_summary(tmp_path: Path) -> None:

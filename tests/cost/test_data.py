@@ -4,10 +4,8 @@ from pathlib import Path
 
 import fake_datasets
 import pytest
-from typer.testing import CliRunner
 
 from dta_bench.benchmarks import _visda
-from dta_bench.cli import app
 from dta_bench.cost import data
 
 
@@ -32,9 +30,3 @@ def test_images_in_files_have_every_rate_and_ratio(root: Path) -> None:
 ])  # fmt: skip
 def test_a_bar_is_met_or_not(bar: str, value: float | None, met: bool | None) -> None:
     assert data._met(bar, value) is met
-
-
-@pytest.mark.parametrize("names", [["data"], ["data", "visda", "digits"], ["visda", "digits"]])
-def test_it_takes_one_name(names: list[str]) -> None:
-    found = CliRunner().invoke(app, ["profile", *names])
-    assert "takes one name" in str(found.exception)

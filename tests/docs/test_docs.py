@@ -6,23 +6,15 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
-import typer.core
+from command_line import program
 from documentation import PAGES, ROOT, commands
 from typer.testing import CliRunner
 
 import dta_bench
 from dta_bench import cli
-
-
-def program() -> dict[str, Any]:
-    """The program's commands by name, each with its parser."""
-    group = typer.main.get_command(cli.app)
-    assert isinstance(group, typer.core.TyperGroup)
-    return dict(group.commands)
+from dta_bench.cli.profile import FormsGroup
 
 
 def anchors(page: Path) -> set[str]:
@@ -53,6 +45,9 @@ def test_every_command_is_one_that_the_program_takes(line: str) -> None:
     """Parsed by the program itself, with every option and its type; nothing is run."""
     _, name, *arguments = shlex.split(line)
     command = program()[name]
+    if isinstance(command, FormsGroup):
+        form, *arguments = command.with_form(arguments)
+        command = command.commands[form]
     with command.make_context(name, arguments) as context:
         assert context.params
 

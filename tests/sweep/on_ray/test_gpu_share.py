@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dta_bench.cli.arguments import gpus
+from dta_bench.cli.arguments import parse_gpus_per_run
 from dta_bench.errors import UserError
 from dta_bench.sweep.on_ray.gpu_share import CONTEXT, FRAGMENTS, MOST, needed_bytes, share
 
@@ -40,10 +40,10 @@ def test_a_step_needs_more_than_its_weights_and_more_for_a_larger_batch() -> Non
 
 @pytest.mark.parametrize(("given", "means"), [(None, None), ("auto", "auto"), ("0.25", 0.25), ("0", 0.0)])
 def test_the_option_takes_a_number_or_auto(given: str | None, means: object) -> None:
-    assert gpus(given) == means
+    assert parse_gpus_per_run(given) == means
 
 
 @pytest.mark.parametrize("given", ["half", "-1", "nan", "inf", ""])
 def test_the_option_takes_nothing_else(given: str) -> None:
     with pytest.raises(UserError, match="neither a number from 0 up nor auto"):
-        gpus(given)
+        parse_gpus_per_run(given)

@@ -1,0 +1,36 @@
+"""``dta-bench figures``: draw what a run's network has learned."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dta_bench.cli.arguments import home_of
+from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Root, TrackingUri
+from dta_bench.cli.terminal import chatter_on_stderr, print_json
+
+
+def figures(
+    run: Annotated[str, typer.Argument(help="The beginning of a run's identity (its tag run_id) or of its MLflow id.")],
+    beside: Annotated[
+        str | None, typer.Option(help="Another run to draw beside it. Default: source-only of the same seed.")
+    ] = None,
+    root: Root = DEFAULT_ROOT,
+    out: Out = DEFAULT_OUT,
+    tracking_uri: TrackingUri = None,
+    as_json: Json = False,
+) -> None:
+    """Draw what a run has learned: t-SNE, Grad-CAM, label maps.
+
+    For classification: t-SNE of the features, and Grad-CAM without and with adversarial dropout.
+    For segmentation: strips of label maps. The figures are kept in reports/figures/ of --out and with the MLflow run.
+    """
+    with chatter_on_stderr() as stdout:
+        from dta_bench.report.features import draw
+
+        found = draw(run, beside, home_of(root, out, tracking_uri))
+        if as_json:
+            print_json(found, stdout)
+        else:
+            print(*filter(None, [found["note"], *found["files"].values(), found["page"]]), sep="\n", file=stdout)

@@ -1,0 +1,61 @@
+"""An option that a command would ignore is refused in one sentence."""
+
+from pathlib import Path
+
+import pytest
+from command_line import dta_bench, refusal, refused
+
+SERVER = "--tracking-uri http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(("typed", "said"), [
+    ("report --paper table1 --select all", "--select would have no effect with --paper"),
+    ("report --paper table1 --root data", "--root would have no effect with --paper"),
+    ("sweep visda --price 2.5", "--price would have no effect without --dry-run"),
+    ("sweep visda --images-per-second 90", "--images-per-second would have no effect without --dry-run"),
+    ("sweep visda --price 2 --images-per-second 90", "--images-per-second and --price would have no effect"),
+    ("sweep visda --dry-run --wait 5", "--wait would have no effect without --nodes"),
+    ("prepare digits --check --mirror http://mirror", "--mirror would have no effect with --check"),
+    ("replay grid_fonts_digits --tracking-uri sqlite:///a.db", "--tracking-uri would have no effect without --keep"),
+    ("replay grid_fonts_digits --keep a --table b", "--table would have no effect with --keep"),
+    ("replay grid_fonts_digits --keep a --share 0.3", "--share would have no effect with --keep"),
+    ("replay grid_fonts_digits --keep a --repetitions 3", "--repetitions would have no effect with --keep"),
+    ("check backbone conv3_fc2 --root data", "--root would have no effect on a check of a backbone"),
+    (f"ui {SERVER} --port 5001", "--port would have no effect on the server"),
+    (f"ui {SERVER} --host 0.0.0.0", "--host would have no effect on the server"),
+])  # fmt: skip
+def test_it_is_named_with_the_reason(typed: str, said: str) -> None:
+    assert said in refusal(typed)
+
+
+@pytest.mark.parametrize(("typed", "said"), [
+    ("train digits --method all", "train runs one method"),
+    ("train digits --epochs 2 --training epochs=3", "--epochs and --training epochs=... set the same field"),
+    ("sweep digits --epochs 2 --training epochs=3", "--epochs and --training epochs=... set the same field"),
+    ("sweep digits --method all --method target_only", "--method all stands for every method that may run"),
+    ("profile digits --method all --method mcd", "--method all stands for every method that may run"),
+])  # fmt: skip
+def test_one_that_would_lose_against_another_is_refused(typed: str, said: str) -> None:
+    assert said in refusal(typed)
+
+
+def test_a_dry_run_checks_what_the_sweep_would_be_told() -> None:
+    assert "--gpus-per-run half" in refusal("sweep visda --dry-run --gpus-per-run half")
+
+
+def test_replay_reads_no_data_and_has_no_root() -> None:
+    assert "No such option: --root" in refusal("replay grid_fonts_digits --root data")
+
+
+def test_what_the_environment_sets_for_every_command_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DTA_BENCH_ROOT", "data")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///a.db")
+    assert "no paper table named" in refusal("report --paper table9")
+    assert "there is no backbone named 'nowhere'" in refusal("check backbone nowhere")
+    assert "nowhere" in refusal("replay nowhere")
+
+
+def test_the_status_is_2_and_nothing_is_written(tmp_path: Path) -> None:
+    said = refused(dta_bench("report", "--paper", "table1", "--select", "all", cwd=tmp_path))
+    assert said == "dta-bench: --select would have no effect with --paper; leave it out\n"
+    assert list(tmp_path.iterdir()) == []
