@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.benchmarks import _fonts
-from dta_bench.benchmarks._splits import hold_out_per_class, in_memory
+from dta_bench.benchmarks._splits import domains_in_memory, hold_out_per_class
 from dta_bench.domains.images import Domains, Image, LabelledImages
 
 SPLIT_SEED = 0
@@ -29,7 +29,7 @@ def pair(source: LabelledImages) -> Domains:
     """
     source_sets = hold_out_per_class(source, 50, SPLIT_SEED)
     target_sets = hold_out_per_class(optdigits(), 60, SPLIT_SEED)
-    return in_memory(*source_sets, *target_sets)
+    return domains_in_memory(*source_sets, *target_sets)
 
 
 def optdigits() -> LabelledImages:

@@ -66,13 +66,13 @@ def hold_out_share_per_class(images: LabelledImages, share: float, seed: int) ->
     return images.select(np.flatnonzero(~held)), images.select(np.flatnonzero(held))
 
 
-def in_memory(
+def domains_in_memory(
     source_train: LabelledImages,
     source_validation: LabelledImages,
     target_train: LabelledImages,
     target_test: LabelledImages,
 ) -> Domains:
-    """The four sets with their fingerprint: SHA-256 over shapes, pixels and labels, set after set."""
+    """Group four sets in memory, with their fingerprint: SHA-256 over shapes, pixels and labels, set after set."""
     total = hashlib.sha256()
     for images in (source_train, source_validation, target_train, target_test):
         _add(total, np.stack(list(images.images)))

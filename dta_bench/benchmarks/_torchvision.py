@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.benchmarks._splits import hold_out_per_class, in_memory
+from dta_bench.benchmarks._splits import domains_in_memory, hold_out_per_class
 from dta_bench.domains.download import Archive
 from dta_bench.domains.image_files import require_path
 from dta_bench.domains.images import Domains, LabelledImages
@@ -48,7 +48,7 @@ def domains(source: tuple[LabelledImages, LabelledImages], target: tuple[Labelle
         source: the train and test parts of the source.
         target: the train and test parts of the target, which become target train and target test.
     """
-    return in_memory(*hold_out_per_class(source[0], 50, seed=0), *target)
+    return domains_in_memory(*hold_out_per_class(source[0], 50, seed=0), *target)
 
 
 def archives(*names: str) -> list[Archive]:

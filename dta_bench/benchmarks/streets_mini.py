@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dta_bench.benchmarks import _street_scenes, _streets
-from dta_bench.benchmarks._splits import in_memory
+from dta_bench.benchmarks._splits import domains_in_memory
 from dta_bench.domains.images import Domains
 from dta_bench.spec.benchmark import Benchmark
 
@@ -26,4 +26,4 @@ BENCHMARK = Benchmark(
 
 def load(root: Path) -> Domains:
     """Read the four sets from ``root/streets_mini``, or draw them, which takes half a minute, and write them there."""
-    return in_memory(*_streets.load_or_draw_sets(root / "streets_mini"))
+    return domains_in_memory(*_streets.load_or_draw_sets(root / "streets_mini"))

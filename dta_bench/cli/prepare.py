@@ -36,8 +36,8 @@ def prepare(
     if as_json:
         print_json(found, stdout)
     else:
-        from dta_bench.data.verify import told
+        from dta_bench.data.verify import as_text
 
-        print(told(found), file=stdout)
+        print(as_text(found), file=stdout)
     if found["problems"]:
         raise typer.Exit(2)

@@ -59,8 +59,8 @@ def data_costs(
     backbone = backbone or RESNET18[benchmark_of(name).task]
     benchmark, domains = benchmark_of(name), load.domains(name, str(root))
     raw = _first(validation.split(domains, LabelSubset(size=1)), images)
-    kept = image_cache.kept(raw, benchmark)
-    undecoded = image_cache.kept(raw, benchmark, use_store=False)
+    kept = image_cache.with_cache(raw, benchmark)
+    undecoded = image_cache.with_cache(raw, benchmark, use_store=False)
     _read(kept)  # fills the store, so that what follows is the second epoch
     memory = {"source": list(kept.source_train.images), "target": list(kept.target_train.images)}
     lazy = is_lazy(kept.source_train.images) or is_lazy(kept.target_train.images)

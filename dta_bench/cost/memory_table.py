@@ -19,7 +19,7 @@ def memory_costs(plan: Plan, image_size: int | None) -> dict[str, Any]:
 
     Pieces that the network cannot train on (a BatchNorm of one value) are left out.
     """
-    benchmark = plan.benchmark.under(plan.training)
+    benchmark = plan.benchmark.for_training(plan.training)
     size = (image_size, image_size) if image_size else benchmark.train_size
     backbone = plan.backbones[0]
     found = pretrained.backbone(backbone, size)

@@ -38,7 +38,7 @@ Bytes = NDArray[np.uint8]
 Set = TypeVar("Set", LabelledImages, UnlabelledImages)
 
 
-def kept(splits: Splits, benchmark: Benchmark, use_store: bool = True) -> Splits:
+def with_cache(splits: Splits, benchmark: Benchmark, use_store: bool = True) -> Splits:
     """The same sets, in which images from files are shrunk and read from this machine's store where it has them.
 
     Label maps are shrunk for source train alone: scores are measured on label maps at their own size.

@@ -1,4 +1,4 @@
-"""The data of a benchmark, and the five sets of a run."""
+"""Load a benchmark's data and make the five sets of a run."""
 
 from __future__ import annotations
 
@@ -15,35 +15,45 @@ from dta_bench.spec.run_spec import RunSpec
 
 @functools.lru_cache(maxsize=2)
 def domains(benchmark: str, root: str, skip_unreadable: bool = False) -> Domains:
-    """A benchmark's data, loaded once a process.
+    """Load a benchmark's data; a process loads them once.
 
     Args:
-        skip_unreadable: leave images out that cannot be read, instead of failing at the first.
+        benchmark: the benchmark's name.
+        root: the data root.
+        skip_unreadable: leave out images that cannot be read, instead of failing at the first.
+
+    Raises:
+        UserError: data are missing.
     """
     loaded = benchmark_plugin(benchmark).load(Path(root))
     if not skip_unreadable:
         return loaded
     known = manifest.unreadable(benchmark, Path(root), loaded.fingerprint)
-    return unreadable.left_out(loaded, known if known is not None else list(unreadable.find(loaded)))
+    return unreadable.leave_out(loaded, known if known is not None else list(unreadable.find(loaded)))
 
 
 def splits_of(
     spec: RunSpec, benchmark: Benchmark, method: MethodPlugin, root: str, skip_unreadable: bool = False
 ) -> Splits:
-    """The five sets of a run; ``target_only`` is given the labelled target train as its source.
+    """Make the five sets of a run; the upper bound ``target_only`` gets the labelled target train as its source.
 
     Args:
-        benchmark: under the run's training, so that images are kept at the size that the run wants.
+        spec: the run.
+        benchmark: the benchmark :meth:`for the run's training <dta_bench.spec.benchmark.Benchmark.for_training>`, whose
+            image size decides the size at which images are stored.
+        method: the run's method.
+        root: the data root.
+        skip_unreadable: leave out images that cannot be read, instead of failing at the first.
     """
     loaded = domains(spec.benchmark, root, skip_unreadable)
     split = splits.split_supervised if method.uses_target_labels else splits.split
-    return image_cache.kept(split(loaded, spec.label_subset), benchmark)
+    return image_cache.with_cache(split(loaded, spec.label_subset), benchmark)
 
 
 def check_labels(benchmark: Benchmark, root: str, skip_unreadable: bool = False) -> None:
-    """Look at a benchmark's label maps, which are too many to read, before a run does.
+    """Check a benchmark's label maps before a run, without reading all of them.
 
     Raises:
-        UserError: some do not fit their images, or hold what is no label.
+        UserError: some do not fit their images, or hold numbers that are no label.
     """
     check_label_maps.check(benchmark, domains(benchmark.name, root, skip_unreadable))

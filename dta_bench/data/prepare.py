@@ -45,7 +45,7 @@ def prepare(
     console = console or Console(stderr=True, quiet=True)
     try:
         if not check:
-            _fetch([one for one in archives if not one.is_there(root)], root, mirror, console)
+            _fetch([one for one in archives if not one.is_present(root)], root, mirror, console)
         domains = _loaded(plugin, root)
         found = _inspected(plugin.benchmark, domains, console)
     except KeyboardInterrupt as stopped:

@@ -14,7 +14,7 @@ from dta_bench.errors import UserError
 from dta_bench.spec.run_spec import LabelSubset
 
 Indices = NDArray[np.int64]
-LEFT_OUT = "target_test"
+SUBSET_REMOVED = "target_test"
 """The note that says that the labelled subset was taken out of target test."""
 
 
@@ -38,7 +38,7 @@ def split(domains: Domains, subset: LabelSubset) -> Splits:
         target_validation=labelled,
         target_test=test,
         fingerprint=domains.fingerprint,
-        subset_hash=hash_of(labelled),
+        subset_hash=subset_hash(labelled),
         notes=_test_note(domains, test) | _unreadable_note(domains) | _subset_note(labelled, domains, subset),
     )
 
@@ -54,7 +54,7 @@ def split_supervised(domains: Domains, subset: LabelSubset) -> Splits:
     return dataclasses.replace(splits, source_train=labelled, notes=splits.notes | note)
 
 
-def hash_of(images: LabelledImages) -> str:
+def subset_hash(images: LabelledImages) -> str:
     """SHA-256 over the sorted ids: the same images have the same hash on every machine."""
     return hashlib.sha256("\n".join(sorted(images.ids)).encode()).hexdigest()
 
@@ -92,7 +92,7 @@ def _stratified(shuffled: Indices, images: LabelledImages) -> Indices:
 
 def _test_note(domains: Domains, test: LabelledImages) -> dict[str, str]:
     removed = len(domains.target_test) - len(test)
-    return {LEFT_OUT: f"the complement of the labelled subset: {removed} images left out"} if removed else {}
+    return {SUBSET_REMOVED: f"the complement of the labelled subset: {removed} images left out"} if removed else {}
 
 
 def _unreadable_note(domains: Domains) -> dict[str, str]:

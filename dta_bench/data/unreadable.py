@@ -31,7 +31,7 @@ def find(domains: Domains) -> dict[str, str]:
         return {name: error for name, error in zip(locations, errors, strict=True) if error}
 
 
-def left_out(domains: Domains, names: Sequence[str]) -> Domains:
+def leave_out(domains: Domains, names: Sequence[str]) -> Domains:
     """The same sets without some images.
 
     These are other data than the whole sets, so they have another fingerprint.

@@ -163,7 +163,7 @@ def _sentence(one: str, other: str, verb: str, pairs: list[tuple[str, str]]) -> 
     return f"{one} and {other} {verb} {len(pairs)} image{'s' if len(pairs) > 1 else ''}: {listed}"
 
 
-def told(found: dict[str, Any]) -> str:
+def as_text(found: dict[str, Any]) -> str:
     """The result of :func:`inspect` as text: a line for each fact, a table of classes, then notes and problems."""
     facts = ("benchmark", "fingerprint", "splits", "label_budget", "image_size", "standardisation", "augmentation")
     lines = [f"{key.replace('_', ' '):<16} {_value_as_text(found[key])}" for key in facts]

@@ -50,7 +50,7 @@ class Archive:
     into: str = ""
     gives: dict[str, str] = field(default_factory=dict)
 
-    def is_there(self, root: Path) -> bool:
+    def is_present(self, root: Path) -> bool:
         """Whether all that it contains lies under the data root."""
         return all((root / path).exists() for path in self.gives or {self.file: ""})
 
@@ -78,7 +78,7 @@ def fetch(archive: Archive, root: Path, mirror: str | None = None, on_progress: 
     path = root / archive.file
     url = f"{mirror.rstrip('/')}/{PurePosixPath(archive.file).name}" if mirror else archive.url
     with _locked(path):
-        if archive.is_there(root):
+        if archive.is_present(root):
             return
         if not path.exists():
             _download(url, path, on_progress)

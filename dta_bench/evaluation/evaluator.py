@@ -1,4 +1,4 @@
-"""One network measured on sets of images, whatever the task: scores, confusion, and what later selection may read."""
+"""Evaluate a network on sets of images, for classification and segmentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dta_bench.data.batches import evaluation_batches
 from dta_bench.domains.images import Image, Item, LabelledImages, SelectedItems
 from dta_bench.evaluation import metrics, segmentation
-from dta_bench.evaluation.label_free import label_free
+from dta_bench.evaluation.label_free import label_free_criteria
 from dta_bench.nn import distributed
 from dta_bench.nn.learner import Learner
 from dta_bench.nn.network import Network, evaluating
@@ -25,10 +25,14 @@ Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Scores of one set, their confusion matrix (K, K), and what is stored of it.
+class Evaluation:
+    """The result on a labelled set.
 
-    ``arrays`` holds ``logits`` (N, K) and ``labels`` (N,), or, for label maps, ``confusions`` (N, K, K).
+    Args:
+        scores: scores in percent.
+        confusion: (K, K) counts, a row for each true class.
+        arrays: what a run stores of the set: ``logits`` (N, K) and ``labels`` (N,), or, for label maps, ``confusions``
+            (N, K, K).
     """
 
     scores: Scores
@@ -37,10 +41,13 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Surveyed:
-    """What a set's predictions say without labels: statistics, and what is stored of them.
+class LabelFreeEvaluation:
+    """The result on a set without its labels.
 
-    ``arrays`` holds ``logits`` (N, K), or, for label maps, ``pixels`` (n, K): the logits of a fixed sample of pixels.
+    Args:
+        statistics: label-free criterion → value.
+        arrays: what a run stores of the set: ``logits`` (N, K), or, for label maps, ``pixels`` (n, K), the logits of a
+            fixed sample of pixels.
     """
 
     statistics: dict[str, float]
@@ -48,10 +55,19 @@ class Surveyed:
 
 
 @dataclass(frozen=True)
-class Meter:
-    """Measures a network as a benchmark wants it: its size, its standardisation, its task.
+class Evaluator:
+    """Evaluates a network on a benchmark's images.
 
-    ``window`` (height, width) has label maps predicted window by window; None, image by image.
+    Where a run has several replicas, each evaluates its own share, and all get the whole result.
+
+    Args:
+        network: the network, or a learner that predicts as its method does.
+        benchmark: gives the task, the image size and the standardisation.
+        channels: 1 or 3, as the network takes them.
+        batch_size: images in a batch.
+        device: where to compute.
+        window: size (height, width) of the windows that predict a label map; None: the whole image.
+        workers: processes that decode images ahead.
     """
 
     network: Network | Learner
@@ -62,60 +78,60 @@ class Meter:
     window: tuple[int, int] | None = None
     workers: int = 0
 
-    def measure(self, images: LabelledImages) -> Measured:
-        """Predict ``images`` and hold the predictions against their labels."""
-        classes, segments = self.benchmark.classes, self.benchmark.task == "segmentation"
-        arrays = self._maps(images) if segments else self._vectors(images)
-        if segments:
+    def evaluate(self, images: LabelledImages) -> Evaluation:
+        """Predict images and compare the predictions with the labels."""
+        classes, is_segmentation = self.benchmark.classes, self.benchmark.task == "segmentation"
+        arrays = self._confusions(images) if is_segmentation else self._logits_and_labels(images)
+        if is_segmentation:
             confusion = arrays["confusions"].sum(axis=0, dtype=np.int64)
         else:
             guesses = arrays["logits"].argmax(axis=1)
             confusion = metrics.confusion_matrix(images.labels, guesses, len(classes))
-        return Measured(metrics.scores(confusion, classes, segments), confusion, arrays)
+        return Evaluation(metrics.scores(confusion, classes, is_segmentation), confusion, arrays)
 
-    def survey(self, images: Sequence[Image]) -> Surveyed:
-        """Predict ``images``, which have no labels."""
+    def evaluate_without_labels(self, images: Sequence[Image]) -> LabelFreeEvaluation:
+        """Predict images and compute the label-free criteria."""
         if self.benchmark.task == "segmentation":
             first = distributed.own_share(len(images)).start
-            here = segmentation.image_statistics(
+            own = segmentation.image_statistics(
                 self.network, self.batches(_own(images)), self.device, self.window, first
             )
-            of_all = segmentation.set_statistics(*(self._joined(rows, images) for rows in here))
-            return Surveyed(of_all.label_free(), {"pixels": of_all.pixels})
+            of_all = segmentation.set_statistics(*(self._joined(rows, images) for rows in own))
+            return LabelFreeEvaluation(of_all.label_free(), {"pixels": of_all.pixels})
         logits = self._logits(images)
-        return Surveyed(label_free(logits), {"logits": logits})
+        return LabelFreeEvaluation(label_free_criteria(logits), {"logits": logits})
 
-    def label_maps(self, images: Sequence[Image]) -> Iterator[segmentation.LabelMap]:
-        """The predicted label map of each image, at the benchmark's image size."""
+    def predict_label_maps(self, images: Sequence[Image]) -> Iterator[segmentation.LabelMap]:
+        """The predicted label map of each image, (height, width) at the benchmark's image size."""
         return segmentation.predictions(self.network, self.batches(images), self.device, self.window)
 
-    def _vectors(self, images: LabelledImages) -> Arrays:
+    def _logits_and_labels(self, images: LabelledImages) -> Arrays:
         return {"logits": self._logits(images.images), "labels": np.asarray(images.labels)}
 
     def _logits(self, images: Sequence[Image]) -> NDArray[np.float32]:
         return self._joined(predict(self.network, self.batches(_own(images)), self.device), images)
 
-    def _maps(self, images: LabelledImages) -> Arrays:
+    def _confusions(self, images: LabelledImages) -> Arrays:
         assert not isinstance(images.labels, np.ndarray)
-        found = segmentation.confusions(
+        own = segmentation.confusions(
             self.network, self.batches(_own(images.images)), _own(images.labels), len(self.benchmark.classes),
             self.benchmark.ignore_index, self.device, self.window,
         )  # fmt: skip
-        return {"confusions": self._joined(found, images.images).astype(np.int32)}
+        return {"confusions": self._joined(own, images.images).astype(np.int32)}
 
     def _joined(self, rows: NDArray[Any], images: Sequence[Image]) -> NDArray[Any]:
-        """Rows of all images, of which each replica of a run measures a part."""
+        """The rows of all images, from those of this replica's share."""
         return distributed.join_shares(rows, len(images), self.device)
 
     def batches(self, images: Sequence[Image]) -> Iterator[Tensor]:
-        """Images in order, as the network is fed them."""
+        """Batches of network input of images, in order: (B, C, H, W)."""
         return evaluation_batches(
             images, self.benchmark, self.channels, self.batch_size, self.network.normalisation, self.workers
         )
 
 
 def _own(items: Sequence[Item]) -> Sequence[Item]:
-    """Those that this replica of a run measures; all of them where it is the only one."""
+    """This replica's share of the items; all of them if there is one replica."""
     own = distributed.own_share(len(items))
     return items if len(own) == len(items) else SelectedItems(items, own)
 
@@ -127,6 +143,6 @@ def predict(network: nn.Module, batches: Iterable[Tensor], device: torch.device)
     return torch.cat(parts).numpy()
 
 
-def named(prefix: str, arrays: Arrays) -> Arrays:
-    """The arrays under ``<prefix>_<name>``, as they are stored with the run."""
+def with_prefix(prefix: str, arrays: Arrays) -> Arrays:
+    """The same arrays under the names ``<prefix>_<name>``, as a run stores them."""
     return {f"{prefix}_{name}": array for name, array in arrays.items()}

@@ -17,7 +17,7 @@ SND_TEMPERATURE = 0.05  # as published
 SND_ROWS = 2000  # the cost is quadratic in the predictions, so of more than these a fixed random sample is used
 
 
-def label_free(logits: Logits) -> dict[str, float]:
+def label_free_criteria(logits: Logits) -> dict[str, float]:
     """Compute every criterion.
 
     Args:

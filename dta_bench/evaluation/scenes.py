@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dta_bench.data.augment import resize, resize_labels
 from dta_bench.domains.images import LabelledImages
-from dta_bench.evaluation.evaluator import Arrays, Meter
+from dta_bench.evaluation.evaluator import Arrays, Evaluator
 from dta_bench.spec.benchmark import Benchmark
 
 if TYPE_CHECKING:
@@ -77,20 +77,20 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Scenes:
     )  # fmt: skip
 
 
-def collect(meter: Meter, test: LabelledImages, confusions: NDArray[np.int32]) -> Scenes:
+def collect(evaluator: Evaluator, test: LabelledImages, confusions: NDArray[np.int32]) -> Scenes:
     """Take evenly spread images of ``test``, then for each class the image in which its IoU is lowest.
 
     Args:
-        meter: predicts label maps.
+        evaluator: predicts the label maps.
         test: the target test set.
         confusions: (images, K, K) counts of each image of ``test``.
     """
     rows = [int(row) for row in np.unique(np.linspace(0, len(test) - 1, min(SHOWN, len(test))).round())]
     worst = worst_images(confusions)
-    classes = meter.benchmark.classes
+    classes = evaluator.benchmark.classes
     chosen = [*rows, *worst.values()]
     images = [np.asarray(test.images[row]) for row in chosen]
-    size = meter.benchmark.image_size
+    size = evaluator.benchmark.image_size
     ious = [float("nan")] * len(rows) + [float(ious_of(confusions)[row, index]) for index, row in worst.items()]
     return Scenes(
         ids=[test.ids[row] for row in chosen],
@@ -98,7 +98,7 @@ def collect(meter: Meter, test: LabelledImages, confusions: NDArray[np.int32]) -
         ious=ious,
         images=np.stack([np.broadcast_to(resize(image, size), (*size, 3)) for image in images]).astype(np.uint8),
         truths=np.stack([resize_labels(np.asarray(test.labels[row]), size) for row in chosen]),
-        predictions=np.stack(list(meter.label_maps(images))),
+        predictions=np.stack(list(evaluator.predict_label_maps(images))),
     )
 
 

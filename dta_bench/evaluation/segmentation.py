@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dta_bench.data.augment import resize_labels
 from dta_bench.evaluation import metrics
-from dta_bench.evaluation.label_free import IN_USE, label_free
+from dta_bench.evaluation.label_free import IN_USE, label_free_criteria
 from dta_bench.nn.network import evaluating
 
 LabelMap = NDArray[np.uint8]
@@ -50,7 +50,7 @@ class SetStatistics:
             "information": diversity - self.entropy,
             "classes_in_use": float((self.shares >= IN_USE).sum()),
         }
-        return label_free(self.pixels) | of_all_pixels
+        return label_free_criteria(self.pixels) | of_all_pixels
 
 
 def confusions(

@@ -35,7 +35,7 @@ def weights_fingerprint(spec: RunSpec) -> str:
     from dta_bench.nn import pretrained
 
     defined = benchmark_of(spec.benchmark)
-    found = pretrained.backbone(spec.backbone, defined.under(spec.training).train_size)
+    found = pretrained.backbone(spec.backbone, defined.for_training(spec.training).train_size)
     return pretrained.weights_fingerprint(found, len(defined.classes), spec.weights)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dta_bench.data import splits
 from dta_bench.evaluation import metrics
-from dta_bench.evaluation.evaluator import Measured, Surveyed, named
+from dta_bench.evaluation.evaluator import Evaluation, LabelFreeEvaluation, with_prefix
 from dta_bench.evaluation.probes import probes
 from dta_bench.evaluation.scenes import Scenes, collect
 from dta_bench.nn.network import Network
@@ -41,20 +41,20 @@ class Finished:
 
 def finish(run: Run) -> Finished:
     """Measure a trained run on target test and put together all that is kept of it."""
-    if run.surveyed is None:  # resumed after the last epoch
+    if run.label_free is None:  # resumed after the last epoch
         run.validate()
-    assert run.surveyed is not None
-    test = run.meter.measure(run.splits.target_test)
+    assert run.label_free is not None
+    test = run.evaluator.evaluate(run.splits.target_test)
     subset, source = run.validation["validation"], run.validation["source_validation"]
     arrays = {
-        **named("target_train", run.surveyed.arrays),
+        **with_prefix("target_train", run.label_free.arrays),
         "target_train_ids": np.array(run.splits.target_train.ids),
-        **named("target_validation", subset.arrays),
+        **with_prefix("target_validation", subset.arrays),
         "target_validation_ids": np.array(run.splits.target_validation.ids),
-        **named("source_validation", source.arrays),
-        **named("target_test", test.arrays),
+        **with_prefix("source_validation", source.arrays),
+        **with_prefix("target_test", test.arrays),
         "target_test_ids": np.array(run.splits.target_test.ids),
-        **_probes(run, run.surveyed),
+        **_probes(run, run.label_free),
     }
     result = RunResult(
         run_id=run.spec.id,
@@ -70,26 +70,26 @@ def finish(run: Run) -> Finished:
     return Finished(result, arrays, test.confusion, run.learner.predictor, _scenes(run, test))
 
 
-def _scenes(run: Run, test: Measured) -> Scenes | None:
+def _scenes(run: Run, test: Evaluation) -> Scenes | None:
     """Label maps to look at; images of one class each have none."""
     counted = test.arrays.get("confusions")
-    return None if counted is None else collect(run.meter, run.splits.target_test, counted)
+    return None if counted is None else collect(run.evaluator, run.splits.target_test, counted)
 
 
-def _whole(run: Run, test: Measured, subset: Measured) -> Scores | None:
+def _whole(run: Run, test: Evaluation, subset: Evaluation) -> Scores | None:
     """Scores with the labelled subset put back into the test set, where it had been left out of it.
 
     Papers that train on their test images measure on all of them.
     """
-    if splits.LEFT_OUT not in run.splits.notes:
+    if splits.SUBSET_REMOVED not in run.splits.notes:
         return None
     segments = run.benchmark.task == "segmentation"
     return metrics.scores(test.confusion + subset.confusion, run.benchmark.classes, segments)
 
 
-def _probes(run: Run, surveyed: Surveyed) -> dict[str, NDArray[Any]]:
+def _probes(run: Run, label_free: LabelFreeEvaluation) -> dict[str, NDArray[Any]]:
     """What other rules need of images that have one class each; label maps leave no such thing."""
-    logits = surveyed.arrays.get("logits")
+    logits = label_free.arrays.get("logits")
     if logits is None:
         return {}
-    return dict(probes(run.learner, run.meter.batches, run.splits, logits, run.placement.device))
+    return dict(probes(run.learner, run.evaluator.batches, run.splits, logits, run.placement.device))

@@ -23,7 +23,7 @@ class Resolved:
     """A RunSpec with what its names stand for; nothing below asks for a plug-in by its name again.
 
     Attributes:
-        benchmark: as its file states it; a run trains on ``benchmark.under(spec.training)``.
+        benchmark: as its file states it; a run trains on ``benchmark.for_training(spec.training)``.
         params: the method's ``Params``.
         splits: the five sets of the run.
         fingerprints: of data, code and weights, by the names of their MLflow tags.
@@ -51,7 +51,7 @@ def resolve(spec: RunSpec, root: str, skip_unreadable: bool = False) -> Resolved
         UserError: no such plug-in, or the data are missing or unsound.
     """
     benchmark, method = benchmark_of(spec.benchmark), method_plugin(spec.method)
-    splits = load.splits_of(spec, benchmark.under(spec.training), method, root, skip_unreadable)
+    splits = load.splits_of(spec, benchmark.for_training(spec.training), method, root, skip_unreadable)
     return resolve_on(spec, benchmark, splits, fingerprint.fingerprints(spec, root, skip_unreadable))
 
 
@@ -63,6 +63,6 @@ def resolve_on(
     if (before := method.before(spec.params)) is not None:
         first_spec = dataclasses.replace(spec, method=before[0].name, params=before[1])
         first = resolve_on(first_spec, benchmark, splits, fingerprints)
-    backbone = pretrained.backbone(spec.backbone, benchmark.under(spec.training).train_size)
+    backbone = pretrained.backbone(spec.backbone, benchmark.for_training(spec.training).train_size)
     params = method.params(spec.params)
     return Resolved(spec, benchmark, method, params, backbone, splits, fingerprints or {}, first)

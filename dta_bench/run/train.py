@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dta_bench.data.batches import Batches, class_counts
 from dta_bench.errors import Diverged
-from dta_bench.evaluation.evaluator import Measured, Meter, Surveyed
+from dta_bench.evaluation.evaluator import Evaluation, Evaluator, LabelFreeEvaluation
 from dta_bench.nn import distributed, learner
 from dta_bench.nn.activation_checkpointing import recompute_activations
 from dta_bench.nn.learner import Learner, Progress, Setting
@@ -67,7 +67,7 @@ class Run:
     def __init__(self, resolved: Resolved, placement: Placement, first: Run | None = None) -> None:
         self.resolved, self.placement = resolved, placement
         self.spec, self.splits, training = resolved.spec, resolved.splits, resolved.spec.training
-        self.benchmark = resolved.benchmark.under(training)
+        self.benchmark = resolved.benchmark.for_training(training)
         torch.manual_seed(self.spec.seed)
         self.channels = resolved.backbone.channels
         self.network = self._build()
@@ -79,14 +79,14 @@ class Run:
         self.learner = self._learner(first)
         if distributed.rank():  # equal weights, own masks: from here on each replica draws for itself
             torch.manual_seed(self.spec.seed + (distributed.rank() << 32))
-        self.meter = self._meter()
+        self.evaluator = self._evaluator()
         self.epoch, self.step = 1, 0
         self.sums: dict[str, float] = {}
         self.seconds: float = first.seconds if first else 0.0
         self.measuring_seconds: float = first.measuring_seconds if first else 0.0
         self.best = {"epoch": 0.0, "validation": -1.0}
-        self.validation: dict[str, Measured] = {}
-        self.surveyed: Surveyed | None = None
+        self.validation: dict[str, Evaluation] = {}
+        self.label_free: LabelFreeEvaluation | None = None
         self.asked = 0  # how often the labelled subset was asked
         self._saved_at = time.monotonic()
 
@@ -166,10 +166,10 @@ class Run:
         if stop:
             raise Stopped(f"stopped in epoch {self.epoch} after step {self.step}")
 
-    def _meter(self) -> Meter:
+    def _evaluator(self) -> Evaluator:
         """Measures what this run's method predicts; evaluation keeps no gradients, so twice the piece fits."""
         placement, training = self.placement, self.spec.training
-        return Meter(
+        return Evaluator(
             self.learner, self.benchmark, self.channels, 2 * training.piece, placement.device, training.window,
             workers=placement.workers,
         )  # fmt: skip
@@ -177,16 +177,16 @@ class Run:
     def validate(self) -> EpochMetrics:
         self.asked += 1
         self.validation = {
-            "validation": self.meter.measure(self.splits.target_validation),
-            "source_validation": self.meter.measure(self.splits.source_validation),
+            "validation": self.evaluator.evaluate(self.splits.target_validation),
+            "source_validation": self.evaluator.evaluate(self.splits.source_validation),
         }
-        self.surveyed = self.meter.survey(self.splits.target_train.images)
+        self.label_free = self.evaluator.evaluate_without_labels(self.splits.target_train.images)
         found = {
             f"{name}/{key}": value
             for name, measured in self.validation.items()
             for key, value in measured.scores.means().items()
         }
-        found |= {f"target_train/{name}": value for name, value in self.surveyed.statistics.items()}
+        found |= {f"target_train/{name}": value for name, value in self.label_free.statistics.items()}
         found["validation/asked"] = float(self.asked)
         headline = found[f"validation/{self.benchmark.headline}"]
         if headline > self.best["validation"]:
@@ -194,7 +194,7 @@ class Run:
         return found
 
     def _plain_targets(self) -> Iterator[Tensor]:
-        return (images.to(self.placement.device) for images in self.meter.batches(self.splits.target_train.images))
+        return (images.to(self.placement.device) for images in self.evaluator.batches(self.splits.target_train.images))
 
     def advance(self) -> None:
         """Go to the start of the next epoch and save."""

@@ -44,6 +44,6 @@ class Benchmark:
         """Height and width of what a network is trained on."""
         return self.crop or self.image_size
 
-    def under(self, training: Training) -> Benchmark:
+    def for_training(self, training: Training) -> Benchmark:
         """As a run with this training sees it: at its image size, trained on its crops."""
         return replace(self, image_size=training.image_size or self.image_size, crop=training.crop or self.crop)

@@ -65,7 +65,7 @@ def make_plan(name: str, file: ExperimentFile, options: Options) -> Plan:
     for method in plan.methods:
         _check_task(plan.method_plugins[method], benchmark)
     for backbone in plan.backbones:
-        _check_backbone(backbone, benchmark.under(training), options.weights, training)
+        _check_backbone(backbone, benchmark.for_training(training), options.weights, training)
     wanted = options.points or file.points or (_smallest(plan) if ALL in options.methods else None)
     chosen = {(b, m): _points(plan, b, m, wanted) for b in plan.backbones for m in plan.methods}
     count = len(chosen[plan.backbones[0], plan.methods[0]])

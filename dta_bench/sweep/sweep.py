@@ -123,7 +123,7 @@ def _say_old_scheme(state: State, home: Home, console: Console) -> None:
 
 def _empty_budgets(plan: Plan) -> list[str]:
     """Perturbations that are too small to flip a single unit of a backbone, so that their point equals delta = 0."""
-    found, benchmark = [], plan.benchmark.under(plan.training)
+    found, benchmark = [], plan.benchmark.for_training(plan.training)
     for backbone in plan.backbones:
         units = preflight.site_units(benchmark, backbone)
         for name, count in units.items():

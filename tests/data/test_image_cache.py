@@ -185,7 +185,7 @@ def test_a_forked_process_reads_what_its_parent_wrote_and_the_parent_what_it_wro
 def test_a_runs_lazy_sets_are_kept_as_their_domain_needs_them(tmp_path: Path) -> None:
     fake_datasets.visda(tmp_path, visda.BENCHMARK.classes, per_class=5, size=(60, 90))
     benchmark = dataclasses.replace(visda.BENCHMARK, image_size=(28, 28))
-    splits = image_cache.kept(validation.split(visda.load(tmp_path), LabelSubset(size=10)), benchmark)
+    splits = image_cache.with_cache(validation.split(visda.load(tmp_path), LabelSubset(size=10)), benchmark)
     assert splits.source_train.images[0].shape == (32, 48, 3)  # the shorter side is 8/7 of 28
     assert splits.source_validation.images[0].shape == (32, 48, 3)
     assert splits.target_train.images[0].shape == splits.target_test.images[0].shape == (28, 28, 3)
@@ -198,7 +198,7 @@ def test_training_label_maps_are_kept_beside_their_images_and_measured_ones_are_
     fake_datasets.cityscapes(tmp_path, ids)
     benchmark = dataclasses.replace(gta5_cityscapes.BENCHMARK, image_size=(3, 4))
     whole = validation.split(gta5_cityscapes.load(tmp_path), LabelSubset(size=1))
-    splits = image_cache.kept(whole, benchmark)
+    splits = image_cache.with_cache(whole, benchmark)
     assert splits.source_train.images[0].shape == (3, 4, 3)
     assert set(splits.source_train.labels[0].ravel()) <= set(whole.source_train.labels[0].ravel())
     assert splits.source_train.labels[0].shape == (3, 4)
@@ -208,9 +208,9 @@ def test_training_label_maps_are_kept_beside_their_images_and_measured_ones_are_
 def test_images_in_memory_stay_as_they_are(small_splits) -> None:  # type: ignore[no-untyped-def]
     from dta_bench.data.benchmark_plugin import benchmark_of
 
-    kept = image_cache.kept(small_splits, benchmark_of("fonts_digits"))
+    kept = image_cache.with_cache(small_splits, benchmark_of("fonts_digits"))
     assert kept.source_train is small_splits.source_train
     maps = [np.zeros((6, 8), dtype=np.uint8)] * 2
     scenes = LabelledImages([np.zeros((6, 8, 3), dtype=np.uint8)] * 2, maps, ["a", "b"])
     whole = dataclasses.replace(small_splits, source_train=scenes)
-    assert image_cache.kept(whole, gta5_cityscapes.BENCHMARK).source_train.labels is maps
+    assert image_cache.with_cache(whole, gta5_cityscapes.BENCHMARK).source_train.labels is maps

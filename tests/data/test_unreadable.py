@@ -82,7 +82,7 @@ def test_sound_data_stay_as_they_are(tmp_path: Path) -> None:
     fake_datasets.visda(tmp_path, visda.BENCHMARK.classes, per_class=2)
     domains = visda.load(tmp_path)
     assert unreadable.find(domains) == {}
-    assert unreadable.left_out(domains, []) is domains
+    assert unreadable.leave_out(domains, []) is domains
 
 
 def test_an_image_whose_label_map_cannot_be_read_is_left_out_too(tmp_path: Path) -> None:

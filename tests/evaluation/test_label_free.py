@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from dta_bench.evaluation import label_free
-from dta_bench.evaluation.label_free import label_free as criteria
+from dta_bench.evaluation.label_free import label_free_criteria as criteria
 
 LOGITS = arrays(np.float64, (7, 4), elements=st.floats(-20, 20))
 SURE = 30 * np.eye(4)  # each class predicted once, surely

@@ -16,7 +16,7 @@ from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.evaluation import metrics
 from dta_bench.evaluation import scenes as drawn
-from dta_bench.evaluation.evaluator import Meter
+from dta_bench.evaluation.evaluator import Evaluator
 from dta_bench.nn.network import Network
 from dta_bench.report import features
 from dta_bench.run.home import Home
@@ -24,15 +24,15 @@ from dta_bench.spec.run_spec import RunResult, RunSpec
 
 
 @pytest.fixture
-def meter() -> Meter:
+def evaluator() -> Evaluator:
     torch.manual_seed(0)
-    return Meter(Network(nn.Identity(), nn.Identity(), nn.Conv2d(3, 4, 1)), SCENES, 3, 2, torch.device("cpu"))
+    return Evaluator(Network(nn.Identity(), nn.Identity(), nn.Conv2d(3, 4, 1)), SCENES, 3, 2, torch.device("cpu"))
 
 
 @pytest.fixture
-def collected(meter: Meter) -> drawn.Scenes:
+def collected(evaluator: Evaluator) -> drawn.Scenes:
     test = scenes(7, 3)
-    return drawn.collect(meter, test, meter.measure(test).arrays["confusions"])
+    return drawn.collect(evaluator, test, evaluator.evaluate(test).arrays["confusions"])
 
 
 def test_every_class_of_cityscapes_has_its_published_colour() -> None:

@@ -19,7 +19,7 @@ from dta_bench.data import splits as validation
 from dta_bench.data.batches import Batches
 from dta_bench.domains.images import Domains, LabelledImages
 from dta_bench.evaluation import segmentation
-from dta_bench.evaluation.evaluator import Meter
+from dta_bench.evaluation.evaluator import Evaluator
 from dta_bench.nn.network import Network
 from dta_bench.report.html.page import html, markdown
 from dta_bench.report.html.report_page import report_page
@@ -153,10 +153,10 @@ def test_a_resumed_run_gives_the_same_counts(domains: Domains, tmp_path: Path) -
 def test_labels_of_another_size_than_the_network_s_are_met_at_their_own() -> None:
     net = Network(nn.Identity(), nn.Identity(), nn.Conv2d(3, 4, 1))
     large = scenes(3, 5, size=(130, 190))
-    meter = Meter(net, dataclasses.replace(SCENES, image_size=(32, 48)), 3, 2, CPU)
+    evaluator = Evaluator(net, dataclasses.replace(SCENES, image_size=(32, 48)), 3, 2, CPU)
     counted = sum(int((label != 255).sum()) for label in large.labels)
-    assert meter.measure(large).confusion.sum() == counted
-    assert [label.shape for label in meter.label_maps(large.images)] == [(32, 48)] * 3
+    assert evaluator.evaluate(large).confusion.sum() == counted
+    assert [label.shape for label in evaluator.predict_label_maps(large.images)] == [(32, 48)] * 3
 
 
 def test_a_report_of_label_maps_is_headed_by_mean_iou(domains: Domains, tmp_path: Path) -> None:

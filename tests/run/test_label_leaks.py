@@ -145,7 +145,7 @@ def test_where_the_subset_is_cut_out_of_target_test_the_whole_is_scored_beside(
     run = trained(transductive, digits_benchmark, SUBSETS[0], "source_only")
     result = run.finish().result
     assert result.whole is not None
-    whole = run.meter.measure(small_digits.target_train).scores
+    whole = run.evaluator.evaluate(small_digits.target_train).scores
     assert result.whole == whole
     complement = len(small_digits.target_train) - 40
     assert result.test.accuracy * complement + result.validation.accuracy * 40 == pytest.approx(

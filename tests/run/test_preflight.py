@@ -12,7 +12,7 @@ from dta_bench.spec.run_spec import Training
 
 def checked(name: str, **settings: object) -> None:
     training = Training(**{"epochs": 1, "optimizer": "sgd", "learning_rate": 1e-3, "batch_size": 2} | settings)
-    benchmark = SCENES.under(training)
+    benchmark = SCENES.for_training(training)
     preflight.check(backbone(name, benchmark.train_size), benchmark, training)
 
 
@@ -59,6 +59,6 @@ def test_what_fits_passes(name: str, settings: dict[str, object]) -> None:
 )
 def test_what_images_of_one_class_cannot_have_is_told(settings: dict[str, object], said: str) -> None:
     training = Training(**{"epochs": 1, "optimizer": "sgd", "learning_rate": 1e-3, "batch_size": 8} | settings)
-    benchmark = benchmark_of("fonts_digits").under(training)
+    benchmark = benchmark_of("fonts_digits").for_training(training)
     with pytest.raises(UserError, match=said):
         preflight.check(backbone("conv3_fc2"), benchmark, training)

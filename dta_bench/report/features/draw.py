@@ -61,7 +61,7 @@ def draw(name: str, beside: str | None, home: Home) -> dict[str, Any]:
 
 
 def _splits(spec: RunSpec, root: str) -> Splits:
-    benchmark = benchmark_of(spec.benchmark).under(spec.training)
+    benchmark = benchmark_of(spec.benchmark).for_training(spec.training)
     return load.splits_of(spec, benchmark, method_plugin(spec.method), root)
 
 

@@ -132,7 +132,7 @@ def figure_of(sides: Sequence[Trained], target: LabelledImages, deltas: Deltas, 
         axes[row, 0].set_ylabel(classes[labels[firsts[row]]])
         _show(axes[row, 0], chosen.images[row], None, "input" if row == 0 else "")
     for i, side in enumerate(sides):
-        images = next(iter(side.meter.batches(chosen.images)))
+        images = next(iter(side.evaluator.batches(chosen.images)))
         torch.manual_seed(0)
         plain = grad_cam(side.network, images)
         under = grad_cam(side.network, images, torch.from_numpy(plain.guesses), deltas)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
-from dta_bench.evaluation.evaluator import Meter
+from dta_bench.evaluation.evaluator import Evaluator
 from dta_bench.nn import pretrained
 from dta_bench.nn.network import Network
 from dta_bench.run import execute, network_file
@@ -22,7 +22,7 @@ class Trained:
 
     run: TrackedRun
     network: Network
-    meter: Meter
+    evaluator: Evaluator
 
     @property
     def name(self) -> str:
@@ -49,12 +49,12 @@ def trained(tracker: Tracker, run: TrackedRun) -> Trained:
     empty = backbone.build(len(benchmark.classes), "none")
     with tracker.artifact(run, network_file.NAME) as path:
         network = network_file.load(path, empty)
-    return Trained(run, network, _meter(network, benchmark, backbone, spec))
+    return Trained(run, network, _evaluator(network, benchmark, backbone, spec))
 
 
-def _meter(network: Network, benchmark: Benchmark, backbone: pretrained.BackbonePlugin, spec: RunSpec) -> Meter:
+def _evaluator(network: Network, benchmark: Benchmark, backbone: pretrained.BackbonePlugin, spec: RunSpec) -> Evaluator:
     device = next(network.parameters()).device
-    return Meter(network, benchmark, backbone.channels, 2 * spec.training.batch_size, device)
+    return Evaluator(network, benchmark, backbone.channels, 2 * spec.training.batch_size, device)
 
 
 def find(tracker: Tracker, name: str) -> TrackedRun:

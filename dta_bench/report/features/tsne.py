@@ -33,7 +33,7 @@ def tsne(sides: Sequence[Trained], source: LabelledImages, target: LabelledImage
     figure = Figure(figsize=(5.2 * len(sides), 10), layout="constrained")
     axes = np.asarray(figure.subplots(2, len(sides), squeeze=False))
     for column, side in enumerate(sides):
-        vectors = [features(side.network, side.meter.batches(part.images), side.meter.device) for part in parts]
+        vectors = [features(side.network, side.evaluator.batches(part.images), side.evaluator.device) for part in parts]
         places = embedding(np.concatenate(vectors))
         _domains(axes[0, column], places, len(parts[0]))
         axes[0, column].set_title(side.name)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.errors import UserError
-from dta_bench.evaluation.label_free import label_free
+from dta_bench.evaluation.label_free import label_free_criteria
 from dta_bench.report.records import BASELINES, Configuration, Record
 from dta_bench.report.selection import validators
 
@@ -137,7 +137,7 @@ def _mean_over_seeds(found: Sequence[Configuration], of: Callable[[Record], floa
 def _criterion(record: Record, name: str) -> float:
     """As logged at the last epoch; of a run that did not log it, from its stored logits."""
     logged = record.run.metrics.get(f"target_train/{name}")
-    return label_free(record.target_train_logits())[name] if logged is None else logged
+    return label_free_criteria(record.target_train_logits())[name] if logged is None else logged
 
 
 def _stored(record: Record, *names: str) -> list[NDArray[Any]]:
