@@ -16,6 +16,7 @@ from dta_bench.run import execute
 from dta_bench.run.execute import Label
 from dta_bench.run.home import Home
 from dta_bench.run.placement import Stop
+from dta_bench.run.resolve import resolve
 from dta_bench.spec.run_spec import LabelSubset, RunSpec
 
 BROKEN = "visda/validation/bus/1.jpg"
@@ -42,7 +43,7 @@ def home(root: Path, skip: bool) -> Home:
 def run(root: Path, skip: bool, spec: RunSpec = SPEC) -> execute.Outcome:
     where = home(root, skip)
     where.tracker().experiment(benchmark_of("visda"))
-    return execute.execute(spec, where, Label(None, "run"), Stop(), lambda *_: None)
+    return execute.execute(resolve(spec, str(root), skip), where, Label(None, "run"), Stop(), lambda *_: None)
 
 
 def test_a_run_stops_with_the_path_and_goes_on_without_the_image_where_asked(root: Path) -> None:

@@ -13,6 +13,7 @@ from dta_bench.data import splits as validation
 from dta_bench.domains.images import Domains, LabelledImages, UnlabelledImages
 from dta_bench.evaluation import metrics
 from dta_bench.run import train as training
+from dta_bench.run.finish import finish
 from dta_bench.run.placement import Placement
 from dta_bench.run.resolve import resolve_on
 from dta_bench.run.train import Run
@@ -131,7 +132,7 @@ def test_target_tests_labels_are_read_by_the_final_measurement_alone(
     run.to_the_end()
     assert moments == Counter()
     now[0] = "the final measurement"
-    finished = run.finish()
+    finished = finish(run)
     assert set(moments) == {"the final measurement"}
     guesses = finished.arrays["target_test_logits"].argmax(axis=1)
     confusion = metrics.confusion_matrix(np.asarray(test.labels), guesses, 10)
@@ -143,7 +144,7 @@ def test_where_the_subset_is_cut_out_of_target_test_the_whole_is_scored_beside(
 ) -> None:
     transductive = dataclasses.replace(small_digits, target_test=small_digits.target_train)
     run = trained(transductive, digits_benchmark, SUBSETS[0], "source_only")
-    result = run.finish().result
+    result = finish(run).result
     assert result.whole is not None
     whole = run.evaluator.evaluate(small_digits.target_train).scores
     assert result.whole == whole
@@ -151,7 +152,7 @@ def test_where_the_subset_is_cut_out_of_target_test_the_whole_is_scored_beside(
     assert result.test.accuracy * complement + result.validation.accuracy * 40 == pytest.approx(
         whole.accuracy * (complement + 40)
     )
-    assert trained(small_digits, digits_benchmark, SUBSETS[0], "source_only").finish().result.whole is None
+    assert finish(trained(small_digits, digits_benchmark, SUBSETS[0], "source_only")).result.whole is None
 
 
 def test_a_domain_to_tune_on_gives_the_subset_and_target_test_stays_whole(small_digits: Domains) -> None:
