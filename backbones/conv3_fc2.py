@@ -6,8 +6,7 @@ convolution, EAdD the 256-vector that enters the last linear layer.
 
 from torch import nn
 
-from dta_bench.errors import UserError
-from dta_bench.nn.network import Network
+from dta_bench.api import Network, UserError
 
 task = "classification"
 channels = 1

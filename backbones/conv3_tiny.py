@@ -7,8 +7,7 @@ that its 120 points are 120 different objectives; with 64 channels delta_c = 0.0
 
 from torch import nn
 
-from dta_bench.errors import UserError
-from dta_bench.nn.network import Network
+from dta_bench.api import Network, UserError
 
 task = "classification"
 channels = 1

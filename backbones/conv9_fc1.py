@@ -7,8 +7,7 @@ The paper does not say where it masks this network. Here CAdD masks the map that
 
 from torch import nn
 
-from dta_bench.errors import UserError
-from dta_bench.nn.network import Network
+from dta_bench.api import Network, UserError
 
 task = "classification"
 channels = 3

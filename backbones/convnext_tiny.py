@@ -3,12 +3,11 @@
 CAdD masks the 768-channel map that enters the last block, EAdD the pooled and normalised 768-vector.
 """
 
-from dta_bench.nn.network import Network
-from dta_bench.nn.pretrained import timm_network
+from dta_bench.api import Network, pretrained
 
 task = "classification"
 channels = 3
 
 
 def build(num_classes: int, weights: str = "none") -> Network:
-    return timm_network("convnext_tiny", num_classes, weights)
+    return pretrained.timm_network("convnext_tiny", num_classes, weights)

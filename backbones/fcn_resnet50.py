@@ -4,12 +4,11 @@ CAdD masks the map that enters the last bottleneck of layer4. No layer is fully 
 (delta_e is 0). There is no dropout above CAdD's mask, so DTA needs ``start: stochastic``.
 """
 
-from dta_bench.nn.network import Network
-from dta_bench.nn.pretrained import fcn_resnet
+from dta_bench.api import Network, pretrained
 
 task = "segmentation"
 channels = 3
 
 
 def build(num_classes: int, weights: str = "none") -> Network:
-    return fcn_resnet("resnet50", num_classes, weights)
+    return pretrained.fcn_resnet("resnet50", num_classes, weights)

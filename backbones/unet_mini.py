@@ -4,9 +4,7 @@ CAdD masks the 96-channel map of stride 16, EAdD the decoder's 16-channel map. T
 mask, so DTA works with ``start: ones`` too.
 """
 
-from dta_bench.errors import UserError
-from dta_bench.nn.network import Network
-from dta_bench.nn.pretrained import small_unet
+from dta_bench.api import Network, UserError, pretrained
 
 task = "segmentation"
 channels = 3
@@ -15,4 +13,4 @@ channels = 3
 def build(num_classes: int, weights: str = "none") -> Network:
     if weights != "none":
         raise UserError(f"it has no pretrained weights, but weights are {weights!r}; allowed: none")
-    return small_unet(num_classes)
+    return pretrained.small_unet(num_classes)

@@ -3,12 +3,11 @@
 CAdD masks the 384 channels of all tokens that enter the last block, EAdD the class token's 384-vector.
 """
 
-from dta_bench.nn.network import Network
-from dta_bench.nn.pretrained import timm_network
+from dta_bench.api import Network, pretrained
 
 task = "classification"
 channels = 3
 
 
 def build(num_classes: int, weights: str = "none", image_size: tuple[int, int] | None = None) -> Network:
-    return timm_network("vit_small_patch14_dinov2.lvd142m", num_classes, weights, image_size)
+    return pretrained.timm_network("vit_small_patch14_dinov2.lvd142m", num_classes, weights, image_size)

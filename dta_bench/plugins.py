@@ -43,6 +43,15 @@ CONTRACT = {
     "backbone": ("task", "build"),
 }
 """What a plug-in's file has to define, by kind."""
+RENAMED = {
+    "discriminator": "build_discriminator", "follow": "update_moving_average", "frozen": "frozen_copy",
+    "gaussians": "multi_gaussian_kernel", "judged": "domain_logits", "mmd": "mmd_from_kernel", "pasted": "paste",
+    "perturbed": "jitter_and_blur", "ramp": "dann_ramp", "random_state": "current_random_state",
+    "redrawn": "reinitialised_copy", "replayed": "replaying_draws", "reversed_gradient": "reverse_gradient",
+    "rows": "as_rows", "shapes": "activation_shapes", "squared_distances": "pairwise_squared_distances", "steady": "without_dropout",
+    "class_mask": "class_mix_mask", "warmed_up": "warmed_up_decay",
+}  # fmt: skip
+"""Names that plug-ins of earlier versions imported, and today's."""
 
 
 def names(kind: str) -> list[str]:
@@ -88,6 +97,8 @@ def load(kind: str, name: str) -> ModuleType:
         module = _imported(kind, name, file)
     except UserError:
         raise
+    except ImportError as error:
+        raise UserError(f"{file}, line {_line_in(file, error)}: {_import_advice(file, error)}") from error
     except Exception as error:
         raise UserError(f"{file}, line {_line_in(file, error)}: {type(error).__name__}: {error}") from error
     missing = [part for part in CONTRACT[kind] if not any(hasattr(module, name) for name in part.split(" or "))]
@@ -161,6 +172,25 @@ def _from_file(module_name: str, file: Path) -> ModuleType:
         del sys.modules[module_name]
         raise
     return module
+
+
+def _import_advice(file: Path, error: ImportError) -> str:
+    """What is wrong with an import; if this package no longer has it there, what to import instead."""
+    if not (error.name or "").startswith(f"{PACKAGE.name}."):
+        return f"{type(error).__name__}: {error}"
+    api = _imported_names(PACKAGE / "api.py")
+    wanted = {RENAMED.get(name, name) for name in _imported_names(file, error.name)}
+    there, gone = sorted(wanted & api), ", ".join(sorted(wanted - api))
+    advice = [f"write: from {PACKAGE.name}.api import {', '.join(there)}"] if there else []
+    advice += [f"{PACKAGE.name}.api has no {gone}; it has {', '.join(sorted(api))}"] if gone else []
+    return "; ".join([f"{error.name} has moved or changed", *advice])
+
+
+def _imported_names(file: Path, module: str | None = None) -> set[str]:
+    """Names that a file imports from ``module``, or from any."""
+    tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    found = [node for node in tree if isinstance(node, ast.ImportFrom) and module in (None, node.module)]
+    return {alias.name for node in found for alias in node.names}
 
 
 def _line_in(file: Path, error: Exception) -> int:

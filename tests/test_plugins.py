@@ -1,5 +1,6 @@
 """A plug-in is a file: where it is looked for, what is told of it unread, how a broken one is refused."""
 
+import ast
 import os
 import pickle
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dta_bench import plugins
+from dta_bench import api, plugins
 from dta_bench.errors import UserError
 
 GOOD = """\"\"\"A net of mine.
@@ -174,3 +175,53 @@ def test_an_installed_package_finds_what_its_wheel_carries(tmp_path: Path) -> No
         [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
     )
     assert found.stdout.split("\n")[0] == "['carried'] classification"
+
+
+OLD = """\"\"\"A net of an earlier version.\"\"\"
+
+from dta_bench.network import Network, replayed
+
+task = "classification"
+
+
+def build(num_classes, weights):
+    return num_classes
+"""
+
+
+def test_an_import_of_an_earlier_version_is_told_with_what_to_write_now(here: Path) -> None:
+    (here / "backbones" / "mine.py").write_text(OLD)
+    told = refusal("backbone", "mine")
+    assert "mine.py, line 3: dta_bench.network has moved or changed; write: " in told
+    assert told.endswith("from dta_bench.api import Network, replaying_draws")
+
+
+def test_a_name_that_no_plugin_can_import_is_told_with_those_that_it_can(here: Path) -> None:
+    (here / "backbones" / "mine.py").write_text(OLD.replace("replayed", "spool"))
+    assert "dta_bench.api has no spool; it has Archive, Benchmark, " in refusal("backbone", "mine")
+
+
+def test_a_missing_library_is_told_as_python_tells_it(here: Path) -> None:
+    (here / "backbones" / "mine.py").write_text(OLD.replace("dta_bench.network", "no_such_library"))
+    assert "line 3: ModuleNotFoundError: No module named 'no_such_library'" in refusal("backbone", "mine")
+
+
+def test_every_renamed_name_is_one_that_plugins_import_today() -> None:
+    assert set(plugins.RENAMED.values()) <= set(api.__all__)
+
+
+def test_the_api_has_what_the_shipped_backbones_import() -> None:
+    shipped = {file: imports(file) for file in (plugins.PACKAGE.parent / "backbones").glob("*.py")}
+    assert shipped
+    assert {module for found in shipped.values() for module in found} == {"dta_bench.api"}
+
+
+def imports(file: Path) -> set[str]:
+    tree = ast.walk(ast.parse(file.read_text()))
+    modules = {node.module or "" for node in tree if isinstance(node, ast.ImportFrom)}
+    return {module for module in modules if module.startswith("dta_bench")}
+
+
+def test_a_plugins_module_is_loaded_in_one_place_a_kind() -> None:
+    calls = [file for file in plugins.PACKAGE.rglob("*.py") if "plugins.load(" in file.read_text()]
+    assert {file.name for file in calls} == {"method_plugin.py", "benchmark_plugin.py", "catalogue.py"}

@@ -31,7 +31,6 @@ def check_backbone(name: str) -> Findings:
     if not found.law("it builds and runs in eval on one of the usual image sizes", lambda: _made(name, made)):
         return found
     of, net, images = made[0]
-    found.law("task is classification or segmentation, channels 1 or 3", lambda: _declared(of))
     found.law("its logits have the shape of its task", lambda: _logits(of, net, images))
     found.law("masks of ones change no bit of its logits", lambda: _ones(net, images))
     found.law("what it caches survives a pass (no in-place operation)", lambda: _survives(net, images))
@@ -60,12 +59,6 @@ def _made(name: str, made: list[tuple[BackbonePlugin, Network, Tensor]]) -> str:
         made.append((of, built, images))
         return ""
     return "; ".join(reasons[:2])
-
-
-def _declared(of: BackbonePlugin) -> str:
-    if of.task not in ("classification", "segmentation"):
-        return f"task is {of.task!r}"
-    return "" if of.channels in (1, 3) else f"channels is {of.channels!r}"
 
 
 def _logits(of: BackbonePlugin, net: Network, images: Tensor) -> str:

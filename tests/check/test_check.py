@@ -20,8 +20,7 @@ SOUND = '''"""A small network."""
 
 from torch import nn
 
-from dta_bench.errors import UserError
-from dta_bench.network import Network
+from dta_bench.api import Network, UserError
 
 task = "classification"
 channels = 3
@@ -70,7 +69,6 @@ BLIND = "class Blind(nn.Module):\n    def forward(self, x):\n        return 0 * 
     ("silent", "if False", 'if weights != "none"', "weights that are not there are refused: build"),
     ("unbuilt", "nn.Conv2d(4, 12, 3)", "nn.Conv2d(3, 12, 3)", "builds and runs .*RuntimeError"),
     ("random", "nn.Flatten(), Draws())", "nn.Flatten())", "masks of ones change no bit .* they do"),
-    ("task", 'task = "detection"', 'task = "classification"', "task is 'detection'"),
     ("type", "return nn.Linear(8, num_classes)", "return Network(body, neck, nn.Linear(8, num_classes))",
      "build returns a Linear, no dta_bench.nn.network.Network"),
 ])  # fmt: skip
@@ -79,6 +77,15 @@ def test_what_is_wrong_with_a_backbone_is_named(here: Path, name: str, wrong: st
     text = SOUND.replace(right, wrong).replace("\n\ndef build", f"\n\n{DRAWS}\n\n{BLIND}\n\ndef build")
     said = "; ".join(checked("backbone", name, text, here).fails)
     assert re.search(told, said), said
+
+
+@pytest.mark.parametrize(("wrong", "right", "message"), [
+    ('task = "detect"', 'task = "classification"', "task is 'detect'; allowed: 'classification' or 'segmentation'"),
+    ("channels = 4", "channels = 3", "channels is 4; allowed: 1 or 3"),
+])  # fmt: skip
+def test_a_backbone_of_no_known_task_or_channels_is_refused(here: Path, wrong: str, right: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        checked("backbone", "mine", SOUND.replace(right, wrong), here)
 
 
 def test_a_backbone_without_a_file_is_checked_by_its_name() -> None:

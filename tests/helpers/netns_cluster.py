@@ -34,9 +34,8 @@ from hashlib import sha256
 
 import numpy as np
 
+from dta_bench.api import Domains, LabelledImages, UserError
 from dta_bench.benchmarks import digits
-from dta_bench.domains import Domains, LabelledImages
-from dta_bench.errors import UserError
 
 BENCHMARK = replace(digits.BENCHMARK, name="few_digits", label_budget=20)
 

@@ -32,8 +32,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from dta_bench.nn.learner import Learner, activation_shapes
-from dta_bench.nn.network import evaluating
+from dta_bench.api import Learner, activation_shapes, evaluating
 
 second_view = "strong"
 tasks = ("classification",)
