@@ -4,7 +4,7 @@
 ``read_image(path)`` is how this package decodes an image file.
 """
 
-from dta_bench.benchmarks._splits import hold_out, hold_out_share, hold_out_share_of_each, in_memory
+from dta_bench.benchmarks._splits import hold_out_per_class, hold_out_share, hold_out_share_per_class, in_memory
 from dta_bench.domains.download import Archive
 from dta_bench.domains.image_files import ImageFiles, fingerprint, list_images, read_image
 from dta_bench.domains.images import Domains, Image, LabelledImages
@@ -91,9 +91,9 @@ __all__ = [
     "fingerprint_entries",
     "frozen_copy",
     "frozen_statistics",
-    "hold_out",
+    "hold_out_per_class",
     "hold_out_share",
-    "hold_out_share_of_each",
+    "hold_out_share_per_class",
     "in_memory",
     "jitter_and_blur",
     "kl_divergence",

@@ -48,8 +48,8 @@ RENAMED = {
     "gaussians": "multi_gaussian_kernel", "judged": "domain_logits", "mmd": "mmd_from_kernel", "pasted": "paste",
     "perturbed": "jitter_and_blur", "ramp": "dann_ramp", "random_state": "current_random_state",
     "redrawn": "reinitialised_copy", "replayed": "replaying_draws", "reversed_gradient": "reverse_gradient",
-    "rows": "as_rows", "shapes": "activation_shapes", "squared_distances": "pairwise_squared_distances", "steady": "without_dropout",
-    "class_mask": "class_mix_mask", "warmed_up": "warmed_up_decay",
+    "rows": "as_rows", "shapes": "activation_shapes", "squared_distances": "pairwise_squared_distances",
+    "steady": "without_dropout", "class_mask": "class_mix_mask", "warmed_up": "warmed_up_decay",
 }  # fmt: skip
 """Names that plug-ins of earlier versions imported, and today's."""
 

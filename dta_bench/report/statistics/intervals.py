@@ -109,7 +109,8 @@ def _groups(outcomes: Outcomes, metric: str) -> tuple[Floats, NDArray[np.int64],
     """Images that a metric cannot tell apart are interchangeable: (seeds, groups), labels, sizes.
 
     For accuracy these are images with the same outcome under every seed, for mean class accuracy
-    those of one class too. There are few such groups however many images there are, and drawing group sizes is drawing images.
+    those of one class too. There are few such groups however many images there are,
+    and drawing group sizes is drawing images.
     """
     labels = np.zeros_like(outcomes.labels) if metric == "accuracy" else outcomes.labels
     kind = labels  # a number for each label with its outcomes: numbers are sorted faster than rows
