@@ -10,11 +10,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
+from trained_on_digits import TrainedOnDigits
 
 from dta_bench.nn.adversarial_dropout import (
-    TargetPass,
     adversarial_mask,
     flip_bits,
     flip_budget,
@@ -22,7 +21,7 @@ from dta_bench.nn.adversarial_dropout import (
     stochastic_mask,
 )
 from dta_bench.nn.losses import kl_divergence
-from dta_bench.nn.network import DropoutSite, Network, current_random_state, frozen_statistics, replaying_draws
+from dta_bench.nn.network import DropoutSite, current_random_state, replaying_draws
 
 GOLDEN_J = torch.tensor([[0.5, -0.2, -0.9, -0.1, 0.3, -0.4, 0.0, -0.05, 0.2, -0.3]])
 
@@ -197,42 +196,12 @@ def test_units_may_lie_on_any_axis(axis: int) -> None:
     assert 0 < (found != m_s).flatten(1).sum(dim=1).max() <= 0.5 * x.shape[axis]
 
 
-class Trained:
-    """A small convolutional network, briefly trained on scikit-learn's digits, and images it has not seen."""
-
-    def __init__(self) -> None:
-        torch.manual_seed(0)
-        images, labels = load_digits(return_X_y=True)
-        x, y = torch.tensor(images / 8 - 1, dtype=torch.float32).view(-1, 1, 8, 8), torch.tensor(labels)
-        body = nn.Sequential(
-            nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
-            nn.Conv2d(16, 40, 3, padding=1), nn.BatchNorm2d(40), nn.ReLU(), nn.MaxPool2d(2),
-        )  # fmt: skip
-        neck = nn.Sequential(
-            nn.Conv2d(40, 40, 3, padding=1), nn.BatchNorm2d(40), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Flatten(), nn.Dropout(0.5), nn.Linear(160, 100), nn.ReLU(),
-        )  # fmt: skip
-        self.net, self.images = Network(body, neck, nn.Linear(100, 10)), x[1500:1628]
-        optimizer = torch.optim.Adam(self.net.parameters(), 1e-3)
-        for batch in torch.randint(1500, (80, 64)):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(self.net(x[batch]), y[batch]).backward()
-            optimizer.step()
-        self.net.zero_grad(set_to_none=True)
-
-    def sites(self, name: str) -> tuple[DropoutSite, Tensor]:
-        features = self.net.features(self.images)
-        if name == "feature":
-            return self.net.feature_dropout(features), features.activation
-        return self.net.classifier_dropout(), self.net.hidden(features)
-
-
 @pytest.fixture(scope="module")
-def trained() -> Trained:
-    return Trained()
+def trained() -> TrainedOnDigits:
+    return TrainedOnDigits()
 
 
-def with_same_draws(site: DropoutSite) -> Callable[[Tensor], Tensor]:
+def repeating_draws(site: DropoutSite) -> Callable[[Tensor], Tensor]:
     draws = current_random_state(torch.device("cpu"))
 
     def upper(x: Tensor) -> Tensor:
@@ -244,12 +213,12 @@ def with_same_draws(site: DropoutSite) -> Callable[[Tensor], Tensor]:
 
 @pytest.mark.parametrize(("name", "delta", "margin"), [("feature", 0.1, 4), ("classifier", 0.1, 10)])
 def test_adversarial_flips_from_a_stochastic_mask_diverge_far_more_than_random_ones(
-    trained: Trained, name: str, delta: float, margin: float
+    trained: TrainedOnDigits, name: str, delta: float, margin: float
 ) -> None:
     torch.manual_seed(1)
     with torch.no_grad():
         site, x = trained.sites(name)
-        upper = with_same_draws(site)
+        upper = repeating_draws(site)
         m_s = stochastic_mask(x, site.keep_rate)
 
         def true(m: Tensor) -> float:
@@ -260,85 +229,6 @@ def test_adversarial_flips_from_a_stochastic_mask_diverge_far_more_than_random_o
         assert flips > 0.9 * flip_budget(delta, x.shape[1])
         random = [true(flip_bits(m_s, torch.rand_like(m_s) * (1 - 2 * m_s), delta)) for _ in range(20)]
     assert true(adversarial) > margin * np.mean(random)
-
-
-@pytest.mark.parametrize(("mask", "margin"), [("feature", 2), ("hidden", 2)])
-def test_adversarial_drops_from_ones_diverge_far_more_than_random_ones(
-    trained: Trained, mask: str, margin: float
-) -> None:
-    torch.manual_seed(1)
-    clean = TargetPass(trained.net, trained.images, "ones", mask_features=True, mask_hidden=True)
-    p = clean.logits.detach()
-    deltas = (0.1, 0.0) if mask == "feature" else (0.0, 0.1)
-    adversarial = next(q for q in clean.adversarial_logits(*deltas) if q is not None)
-    with torch.no_grad(), frozen_statistics(trained.net):
-        features = clean.features
-        random = []
-        for _ in range(20):
-            m_f = rescale_to_mean_one(flip_bits(clean.m_f, -torch.rand_like(clean.m_f), deltas[0]))
-            m_c = rescale_to_mean_one(flip_bits(clean.m_c, -torch.rand_like(clean.m_c), deltas[1]))
-            hidden = trained.net.hidden(features.masked(m_f))
-            random.append(kl_divergence(p, trained.net.head(m_c * hidden)).item())
-    assert kl_divergence(p, adversarial).item() > margin * np.mean(random)
-
-
-def test_the_shared_passes_give_the_masks_of_the_definition() -> None:
-    torch.manual_seed(0)
-    net = deterministic()
-    images = torch.randn(4, 3, 6, 6)
-    clean = TargetPass(net, images, "stochastic", mask_features=True, mask_hidden=True)
-    p_f, p_c = clean.adversarial_logits(0.3, 0.2)
-
-    def upper_f(x: Tensor) -> Tensor:
-        return net.head(clean.m_c / 0.5 * net.neck(x))
-
-    m_f = adversarial_mask(DropoutSite(upper_f, 0.9), clean.features.activation, clean.m_f, 0.3)
-    m_c = adversarial_mask(DropoutSite(net.head, 0.5), clean.hidden, clean.m_c, 0.2)
-    assert not torch.equal(m_f, clean.m_f)
-    assert not torch.equal(m_c, clean.m_c)
-    torch.testing.assert_close(p_f, upper_f(m_f / 0.9 * clean.features.activation))
-    torch.testing.assert_close(p_c, net.head(m_c / 0.5 * clean.hidden))
-
-
-def deterministic() -> Network:
-    """A network without dropout of its own, so that only m^s is drawn."""
-    body = nn.Sequential(nn.Conv2d(3, 10, 3), nn.ReLU())
-    neck = nn.Sequential(nn.Conv2d(10, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(20, 15), nn.Tanh())
-    return Network(body, neck, nn.Linear(15, 4))
-
-
-@pytest.mark.parametrize("start", ["stochastic", "ones"])
-def test_finding_masks_gives_no_parameter_a_gradient_and_changes_no_statistics(trained: Trained, start: str) -> None:
-    clean = TargetPass(trained.net, trained.images, start, mask_features=True, mask_hidden=True)  # type: ignore[arg-type]
-    before = {name: buffer.clone() for name, buffer in trained.net.named_buffers()}
-    clean.adversarial_logits(0.1, 0.1)
-    assert all(p.grad is None for p in trained.net.parameters())
-    assert all(torch.equal(buffer, before[name]) for name, buffer in trained.net.named_buffers())
-
-
-def test_the_masked_predictions_give_the_body_gradients(trained: Trained) -> None:
-    first = trained.net.body[0].weight
-    for start in ("stochastic", "ones"):
-        clean = TargetPass(trained.net, trained.images, start, mask_features=True, mask_hidden=True)  # type: ignore[arg-type]
-        for masked in clean.adversarial_logits(0.1, 0.1):
-            assert masked is not None
-            (gradient,) = torch.autograd.grad(masked.square().sum(), first, retain_graph=True)
-            assert gradient.abs().sum() > 0
-
-
-def test_with_a_budget_below_one_unit_no_pass_is_run(trained: Trained) -> None:
-    clean = TargetPass(trained.net, trained.images, "stochastic", mask_features=True, mask_hidden=True)
-    runs: list[int] = []
-    handle = trained.net.neck.register_forward_hook(lambda *_: runs.append(1))
-    assert clean.adversarial_logits(0.024, 0.0099) == (None, None)  # 40 channels, 100 units
-    assert not runs
-    handle.remove()
-
-
-def test_replaying_the_clean_pass_gives_its_logits(trained: Trained) -> None:
-    clean = TargetPass(trained.net, trained.images, "stochastic", mask_features=True, mask_hidden=True)
-    with replaying_draws(clean.draws), frozen_statistics(trained.net):
-        assert torch.equal(clean.forward(trained.images), clean.logits)
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 1, 1), (3, 8)])
