@@ -172,32 +172,32 @@ class TargetPass:
         Returns:
             The logits h(x; m_f^adv, m_c^s) and h(x; m_f^s, m_c^adv); None for a share of less than one unit.
         """
-        on_f = flip_budget(delta_c, self.m_f[0].numel()) > 0
-        on_c = flip_budget(delta_e, self.m_c[0].numel()) > 0
-        if not (on_f or on_c):
+        cadd_is_on = flip_budget(delta_c, self.m_f[0].numel()) > 0
+        eadd_is_on = flip_budget(delta_e, self.m_c[0].numel()) > 0
+        if not (cadd_is_on or eadd_is_on):
             return None, None
         with frozen_statistics(self.net), torch.enable_grad():
-            impact_f, impact_c, hidden = self._impacts(on_f, on_c)
+            impact_f, impact_c, hidden = self._impacts(cadd_is_on, eadd_is_on)
             m_f, m_c = flip_bits(self.m_f, impact_f, delta_c), flip_bits(self.m_c, impact_c, delta_e)
-            p_f = self._under_feature_mask(m_f) if on_f else None
-            p_c = self._under_hidden_mask(m_c, hidden) if on_c else None
+            p_f = self._under_feature_mask(m_f) if cadd_is_on else None
+            p_c = self._under_hidden_mask(m_c, hidden) if eadd_is_on else None
             return p_f, p_c
 
-    def _impacts(self, on_f: bool, on_c: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def _impacts(self, cadd_is_on: bool, eadd_is_on: bool) -> tuple[Tensor, Tensor, Tensor]:
         """J at ones for m_f and for m_c (zeros for one that is off), and the hidden activation that m_c will mask."""
         ones_f, ones_c = torch.ones_like(self.m_f).requires_grad_(), torch.ones_like(self.m_c).requires_grad_()
         p, hidden, from_ones = self.logits.detach(), self.hidden, self.start == "ones"
         divergence = p.new_zeros(())
-        if on_f or from_ones:
+        if cadd_is_on or from_ones:
             with self._impact_draws():
                 hidden_at_ones = self._hidden(ones_f)
                 divergence = divergence + kl_divergence(p, self._head(hidden_at_ones))
             hidden = hidden_at_ones if from_ones else hidden
-        if on_c:
+        if eadd_is_on:
             with replaying_draws(self._head_draws):
                 divergence = divergence + kl_divergence(p, self.net.head(ones_c * hidden.detach()))
         j_f, j_c = torch.autograd.grad(
-            divergence, (ones_f, ones_c), retain_graph=from_ones and on_c, materialize_grads=True
+            divergence, (ones_f, ones_c), retain_graph=from_ones and eadd_is_on, materialize_grads=True
         )
         return j_f, j_c, hidden
 
@@ -209,24 +209,30 @@ class TargetPass:
         return nullcontext()
 
     def _under_feature_mask(self, m_f: Tensor) -> Tensor:
+        """Logits with m_f in place of m_f^s, all other draws repeated."""
         with replaying_draws(self._upper_draws):
             return self._head(self._hidden(self._scaled(m_f, self.feature_rate)))
 
     def _under_hidden_mask(self, m_c: Tensor, hidden: Tensor) -> Tensor:
+        """Logits with m_c in place of m_c^s, all other draws repeated."""
         with replaying_draws(self._head_draws):
             return self.net.head(self._scaled(m_c, self.hidden_rate) * hidden)  # type: ignore[no-any-return]
 
     def _scaled(self, mask: Tensor, keep_rate: float) -> Tensor:
+        """An adversarial mask with the scale of its kept units."""
         return rescale_to_mean_one(mask) if self.start == "ones" else mask / keep_rate
 
     def _features(self, images: Tensor) -> tuple[Features, Tensor]:
+        """The output of the body and a new m_f^s."""
         features = self.net.features(images)
         return features, stochastic_mask(features.activation, self.feature_rate, self.net.feature_axis)
 
     def _hidden(self, scaled_m_f: Tensor) -> Tensor:
+        """The output of the neck for the clean pass's features under a mask."""
         return self.net.hidden(self.features.masked(scaled_m_f))
 
     def _head(self, hidden: Tensor) -> Tensor:
+        """Logits under a new m_c^s, or the clean pass's where its draws are repeated."""
         m_c = stochastic_mask(hidden, self.hidden_rate, self.net.hidden_axis)
         return self.net.head(m_c / self.hidden_rate * hidden)  # type: ignore[no-any-return]
 
