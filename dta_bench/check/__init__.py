@@ -1,4 +1,4 @@
-"""``dta-bench check``: one plug-in, or a cluster file, held to its contract; what fails is said in words."""
+"""``dta-bench check``: check one plug-in, or a cluster file, against its contract, and say in words what fails."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dta_bench.check.backbone import check_backbone
+from dta_bench.check.benchmark import check_benchmark
 from dta_bench.check.cluster import check_cluster
 from dta_bench.check.findings import Findings
 from dta_bench.check.method import check_method
-from dta_bench.check.others import check_benchmark, check_search_space
+from dta_bench.check.search_space import check_search_space
 from dta_bench.errors import UserError
 
 KINDS: dict[str, Callable[[str, Path], Findings]] = {
@@ -22,11 +23,11 @@ KINDS: dict[str, Callable[[str, Path], Findings]] = {
 
 
 def check(kind: str, name: str, root: Path) -> Findings:
-    """Everything that holds and everything that fails of one plug-in.
+    """Check one plug-in, or a cluster file, against its contract.
 
     Args:
         kind: backbone, method, benchmark, search-space, or cluster (then ``name`` is a file).
-        root: where data lies; only a benchmark's check looks there.
+        root: the folder of the data; only the check of a benchmark looks there.
 
     Raises:
         UserError: no such kind or plug-in, or its file does not run.

@@ -1,4 +1,4 @@
-"""A backbone's contract: cut exactly, masked on the right axis, trained by Drop to Adapt, honest about weights."""
+"""The contract of a backbone: where it is cut, what is masked, a step of Drop to Adapt, and its weights."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.nn.pretrained import BackbonePlugin, backbone
 
 SIZES = ((64, 64), (32, 32), (28, 28), (224, 224))
-"""Image sizes that are tried, in this order, until the network runs."""
+"""Image sizes (height, width) to try, in this order, until the network runs."""
 CLASSES = 5
 
 
 def check_backbone(name: str) -> Findings:
-    """Build it, run it on random images in eval, and train one step; see the sentences below.
+    """Build a backbone, run it on random images in evaluation mode, and train one step.
 
     Raises:
         UserError: there is no such backbone, or its file does not run.
@@ -28,17 +28,17 @@ def check_backbone(name: str) -> Findings:
     backbone(name)
     torch.manual_seed(0)
     made: list[tuple[BackbonePlugin, Network, Tensor]] = []
-    if not found.law("it builds and runs in eval on one of the usual image sizes", lambda: _made(name, made)):
+    if not found.expect("it builds and runs in eval on one of the usual image sizes", lambda: _made(name, made)):
         return found
     of, net, images = made[0]
-    found.law("its logits have the shape of its task", lambda: _logits(of, net, images))
-    found.law("masks of ones change no bit of its logits", lambda: _ones(net, images))
-    found.law("what it caches survives a pass (no in-place operation)", lambda: _survives(net, images))
-    found.law("its upper part is the forward pass with the activation multiplied", lambda: _upper(net, images))
-    found.law("feature_axis is the axis of the channels", lambda: _axis(of, net, images))
-    found.law("every masked unit can change the logits", lambda: _matters(net, images))
-    found.law("weights that are not there are refused", lambda: _weights(of))
-    found.law("a step of Drop to Adapt is finite", lambda: _step(of, net, images))
+    found.expect("its logits have the shape of its task", lambda: _logits(of, net, images))
+    found.expect("masks of ones change no bit of its logits", lambda: _ones(net, images))
+    found.expect("what it caches survives a pass (no in-place operation)", lambda: _survives(net, images))
+    found.expect("its upper part is the forward pass with the activation multiplied", lambda: _upper(net, images))
+    found.expect("feature_axis is the axis of the channels", lambda: _axis(of, net, images))
+    found.expect("every masked unit can change the logits", lambda: _matters(net, images))
+    found.expect("weights that are not there are refused", lambda: _weights(of))
+    found.expect("a step of Drop to Adapt is finite", lambda: _step(of, net, images))
     return found
 
 
@@ -147,7 +147,7 @@ def _weights(of: BackbonePlugin) -> str:
         of.build(CLASSES, "no/such/file.pth")
     except UserError:
         return ""
-    return "build(num_classes, 'no/such/file.pth') is content; raise UserError for weights that it does not load"
+    return "build(num_classes, 'no/such/file.pth') raises nothing; raise UserError for weights that it does not load"
 
 
 def _step(of: BackbonePlugin, net: Network, images: Tensor) -> str:

@@ -1,4 +1,4 @@
-"""A cluster file, held offline to Ray's own schema and to what a sweep needs of a cluster."""
+"""The contract of a cluster file: Ray's own schema, and what a sweep needs of a cluster. Checked offline."""
 
 from __future__ import annotations
 
@@ -21,30 +21,33 @@ File = dict[str, Any]
 
 
 def check_cluster(path: str) -> Findings:
-    """Everything that can be known of a cluster file without reaching a cloud or a machine.
+    """Check a cluster file as far as that is possible without a cloud or another machine.
+
+    Args:
+        path: the YAML file.
 
     Raises:
         UserError: there is no such file, or it is no YAML mapping.
     """
     file, found = read(Path(path)), Findings()
-    found.law("nothing is left to fill in", lambda: _left(file))
-    if not found.law("Ray's own schema accepts it", lambda: _schema(file)):
+    found.expect("nothing is left to fill in", lambda: _left(file))
+    if not found.expect("Ray's own schema accepts it", lambda: _schema(file)):
         return found
-    found.law("nothing trains on the head", lambda: _head_trains(file))
-    found.law("the head is no spot machine", lambda: _head_spot(file))
-    found.law("there are workers, and idle ones go", lambda: _workers(file))
-    found.law("the dashboard, whose API starts jobs, stays on loopback", lambda: _dashboard(file))
-    found.law("Ray asks for a token", lambda: _token(file))
-    found.law("the head runs one MLflow server", lambda: _mlflow(file))
-    found.law("every node joins the head", lambda: _joins(file))
-    found.law("the checkout travels without what is made in it", lambda: _checkout(file))
-    found.law("what pip installs is pinned", lambda: _pinned(file))
-    found.law("every node is told where runs, data and artifacts lie", lambda: _settings(file))
+    found.expect("nothing trains on the head", lambda: _head_trains(file))
+    found.expect("the head is no spot machine", lambda: _head_spot(file))
+    found.expect("there are workers, and idle ones go", lambda: _workers(file))
+    found.expect("the dashboard, whose API starts jobs, stays on loopback", lambda: _dashboard(file))
+    found.expect("Ray asks for a token", lambda: _token(file))
+    found.expect("the head runs one MLflow server", lambda: _mlflow(file))
+    found.expect("every node joins the head", lambda: _joins(file))
+    found.expect("the checkout travels without what is made in it", lambda: _checkout(file))
+    found.expect("what pip installs is pinned", lambda: _pinned(file))
+    found.expect("every node is told where runs, data and artifacts lie", lambda: _settings(file))
     return found
 
 
 def read(path: Path) -> File:
-    """The file as plain YAML; tags that build objects are refused.
+    """Read the file as plain YAML; tags that build objects are refused.
 
     Raises:
         UserError: it is missing, or no YAML mapping.

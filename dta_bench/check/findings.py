@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check: sentences that hold, fail, or could not be checked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Findings:
-    """Sentences: what holds, what fails (with the reason), and what could not be looked at."""
+    """What a check found.
+
+    Attributes:
+        holds: sentences that hold.
+        fails: sentences that do not hold, each with the reason.
+        skipped: what could not be checked, with the reason.
+    """
 
     holds: list[str] = field(default_factory=list)
     fails: list[str] = field(default_factory=list)
@@ -18,14 +24,22 @@ class Findings:
         marks = (("ok  ", self.holds), ("--  ", self.skipped), ("FAIL", self.fails))
         return "\n".join(f"{mark}  {sentence}" for mark, sentences in marks for sentence in sentences)
 
-    def law(self, says: str, violation: Callable[[], str]) -> bool:
-        """Whether ``says`` holds; ``violation`` gives the reason why not, or nothing, and raising is a reason too."""
+    def expect(self, sentence: str, problem: Callable[[], str]) -> bool:
+        """Check whether a sentence holds, and keep it with the others.
+
+        Args:
+            sentence: what should hold, in words.
+            problem: returns why it does not hold, or nothing. If it raises, the error is the reason.
+
+        Returns:
+            Whether it holds.
+        """
         try:
-            reason = violation()
+            reason = problem()
         except Exception as error:  # whatever a plug-in does wrong is a finding
             reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         if reason:
-            self.fails.append(f"{says}: {reason}")
+            self.fails.append(f"{sentence}: {reason}")
         else:
-            self.holds.append(says)
+            self.holds.append(sentence)
         return not reason

@@ -1,4 +1,4 @@
-"""The contract of a method: its parameters, its steps on a small network, and that all it holds is in its position."""
+"""The contract of a method: its parameters, its steps on a small network, and that it resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -23,21 +23,23 @@ TRAINING = Training(epochs=10, optimizer="adam", learning_rate=1e-3, batch_size=
 
 
 def check_method(name: str) -> Findings:
-    """Its parameters, and its steps on small networks and random images.
+    """Check a method's parameters, and its steps on small networks and random images.
 
     Raises:
         UserError: there is no such method, or its file does not run.
     """
     method, found = method_plugin(name), Findings()
-    found.law("it opens with a docstring", lambda: "" if method.module.__doc__ else "there is none")
-    if not found.law("Params is a frozen dataclass with a default for everything", lambda: _params(method.params_type)):
+    found.expect("it opens with a docstring", lambda: "" if method.module.__doc__ else "there is none")
+    if not found.expect(
+        "Params is a frozen dataclass with a default for everything", lambda: _params(method.params_type)
+    ):
         return found
     for task in method.tasks:
         gives = f"{task}: a step gives a finite scalar total and parts, in the first epoch and later"
-        if found.law(gives, partial(_steps, method, task)):
-            found.law(f"{task}: every weight that it trains gets a gradient", partial(_reaches, method, task))
-            found.law(f"{task}: what it predicts are logits", partial(_logits, method, task))
-            found.law(f"{task}: restored from its position it goes on bit for bit", partial(_resumes, method, task))
+        if found.expect(gives, partial(_steps, method, task)):
+            found.expect(f"{task}: every weight that it trains gets a gradient", partial(_reaches, method, task))
+            found.expect(f"{task}: what it predicts are logits", partial(_logits, method, task))
+            found.expect(f"{task}: restored from its position it goes on bit for bit", partial(_resumes, method, task))
     return found
 
 

@@ -27,11 +27,14 @@ def prepare(
     Verifies sizes and labels, and names unreadable files and duplicates. The status is 2 if anything is wrong.
     After an interruption the same command goes on with the download.
     """
+    from dta_bench.data.benchmark_plugin import benchmark_plugin
     from dta_bench.data.prepare import prepare as fetch_and_verify
 
     if check:
         refuse_unused(context, ["--mirror"], "with --check, which downloads nothing")
     with chatter_on_stderr() as stdout:
+        if not benchmark_plugin(name).archives():
+            refuse_unused(context, ["--mirror"], f"on {name}, of which nothing is downloaded")
         found = fetch_and_verify(name, root.expanduser().resolve(), check, mirror, stderr_console())
     if as_json:
         print_json(found, stdout)

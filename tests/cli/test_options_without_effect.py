@@ -16,6 +16,8 @@ SERVER = "--tracking-uri http://127.0.0.1:9"
     ("sweep visda --price 2 --images-per-second 90", "--images-per-second and --price would have no effect"),
     ("sweep visda --dry-run --wait 5", "--wait would have no effect without --nodes"),
     ("prepare digits --check --mirror http://mirror", "--mirror would have no effect with --check"),
+    ("prepare digits --mirror http://mirror", "--mirror would have no effect on digits"),
+    ("prepare gta5_cityscapes --mirror http://mirror", "of which nothing is downloaded"),
     ("replay grid_fonts_digits --tracking-uri sqlite:///a.db", "--tracking-uri would have no effect without --keep"),
     ("replay grid_fonts_digits --keep a --table b", "--table would have no effect with --keep"),
     ("replay grid_fonts_digits --keep a --share 0.3", "--share would have no effect with --keep"),
