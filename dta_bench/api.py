@@ -4,7 +4,7 @@
 ``read_image(path)`` is how this package decodes an image file.
 """
 
-from dta_bench.benchmarks._splits import hold_out_per_class, hold_out_share, hold_out_share_per_class, in_memory
+from dta_bench.benchmarks._splits import domains_in_memory, hold_out_per_class, hold_out_share, hold_out_share_per_class
 from dta_bench.domains.download import Archive
 from dta_bench.domains.image_files import ImageFiles, fingerprint, list_images, read_image
 from dta_bench.domains.images import Domains, Image, LabelledImages
@@ -85,6 +85,7 @@ __all__ = [
     "dann_ramp",
     "domain_logits",
     "domain_loss",
+    "domains_in_memory",
     "entropy_weights",
     "evaluating",
     "fingerprint",
@@ -94,7 +95,6 @@ __all__ = [
     "hold_out_per_class",
     "hold_out_share",
     "hold_out_share_per_class",
-    "in_memory",
     "jitter_and_blur",
     "kl_divergence",
     "l1_discrepancy",
