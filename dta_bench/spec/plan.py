@@ -10,7 +10,7 @@ from dta_bench.spec.method_plugin import MethodPlugin
 from dta_bench.spec.method_sets import MethodSets, method_sets
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 from dta_bench.spec.search_space import RAMP, Point, SearchSpace
-from dta_bench.spec.search_space_file import ExperimentFile
+from dta_bench.spec.search_space_file import SearchSpaceFile
 from dta_bench.spec.spelling import label_run
 
 ALWAYS_THE_FILES = (RAMP, "start")
@@ -46,7 +46,7 @@ class Plan:
     """A sweep's finite space: every combination that may run, and the runs that were chosen, in order."""
 
     name: str
-    file: ExperimentFile
+    file: SearchSpaceFile
     benchmark: Benchmark
     method_plugins: Mapping[str, MethodPlugin] = field(repr=False)
     training: Training

@@ -39,7 +39,7 @@ Row = dict[str, FileValue]
 Sets = dict[str, tuple[FileValue, ...]]
 
 
-class ExperimentFile(BaseModel):
+class SearchSpaceFile(BaseModel):
     """A search-space file. Its first backbone is the default; ``labels`` overrides the benchmark's label budget.
 
     ``backbones`` holds a row of parameters for each backbone: those that have a set too are swept, starting at the
@@ -70,7 +70,7 @@ class ExperimentFile(BaseModel):
         return dict(self.backbones.get(backbone, next(iter(self.backbones.values()))))
 
 
-def read(name_or_path: str | Path) -> ExperimentFile:
+def read(name_or_path: str | Path) -> SearchSpaceFile:
     """A search-space file by its plug-in name, or by its path if that ends in ``.yaml`` or ``.yml``.
 
     Raises:
@@ -87,7 +87,7 @@ def read(name_or_path: str | Path) -> ExperimentFile:
             merged[key] = base[key] | own[key]
     problems = [*_misfits(merged), *_disagreements(merged)]
     if not problems:
-        return ExperimentFile.model_validate(merged)
+        return SearchSpaceFile.model_validate(merged)
     lines = [f"{base_path}: {what}" if _is_inherited(where, own, base) else what for where, what in problems]
     raise UserError("\n  ".join([f"{path} cannot be used:", *dict.fromkeys(lines)]))
 
@@ -101,7 +101,7 @@ def benchmark_of(name: str) -> str:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    return yaml_file.mapping(path, ExperimentFile.model_fields)
+    return yaml_file.mapping(path, SearchSpaceFile.model_fields)
 
 
 def _base(path: Path, own: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
@@ -132,7 +132,7 @@ Problem = tuple[tuple[Any, ...], str]
 def _misfits(content: dict[str, Any]) -> Iterator[Problem]:
     """Keys and values that the models refuse."""
     try:
-        ExperimentFile.model_validate(content)
+        SearchSpaceFile.model_validate(content)
     except ValidationError as refused:
         for error in refused.errors():
             yield error["loc"], _told(error)
@@ -141,7 +141,7 @@ def _misfits(content: dict[str, Any]) -> Iterator[Problem]:
 def _told(error: Any) -> str:
     where = error["loc"]
     models: dict[Any, type[BaseModel]] = {"training": Training, "labels": LabelSubset}
-    return yaml_file.told(error, list(models.get(where[0] if len(where) > 1 else None, ExperimentFile).model_fields))
+    return yaml_file.told(error, list(models.get(where[0] if len(where) > 1 else None, SearchSpaceFile).model_fields))
 
 
 def _disagreements(content: dict[str, Any]) -> Iterator[Problem]:

@@ -14,14 +14,14 @@ from dta_bench.spec.method_plugin import MethodPlugin, method_plugin
 from dta_bench.spec.plan import ALL, Options, Plan
 from dta_bench.spec.run_spec import LabelSubset, Training
 from dta_bench.spec.search_space import Point
-from dta_bench.spec.search_space_file import ExperimentFile, with_settings
+from dta_bench.spec.search_space_file import SearchSpaceFile, with_settings
 from dta_bench.sweep import sampler, stop_rules
 
 DEFAULT = {"classification": "any_pair", "segmentation": "any_segmentation_pair"}
 """The search space, by task, of a benchmark that has none of its own name."""
 
 
-def for_benchmark(name: str, benchmark: str | None) -> tuple[str, ExperimentFile]:
+def for_benchmark(name: str, benchmark: str | None) -> tuple[str, SearchSpaceFile]:
     """A search space on its own benchmark or on another, and what that sweep is called.
 
     A benchmark's name may stand for a search space: it then gets the space of its name, or the default of its task.
@@ -39,7 +39,7 @@ def for_benchmark(name: str, benchmark: str | None) -> tuple[str, ExperimentFile
     return f"{Path(name).stem}_{benchmark}", file.model_copy(update={"benchmark": benchmark})
 
 
-def make_plan(name: str, file: ExperimentFile, options: Options) -> Plan:
+def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     """Choose a sweep's runs: the file's first row with all its seeds, then the baselines, then the other points.
 
     Raises:
@@ -99,7 +99,7 @@ def _check_names(plan: Plan) -> None:
         )
 
 
-def _methods(asked: tuple[str, ...], file: ExperimentFile, benchmark: Benchmark) -> tuple[str, ...]:
+def _methods(asked: tuple[str, ...], file: SearchSpaceFile, benchmark: Benchmark) -> tuple[str, ...]:
     """The methods asked for, the file's own first where all are."""
     if ALL not in asked:
         return asked or (file.method,)

@@ -10,7 +10,7 @@ from dta_bench import plugins
 from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options
 from dta_bench.spec.search_space import SearchSpace
-from dta_bench.spec.search_space_file import ExperimentFile
+from dta_bench.spec.search_space_file import SearchSpaceFile
 from dta_bench.sweep.choose_runs import make_plan
 from dta_bench.sweep.on_ray.tune_space import SweepSpace, point_of
 
@@ -19,7 +19,7 @@ SWEEPS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "pap
 every_sweep = pytest.mark.parametrize("name", SWEEPS)
 
 
-def space_of(file: ExperimentFile, method: str) -> SearchSpace:
+def space_of(file: SearchSpaceFile, method: str) -> SearchSpace:
     return file.space({field.name for field in dataclasses.fields(plugins.load("method", method).Params)})
 
 

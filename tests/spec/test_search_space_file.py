@@ -196,7 +196,7 @@ def test_a_file_that_is_not_there_is_told_by_its_path(tmp_path: Path) -> None:
 
 @given(st.floats(min_value=1e-12, max_value=1e12))
 def test_every_spelling_of_a_number_is_read_as_that_number(number: float) -> None:
-    read = search_space_file.ExperimentFile.model_validate(
+    read = search_space_file.SearchSpaceFile.model_validate(
         {
             "benchmark": "digits",
             "training": {"epochs": 1, "optimizer": "sgd", "learning_rate": f"{number!r}", "batch_size": 2},
