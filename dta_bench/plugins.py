@@ -176,10 +176,11 @@ def _from_file(module_name: str, file: Path) -> ModuleType:
 
 def _import_advice(file: Path, error: ImportError) -> str:
     """What is wrong with an import; if this package no longer has it there, what to import instead."""
-    if not (error.name or "").startswith(f"{PACKAGE.name}."):
+    is_ours = error.name is not None and error.name.startswith(f"{PACKAGE.name}.")
+    wanted = {RENAMED.get(name, name) for name in _imported_names(file, error.name)} if is_ours else set()
+    if not wanted:
         return f"{type(error).__name__}: {error}"
     api = _imported_names(PACKAGE / "api.py")
-    wanted = {RENAMED.get(name, name) for name in _imported_names(file, error.name)}
     there, gone = sorted(wanted & api), ", ".join(sorted(wanted - api))
     advice = [f"write: from {PACKAGE.name}.api import {', '.join(there)}"] if there else []
     advice += [f"{PACKAGE.name}.api has no {gone}; it has {', '.join(sorted(api))}"] if gone else []
