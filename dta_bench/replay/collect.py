@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dta_bench.errors import UserError
 from dta_bench.replay.grid import CURVES, Grid, GridPoint, GridRun, round_numbers
-from dta_bench.report.records import Record, configurations
+from dta_bench.report.configurations import FinishedRun, group_runs
 from dta_bench.report.selection.rules import FINAL
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
@@ -29,7 +29,7 @@ def collect_grid(plan: Plan, tracker: Tracker) -> Grid:
     ]
     _check_complete(plan, [spec for _, specs in specs_by_point for spec in specs], tracked)
     wanted = [tracked[spec.id] for _, specs in specs_by_point for spec in specs]
-    rows = {record.run.run_id: _grid_run(record, tracker, benchmark.headline) for record in _records(tracker, wanted)}
+    rows = {run.tracked.run_id: _grid_run(run, tracker, benchmark.headline) for run in _finished_runs(tracker, wanted)}
     return Grid(
         name=plan.name, benchmark=benchmark.name, method=method, backbone=backbone, headline=benchmark.headline,
         classes=len(benchmark.classes), epochs=plan.training.epochs, labels=plan.label_subset.size,
@@ -49,22 +49,22 @@ def _check_complete(plan: Plan, specs: list[RunSpec], tracked: dict[str, Tracked
         )
 
 
-def _records(tracker: Tracker, runs: list[TrackedRun]) -> list[Record]:
-    return [record for c in configurations(tracker, runs) for record in c.records]
+def _finished_runs(tracker: Tracker, runs: list[TrackedRun]) -> list[FinishedRun]:
+    return [run for c in group_runs(tracker, runs) for run in c.runs]
 
 
-def _grid_run(record: Record, tracker: Tracker, headline: str) -> GridRun:
+def _grid_run(run: FinishedRun, tracker: Tracker, headline: str) -> GridRun:
     metrics = {curve: _metric_of(curve, headline) for curve in CURVES}
-    history = tracker.history(record.run, list(metrics.values()))
+    history = tracker.history(run.tracked, list(metrics.values()))
     tests = {
-        key: value for key, value in record.run.metrics.items() if key.startswith("test/") and "/class/" not in key
+        key: value for key, value in run.tracked.metrics.items() if key.startswith("test/") and "/class/" not in key
     }
     return GridRun(
-        seed=record.spec.seed,
+        seed=run.spec.seed,
         curves=round_numbers({curve: history[metric][1] for curve, metric in metrics.items()}),
-        final=round_numbers({name: criterion(record) for name, criterion in FINAL.items()}),
+        final=round_numbers({name: criterion(run) for name, criterion in FINAL.items()}),
         test=round_numbers({key.removeprefix("test/"): value for key, value in tests.items()}),
-        seconds=round(record.run.metrics["seconds"], 2),
+        seconds=round(run.tracked.metrics["seconds"], 2),
     )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
+from dta_bench.report.configurations import group_runs
 from dta_bench.report.details import add_details
 from dta_bench.report.document.report import Report
-from dta_bench.report.records import configurations
 from dta_bench.report.selection.every_rule import add_every_choice
 from dta_bench.report.summary import summarise
 from dta_bench.tracking import Tracker, ui_link
@@ -34,10 +34,10 @@ def build_report(
         raise UserError(
             f"no finished run of {benchmark_name} in {tracker.uri}; start or resume a sweep, or name its --out"
         )
-    grouped = configurations(tracker, runs)
-    report = summarise(benchmark, grouped, runs, "labels" if rule == "all" else rule)
+    configurations = group_runs(tracker, runs)
+    report = summarise(benchmark, configurations, runs, "labels" if rule == "all" else rule)
     if rule == "all":
-        report = add_every_choice(report, benchmark, grouped, root)
+        report = add_every_choice(report, benchmark, configurations, root)
     if only is None:
         chosen = report.leaderboard[0].mlflow_run_ids if report.selected else []
         with contextlib.suppress(Exception):  # a store that may only be read has its report all the same

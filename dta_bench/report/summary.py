@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dta_bench.report.configurations import BASELINES, Configuration, comparable_groups
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import EarlyStop, LabelledSubset, Provenance
 from dta_bench.report.document.scores import (
@@ -20,7 +21,6 @@ from dta_bench.report.document.scores import (
     TargetScores,
 )
 from dta_bench.report.paper.published import rows_of_benchmark
-from dta_bench.report.records import BASELINES, Configuration, comparable
 from dta_bench.report.selection.compare_rules import regret
 from dta_bench.report.selection.rules import Unavailable, competitors, scores
 from dta_bench.report.statistics.intervals import Outcomes, interval, minus, score, standard_error
@@ -33,37 +33,39 @@ from dta_bench.tracking import STOPPED, TrackedRun
 UNREADABLE = "note_unreadable"  # the tag of a run that left images out
 
 
-def summarise(benchmark: Benchmark, found: Sequence[Configuration], runs: Sequence[TrackedRun], rule: str) -> Report:
+def summarise(
+    benchmark: Benchmark, configurations: Sequence[Configuration], runs: Sequence[TrackedRun], rule: str
+) -> Report:
     """The main part of a report: scores in percent, intervals of 95 % by bootstrap over seeds and images.
 
     Where runs differ in training, labelled subset or data, the largest comparable group is reported and the others
     are counted in ``left_out``.
 
     Args:
-        found: the finished configurations.
+        configurations: of the finished runs.
         runs: all runs, finished or not.
 
     Raises:
         UserError: an unknown rule.
     """
-    group, headline = largest_group(found), benchmark.headline
+    group, headline = largest_group(configurations), benchmark.headline
     ranked = _rank(group, rule, headline)
     eligible = competitors([c for c, _ in ranked])
     chosen = next(iter(eligible), None)
     competing = {id(c) for c in eligible}
     baseline = _baseline(group, "source_only", chosen)
-    subset_hash = group[0].records[0].run.tags.get("subset_hash", "")
+    subset_hash = group[0].runs[0].tracked.tags.get("subset_hash", "")
     return Report(
         benchmark=benchmark.name,
         source=benchmark.source,
         target=benchmark.target,
         headline=headline,
         rule=rule,
-        runs=sum(len(c.records) for c in group),
-        left_out=len(found) - len(group),
+        runs=sum(len(c.runs) for c in group),
+        left_out=len(configurations) - len(group),
         compared=len(eligible),
         too_few_seeds=sum(c.method not in BASELINES for c in group) - len(eligible),
-        subset=LabelledSubset.of(group[0].records[0].spec.label_subset, subset_hash, _label_questions(group)),
+        subset=LabelledSubset.of(group[0].runs[0].spec.label_subset, subset_hash, _label_questions(group)),
         selected=_name(chosen),
         validation=_averages(chosen, "validation"),
         inflation=chosen.mean("validation", headline) - chosen.mean("test", headline) if chosen else None,
@@ -74,24 +76,24 @@ def summarise(benchmark: Benchmark, found: Sequence[Configuration], runs: Sequen
         difference=_difference(chosen, baseline, headline),
         comparisons=comparisons(_best_of_each_method([c for c, _ in ranked]), headline),
         leaderboard=[_row(c, value, id(c) in competing, group, headline) for c, value in ranked],
-        collapsed=[r.run.name for c in group for r in c.records if r.collapsed],
+        collapsed=[r.tracked.name for c in group for r in c.runs if r.collapsed],
         failed={r.name: r.tags.get("reason", "") for r in runs if r.status == "FAILED"},
         stopped={
             r.name: EarlyStop(epoch=int(r.tags[STOPPED]), reason=r.tags.get("reason", "")) for r in runs if _stopped(r)
         },
         unfinished=[r.name for r in runs if r.status not in ("FINISHED", "FAILED") and not _stopped(r)],
         whole=_averages(chosen, "whole"),
-        unreadable=sorted({r.run.tags[UNREADABLE] for c in group for r in c.records if UNREADABLE in r.run.tags}),
-        old_fingerprints=sum(is_old_scheme(r.run.tags) for c in group for r in c.records),
+        unreadable=sorted({r.tracked.tags[UNREADABLE] for c in group for r in c.runs if UNREADABLE in r.tracked.tags}),
+        old_fingerprints=sum(is_old_scheme(r.tracked.tags) for c in group for r in c.runs),
         published=rows_of_benchmark(benchmark.name),
-        training=group[0].records[0].spec.training,
+        training=group[0].runs[0].spec.training,
         provenance=_provenance(group),
     )
 
 
-def largest_group(found: Sequence[Configuration]) -> list[Configuration]:
+def largest_group(configurations: Sequence[Configuration]) -> list[Configuration]:
     """The comparable group with the most runs."""
-    return max(comparable(found).values(), key=lambda group: sum(len(c.records) for c in group))
+    return max(comparable_groups(configurations), key=lambda group: sum(len(c.runs) for c in group))
 
 
 def _rank(group: list[Configuration], rule: str, headline: str) -> list[tuple[Configuration, float | None]]:
@@ -103,7 +105,7 @@ def _rank(group: list[Configuration], rule: str, headline: str) -> list[tuple[Co
     with contextlib.suppress(Unavailable):  # what does not compete may be older, and have stored less
         values |= _scores_by_id(others, rule, headline)
     pairs = [(c, values[id(c)]) for c in group]
-    return sorted(pairs, key=lambda pair: (pair[0].method in BASELINES, -len(pair[0].records), -_sort_value(pair[1])))
+    return sorted(pairs, key=lambda pair: (pair[0].method in BASELINES, -len(pair[0].runs), -_sort_value(pair[1])))
 
 
 def _best_of_each_method(ranked: list[Configuration]) -> list[Configuration]:
@@ -115,8 +117,8 @@ def _best_of_each_method(ranked: list[Configuration]) -> list[Configuration]:
     return list(first.values())
 
 
-def _scores_by_id(found: list[Configuration], rule: str, headline: str) -> dict[int, float]:
-    return {id(c): value for c, value in zip(found, scores(found, rule, headline), strict=True)}
+def _scores_by_id(group: list[Configuration], rule: str, headline: str) -> dict[int, float]:
+    return {id(c): value for c, value in zip(group, scores(group, rule, headline), strict=True)}
 
 
 def _sort_value(value: float | None) -> float:
@@ -130,8 +132,8 @@ def _baseline(group: list[Configuration], method: str, chosen: Configuration | N
     same = [c for c in group if (c.method, c.backbone, c.weights) == (method, chosen.backbone, chosen.weights)]
     if not same:
         return None
-    shared = tuple(r for r in same[0].records if r.spec.seed in chosen.seeds)
-    return dataclasses.replace(same[0], records=shared or same[0].records)
+    shared = tuple(r for r in same[0].runs if r.spec.seed in chosen.seeds)
+    return dataclasses.replace(same[0], runs=shared or same[0].runs)
 
 
 def _name(chosen: Configuration | None) -> ChosenConfiguration | None:
@@ -144,7 +146,7 @@ def _name(chosen: Configuration | None) -> ChosenConfiguration | None:
 
 def _averages(chosen: Configuration | None, part: str) -> Averages | None:
     """The averages on a part of the data; None where the runs were not measured on it."""
-    if chosen is None or not all(f"{part}/accuracy" in record.run.metrics for record in chosen.records):
+    if chosen is None or not all(f"{part}/accuracy" in run.tracked.metrics for run in chosen.runs):
         return None
     return Averages(**{key: chosen.mean(part, key) for key in chosen.metrics})
 
@@ -164,11 +166,11 @@ def _test_scores(chosen: Configuration | None, benchmark: Benchmark) -> TargetSc
     intervals = {
         "ci95" if key == "accuracy" else f"ci95_{key}": interval(chosen.test, key) for key in chosen.metrics
     }  # fmt: skip
-    per_class = {name: _mean([r.class_score(name) for r in chosen.records]) for name in benchmark.classes}
-    by_seed = {str(r.spec.seed): r.score("test", benchmark.headline) for r in chosen.records}
+    per_class = {name: _mean([r.class_score(name) for r in chosen.runs]) for name in benchmark.classes}
+    by_seed = {str(r.spec.seed): r.score("test", benchmark.headline) for r in chosen.runs}
     averages = {key: chosen.mean("test", key) for key in chosen.metrics}
     return TargetScores.model_validate(
-        averages | intervals | {"per_class": per_class, "seeds": len(chosen.records), "by_seed": by_seed}
+        averages | intervals | {"per_class": per_class, "seeds": len(chosen.runs), "by_seed": by_seed}
     )
 
 
@@ -205,8 +207,8 @@ def _row(
         method=configuration.method, backbone=configuration.backbone, params=configuration.params,
         competes=competes, score=value, validation=configuration.mean("validation", headline),
         test=configuration.mean("test", headline), ci95=interval(configuration.test, headline),
-        seeds=len(configuration.records), collapsed=len(configuration.collapsed),
-        mlflow_run_ids=[r.run.mlflow_run_id for r in configuration.records],
+        seeds=len(configuration.runs), collapsed=len(configuration.collapsed),
+        mlflow_run_ids=[r.tracked.mlflow_run_id for r in configuration.runs],
         difference=_difference(configuration, _baseline(group, "source_only", configuration), headline),
     )  # fmt: skip
 
@@ -218,10 +220,10 @@ def _stopped(run: TrackedRun) -> bool:
 
 def _label_questions(group: list[Configuration]) -> int:
     """How often the labelled subset was asked for its labels: once an epoch of each run, as each run counted."""
-    runs = [r.run for c in group for r in c.records]
+    runs = [r.tracked for c in group for r in c.runs]
     return sum(int(run.metrics.get("validation/asked", run.spec.training.epochs)) for run in runs)
 
 
 def _provenance(group: list[Configuration]) -> Provenance:
-    runs = [r.run for c in group for r in c.records]
+    runs = [r.tracked for c in group for r in c.runs]
     return Provenance(**{key: sorted({run.tags.get(key, "") for run in runs}) for key in Provenance.model_fields})

@@ -21,9 +21,9 @@ from dta_bench.domains.images import Domains, LabelledImages
 from dta_bench.evaluation import segmentation
 from dta_bench.evaluation.evaluator import Evaluator
 from dta_bench.nn.network import Network
+from dta_bench.report.configurations import group_runs
 from dta_bench.report.html.page import html, markdown
 from dta_bench.report.html.report_page import report_page
-from dta_bench.report.records import configurations
 from dta_bench.report.sentences import answer
 from dta_bench.report.summary import summarise
 from dta_bench.report.terminal.show import show_report
@@ -173,7 +173,7 @@ def test_a_report_of_label_maps_is_headed_by_mean_iou(domains: Domains, tmp_path
             log = tracker.open_run(run, None, f"{method} {seed}", set(), {"data_fingerprint": "d"})
             log.finish(finished.result, finished.arrays, finished.confusion, SCENES.classes)
     runs = tracker.runs("drawn_scenes")
-    report = summarise(SCENES, configurations(tracker, runs), runs, "labels")
+    report = summarise(SCENES, group_runs(tracker, runs), runs, "labels")
     test, difference = report.test, report.difference
     assert test is not None
     assert difference is not None
@@ -187,7 +187,7 @@ def test_a_report_of_label_maps_is_headed_by_mean_iou(domains: Domains, tmp_path
     for text in (answer(report), markdown(page), html(page), console.file.getvalue()):  # type: ignore[attr-defined]
         assert "mean IoU" in text
         assert "miou" not in text.lower()
-    by_entropy = summarise(SCENES, configurations(tracker, runs), runs, "entropy").leaderboard[0]
+    by_entropy = summarise(SCENES, group_runs(tracker, runs), runs, "entropy").leaderboard[0]
     assert by_entropy.score < 0
 
 

@@ -10,10 +10,10 @@ from rich.console import Console
 from small_runs import spec_of
 
 from dta_bench.evaluation import metrics
+from dta_bench.report.configurations import group_runs
 from dta_bench.report.document.report import Report
 from dta_bench.report.html import page
 from dta_bench.report.html.report_page import report_page
-from dta_bench.report.records import configurations
 from dta_bench.report.summary import summarise
 from dta_bench.report.terminal.show import show_report
 from dta_bench.spec.benchmark import Benchmark
@@ -90,7 +90,7 @@ def classes_of(benchmark: Benchmark) -> Benchmark:
 
 def report_of(runs: Runs, benchmark: Benchmark, rule: str = "labels") -> Report:
     """The main part of the report of some runs."""
-    return summarise(benchmark, configurations(runs, runs.tracked), runs.tracked, rule)  # type: ignore[arg-type]
+    return summarise(benchmark, group_runs(runs, runs.tracked), runs.tracked, rule)  # type: ignore[arg-type]
 
 
 def markdown_of(report: Report) -> str:

@@ -1,6 +1,6 @@
 """A page as data, and its two forms: one HTML file that needs no network, and the same in Markdown.
 
-Both are drawn from the same sections, so that neither says what the other does not; figures are in the HTML alone.
+Both are drawn from the same sections and say the same; only the HTML has the figures.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table: its text, where it leads to, and whether it is a number (set flush right)."""
+    """One cell of a table: its text, the address that it links to, and whether it is a number (set flush right)."""
 
     text: str
     link: str | None = None
@@ -23,7 +23,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a head; ``strong`` indexes those to be seen first, ``faint`` those that do not compete."""
+    """Rows under a head; ``strong`` are the indices of rows to emphasise, ``faint`` of rows to grey out."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
@@ -31,7 +31,7 @@ class Table:
     strong: frozenset[int] = frozenset()
     faint: frozenset[int] = frozenset()
     folded: str = ""
-    """What a folded table's handle says; empty: the table is open."""
+    """The text on the handle of a folded table; empty if the table is open."""
 
     @property
     def numeric(self) -> list[bool]:
@@ -41,7 +41,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing, what it shows, and the runs behind it (text, address)."""
+    """A drawing, its caption, and links (text, address) to the runs behind it."""
 
     svg: Markup
     caption: str
@@ -52,7 +52,7 @@ class Figure:
 class Section:
     """One part of a page under its own heading; ``name`` is its anchor.
 
-    ``commands`` are shown as code; ``beside``: whether figures stand two in a row, where there is room.
+    ``commands`` are shown as code; ``beside`` puts figures two in a row, where there is room.
     """
 
     name: str
@@ -66,13 +66,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole page: the answer first, what must not be overlooked, then the sections."""
+    """A whole page: first the answer, then the warnings, then the sections."""
 
     title: str
     kicker: str
     answer: str
     numbers: Sequence[tuple[str, str, str]] = ()
-    """Figures of the answer, large: (what, value, beside it)."""
+    """The answer's figures, printed large: (what it is, value, small text beside it)."""
     warnings: Sequence[str] = ()
     sections: Sequence[Section] = field(default_factory=list)
 
@@ -88,7 +88,7 @@ def html(page: Page) -> str:
 
 
 def markdown(page: Page) -> str:
-    """The page without its figures, for a repository."""
+    """The page in Markdown, without its figures."""
     lines = [f"# {page.title}", "", page.answer, ""]
     lines += [*[f"* {warning}" for warning in page.warnings], ""] if page.warnings else []
     for section in page.sections:
@@ -118,5 +118,5 @@ def _linked(cell: Cell) -> str:
 
 
 def _plain(text: str) -> str:
-    """Nothing in a cell may end the cell or the row."""
+    """The text without characters that would end its cell or row."""
     return text.replace("|", "\\|").replace("\n", " ")

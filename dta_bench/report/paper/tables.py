@@ -9,12 +9,12 @@ from pathlib import Path
 from dta_bench import plugins
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
+from dta_bench.report.configurations import BASELINES, group_runs
 from dta_bench.report.document.paper_table import OurScores, PaperCell, PaperTable
 from dta_bench.report.document.published_figures import PublishedRow
 from dta_bench.report.html.page import html, markdown
 from dta_bench.report.paper.published import later_works, rows_of_table
 from dta_bench.report.paper.render import paper_page
-from dta_bench.report.records import BASELINES, configurations
 from dta_bench.report.summary import summarise
 from dta_bench.tracking import TrackedRun, Tracker, ui_link
 
@@ -88,7 +88,7 @@ def _our_scores(tracker: Tracker, row: PublishedRow, runs: list[TrackedRun]) -> 
     if not runs:
         return None
     benchmark = benchmark_of(row.benchmark)
-    report = summarise(benchmark, configurations(tracker, runs), runs, "labels")
+    report = summarise(benchmark, group_runs(tracker, runs), runs, "labels")
     first = report.leaderboard[0]
     side = row.method if row.method in BASELINES else "selected"
     return OurScores(

@@ -1,4 +1,4 @@
-"""Every selection rule on the same runs: what it chooses, what that is worth, and how far it is from the oracle."""
+"""Every selection rule on the same runs: what it chooses, and how much worse that is than the oracle's choice."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from scipy.stats import spearmanr
 
+from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.scores import ChosenConfiguration, RuleRow
-from dta_bench.report.records import Configuration
 from dta_bench.report.selection.rules import RULES, Unavailable, competitors, scores
 from dta_bench.report.statistics.intervals import interval, minus
 
@@ -59,7 +59,7 @@ def _row(name: str, candidates: list[Configuration], truth: list[float], best: C
 
 
 def _first_best(values: list[float]) -> int:
-    """The first of the highest; what is not a number never wins."""
+    """The index of the first highest value; NaN never wins."""
     known = [-math.inf if math.isnan(value) else value for value in values]
     return known.index(max(known))
 
@@ -67,5 +67,5 @@ def _first_best(values: list[float]) -> int:
 def _rank_correlation(values: list[float], truth: list[float]) -> float | None:
     if len(set(values)) < 2 or len(set(truth)) < 2:
         return None
-    found = float(spearmanr(values, truth).statistic)
-    return None if math.isnan(found) else found
+    correlation = float(spearmanr(values, truth).statistic)
+    return None if math.isnan(correlation) else correlation

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.errors import UserError
+from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LabelBudgetRow
-from dta_bench.report.records import Configuration
 from dta_bench.report.selection.compare_rules import all_rules
 from dta_bench.report.selection.label_budget import label_budget
 from dta_bench.report.selection.rules import competitors
@@ -19,13 +19,15 @@ from dta_bench.report.summary import largest_group
 from dta_bench.spec.benchmark import Benchmark
 
 
-def add_every_choice(report: Report, benchmark: Benchmark, found: Sequence[Configuration], root: str) -> Report:
+def add_every_choice(
+    report: Report, benchmark: Benchmark, configurations: Sequence[Configuration], root: str
+) -> Report:
     """Add to a report what every rule chooses, and how many labels choosing needs (or why that cannot be said).
 
     Args:
         root: the data, for the labels of all of target train, which no run has stored.
     """
-    group = largest_group(found)
+    group = largest_group(configurations)
     report = report.with_parts(rules=all_rules(group, benchmark.headline))
     try:
         return report.with_parts(label_budget=_budget(benchmark, competitors(group), root))
@@ -38,10 +40,10 @@ def _budget(benchmark: Benchmark, candidates: Sequence[Configuration], root: str
         return []
     if benchmark.task != "classification":
         raise UserError(f"a label budget is counted in images, but {benchmark.name} labels pixels")
-    first = candidates[0].records[0]
+    first = candidates[0].runs[0]
     stored = first.fetch(("target_train_ids",))
     if not stored:
-        raise UserError(f"the run {first.run.name} has stored no target_train_ids")
+        raise UserError(f"the run {first.tracked.name} has stored no target_train_ids")
     labels = _truth(benchmark, stored["target_train_ids"], root)
     correct = np.array([_share_correct(c, labels) for c in candidates])
     test = [c.mean("test", benchmark.headline) for c in candidates]
@@ -61,5 +63,5 @@ def _truth(benchmark: Benchmark, ids: NDArray[Any], root: str) -> NDArray[np.int
 
 
 def _share_correct(configuration: Configuration, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    right = [record.target_train_logits().argmax(axis=1) == labels for record in configuration.records]
+    right = [run.target_train_logits().argmax(axis=1) == labels for run in configuration.runs]
     return np.asarray(np.mean(right, axis=0))

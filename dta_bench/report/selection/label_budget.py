@@ -10,42 +10,46 @@ from dta_bench.report.document.scores import LabelBudgetRow
 Floats = NDArray[np.float64]
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 DRAWS = 500
-AT_ONCE = 50  # draws in memory at a time
+DRAWS_IN_MEMORY = 50
 
 
 def label_budget(
     correct: Floats, labels: NDArray[np.int64], test: list[float], headline: str, draws: int = DRAWS
 ) -> list[LabelBudgetRow]:
-    """A row for each number of labels, 10 to all: mean regret in points, its middle 90 % and its share of best choices.
+    """How many labels choosing needs: labelled subsets of each size are drawn, and rule ``labels`` chooses by each.
 
     Args:
         correct: (configurations, images) of target train, the share of seeds that are right.
         labels: the true class of each image; used to draw and to score subsets, never seen by a run.
         test: the target test score of each configuration in percent.
         headline: ``accuracy`` or ``mean_class_accuracy``, of the classes that a subset holds.
+        draws: subsets of each size.
+
+    Returns:
+        A row for each number of labels, 10 to all: regret in points, and the share of draws that choose the best.
     """
     rng = np.random.default_rng(0)
     sizes = [size for size in SIZES if size < len(labels)]
-    found: dict[int, list[float]] = {size: [] for size in sizes}
-    for start in range(0, draws, AT_ONCE):
-        order = rng.random((min(AT_ONCE, draws - start), len(labels))).argsort(axis=1).argsort(axis=1)
+    regrets: dict[int, list[float]] = {size: [] for size in sizes}
+    for start in range(0, draws, DRAWS_IN_MEMORY):
+        order = rng.random((min(DRAWS_IN_MEMORY, draws - start), len(labels))).argsort(axis=1).argsort(axis=1)
         for size in sizes:
-            found[size] += _regrets((order < size).astype(np.float64), correct, labels, test, headline)
+            regrets[size] += _regrets((order < size).astype(np.float64), correct, labels, test, headline)
     every = np.ones((1, len(labels)))
-    found[len(labels)] = _regrets(every, correct, labels, test, headline)
-    return [_row(size, np.array(values)) for size, values in found.items()]
+    regrets[len(labels)] = _regrets(every, correct, labels, test, headline)
+    return [_row(size, np.array(values)) for size, values in regrets.items()]
 
 
 def _regrets(
     drawn: Floats, correct: Floats, labels: NDArray[np.int64], test: list[float], headline: str
 ) -> list[float]:
-    """Of each draw, a row of ``drawn`` (draws, images) with ones where an image is in: what its choice loses."""
+    """What the choice by each draw loses; ``drawn`` (draws, images) is one where an image is in the subset."""
     chosen = _scores(drawn, correct, labels, headline).argmax(axis=1)
     return [max(test) - test[i] for i in chosen]
 
 
 def _scores(drawn: Floats, correct: Floats, labels: NDArray[np.int64], headline: str) -> Floats:
-    """(draws, configurations)."""
+    """The headline metric (draws, configurations) on each drawn subset, as a share."""
     if headline == "accuracy":
         return np.asarray(drawn @ correct.T / drawn.sum(axis=1, keepdims=True))
     total, present = np.zeros((len(drawn), len(correct))), np.zeros((len(drawn), 1))

@@ -1,4 +1,4 @@
-"""How sure a target test score is: intervals and standard errors over seeds and over target images."""
+"""Intervals and standard errors of a target test score, over seeds and over target images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DRAWS = 2000
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of each target test image under each seed, and the true class of each image.
+    """Whether each target test image is predicted right under each seed, and the true class of each image.
 
     ``values`` (seeds, images) is 1 where the prediction is right and 0 where it is wrong, or the difference of
     two methods, paired by seed and image. All seeds are tested on the same images.
@@ -36,7 +36,7 @@ class Outcomes:
         return Outcomes(self.values - other.values, self.labels)
 
     def of_seeds(self, rows: Sequence[int]) -> Outcomes:
-        """Those of some seeds, by their rows."""
+        """The outcomes of some seeds, by their rows."""
         return Outcomes(self.values[list(rows)], self.labels)
 
 
@@ -71,16 +71,16 @@ def interval(outcomes: Outcomes | MapOutcomes, metric: str, draws: int = DRAWS) 
     patterns, labels, counts = _groups(outcomes, metric)
     images = rng.multinomial(counts.sum(), counts / counts.sum(), size=draws).astype(np.float64)
     seeds = rng.multinomial(outcomes.seeds, np.full(outcomes.seeds, 1 / outcomes.seeds), size=draws)
-    found = _metric(images, seeds @ patterns / outcomes.seeds, labels, metric)
-    low, high = np.quantile(found, (0.025, 0.975))
+    scores = _metric(images, seeds @ patterns / outcomes.seeds, labels, metric)
+    low, high = np.quantile(scores, (0.025, 0.975))
     return float(low), float(high)
 
 
 def standard_error(outcomes: Outcomes | MapOutcomes, metric: str) -> float:
-    """Of the score's mean over seeds, in points: the spread between seeds and that between images, added as variances.
+    """Standard error of the score's mean over seeds, in points: variances between seeds and between images are added.
 
-    Slightly too large rather than too small, as what seed and image decide together is in both parts. With one
-    seed it is that of the images alone.
+    It is slightly too large rather than too small, because what seed and image decide together is in both parts. With
+    one seed it is that of the images alone.
     """
     if isinstance(outcomes, MapOutcomes):
         return map_intervals.standard_error(outcomes, metric)
@@ -90,7 +90,12 @@ def standard_error(outcomes: Outcomes | MapOutcomes, metric: str) -> float:
 
 
 def outcomes(correct: Sequence[NDArray[np.bool_]], labels: NDArray[np.int64]) -> Outcomes:
-    """From one array a seed that says which images are right."""
+    """Outcomes of one method.
+
+    Args:
+        correct: for each seed, whether each image (N,) is predicted right.
+        labels: (N,), the true classes.
+    """
     return Outcomes(np.stack(correct).astype(np.int8), labels)
 
 

@@ -1,4 +1,4 @@
-"""How sure a mean IoU is: it is no mean over images, so images and seeds are drawn anew and it is counted again."""
+"""Intervals and standard errors of a mean IoU, which is no mean over images and is counted anew for each draw."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MapOutcomes:
-    """What became of each target test label map under each seed, or of two methods, paired by seed and image.
+    """Pixel counts of each target test label map under each seed, of one method or of two, paired by seed and image.
 
     ``counts`` (seeds, 3, images, K) are pixels right, true and predicted of each class; ``against`` are those of a
-    second method, whose score is taken off. All seeds are tested on the same images.
+    second method, whose score is subtracted. All seeds are tested on the same images.
     """
 
     counts: Floats
@@ -37,7 +37,7 @@ class MapOutcomes:
         return MapOutcomes(self.counts, other.counts)
 
     def of_seeds(self, rows: Sequence[int]) -> MapOutcomes:
-        """Those of some seeds, by their rows."""
+        """The counts of some seeds, by their rows."""
         chosen = list(rows)
         return MapOutcomes(self.counts[chosen], None if self.against is None else self.against[chosen])
 
@@ -58,13 +58,13 @@ def interval(outcomes: MapOutcomes, metric: str, draws: int) -> tuple[float, flo
     rng = np.random.default_rng(0)
     images = rng.multinomial(outcomes.images, np.full(outcomes.images, 1 / outcomes.images), size=draws)
     seeds = rng.multinomial(outcomes.seeds, np.full(outcomes.seeds, 1 / outcomes.seeds), size=draws)
-    found = (_scores(outcomes, metric, images.astype(np.float64)) * seeds).sum(axis=1) / outcomes.seeds
-    low, high = np.quantile(found, (0.025, 0.975))
+    scores = (_scores(outcomes, metric, images.astype(np.float64)) * seeds).sum(axis=1) / outcomes.seeds
+    low, high = np.quantile(scores, (0.025, 0.975))
     return float(low), float(high)
 
 
 def standard_error(outcomes: MapOutcomes, metric: str) -> float:
-    """Of the score's mean over seeds, in points: the spread between seeds, and the images' by leaving one out.
+    """Standard error of the score's mean over seeds, in points: spread between seeds, and of images by the jackknife.
 
     The two are added as variances, as in :func:`dta_bench.report.statistics.intervals.standard_error`.
     """
@@ -77,8 +77,8 @@ def standard_error(outcomes: MapOutcomes, metric: str) -> float:
 
 def _scores(outcomes: MapOutcomes, metric: str, images: Floats) -> Floats:
     """The metric (draws, seeds) when image ``i`` is there ``images[draw, i]`` times."""
-    found = _metric(outcomes.counts, metric, images)
-    return found if outcomes.against is None else found - _metric(outcomes.against, metric, images)
+    scores = _metric(outcomes.counts, metric, images)
+    return scores if outcomes.against is None else scores - _metric(outcomes.against, metric, images)
 
 
 def _metric(counts: Floats, metric: str, images: Floats) -> Floats:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.scores import Comparison
-from dta_bench.report.records import Configuration
 from dta_bench.report.statistics.intervals import Outcomes, interval, minus, score, standard_error
 from dta_bench.report.statistics.map_intervals import MapOutcomes
 
@@ -62,13 +62,18 @@ def paired_test(paired: Outcomes | MapOutcomes, headline: str) -> float:
 
 
 def satterthwaite(variances: Sequence[float], degrees: Sequence[int]) -> float:
-    """Effective degrees of freedom of a sum of independent variance estimates."""
+    """Effective degrees of freedom of a sum of independent variance estimates, by Welch and Satterthwaite.
+
+    Args:
+        variances: the estimates.
+        degrees: the degrees of freedom of each; those without any are left out.
+    """
     parts = sum(v**2 / d for v, d in zip(variances, degrees, strict=True) if d > 0)
     return sum(variances) ** 2 / parts if parts > 0 else float("inf")
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (Scand. J. Stat. 1979), in the order in which they came."""
+    """p values after Holm's step-down correction (Scand. J. Stat. 1979), in the given order."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     corrected, highest = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order):

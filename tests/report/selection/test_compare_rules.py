@@ -10,8 +10,8 @@ from stored_runs import CLASSES, LABELS, Runs, classes_of, report_of, screen_of
 
 from dta_bench.errors import UserError
 from dta_bench.report.choice_sentences import disagreement_sentences
+from dta_bench.report.configurations import Configuration, group_runs
 from dta_bench.report.document.scores import RuleRow
-from dta_bench.report.records import Configuration, configurations
 from dta_bench.report.selection.compare_rules import all_rules
 from dta_bench.report.selection.rules import RULES, scores
 from dta_bench.spec.benchmark import Benchmark
@@ -55,7 +55,7 @@ def probes_of(quality: int) -> dict[str, Any]:
 
 
 def group(runs: Runs) -> list[Configuration]:
-    return configurations(runs, runs.tracked)  # type: ignore[arg-type]
+    return group_runs(runs, runs.tracked)  # type: ignore[arg-type]
 
 
 def rules(runs: Runs) -> dict[str, RuleRow]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from stored_runs import Runs
 
-from dta_bench.report.records import configurations
+from dta_bench.report.configurations import group_runs
 from dta_bench.report.statistics.intervals import Outcomes
 from dta_bench.report.statistics.paired_tests import comparisons, holm, paired_test, satterthwaite
 
@@ -65,7 +65,7 @@ def test_every_pair_of_methods_is_compared_and_corrected() -> None:
     runs = Runs()
     for method, rates in (("dta", [0.8, 0.82]), ("source_only", [0.5, 0.52]), ("dta_released", [0.8, 0.82])):
         runs.sweep(method, rates)
-    found = comparisons(configurations(runs, runs.tracked), "accuracy")  # type: ignore[arg-type]
+    found = comparisons(group_runs(runs, runs.tracked), "accuracy")  # type: ignore[arg-type]
     pairs = {(one.first, one.second): one for one in found}
     assert set(pairs) == {("dta", "source_only"), ("dta", "dta_released"), ("source_only", "dta_released")}
     assert pairs["dta", "source_only"].differs

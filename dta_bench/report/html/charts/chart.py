@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from dta_bench.report.html.charts.drawing import Drawing, Scale, spelled
+from dta_bench.report.html.charts.drawing import Drawing, Scale, spell_tick
 
 WIDTH, LEFT, TOP, BOTTOM = 560, 52, 14, 42
 NAMES_WIDTH = 170
@@ -16,10 +16,10 @@ NAMES_WIDTH = 170
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its name, its points, its look (1 to 6), and what else it has.
+    """One line: its name, its points, and its look (colour, dash and shape, 1 to 6).
 
-    ``low`` and ``high`` bound a band around it; ``link`` is where it leads to; ``ends`` marks its last point, as of
-    a run that was stopped there.
+    ``low`` and ``high`` bound a band around it; ``link`` is the address that it leads to; ``ends`` says why it ends
+    early and marks its last point; ``named`` puts its name at the right.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Axes:
-    """What the axes say; ``span`` shades a part of the x axis and ``span_name`` names it."""
+    """Title and names of the axes; ``span`` shades a part of the x axis, and ``span_name`` names that part."""
 
     title: str
     x: str
@@ -50,7 +50,7 @@ class Axes:
 
 
 def lines(series: Sequence[Series], axes: Axes) -> Markup:
-    """The series in one frame, their names at the right, in the order of their last values."""
+    """Draw the series in one frame, with their names at the right in the order of their last values."""
     shown = [_finite(one, axes.logarithmic) for one in series]
     shown = [one for one in shown if one.x]
     drawing = Drawing(WIDTH, axes.height, axes.title)
@@ -100,11 +100,11 @@ def _frame(drawing: Drawing, shown: Sequence[Series], x: Scale, y: Scale, axes: 
     counted = all(float(v).is_integer() for one in shown for v in one.y)
     for tick in (tick for tick in y.ticks() if tick.is_integer() or not counted):
         drawing.line(LEFT, y(tick), x.end, y(tick), "rule")
-        drawing.text(LEFT - 7, y(tick) + 4, spelled(tick), anchor="end", look="soft")
+        drawing.text(LEFT - 7, y(tick) + 4, spell_tick(tick), anchor="end", look="soft")
     drawing.line(LEFT, floor, x.end, floor)
-    for at, said in _x_ticks(x, axes):
+    for at, label in _x_ticks(x, axes):
         drawing.line(x(at), floor, x(at), floor + 4)
-        drawing.text(x(at), floor + 17, said, anchor="middle", look="soft")
+        drawing.text(x(at), floor + 17, label, anchor="middle", look="soft")
     drawing.text((LEFT + x.end) / 2, axes.height - 6, axes.x, anchor="middle", look="soft")
     drawing.text(12, (TOP + floor) / 2, axes.y, anchor="middle", look="soft", turn=-90)
 
@@ -112,10 +112,10 @@ def _frame(drawing: Drawing, shown: Sequence[Series], x: Scale, y: Scale, axes: 
 def _x_ticks(x: Scale, axes: Axes) -> list[tuple[float, str]]:
     if not axes.logarithmic:
         counted = x.low.is_integer() and x.high.is_integer()  # epochs, labels
-        return [(tick, spelled(tick)) for tick in x.ticks(6) if tick.is_integer() or not counted]
+        return [(tick, spell_tick(tick)) for tick in x.ticks(6) if tick.is_integer() or not counted]
     powers = range(math.floor(x.low), math.ceil(x.high) + 1)
-    found = [(math.log10(m * 10.0**p), spelled(m * 10.0**p)) for p in powers for m in (1, 2, 5)]
-    return [(at, said) for at, said in found if x.low - 1e-9 <= at <= x.high + 1e-9]
+    ticks = [(math.log10(m * 10.0**p), spell_tick(m * 10.0**p)) for p in powers for m in (1, 2, 5)]
+    return [(at, label) for at, label in ticks if x.low - 1e-9 <= at <= x.high + 1e-9]
 
 
 def _draw(drawing: Drawing, one: Series, x: Scale, y: Scale, axes: Axes) -> None:

@@ -1,4 +1,4 @@
-"""SVG by elements: every text and every address is escaped by the XML library, never by hand."""
+"""SVG built element by element: the XML library escapes every text and every address."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Scale:
         """Round values within the scale, about ``count`` of them."""
         from matplotlib.ticker import MaxNLocator
 
-        found = MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
+        ticks = MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
         slack = 1e-6 * (self.high - self.low)
-        return [float(t) for t in found if self.low - slack <= t <= self.high + slack]
+        return [float(t) for t in ticks if self.low - slack <= t <= self.high + slack]
 
 
 class Drawing:
-    """An SVG picture, with what it shows in words for those who do not see it."""
+    """An SVG picture; ``label`` says in words what it shows, for those who do not see it."""
 
     def __init__(self, width: float, height: float, label: str) -> None:
         self.width, self.height = width, height
@@ -43,7 +43,7 @@ class Drawing:
         self._at = self.root
 
     def linked(self, address: str | None) -> Drawing:
-        """The same picture; what is drawn through this one leads to ``address`` (nowhere if None)."""
+        """The same picture, on which everything drawn is a link to ``address``; no link if it is None."""
         if address is None:
             return self
         other = Drawing.__new__(Drawing)
@@ -51,12 +51,12 @@ class Drawing:
         other._at = ElementTree.SubElement(self.root, "a", {"href": address})
         return other
 
-    def text(self, x: float, y: float, said: str, *, anchor: str = "start", look: str = "", turn: float = 0) -> None:
+    def text(self, x: float, y: float, text: str, *, anchor: str = "start", look: str = "", turn: float = 0) -> None:
         """A line of text whose baseline starts (or ends, or is centred) at (x, y)."""
-        place = {"x": _n(x), "y": _n(y), "text-anchor": anchor, "class": look}
+        attributes = {"x": _n(x), "y": _n(y), "text-anchor": anchor, "class": look}
         if turn:
-            place["transform"] = f"rotate({_n(turn)} {_n(x)} {_n(y)})"
-        self._add("text", place).text = said
+            attributes["transform"] = f"rotate({_n(turn)} {_n(x)} {_n(y)})"
+        self._add("text", attributes).text = text
 
     def line(self, x1: float, y1: float, x2: float, y2: float, look: str = "axis", width: float | None = None) -> None:
         """A straight line."""
@@ -104,12 +104,12 @@ class Drawing:
         return ElementTree.SubElement(self._at, kind, {k: v for k, v in attributes.items() if v != ""})
 
     @staticmethod
-    def _tip(element: ElementTree.Element, said: str) -> None:
-        if said:
-            ElementTree.SubElement(element, "title").text = said
+    def _tip(element: ElementTree.Element, text: str) -> None:
+        if text:
+            ElementTree.SubElement(element, "title").text = text
 
 
-def spelled(value: float) -> str:
+def spell_tick(value: float) -> str:
     """A tick's number, as short as it can be."""
     return f"{value:g}" if math.isfinite(value) else "-"
 

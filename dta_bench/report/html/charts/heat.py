@@ -10,7 +10,12 @@ from dta_bench.report.html.charts.drawing import Drawing
 
 
 def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: str, look: int = 1) -> Markup:
-    """Rows are true classes; a cell is the darker, the larger its share of the row, and says it from 1 % on."""
+    """Draw a confusion matrix; a cell is darker the larger its share of the row, and names shares of 1 % and more.
+
+    Args:
+        matrix: counts (K, K); a row is a true class.
+        look: the colour, 1 to 6.
+    """
     cell = 44 if len(classes) <= 12 else 30
     left = 30 + 7 * min(16, max(map(len, classes)))
     size = cell * len(classes)

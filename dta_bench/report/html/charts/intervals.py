@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from dta_bench.report.html.charts.drawing import Drawing, Scale, spelled
+from dta_bench.report.html.charts.drawing import Drawing, Scale, spell_tick
 
 WIDTH, ROW, TOP, BOTTOM = 640, 26, 8, 40
 
@@ -26,7 +26,11 @@ class Dot:
 
 
 def intervals(dots: Sequence[Dot], title: str, axis: str) -> Markup:
-    """A mark and a whisker for each, best at the top, as given."""
+    """Draw a mark and a whisker for each score, in the given order from the top.
+
+    Args:
+        axis: the name of the axis.
+    """
     height = TOP + ROW * len(dots) + BOTTOM
     left = min(300, 24 + 7 * max(len(dot.name) for dot in dots))
     drawing = Drawing(WIDTH, height, title)
@@ -36,7 +40,7 @@ def intervals(dots: Sequence[Dot], title: str, axis: str) -> Markup:
     floor = height - BOTTOM
     for tick in x.ticks(6):
         drawing.line(x(tick), TOP, x(tick), floor, "rule")
-        drawing.text(x(tick), floor + 17, spelled(tick), anchor="middle", look="soft")
+        drawing.text(x(tick), floor + 17, spell_tick(tick), anchor="middle", look="soft")
     drawing.text((x.start + x.end) / 2, height - 5, axis, anchor="middle", look="soft")
     for i, dot in enumerate(dots):
         _row(drawing, dot, x, TOP + ROW * (i + 0.5))

@@ -8,7 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from dta_bench.report.html.charts.drawing import Drawing, Scale, spelled
+from dta_bench.report.html.charts.drawing import Drawing, Scale, spell_tick
+from dta_bench.spec.spelling import spell_value
 
 WIDTH, HEIGHT, TOP, BOTTOM = 880, 300, 44, 18
 
@@ -24,20 +25,26 @@ class Line:
     chosen: bool = False
 
 
-def parallel(axes: Sequence[str], found: Sequence[Line], title: str, score: str) -> Markup:
-    """Lines are the stronger, the higher they score; the chosen one is drawn last, in another colour, thicker."""
+def parallel(axes: Sequence[str], configurations: Sequence[Line], title: str, score: str) -> Markup:
+    """Draw a line for each configuration: the higher its score, the more solid; the chosen one last, in another colour.
+
+    Args:
+        axes: the names of the axes, in the order of each line's values.
+        score: the name of the last axis.
+    """
     drawing = Drawing(WIDTH, HEIGHT, title)
-    places = [90 + i * (WIDTH - 200) / max(1, len(axes)) for i in range(len(axes) + 1)]
-    steps = [_steps([line.values[i] for line in found]) for i in range(len(axes))]
-    scores = [line.score for line in found]
+    positions = [90 + i * (WIDTH - 200) / max(1, len(axes)) for i in range(len(axes) + 1)]
+    steps = [_steps([line.values[i] for line in configurations]) for i in range(len(axes))]
+    scores = [line.score for line in configurations]
     y = Scale(min(scores), max(scores), HEIGHT - BOTTOM, TOP)
-    for line in sorted(found, key=lambda one: (one.chosen, one.score)):
+    for line in sorted(configurations, key=lambda one: (one.chosen, one.score)):
         heights = [_height(line.values[i], steps[i]) for i in range(len(axes))]
-        points = [*zip(places, [*heights, y(line.score)], strict=True)]
+        points = [*zip(positions, [*heights, y(line.score)], strict=True)]
         _draw(drawing, line, [(px, py) for px, py in points if py is not None], y)
     for i, name in enumerate(axes):
-        _axis(drawing, places[i], name, {said: _height(value, steps[i]) or 0 for value, said in _said(steps[i])}, i)
-    _axis(drawing, places[-1], score, {spelled(tick): y(tick) for tick in y.ticks()}, len(axes), bold=True)
+        ticks = {label: _height(value, steps[i]) or 0 for value, label in _tick_labels(steps[i])}
+        _axis(drawing, positions[i], name, ticks, i)
+    _axis(drawing, positions[-1], score, {spell_tick(tick): y(tick) for tick in y.ticks()}, len(axes), bold=True)
     return drawing.svg()
 
 
@@ -63,16 +70,16 @@ def _height(value: Any, steps: Sequence[Any]) -> float | None:
     return Scale(-0.5 if len(steps) == 1 else 0, max(len(steps) - 1, 0.5), HEIGHT - BOTTOM, TOP)(steps.index(value))
 
 
-def _said(steps: Sequence[Any]) -> list[tuple[Any, str]]:
-    """What an axis says of its values; of many only some, lest they run into each other."""
+def _tick_labels(steps: Sequence[Any]) -> list[tuple[Any, str]]:
+    """Values of an axis with their labels; of many values only some, because the labels must not overlap."""
     steps = steps[:: -(-len(steps) // 12)] if steps else steps
-    return [(v, spelled(v) if isinstance(v, int | float) and not isinstance(v, bool) else str(v)) for v in steps]
+    return [(v, spell_value(v)) for v in steps]
 
 
 def _axis(drawing: Drawing, x: float, name: str, ticks: dict[str, float], index: int, bold: bool = False) -> None:
     drawing.line(x, TOP, x, HEIGHT - BOTTOM)
-    up = 14 if index % 2 else 28  # neighbours' names must not run into each other
-    drawing.text(x, up, name, anchor="middle", look="bold" if bold else "")
-    for said, at in ticks.items():
+    height = 14 if index % 2 else 28  # neighbours' names must not run into each other
+    drawing.text(x, height, name, anchor="middle", look="bold" if bold else "")
+    for label, at in ticks.items():
         drawing.line(x - 3, at, x + 3, at)
-        drawing.text(x + 7, at + 4, said[:18], look="soft halo")
+        drawing.text(x + 7, at + 4, label[:18], look="soft halo")

@@ -1,0 +1,174 @@
+"""Finished runs grouped into configurations: one method, backbone, weights and point, with all its seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dta_bench.errors import UserError
+from dta_bench.report.document.frozen_record import Params
+from dta_bench.report.statistics import map_intervals
+from dta_bench.report.statistics.intervals import Outcomes, outcomes
+from dta_bench.report.statistics.map_intervals import MapOutcomes
+from dta_bench.spec.parameter_order import in_space_order
+from dta_bench.spec.run_spec import RunSpec
+from dta_bench.tracking import TrackedRun, Tracker
+
+METRICS = ("accuracy", "mean_class_accuracy", "miou")
+BASELINES = ("source_only", "target_only")  # shown beside the others; they never compete for selection
+
+_LABELS_IN_USE: WeakValueDictionary[bytes, NDArray[np.int64]] = WeakValueDictionary()
+"""Labels of test sets, for as long as a run holds them."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run: its scores, and its stored predictions, which are fetched when first asked for.
+
+    ``fetch`` takes names of arrays and returns those that the run stored, by name.
+    """
+
+    tracked: TrackedRun
+    fetch: Callable[[Collection[str]], dict[str, NDArray[Any]]]
+
+    @property
+    def spec(self) -> RunSpec:
+        """The specification of the run."""
+        return self.tracked.spec
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether its target test predictions hold fewer than half of the classes."""
+        return self.tracked.tags["collapsed"] == "true"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The averages that the run's task has."""
+        return tuple(key for key in METRICS if f"test/{key}" in self.tracked.metrics)
+
+    def score(self, part: str, metric: str) -> float:
+        """A score in percent, such as ``score("test", "accuracy")``."""
+        return self.tracked.metrics[f"{part}/{metric}"]
+
+    def class_score(self, name: str) -> float | None:
+        """Accuracy of one class on target test (for label maps its IoU), in percent; None if the class is absent."""
+        return self.tracked.metrics.get(f"test/class/{name}")
+
+    @cached_property
+    def test_labels(self) -> NDArray[np.int64]:
+        """The true class of each target test image."""
+        return self._test[1]
+
+    @cached_property
+    def test_correct(self) -> NDArray[np.bool_]:
+        """For each target test image whether the prediction is right."""
+        return self._test[0]
+
+    @cached_property
+    def _test(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        stored = self.fetch(("target_test_logits", "target_test_labels"))
+        labels = _share_equal(stored["target_test_labels"].astype(np.int64))
+        return stored["target_test_logits"].argmax(axis=1) == labels, labels
+
+    @cached_property
+    def test_counts(self) -> NDArray[np.float64]:
+        """Pixels right, true and predicted of each class in each target test label map, (3, images, K)."""
+        confusions = self.fetch(("target_test_confusions",))["target_test_confusions"]
+        return map_intervals.counts(confusions)
+
+    def target_train_logits(self) -> NDArray[np.float32]:
+        """Logits (N, K) of the unlabelled target train, as stored in half precision; fetched each time.
+
+        For label maps those of a fixed sample of its pixels.
+        """
+        name = "target_train_pixels" if "miou" in self.metrics else "target_train_logits"
+        return self.fetch((name,))[name].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All seeds of one configuration, by ascending seed; ``params`` are in the order of the search space."""
+
+    method: str
+    backbone: str
+    weights: str
+    params: Params
+    runs: tuple[FinishedRun, ...]
+
+    def mean(self, part: str, metric: str) -> float:
+        """A score averaged over seeds, such as ``mean("test", "accuracy")``, in percent."""
+        return float(np.mean([run.score(part, metric) for run in self.runs]))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The averages that the task has."""
+        return self.runs[0].metrics
+
+    @cached_property
+    def test(self) -> Outcomes | MapOutcomes:
+        """Which target test images are right under which seed; of label maps, the counts of their pixels."""
+        if "miou" in self.metrics:
+            return MapOutcomes(np.stack([run.test_counts for run in self.runs]))
+        return outcomes([run.test_correct for run in self.runs], self.runs[0].test_labels)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that finished."""
+        return tuple(run.spec.seed for run in self.runs)
+
+    @property
+    def collapsed(self) -> tuple[int, ...]:
+        """Seeds whose run predicts fewer than half of the classes."""
+        return tuple(run.spec.seed for run in self.runs if run.collapsed)
+
+
+def group_runs(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configuration]:
+    """Group the finished ones of ``runs`` into configurations, in the order in which they were first started.
+
+    Raises:
+        UserError: none is finished.
+    """
+    groups: dict[str, list[FinishedRun]] = {}
+    for run in runs:
+        if run.status == "FINISHED":
+            finished = FinishedRun(run, partial(tracker.predictions, run))
+            groups.setdefault(_all_but_seed(run.spec), []).append(finished)
+    if not groups:
+        raise UserError("no finished run yet; start or resume a sweep first")
+    return [_configuration(group) for group in groups.values()]
+
+
+def comparable_groups(configurations: Sequence[Configuration]) -> list[list[Configuration]]:
+    """Configurations grouped by what must be equal for a comparison: training, labelled subset, data."""
+    groups: dict[str, list[Configuration]] = {}
+    for configuration in configurations:
+        tracked = configuration.runs[0].tracked
+        shared = {
+            "training": tracked.spec.training.model_dump(), "labels": tracked.spec.label_subset.model_dump(),
+            "data": tracked.tags.get("data_fingerprint"),
+        }  # fmt: skip
+        groups.setdefault(json.dumps(shared, sort_keys=True), []).append(configuration)
+    return list(groups.values())
+
+
+def _share_equal(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One array for all runs with these labels: hundreds of runs are tested on one set."""
+    return _LABELS_IN_USE.setdefault(labels.tobytes(), labels)
+
+
+def _configuration(runs: Sequence[FinishedRun]) -> Configuration:
+    spec = runs[0].spec
+    params = in_space_order(spec.benchmark, spec.method, spec.params)
+    by_seed = sorted(runs, key=lambda run: run.spec.seed)
+    return Configuration(spec.method, spec.backbone, spec.weights, params, tuple(by_seed))
+
+
+def _all_but_seed(spec: RunSpec) -> str:
+    return json.dumps({k: v for k, v in spec.to_dict().items() if k != "seed"}, sort_keys=True)
