@@ -1,1 +1,1 @@
-"""One file = one domain pair; files that start with an underscore hold what several of them share."""
+"""One file defines one domain pair; files that begin with an underscore hold what several pairs share."""

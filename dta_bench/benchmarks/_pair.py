@@ -17,7 +17,7 @@ from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
 
 if TYPE_CHECKING:
-    from dta_bench.benchmarks._pair_file import PairFile, Side
+    from dta_bench.benchmarks._pair_file import DomainFolder, PairFile
 
 IGNORED = 255
 MAX_LISTED = 5  # of many names, so many are listed
@@ -43,14 +43,14 @@ def load(file: PairFile, root: Path) -> Domains:
     return Domains(*hold_out(source, file.validation_share, seed=0), train, test, fingerprint(root, entries))
 
 
-def _read_domain(file: PairFile, side: Side, folder: str, root: Path) -> LabelledImages:
+def _read_domain(file: PairFile, domain: DomainFolder, folder: str, root: Path) -> LabelledImages:
     if not (root / folder).is_dir():
         raise UserError(
             f"{root / folder} is missing: put the images of the domain {folder!r} there, or name their root"
         )
     if file.task == "segmentation":
-        return _with_masks(file, side, folder, root)
-    entries = _from_list(file, side, folder, root) if side.list else _from_folders(file, folder, root)
+        return _with_masks(file, domain, folder, root)
+    entries = _from_list(file, domain, folder, root) if domain.list else _from_folders(file, folder, root)
     paths = [f"{folder}/{path}" for path, _ in entries]
     labels = np.array([label for _, label in entries], dtype=np.int64)
     _check_has_every_class(file, labels, root / folder)
@@ -75,9 +75,9 @@ def _from_folders(file: PairFile, folder: str, root: Path) -> list[tuple[str, in
     ]
 
 
-def _from_list(file: PairFile, side: Side, folder: str, root: Path) -> list[tuple[str, int]]:
+def _from_list(file: PairFile, domain: DomainFolder, folder: str, root: Path) -> list[tuple[str, int]]:
     """(path, class index) of the images of a list file, in its order; a class is given as a name or an index."""
-    list_file = root / folder / str(side.list)
+    list_file = root / folder / str(domain.list)
     try:
         lines = list_file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -106,9 +106,9 @@ def _entry(line: str, where: str, file: PairFile) -> tuple[str, int | None]:
     )
 
 
-def _with_masks(file: PairFile, side: Side, folder: str, root: Path) -> LabelledImages:
+def _with_masks(file: PairFile, domain: DomainFolder, folder: str, root: Path) -> LabelledImages:
     """Every image with the mask of the same name, whatever their suffixes."""
-    images, masks = root / folder / side.images, root / folder / side.masks
+    images, masks = root / folder / domain.images, root / folder / domain.masks
     for path, what in ((images, "images"), (masks, "masks")):
         if not path.is_dir():
             raise UserError(
@@ -120,18 +120,20 @@ def _with_masks(file: PairFile, side: Side, folder: str, root: Path) -> Labelled
     if without_mask or not image_paths:
         problem = f"{_listed(without_mask)} without a mask of the same name in {masks}" if without_mask else "no image"
         raise UserError(f"{images} has {problem}")
-    names = [f"{folder}/{side.images}/{path}" for path in image_paths]
+    names = [f"{folder}/{domain.images}/{path}" for path in image_paths]
     image_files = ImageFiles(root, names)
-    maps = [f"{folder}/{side.masks}/{mask_of_stem[str(Path(path).with_suffix(''))]}" for path in image_paths]
-    values = side.values or file.values
+    maps = [f"{folder}/{domain.masks}/{mask_of_stem[str(Path(path).with_suffix(''))]}" for path in image_paths]
+    values = domain.values or file.values
     known = None if values else np.isin(np.arange(256), [*range(len(file.classes)), IGNORED])
-    labels = LabelMaps(image_files, maps, _class_of_number(file, side), _class_of_colour(file, side), IGNORED, known)
+    labels = LabelMaps(
+        image_files, maps, _class_of_number(file, domain), _class_of_colour(file, domain), IGNORED, known
+    )
     return LabelledImages(image_files, labels, names)
 
 
-def _class_of_number(file: PairFile, side: Side) -> NDArray[np.uint8]:
+def _class_of_number(file: PairFile, domain: DomainFolder) -> NDArray[np.uint8]:
     """The class index of each number in a mask, (256,): as ``values`` says, ignoring others, or the number."""
-    values = side.values or file.values
+    values = domain.values or file.values
     if values is None:
         return np.arange(256, dtype=np.uint8)
     table = np.full(256, IGNORED, dtype=np.uint8)
@@ -140,9 +142,9 @@ def _class_of_number(file: PairFile, side: Side) -> NDArray[np.uint8]:
     return table
 
 
-def _class_of_colour(file: PairFile, side: Side) -> Colours | None:
+def _class_of_colour(file: PairFile, domain: DomainFolder) -> Colours | None:
     """The class index of each colour, if the masks are in colours."""
-    colours = side.colours or (None if side.values else file.colours)
+    colours = domain.colours or (None if domain.values else file.colours)
     order = list(file.classes)
     return None if colours is None else {colour: order.index(name) for name, colour in colours.items()}
 

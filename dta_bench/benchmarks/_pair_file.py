@@ -1,4 +1,4 @@
-"""A domain pair of the user's own, stated in YAML: two folders, the classes that both have, the image size."""
+"""Read a user's own pair from YAML: two folders, the classes that both have, and the image size."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ DEFAULT_AUGMENTATION = {
 }
 
 
-def _square(given: Any) -> Any:
+def _as_square(given: Any) -> Any:
     return (given, given) if isinstance(given, int) else given
 
 
-def _by_class(given: Any) -> Any:
-    """A list of classes, or classes with the other names that folders and lists call them by."""
+def _with_other_names(given: Any) -> Any:
+    """Class → its other names in folders and lists, from a list of classes or a mapping."""
     if isinstance(given, list):
         return dict.fromkeys(given, ())
     if isinstance(given, dict):
@@ -38,20 +38,30 @@ def _two_or_more(classes: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ..
     return classes
 
 
-def _values(given: Any) -> Any:
+def _as_tuple(given: Any) -> Any:
     return (given,) if isinstance(given, int) else given
 
 
-Classes = Annotated[dict[str, tuple[str, ...]], AfterValidator(_two_or_more), BeforeValidator(_by_class)]
+Classes = Annotated[dict[str, tuple[str, ...]], AfterValidator(_two_or_more), BeforeValidator(_with_other_names)]
 Byte = Annotated[int, Field(ge=0, le=255)]
-Side255 = Annotated[int, Field(gt=0, le=16384)]
+SideLength = Annotated[int, Field(gt=0, le=16384)]
 
 
-class Side(BaseModel):
-    """One domain: a folder under the root (or an absolute one), and how its images are named.
+class DomainFolder(BaseModel):
+    """One domain: a folder under the data root (or an absolute one), and how its images and labels are found in it.
 
-    Classification: a folder a class; or ``list``, a file in the folder with a line an image, its path and its class
-    (a name or an index). Segmentation: subfolders ``images`` and ``masks`` with files of one name.
+    For classification the folder has a folder for each class, or a file ``list`` in which each line has an image's path
+    and its class, as a name or an index. For segmentation it has the folders ``images`` and ``masks``; an image and its
+    mask have the same name.
+
+    Attributes:
+        folder: the folder.
+        name: the domain's name in tables; the folder's name if it is empty.
+        list: the list file, in the folder.
+        images: the folder of images, for segmentation.
+        masks: the folder of masks, for segmentation.
+        values: class → its numbers in this domain's masks.
+        colours: class → its colour (red, green, blue) in this domain's masks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,36 +71,49 @@ class Side(BaseModel):
     list: str | None = None
     images: str = "images"
     masks: str = "masks"
-    values: dict[str, Annotated[tuple[Byte, ...], BeforeValidator(_values)]] | None = None
+    values: dict[str, Annotated[tuple[Byte, ...], BeforeValidator(_as_tuple)]] | None = None
     colours: dict[str, tuple[Byte, Byte, Byte]] | None = None
 
 
-class Target(Side):
-    """The target, which may have its test images in a folder of their own."""
+class TargetFolder(DomainFolder):
+    """The target, which may have its test images in a folder of their own, ``test``."""
 
     test: str | None = None
 
 
-def _folder(given: Any) -> Any:
+def _as_mapping(given: Any) -> Any:
     return {"folder": given} if isinstance(given, str) else given
 
 
 class PairFile(BaseModel):
-    """A file ``benchmarks/<name>.yaml``.
+    """The content of a file ``benchmarks/<name>.yaml``.
 
-    ``classes`` may say what folders or lists call a class: ``car: [auto, vehicle]``; ``leave_out`` names what is no
-    class of the pair. ``labels`` is how many labelled images of target train selection may read. ``values`` (the
-    numbers in masks) or ``colours`` say which pixels are of which class, in both domains unless a domain has its own.
+    Attributes:
+        task: ``classification`` or ``segmentation``.
+        source: the source domain.
+        target: the target domain.
+        classes: class → the other names that folders or lists have for it, as in ``car: [auto, vehicle]``.
+        leave_out: names in folders or lists that are no class of the pair.
+        image_size: (height, width) in pixels.
+        labels: size of the labelled subset.
+        validation_share: share of the source that becomes source validation.
+        test_share: share of the target that becomes target test, if that has no folder of its own.
+        headline: the metric that runs are compared by; mean IoU for segmentation, else mean class accuracy.
+        standardisation: see :class:`~dta_bench.spec.benchmark.Benchmark`.
+        augmentation: see :class:`~dta_bench.data.augment.Augmentation`; None: ``DEFAULT_AUGMENTATION``.
+        epoch_length: the domain that an epoch goes through once.
+        values: class → its numbers in the masks of both domains; a domain may have its own.
+        colours: class → its colour (red, green, blue) in the masks of both domains; a domain may have its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Task = "classification"
-    source: Annotated[Side, BeforeValidator(_folder)]
-    target: Annotated[Target, BeforeValidator(_folder)]
+    source: Annotated[DomainFolder, BeforeValidator(_as_mapping)]
+    target: Annotated[TargetFolder, BeforeValidator(_as_mapping)]
     classes: Classes
     leave_out: tuple[str, ...] = ()
-    image_size: Annotated[tuple[Side255, Side255], BeforeValidator(_square)]
+    image_size: Annotated[tuple[SideLength, SideLength], BeforeValidator(_as_square)]
     labels: int = Field(gt=0)
     validation_share: float = Field(default=0.1, gt=0, lt=1)
     test_share: float = Field(default=0.3, gt=0, lt=1)
@@ -98,12 +121,12 @@ class PairFile(BaseModel):
     standardisation: Literal["per_sample", "imagenet"] = "imagenet"
     augmentation: tuple[str, ...] | None = None
     epoch_length: Literal["source", "target", "larger"] = "larger"
-    values: dict[str, Annotated[tuple[Byte, ...], BeforeValidator(_values)]] | None = None
+    values: dict[str, Annotated[tuple[Byte, ...], BeforeValidator(_as_tuple)]] | None = None
     colours: dict[str, tuple[Byte, Byte, Byte]] | None = None
 
     @model_validator(mode="after")
-    def _agrees(self) -> PairFile:
-        problems = [*_claimed_twice(self), *_of_no_class(self)]
+    def _is_consistent(self) -> PairFile:
+        problems = [*_repeated_names(self), *_mappings_of_no_class(self)]
         if (self.headline == "miou") != (self.task == "segmentation") and self.headline is not None:
             problems.append(f"headline is {self.headline!r}, which {self.task} does not have")
         if problems:
@@ -111,37 +134,37 @@ class PairFile(BaseModel):
         return self
 
 
-def _claimed_twice(file: PairFile) -> list[str]:
+def _repeated_names(file: PairFile) -> list[str]:
     names = [name for one, others in file.classes.items() for name in {one, *others}] + list(file.leave_out)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    return [f"{name!r} stands for two of classes and leave_out" for name in twice]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    return [f"{name!r} stands for two of classes and leave_out" for name in repeated]
 
 
-def _of_no_class(file: PairFile) -> list[str]:
-    given = {
+def _mappings_of_no_class(file: PairFile) -> list[str]:
+    mappings = {
         f"{where}{key}": getattr(part, key)
         for where, part in (("", file), ("source.", file.source), ("target.", file.target))
         for key in ("values", "colours")
     }
     return [
         f"{where}.{name} is no class{yaml_file.guess(name, file.classes)}; classes: {', '.join(file.classes)}"
-        for where, mapping in given.items()
+        for where, mapping in mappings.items()
         for name in mapping or ()
         if name not in file.classes
     ]
 
 
 def read(path: Path) -> PairFile:
-    """The pair that a file states.
+    """Read a pair's file.
 
     Raises:
-        UserError: everything that is wrong in it, at once.
+        UserError: lists everything that is wrong in it.
     """
     content = yaml_file.mapping(path, PairFile.model_fields)
     try:
         return PairFile.model_validate(content)
     except ValidationError as refused:
-        models: dict[Any, type[BaseModel]] = {"source": Side, "target": Target}
+        models: dict[Any, type[BaseModel]] = {"source": DomainFolder, "target": TargetFolder}
         problems = [
             yaml_file.told(error, list(models.get((*error["loc"], "")[0], PairFile).model_fields
                                        if len(error["loc"]) > 1 else PairFile.model_fields))
@@ -151,14 +174,14 @@ def read(path: Path) -> PairFile:
 
 
 def opening(path: Path) -> str:
-    """The file's first comment, which says what the pair is."""
+    """The file's first comment line, which says what the pair is."""
     lines = path.read_text(encoding="utf-8").splitlines()
     first = next((line.lstrip("# ").strip() for line in lines if line.startswith("#")), "")
     return first or f"The pair that {path.name} states."
 
 
 def benchmark(name: str, file: PairFile) -> Benchmark:
-    """What a table's heading says of the pair."""
+    """The definition of a pair's benchmark."""
     default: Headline = "miou" if file.task == "segmentation" else "mean_class_accuracy"
     return Benchmark(
         name=name,

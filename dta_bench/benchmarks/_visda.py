@@ -1,4 +1,4 @@
-"""VisDA-2017's classification track as its owners pack it: three domains of 12 classes, each with an image list."""
+"""Read VisDA-2017's classification track as its owners pack it: three domains of 12 classes with image lists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLASSES = (
 AUGMENTATION = ("source:random_resized_crop", "target:resize", "hflip")
 SIZES = {"train": 152_397, "validation": 55_388, "test": 72_372}
 LABEL_BUDGET_SOURCE = "Shu et al. (2018), whom the paper follows: 1,000, here 1.8 % of the validation domain"
-WHAT = "put {parts} of VisDA-2017's classification track, each with its image_list.txt, into {folder}"
+INSTRUCTION = "put {parts} of VisDA-2017's classification track, each with its image_list.txt, into {folder}"
 OWNER = "http://csr.bu.edu/ftp/visda17/clf"
 TEST_LABELS = (
     "https://raw.githubusercontent.com/VisionLearningGroup/taskcv-2017-public/master/classification/data/image_list.txt"
@@ -26,7 +26,14 @@ TEST_LABELS = (
 
 
 def benchmark(name: str, part: str, photographs: str, subset: str) -> Benchmark:
-    """The renderings of ``train`` to the photographs of another ``part``, whose labels are used as ``subset`` says."""
+    """Define the benchmark from the renderings of ``train`` to the photographs of another part.
+
+    Args:
+        name: the benchmark's name.
+        part: the target, ``validation`` or ``test``.
+        photographs: what the target's images are, for tables.
+        subset: says how labels of the target are used; a clause for tables.
+    """
     return Benchmark(
         name=name,
         task="classification",
@@ -46,23 +53,23 @@ def benchmark(name: str, part: str, photographs: str, subset: str) -> Benchmark:
 
 
 def domains(root: Path, *parts: str) -> list[LabelledImages]:
-    """The named parts of ``root/visda``; images are decoded when asked for.
+    """List the images of some parts of ``root/visda``; an image is decoded when it is asked for.
 
     Raises:
         UserError: a list is missing or malformed.
     """
-    what = WHAT.format(parts=", ".join(f"{part}/" for part in parts), folder=root / "visda")
-    return [_image_lists.read(root, f"visda/{part}", len(CLASSES), what) for part in parts]
+    instruction = INSTRUCTION.format(parts=", ".join(f"{part}/" for part in parts), folder=root / "visda")
+    return [_image_lists.read(root, f"visda/{part}", len(CLASSES), instruction) for part in parts]
 
 
 def fingerprint(root: Path, *parts: LabelledImages) -> str:
-    """SHA-256 over every image's path, size and label."""
+    """SHA-256 over the path, the size in bytes and the label of every image."""
     return image_files.fingerprint(root, [entry for part in parts for entry in fingerprint_entries(part)])
 
 
 def archives(*parts: str) -> list[Archive]:
-    """The owners' archives; they publish no checksums, so that what came is checked by its counts and images."""
-    found = [
+    """The owners' archives. They publish no MD5s; ``prepare`` checks the numbers of images and reads every image."""
+    tars = [
         Archive(f"{OWNER}/{part}.tar", f"visda/{part}.tar", "", "tar", "visda", {f"visda/{part}": ""}) for part in parts
     ]
-    return found + ([Archive(TEST_LABELS, "visda/test/image_list.txt")] if "test" in parts else [])
+    return tars + ([Archive(TEST_LABELS, "visda/test/image_list.txt")] if "test" in parts else [])

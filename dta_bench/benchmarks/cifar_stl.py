@@ -29,5 +29,5 @@ def load(root: Path) -> Domains:
 
 
 def archives() -> list[Archive]:
-    """What ``prepare`` downloads."""
+    """The files that ``prepare`` downloads."""
     return _torchvision.archives("cifar10", "stl10")

@@ -22,6 +22,6 @@ BENCHMARK = Benchmark(
 )
 
 
-def load(root: Path) -> Domains:  # noqa: ARG001 - all of it ships in installed packages
+def load(root: Path) -> Domains:  # noqa: ARG001 - installed packages ship all of it
     """Read the source and the target; needs nothing under ``root``."""
     return _digits.pair(_digits.mnist_5k())

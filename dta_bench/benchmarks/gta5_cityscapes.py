@@ -29,7 +29,7 @@ BY_HAND = _road_scenes.BY_HAND
 
 
 def load(root: Path) -> Domains:
-    """List ``root/gta5`` and ``root/cityscapes``; images and label maps are decoded when asked for."""
+    """List ``root/gta5`` and ``root/cityscapes``; an image or label map is decoded when it is asked for."""
     source = _road_scenes.gta5(root)
     train, test = (_road_scenes.cityscapes(root, part) for part in ("train", "val"))
     entries = [entry for part in (source, train, test) for entry in fingerprint_entries(part)]

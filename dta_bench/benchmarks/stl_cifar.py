@@ -19,7 +19,7 @@ BENCHMARK = Benchmark(
     label_budget_source="Shu et al. (2018), whom the paper follows: 1,000, here 2.2 % of target train",
     augmentation=("translate2", "hflip", "noise0.1"),
     splits_stated=_torchvision.SPLITS_STATED,
-    published_sizes={"source": 4_500, "target_train": 4_5000, "target_test": 9_000},
+    published_sizes={"source": 4_500, "target_train": 45_000, "target_test": 9_000},
 )
 
 
@@ -29,5 +29,5 @@ def load(root: Path) -> Domains:
 
 
 def archives() -> list[Archive]:
-    """What ``prepare`` downloads."""
+    """The files that ``prepare`` downloads."""
     return _torchvision.archives("stl10", "cifar10")

@@ -30,5 +30,5 @@ def load(root: Path) -> Domains:
 
 
 def archives() -> list[Archive]:
-    """What ``prepare`` downloads."""
+    """The files that ``prepare`` downloads."""
     return _torchvision.archives("svhn", "mnist")

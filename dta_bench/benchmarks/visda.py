@@ -11,12 +11,12 @@ BENCHMARK = _visda.benchmark("visda", "validation", "photographs", "so target te
 
 
 def load(root: Path) -> Domains:
-    """Read the lists of ``root/visda/train`` and ``root/visda/validation``."""
+    """List the images of ``root/visda/train`` and ``root/visda/validation``."""
     source, target = _visda.domains(root, "train", "validation")
-    found = _visda.fingerprint(root, source, target)
-    return Domains(*hold_out_share(source, 0.1, seed=0), target, target, found)
+    fingerprint = _visda.fingerprint(root, source, target)
+    return Domains(*hold_out_share(source, 0.1, seed=0), target, target, fingerprint)
 
 
 def archives() -> list[Archive]:
-    """What ``prepare`` downloads."""
+    """The files that ``prepare`` downloads."""
     return _visda.archives("train", "validation")

@@ -16,12 +16,12 @@ BENCHMARK = _visda.benchmark(
 
 
 def load(root: Path) -> Domains:
-    """Read the lists of ``root/visda``'s ``train``, ``validation`` and ``test``."""
+    """List the images of ``train``, ``validation`` and ``test`` in ``root/visda``."""
     source, tuned_on, target = _visda.domains(root, "train", "validation", "test")
-    found = _visda.fingerprint(root, source, tuned_on, target)
-    return Domains(*hold_out_share(source, 0.1, seed=0), target, target, found, subset_of=tuned_on)
+    fingerprint = _visda.fingerprint(root, source, tuned_on, target)
+    return Domains(*hold_out_share(source, 0.1, seed=0), target, target, fingerprint, subset_of=tuned_on)
 
 
 def archives() -> list[Archive]:
-    """What ``prepare`` downloads."""
+    """The files that ``prepare`` downloads."""
     return _visda.archives("train", "validation", "test")

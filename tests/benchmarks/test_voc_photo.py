@@ -48,7 +48,8 @@ def test_a_photograph_and_its_palette_mask_become_classes(photo: tuple[np.ndarra
     (tmp_path / "voc.yaml").write_text(PAIR)
     pair = _pair_file.read(tmp_path / "voc.yaml")
     domains = _pair.load(pair, tmp_path)
-    check_label_maps.check(_pair_file.benchmark("voc", pair), domains)
+    benchmark = _pair_file.benchmark("voc", pair)
+    check_label_maps.check(benchmark, domains)
 
     found = domains.source_train.labels[0]
     for index, (name, number) in enumerate({"background": 0, **VOC}.items()):
@@ -56,7 +57,7 @@ def test_a_photograph_and_its_palette_mask_become_classes(photo: tuple[np.ndarra
     assert (found == 255).sum() == 3 * 500
     np.testing.assert_array_equal(domains.target_test.images[0], rgb)
 
-    batches = Batches(domains.source_train, domains.target_train.without_labels(), pair.BENCHMARK, 2, 0, 3)
+    batches = Batches(domains.source_train, domains.target_train.without_labels(), benchmark, 2, 0, 3)
     source, _ = next(iter(batches.epoch(1)))
     assert source.images.shape == (2, 3, 192, 256)
     assert set(np.unique(source.labels)) == {0, 1, 2, 3, 4, 255}
