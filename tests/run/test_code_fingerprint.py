@@ -182,6 +182,21 @@ def test_a_file_that_a_method_imports_by_way_of_another_counts() -> None:
     assert {"dta_bench/methods/dta_released.py", "dta_bench/methods/dta.py", "dta_bench/nn/losses.py"} <= found
 
 
+def test_what_the_api_passes_on_counts_only_where_a_plugin_takes_it(checkout: Path, edit: Edit, tmp_path: Path) -> None:
+    one, other = tmp_path / "one.py", tmp_path / "other.py"
+    one.write_text("from dta_bench.api import Network\n")
+    other.write_text("from dta_bench.api import Network, mk_mmd\n")
+
+    def fingerprints() -> list[str]:
+        return [Code(checkout / "dta_bench").fingerprint(frozenset({file})) for file in (one, other)]
+
+    before = fingerprints()
+    edit("dta_bench/api.py", lambda text: f"{text}\nfrom dta_bench.methods.dann import loss\n")
+    assert fingerprints() == before
+    edit("dta_bench/nn/mmd.py", one_constant_changed)
+    assert [now == then for now, then in zip(fingerprints(), before, strict=True)] == [True, False]
+
+
 def test_the_method_of_a_first_stage_counts() -> None:
     assert "dta_bench/methods/vada.py" in shipped(code_fingerprint.plugin_files(spec_of("dirt_t")))
 
