@@ -32,7 +32,7 @@ FAMILIES = [
     "eva02_tiny_patch14_224", "beit_base_patch16_224", "davit_tiny", "edgenext_xx_small", "repvgg_a0", "inception_v3",
     "pvt_v2_b0", "maxvit_rmlp_pico_rw_256", "hrnet_w18_small", "mobilevit_xxs", "dla34", "fastvit_t8", "cait_xxs24_224",
 ]  # fmt: skip
-NEED_THEIR_SIZE = {"maxvit_rmlp_pico_rw_256": (256, 256), "inception_v3": (96, 96), "cait_xxs24_224": (224, 224),
+FIXED_SIZES = {"maxvit_rmlp_pico_rw_256": (256, 256), "inception_v3": (96, 96), "cait_xxs24_224": (224, 224),
                    "mixer_s32_224": (224, 224), "eva02_tiny_patch14_224": (56, 56)}  # fmt: skip
 PAIRS = [
     "deeplabv3plus/tu-test_resnet", "upernet/tu-test_convnext", "fpn/tu-test_efficientnet", "dpt/tu-test_vit",
@@ -49,7 +49,8 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
-def tier(quick: list[str], slow: list[str]) -> list[Any]:
+def slow_after(quick: list[str], slow: list[str]) -> list[Any]:
+    """Parameters of a test, the second list marked slow."""
     return [*quick, *(pytest.param(name, marks=pytest.mark.slow) for name in slow)]
 
 
@@ -60,8 +61,8 @@ def size_of(name: str) -> Size:
     return SIZES.get(name, (64, 64))
 
 
-def images_for(of: BackbonePlugin) -> Tensor:
-    return torch.randn(2, of.channels, *size_of(of.name))
+def images_for(plugin: BackbonePlugin) -> Tensor:
+    return torch.randn(2, plugin.channels, *size_of(plugin.name))
 
 
 def mask_for(activation: Tensor, axis: int) -> Tensor:
@@ -72,8 +73,8 @@ def mask_for(activation: Tensor, axis: int) -> Tensor:
 @pytest.fixture(scope="module", params=NAMES)
 def case(request: pytest.FixtureRequest) -> tuple[BackbonePlugin, Network]:
     """A backbone, and a network for 5 classes in eval; all tests of one run before the next is built."""
-    of = backbone(request.param, size_of(request.param))
-    return of, of.build(5).eval()
+    plugin = backbone(request.param, size_of(request.param))
+    return plugin, plugin.build(5).eval()
 
 
 Case = tuple[BackbonePlugin, Network]
@@ -88,15 +89,15 @@ def test_a_file_is_short_and_opens_with_a_docstring(name: str) -> None:
 
 
 def test_its_logits_have_the_shape_of_its_task(case: Case) -> None:
-    of, net = case
+    plugin, net = case
     with torch.no_grad():
-        logits = net(images_for(of))
-    assert logits.shape == ((2, 5) if of.task == "classification" else (2, 5, *size_of(of.name)))
+        logits = net(images_for(plugin))
+    assert logits.shape == ((2, 5) if plugin.task == "classification" else (2, 5, *size_of(plugin.name)))
 
 
 def test_masks_of_ones_change_no_bit_and_cached_features_serve_twice(case: Case) -> None:
-    of, net = case
-    images = images_for(of)
+    plugin, net = case
+    images = images_for(plugin)
     with torch.no_grad():
         plain, features = net(images), net.features(images)
         hidden = net.hidden(features)
@@ -108,8 +109,8 @@ def test_masks_of_ones_change_no_bit_and_cached_features_serve_twice(case: Case)
 
 
 def test_the_upper_part_from_cached_features_is_a_full_forward_with_a_multiplying_hook(case: Case) -> None:
-    of, net = case
-    assert_upper_is_a_hooked_forward(net, images_for(of))
+    plugin, net = case
+    assert_upper_is_a_hooked_forward(net, images_for(plugin))
 
 
 def assert_upper_is_a_hooked_forward(net: Network, images: Tensor) -> None:
@@ -128,18 +129,18 @@ def assert_upper_is_a_hooked_forward(net: Network, images: Tensor) -> None:
 
 
 def test_the_declared_axis_alone_keeps_its_size_when_images_grow(case: Case) -> None:
-    of, net = case
-    height, width = size_of(of.name)
+    plugin, net = case
+    height, width = size_of(plugin.name)
     larger = (2 * height, 3 * width)
-    large = backbone(of.name, larger).build(5).to("meta").eval()
-    one = net.features(images_for(of)).activation.shape
-    other = large.features(torch.empty(2, of.channels, *larger, device="meta")).activation.shape
+    large = backbone(plugin.name, larger).build(5).to("meta").eval()
+    one = net.features(images_for(plugin)).activation.shape
+    other = large.features(torch.empty(2, plugin.channels, *larger, device="meta")).activation.shape
     assert [axis for axis in range(1, len(one)) if one[axis] == other[axis]] == [net.feature_axis]
 
 
 def test_a_gradient_through_ones_is_the_plain_gradient(case: Case) -> None:
-    of, net = case
-    images = images_for(of)
+    plugin, net = case
+    images = images_for(plugin)
 
     def gradients(masked: bool) -> list[Tensor | None]:
         net.zero_grad()
@@ -156,60 +157,61 @@ def test_a_gradient_through_ones_is_the_plain_gradient(case: Case) -> None:
 @pytest.mark.parametrize("name", ["timm/test_vit", "timm/test_mambaout", "timm/test_nfnet", "smp/dpt/tu-test_vit",
                                   "swin_tiny", "fpn_swin_tiny"])  # fmt: skip
 def test_a_step_of_drop_to_adapt_is_finite_and_perturbs(name: str) -> None:
-    of = backbone(name, size_of(name))
-    net = of.build(5)
-    labels = torch.randint(5, (2,) if of.task == "classification" else (2, *size_of(name)))
-    start = "ones" if of.task == "classification" else "stochastic"
+    plugin = backbone(name, size_of(name))
+    net = plugin.build(5)
+    labels = torch.randint(5, (2,) if plugin.task == "classification" else (2, *size_of(name)))
+    start = "ones" if plugin.task == "classification" else "stochastic"
     params = dta.Params(delta_c=0.05, delta_e=0.1, ramp_up_epochs=1, start=start)
-    terms = dta.loss(net, Labelled(images_for(of), labels), Unlabelled(images_for(of)), 1, params)
+    terms = dta.loss(net, Labelled(images_for(plugin), labels), Unlabelled(images_for(plugin)), 1, params)
     terms["total"].backward()
     assert terms["f_dta"] > 0
     assert terms["c_dta"] > 0
     assert all(p.grad is None or torch.isfinite(p.grad).all() for p in net.parameters())
 
 
-def stirred(model: nn.Module) -> nn.Module:
-    """No two weights alike, so that a weight is known by its value."""
+def with_distinct_weights(model: nn.Module) -> nn.Module:
+    """A model no two weights of which are equal, so that a weight is found by its value."""
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
     return model.eval()
 
 
-def by_value(model: nn.Module) -> dict[bytes, Tensor | None]:
+def gradients_by_value(model: nn.Module) -> dict[bytes, Tensor | None]:
+    """The gradient of each weight, by the weight's value."""
     return {p.detach().numpy().tobytes(): p.grad for p in model.parameters()}
 
 
-def assert_same(net: Network, plain: nn.Module, images: Tensor) -> None:
+def assert_equal_to_plain(net: Network, plain: nn.Module, images: Tensor) -> None:
     """Logits and all gradients, bit for bit; and the upper part alone is the network's."""
     assert_upper_is_a_hooked_forward(net, images)
     logits, expected = net(images), plain(images)
     assert torch.equal(logits, expected)
     logits.square().mean().backward()
     expected.square().mean().backward()
-    ours, theirs = by_value(net), by_value(plain)
+    ours, theirs = gradients_by_value(net), gradients_by_value(plain)
     for value, gradient in ours.items():
         assert (gradient is None and theirs[value] is None) or torch.equal(gradient, theirs[value])
     assert not any(gradient is not None for value, gradient in theirs.items() if value not in ours)
 
 
-def timm_twin(name: str, size: Size) -> nn.Module:
+def plain_timm_model(name: str, size: Size) -> nn.Module:
     try:
         return timm.create_model(name, num_classes=5, img_size=size)
     except TypeError:
         return timm.create_model(name, num_classes=5)
 
 
-@pytest.mark.parametrize("name", tier(QUICK, FAMILIES))
+@pytest.mark.parametrize("name", slow_after(QUICK, FAMILIES))
 def test_a_timm_model_by_name_is_the_plain_model_bit_for_bit(name: str, tmp_path: Path) -> None:
-    size = NEED_THEIR_SIZE.get(name, (64, 64))
-    plain = stirred(timm_twin(name, size))
+    size = FIXED_SIZES.get(name, (64, 64))
+    plain = with_distinct_weights(plain_timm_model(name, size))
     torch.save(plain.state_dict(), tmp_path / "weights.pth")
     net = backbone(f"timm/{name}", size).build(5, str(tmp_path / "weights.pth")).eval()
-    assert_same(net, plain, torch.randn(2, 3, *size))
+    assert_equal_to_plain(net, plain, torch.randn(2, 3, *size))
 
 
-@pytest.mark.parametrize("pair", tier(PAIRS, SLOW_PAIRS))
+@pytest.mark.parametrize("pair", slow_after(PAIRS, SLOW_PAIRS))
 def test_an_smp_pair_by_name_is_the_plain_model_bit_for_bit(pair: str, tmp_path: Path) -> None:
     decoder, encoder = pair.split("/")
     size = (128, 128) if decoder == "pan" else (64, 64)
@@ -218,10 +220,12 @@ def test_an_smp_pair_by_name_is_the_plain_model_bit_for_bit(pair: str, tmp_path:
         extras["img_size"] = size
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        plain = stirred(smp.create_model(decoder, encoder_name=encoder, encoder_weights=None, classes=5, **extras))
+        plain = with_distinct_weights(
+            smp.create_model(decoder, encoder_name=encoder, encoder_weights=None, classes=5, **extras)
+        )
     torch.save(plain.state_dict(), tmp_path / "weights.pth")
     net = backbone(f"smp/{pair}", size).build(5, str(tmp_path / "weights.pth")).eval()
-    assert_same(net, plain, torch.randn(2, 3, *size))
+    assert_equal_to_plain(net, plain, torch.randn(2, 3, *size))
 
 
 @pytest.mark.parametrize(("name", "shape", "axis"), [

@@ -27,7 +27,7 @@ def test_it_keeps_its_contract(name: str) -> None:
 
 
 @every_method
-def test_its_phases_move_their_players_and_nothing_else(name: str) -> None:
+def test_its_phases_update_their_players_and_nothing_else(name: str) -> None:
     method = method_plugin(name)
     learner = made(method, method.tasks[0])
     learner.take(*batch(method.tasks[0]))
@@ -46,7 +46,7 @@ def test_its_phases_move_their_players_and_nothing_else(name: str) -> None:
 
 
 @with_sets
-def test_its_sets_hold_six_points_and_its_row_is_one_of_them(name: str) -> None:
+def test_its_sets_have_six_points_and_its_row_is_one_of_them(name: str) -> None:
     own = method_sets(name)
     assert own is not None
     assert len(own.space.points()) >= POINTS
@@ -59,24 +59,23 @@ def test_its_file_opens_with_what_it_varies_and_its_command(name: str) -> None:
     first, second, *_ = plugins.path("method_sets", name).read_text().splitlines()
     assert first.startswith("# ")
     assert first.endswith(".")
-    assert (
-        second == f"#   dta-bench sweep {'gta5_cityscapes' if _segments(name) else 'digits'} --method {name} --points 6"
-    )
+    sweep = "gta5_cityscapes" if does_segmentation(name) else "digits"
+    assert second == f"#   dta-bench sweep {sweep} --method {name} --points 6"
 
 
-def _segments(name: str) -> bool:
+def does_segmentation(name: str) -> bool:
     return method_plugin(name).tasks == ("segmentation",)
 
 
-SMALL = {
+NARROW = {
     "gta": {"width": 1, "noise": 1},
     **{name: {"width": 1} for name in ("adaptsegnet", "advent", "lsd", "dann")},
 }
-"""Judges, generators and discriminators so narrow that the network's passes are all that counts."""
+"""Generators and discriminators so narrow that their FLOPs do not count beside the network's."""
 ROW = {"dta": {"start": "stochastic"}, "dta_released": {"start": "stochastic"}}
-ON_MAPS = ["minent", "advent", "adaptsegnet", "fda", "dacs", "daformer", "lsd", "dann"]
-ABOVE = {"daformer": 1 / 3}
-"""What is above a floor on maps: at most a forward pass of the encoder."""
+COUNTED_ON_MAPS = ["minent", "advent", "adaptsegnet", "fda", "dacs", "daformer", "lsd", "dann"]
+ABOVE_FLOOR = {"daformer": 1 / 3}
+"""What comes on top of a floor on maps, in source-only steps: at most a forward pass of the encoder."""
 
 
 @every_method
@@ -87,39 +86,39 @@ def test_its_file_states_its_floor(name: str) -> None:
     assert "Floor: " in (method.module.__doc__ or "") or name in ("source_only", "target_only")
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if not _segments(name)])
-def test_it_costs_what_its_definition_needs(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in METHODS if not does_segmentation(name)])
+def test_the_flops_of_a_step_are_its_floor(name: str) -> None:
     """FLOPs of a step on conv9_fc1 are within 1 % of the floor that its file states, in source-only steps.
 
-    A discriminator or second head and the passes above a mask are in the 1 % there; so is a first layer's gradient for
-    its images, which no floor has.
+    On this network a discriminator, a second head, the passes above a mask, and the first layer's gradient for its
+    images (which no floor counts) are all within the 1 %.
     """
     with torch.device("meta"):
         net = plugins.load("backbone", "conv9_fc1").build(10)
-    case, ratio = counted(name, net, Batch("classification", 10, 32, 3, (32, 32)))
+    case, ratio = case_and_flops(name, net, Batch("classification", 10, 32, 3, (32, 32)))
     assert ratio == pytest.approx(case.floor, rel=0.01)
 
 
-@pytest.mark.parametrize("name", ON_MAPS)
-def test_on_maps_it_costs_what_its_definition_needs(name: str) -> None:
+@pytest.mark.parametrize("name", COUNTED_ON_MAPS)
+def test_on_maps_the_flops_of_a_step_are_its_floor(name: str) -> None:
     """FLOPs of a step on a fully convolutional ResNet-50 are within 2 % of the floor, and of what is said above it."""
     with torch.device("meta"):
         net = plugins.load("backbone", "fcn_resnet50").build(19)
-    case, ratio = counted(name, net, Batch("segmentation", 19, 2, 3, (64, 128)))
+    case, ratio = case_and_flops(name, net, Batch("segmentation", 19, 2, 3, (64, 128)))
     assert case.floor is not None
-    assert 0.98 * case.floor <= ratio <= 1.02 * (case.floor + ABOVE.get(name, 0))
-    assert name not in ABOVE or case.above_floor
+    assert 0.98 * case.floor <= ratio <= 1.02 * (case.floor + ABOVE_FLOOR.get(name, 0))
+    assert name not in ABOVE_FLOOR or case.above_floor
 
 
-def counted(name: str, net: Network, batch: Batch) -> tuple[Case, float]:
+def case_and_flops(name: str, net: Network, batch: Batch) -> tuple[Case, float]:
     """A method's case, and its FLOPs as a multiple of source-only's."""
     method = method_plugin(name)
-    own = SMALL.get(name, {}) | ROW.get(name, {})
+    own = NARROW.get(name, {}) | ROW.get(name, {})
     case = Case(method, method.params_type(**own))
     return case, flops(net, case, batch) / flops(net, SOURCE_ONLY, batch)
 
 
-def test_daformer_asks_the_frozen_encoder_nothing_where_the_distance_has_no_weight() -> None:
+def test_daformer_does_not_run_the_frozen_encoder_for_a_distance_without_weight() -> None:
     with torch.device("meta"):
         net = plugins.load("backbone", "unet_mini").build(5)
     shape = Batch("segmentation", 5, 2, 3, (32, 64))

@@ -95,7 +95,7 @@ class Method(Learner):
 
 @pytest.fixture
 def everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A method of the user's that uses the whole contract, by its name."""
+    """The name of a user's method that uses the whole contract."""
     (tmp_path / "methods").mkdir()
     (tmp_path / "methods" / "everything.py").write_text(EVERYTHING)
     monkeypatch.chdir(tmp_path)
@@ -126,19 +126,19 @@ def test_a_run_stopped_in_either_stage_resumes_with_the_same_numbers(
 
     stop, steps, step = Stop(), 0, Learner.step
 
-    def counted(self: Learner, *of: object) -> dict[str, Tensor]:
+    def count_and_step(self: Learner, *batches: object) -> dict[str, Tensor]:
         nonlocal steps
         steps += 1
         stop.requested = steps == stop_after
-        return step(self, *of)  # type: ignore[arg-type]
+        return step(self, *batches)  # type: ignore[arg-type]
 
-    place = Placement(CPU, tmp_path / "run.pt", stop=stop)
-    monkeypatch.setattr(Learner, "step", counted)
+    placement = Placement(CPU, tmp_path / "run.pt", stop=stop)
+    monkeypatch.setattr(Learner, "step", count_and_step)
     with pytest.raises(Stopped):
-        train.train(resolve_on(run, digits_benchmark, small_splits), place)
+        train.train(resolve_on(run, digits_benchmark, small_splits), placement)
     stop.requested = False
     torch.manual_seed(12345)  # what another process would have drawn
-    resumed = train.train(resolve_on(run, digits_benchmark, small_splits), place)
+    resumed = train.train(resolve_on(run, digits_benchmark, small_splits), placement)
     assert torch.equal(logits(resumed), logits(whole))
     assert steps == 24  # two stages of two epochs of six steps: none was taken twice
 
@@ -147,7 +147,7 @@ def test_a_first_stage_is_trained_once_for_all_that_start_from_it(
     everything: str, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, steps, step = spec(everything), list[Learner](), Learner.step
-    monkeypatch.setattr(Learner, "step", lambda self, *of: steps.append(self) or step(self, *of))
+    monkeypatch.setattr(Learner, "step", lambda self, *batches: steps.append(self) or step(self, *batches))
     for alpha in (0.9, 0.5):
         other = dataclasses.replace(run, params={"alpha": alpha})
         train.train(resolve_on(other, digits_benchmark, small_splits), Placement(CPU, tmp_path / f"{other.id}.pt"))
@@ -164,37 +164,37 @@ def test_phases_take_every_option_of_a_step(
     assert seen[-1]["loss/task"] < 2.5
 
 
-def test_a_phase_moves_its_players_and_no_others(everything: str) -> None:
-    of = made(method_plugin(everything), "classification")
-    of.take(*batch("classification"))
-    for players, loss in of.phases():
-        before = {name: value.clone() for name, value in of.named_parameters()}
-        of.gradients(players, loss)
-        of.update(players)
-        moved = {name.split(".")[0] for name, value in of.named_parameters() if not torch.equal(value, before[name])}
+def test_a_phase_updates_its_players_and_no_others(everything: str) -> None:
+    one = made(method_plugin(everything), "classification")
+    one.take(*batch("classification"))
+    for players, loss in one.phases():
+        before = {name: value.clone() for name, value in one.named_parameters()}
+        one.gradients(players, loss)
+        one.update(players)
+        moved = {name.split(".")[0] for name, value in one.named_parameters() if not torch.equal(value, before[name])}
         assert moved == set(players)
 
 
 def test_each_player_has_the_learning_rate_that_the_method_gives_it(everything: str) -> None:
-    of = made(method_plugin(everything), "classification")
-    of.set_learning_rates(1)
-    rates = {name: own.param_groups[0]["lr"] for name, own in of.optimizers.items()}
+    one = made(method_plugin(everything), "classification")
+    one.set_learning_rates(1)
+    rates = {name: own.param_groups[0]["lr"] for name, own in one.optimizers.items()}
     assert rates == {"net": 1e-3, "judge": 1e-2}
-    assert [type(own).__name__ for own in of.optimizers.values()] == ["Adam", "SGD"]
+    assert [type(own).__name__ for own in one.optimizers.values()] == ["Adam", "SGD"]
 
 
-def test_a_plain_loss_and_its_learner_take_the_same_step() -> None:
+def test_the_learner_of_a_loss_takes_the_same_step_as_the_loss_itself() -> None:
     method = method_plugin("source_only")
-    of, other = made(method, "classification"), made(method, "classification")
+    one, other = made(method, "classification"), made(method, "classification")
     torch.manual_seed(1)
-    walk(of, "classification", [1])
+    walk(one, "classification", [1])
     torch.manual_seed(1)
-    torch.randn(8, 3, 16, 16)  # what walk shows to before_epoch
+    torch.randn(8, 3, 16, 16)  # what ``walk`` draws for before_epoch
     source, target = batch("classification")
     parts = method.module.loss(other.net, source, target, 1, other.params)
     torch.autograd.backward(parts["total"])
     other.optimizers["all"].step()
-    assert all(torch.equal(a, b) for a, b in zip(of.parameters(), other.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
 def test_progress_runs_from_0_to_just_below_1() -> None:
@@ -203,7 +203,6 @@ def test_progress_runs_from_0_to_just_below_1() -> None:
 
 def test_a_weight_that_two_modules_share_is_optimised_once() -> None:
     net = torch.nn.Linear(2, 2)
-    of = learner.optimizer([net, torch.nn.Sequential(net)], Training(
-        epochs=1, optimizer="adam", learning_rate=1, batch_size=2
-    ))  # fmt: skip
-    assert sum(len(group["params"]) for group in of.param_groups) == 2
+    training = Training(epochs=1, optimizer="adam", learning_rate=1, batch_size=2)
+    optimizer = learner.optimizer([net, torch.nn.Sequential(net)], training)
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
