@@ -20,6 +20,7 @@ from dta_bench.data import splits as validation
 from dta_bench.domains.images import Splits
 from dta_bench.nn import distributed as replicas
 from dta_bench.run import train
+from dta_bench.run.finish import finish
 from dta_bench.run.placement import Placement, Stop, Stopped
 from dta_bench.run.resolve import resolve_on
 from dta_bench.spec.benchmark import Benchmark
@@ -171,7 +172,7 @@ def trained(
 
     run._take_step = count_and_take  # type: ignore[method-assign]
     try:
-        finished = run.to_the_end(lambda _, metrics: metrics_of_epochs.append(metrics)).finish()
+        finished = finish(run.to_the_end(lambda _, metrics: metrics_of_epochs.append(metrics)))
     except Stopped as stopped:
         return {"stopped": str(stopped)}
     logits = {name: torch.from_numpy(array) for name, array in finished.arrays.items() if name.endswith("logits")}
