@@ -53,8 +53,8 @@ def _params(params_type: type) -> str:
     return f"{', '.join(bare)} has none" if bare else ""
 
 
-def small(task: str) -> Network:
-    """A network of a few weights for 3 x 16 x 16 images; for segmentation its hidden map is half as large."""
+def small_network(task: str) -> Network:
+    """A network of few weights for images of 3 x 16 x 16; for segmentation its hidden map is half as large."""
     torch.manual_seed(0)
     body = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU())
     if task == "segmentation":
@@ -64,17 +64,17 @@ def small(task: str) -> Network:
     return Network(body, nn.Sequential(nn.Conv2d(16, 16, 3), nn.ReLU(), *pooled), nn.Linear(32, CLASSES))
 
 
-def made(method: MethodPlugin, task: str) -> Learner:
-    """A method's learner on the small network; one with a stage before it starts from an untrained one."""
-    net, first = small(task), None
+def small_learner(method: MethodPlugin, task: str) -> Learner:
+    """Build a method's learner on the small network; its first stage, if it has one, is not trained."""
+    net, first = small_network(task), None
     if (before := method.before(method.defaults())) is not None:
-        first = made(before[0], task)
+        first = small_learner(before[0], task)
     setting = Setting(TRAINING, CLASSES, (3, SIDE, SIDE), TARGETS, first)
     return learner.build(method, net, method.params_type(), setting)
 
 
-def batch(task: str) -> tuple[Labelled, Unlabelled]:
-    """Random images, as many of each domain; on label maps some pixels have no label."""
+def random_batch(task: str) -> tuple[Labelled, Unlabelled]:
+    """A batch of four random images of each domain; of label maps, two rows of pixels have no label (255)."""
     images = torch.randn(3, 4, 3, SIDE, SIDE)
     labels = torch.randint(CLASSES, (4,) if task == "classification" else (4, SIDE, SIDE))
     if task == "segmentation":
@@ -82,21 +82,25 @@ def batch(task: str) -> tuple[Labelled, Unlabelled]:
     return Labelled(images[0], labels), Unlabelled(images[1], images[2], torch.arange(4))
 
 
-def walk(of: Learner, task: str, epochs: Sequence[int]) -> dict[str, Tensor]:
-    """One step in each of ``epochs``, and the parts of the last."""
+def train_epochs(of: Learner, task: str, epochs: Sequence[int]) -> dict[str, Tensor]:
+    """Take one step in each of ``epochs`` (counted from 1).
+
+    Returns:
+        The parts of the last step's loss.
+    """
     parts: dict[str, Tensor] = {}
     for epoch in epochs:
         of.at = Progress(epoch, epoch - 1, TRAINING.epochs)
         plain = torch.randn(TARGETS, 3, SIDE, SIDE)
         of.before_epoch(lambda plain=plain: plain.split(4))  # type: ignore[misc]
-        parts = of.step(*batch(task))
+        parts = of.step(*random_batch(task))
     return parts
 
 
 def _steps(method: MethodPlugin, task: str) -> str:
-    of = made(method, task)
+    of = small_learner(method, task)
     for epoch in (1, TRAINING.epochs):
-        parts: Any = walk(of, task, [epoch])
+        parts: Any = train_epochs(of, task, [epoch])
         if "total" not in parts:
             return "it gives no total"
         for part, value in parts.items():
@@ -106,7 +110,7 @@ def _steps(method: MethodPlugin, task: str) -> str:
 
 
 def _reaches(method: MethodPlugin, task: str) -> str:
-    of = made(method, task)
+    of = small_learner(method, task)
     update, reached = of.update, set[int]()
 
     def noted(players: Sequence[str]) -> None:
@@ -114,14 +118,14 @@ def _reaches(method: MethodPlugin, task: str) -> str:
         update(players)
 
     of.update = noted  # type: ignore[method-assign]
-    walk(of, task, [1, 2])
+    train_epochs(of, task, [1, 2])
     trained = {id(w) for own in of.optimizers.values() for group in own.param_groups for w in group["params"]}
     lost = [name for name, weight in of.named_parameters() if id(weight) in trained - reached]
     return f"{', '.join(name.removeprefix('net.') for name in lost)} gets no gradient" if lost else ""
 
 
 def _logits(method: MethodPlugin, task: str) -> str:
-    of, images = made(method, task), batch(task)[1].images
+    of, images = small_learner(method, task), random_batch(task)[1].images
     with torch.no_grad(), evaluating(of):
         shape = tuple(of(images).shape)
     wanted = (4, CLASSES) if task == "classification" else (4, CLASSES, SIDE, SIDE)
@@ -129,14 +133,14 @@ def _logits(method: MethodPlugin, task: str) -> str:
 
 
 def _resumes(method: MethodPlugin, task: str) -> str:
-    of = made(method, task)
-    walk(of, task, [1, 2])
-    position, other = of.position(), made(method, task)
+    of = small_learner(method, task)
+    train_epochs(of, task, [1, 2])
+    position, other = of.position(), small_learner(method, task)
     other.restore(copy.deepcopy(position))
     ends = []
     for each in (of, other):
         torch.manual_seed(1)
-        walk(each, task, [3, 4])
+        train_epochs(each, task, [3, 4])
         ends.append(each.state_dict())
     parted = [name for name, value in ends[0].items() if not torch.equal(value, ends[1][name])]
     return f"{', '.join(parted[:3])} differs after two more steps" if parted else ""

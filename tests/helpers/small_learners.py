@@ -8,7 +8,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from dta_bench.check.method import CLASSES, SIDE, TARGETS, TRAINING, batch, small
+from dta_bench.check.method import CLASSES, SIDE, TARGETS, TRAINING, random_batch, small_network
 from dta_bench.nn import learner
 from dta_bench.nn.learner import Learner, Loss, Progress, Setting
 from dta_bench.nn.network import Labelled, Unlabelled
@@ -24,7 +24,7 @@ def learner_of(module: ModuleType, done: float = 0.5, first: Learner | None = No
     """
     setting = Setting(TRAINING, CLASSES, (3, SIDE, SIDE), TARGETS, first)
     plugin = method_plugin.read(module.__name__, module)
-    made = learner.build(plugin, small("classification"), module.Params(**params), setting)
+    made = learner.build(plugin, small_network("classification"), module.Params(**params), setting)
     made.at = Progress(1, round(STEPS * done), STEPS)
     return made
 
@@ -32,7 +32,7 @@ def learner_of(module: ModuleType, done: float = 0.5, first: Learner | None = No
 def batch_of_images() -> tuple[Labelled, Unlabelled]:
     """The same batch of each domain every time."""
     torch.manual_seed(3)
-    return batch("classification")
+    return random_batch("classification")
 
 
 def gradients_of(of: Learner, players: Sequence[str] = ("all",), loss: Loss | None = None) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import torch
 
 from dta_bench import plugins
 from dta_bench.check import check
-from dta_bench.check.method import batch, made
+from dta_bench.check.method import random_batch, small_learner
 from dta_bench.cost.step import SOURCE_ONLY, Batch, Case, flops
 from dta_bench.nn.network import Network
 from dta_bench.spec.method_plugin import method_plugin
@@ -29,8 +29,8 @@ def test_it_keeps_its_contract(name: str) -> None:
 @every_method
 def test_its_phases_update_their_players_and_nothing_else(name: str) -> None:
     method = method_plugin(name)
-    learner = made(method, method.tasks[0])
-    learner.take(*batch(method.tasks[0]))
+    learner = small_learner(method, method.tasks[0])
+    learner.take(*random_batch(method.tasks[0]))
     players = {
         player: {id(weight) for group in own.param_groups for weight in group["params"]}
         for player, own in learner.optimizers.items()

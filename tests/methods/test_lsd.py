@@ -7,13 +7,13 @@ import torch
 from drawn_streets import loss_falls
 from torch import Tensor
 
-from dta_bench.check.method import batch, made
+from dta_bench.check.method import random_batch, small_learner
 from dta_bench.methods import lsd
 from dta_bench.spec.method_plugin import method_plugin
 
 
 def lsd_learner() -> lsd.Method:
-    return made(method_plugin("lsd"), "segmentation")
+    return small_learner(method_plugin("lsd"), "segmentation")
 
 
 def test_the_discriminator_gives_four_kinds_at_each_place_and_a_class_at_each_pixel() -> None:
@@ -27,7 +27,7 @@ def test_the_discriminator_has_no_more_layers_than_fit() -> None:
 
 
 def test_redrawn_images_have_the_size_of_the_originals_and_their_range() -> None:
-    learner, (source, _) = lsd_learner(), batch("segmentation")
+    learner, (source, _) = lsd_learner(), random_batch("segmentation")
     redrawn = learner.redraw(learner._hidden(source.images), source.images)
     assert redrawn.shape == source.images.shape
     assert redrawn.abs().max() <= 1
@@ -41,7 +41,7 @@ def test_the_kind_loss_is_the_cross_entropy_with_one_kind_everywhere() -> None:
 
 def test_each_phase_updates_its_own_player_alone() -> None:
     learner = lsd_learner()
-    learner.take(*batch("segmentation"))
+    learner.take(*random_batch("segmentation"))
     order = []
     for players, loss in learner.phases():
         before = {name: weight.clone() for name, weight in learner.named_parameters()}
@@ -55,7 +55,7 @@ def test_each_phase_updates_its_own_player_alone() -> None:
 
 def test_the_discriminators_and_the_generators_phases_leave_the_networks_statistics_alone() -> None:
     learner = lsd_learner()
-    learner.take(*batch("segmentation"))
+    learner.take(*random_batch("segmentation"))
     before = {name: value.clone() for name, value in learner.net.named_buffers()}
     for players, loss in list(learner.phases())[:2]:
         learner.gradients(players, loss)
@@ -69,7 +69,7 @@ def mean_probability(learner: lsd.Method, images: Tensor, kind: int) -> Tensor:
 
 @pytest.mark.parametrize(("domain", "kind"), [(0, lsd.TARGET), (1, lsd.SOURCE)])
 def test_the_network_is_pulled_to_where_a_domain_is_redrawn_as_the_other(domain: int, kind: int) -> None:
-    learner, pair = lsd_learner(), batch("segmentation")
+    learner, pair = lsd_learner(), random_batch("segmentation")
     learner.params = lsd.Params(adversarial=100.0)
     learner.eval()
     before = mean_probability(learner, pair[domain].images, kind)
@@ -82,13 +82,13 @@ def test_the_network_is_pulled_to_where_a_domain_is_redrawn_as_the_other(domain:
 
 def test_the_generator_learns_to_redraw() -> None:
     learner = lsd_learner()
-    pair = batch("segmentation")
+    pair = random_batch("segmentation")
     losses = [float(learner.step(*pair)["redrawn"]) for _ in range(30)]
     assert losses[-1] < losses[0]
 
 
 def test_without_its_weights_the_networks_loss_is_source_onlys() -> None:
-    learner, (source, target) = lsd_learner(), batch("segmentation")
+    learner, (source, target) = lsd_learner(), random_batch("segmentation")
     learner.params = lsd.Params(adversarial=0, auxiliary=0)
     learner.eval()
     parts = learner.network_loss(source, target)

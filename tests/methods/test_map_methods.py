@@ -10,7 +10,7 @@ import torch
 from drawn_streets import loss_falls
 from torch import Tensor
 
-from dta_bench.check.method import batch, made
+from dta_bench.check.method import random_batch, small_learner
 from dta_bench.methods import adaptsegnet, advent, fda, minent
 from dta_bench.nn.learner import Progress
 from dta_bench.spec.method_plugin import method_plugin
@@ -33,7 +33,10 @@ def test_self_information_sums_to_1_for_uniform_predictions_and_to_0_for_one_hot
 
 
 def test_minent_adds_the_mean_entropy_as_a_share_of_the_largest_possible() -> None:
-    net, (source, target) = made(method_plugin("minent"), "segmentation").net.eval(), batch("segmentation")
+    net, (source, target) = (
+        small_learner(method_plugin("minent"), "segmentation").net.eval(),
+        random_batch("segmentation"),
+    )
     parts = minent.loss(net, source, target, 1, minent.Params(weight=0.1))
     p = net(target.images).softmax(1)
     share = -(p * p.log()).sum(1).mean() / math.log(p.shape[1])
@@ -44,8 +47,8 @@ def test_minent_adds_the_mean_entropy_as_a_share_of_the_largest_possible() -> No
 @pytest.mark.parametrize("method", ["adaptsegnet", "advent", "minent", "fda"])
 def test_without_its_weight_the_network_takes_the_step_of_source_only(method: str) -> None:
     off = {"fda": {"entropy_weight": 0.0}}.get(method, {"weight": 0.0})
-    plugin, (source, target) = method_plugin(method), batch("segmentation")
-    learner, alone = made(plugin, "segmentation"), made(method_plugin("source_only"), "segmentation")
+    plugin, (source, target) = method_plugin(method), random_batch("segmentation")
+    learner, alone = small_learner(plugin, "segmentation"), small_learner(method_plugin("source_only"), "segmentation")
     learner.params = plugin.params_type(**off)
     if method == "fda":  # whose images are the source's own where both domains are one
         target = type(target)(source.images, None, target.index)
@@ -66,8 +69,8 @@ def test_the_map_discriminator_has_a_thirty_second_of_the_sides_and_no_more_laye
 
 @pytest.mark.parametrize("method", ["adaptsegnet", "advent"])
 def test_first_only_the_network_is_updated_then_only_the_discriminator_on_maps_without_a_gradient(method: str) -> None:
-    learner = made(method_plugin(method), "segmentation")
-    learner.take(*batch("segmentation"))
+    learner = small_learner(method_plugin(method), "segmentation")
+    learner.take(*random_batch("segmentation"))
     for players, loss in learner.phases():
         before = {name: weight.clone() for name, weight in learner.named_parameters()}
         learner.gradients(players, loss)
@@ -80,7 +83,10 @@ def test_first_only_the_network_is_updated_then_only_the_discriminator_on_maps_w
 
 
 def test_the_networks_phase_makes_the_discriminator_take_the_target_for_the_source() -> None:
-    learner, (source, target) = made(method_plugin("adaptsegnet"), "segmentation"), batch("segmentation")
+    learner, (source, target) = (
+        small_learner(method_plugin("adaptsegnet"), "segmentation"),
+        random_batch("segmentation"),
+    )
     learner.params = adaptsegnet.Params(weight=100.0)
     learner.eval()
     with torch.no_grad():
@@ -151,10 +157,10 @@ def test_the_robust_entropy_by_hand() -> None:
 
 
 def test_fdas_entropy_starts_after_its_share_of_the_run() -> None:
-    learner = made(method_plugin("fda"), "segmentation")
+    learner = small_learner(method_plugin("fda"), "segmentation")
     for iteration, comes in ((33, False), (34, True)):
         learner.at = Progress(1, iteration, 100)
-        assert bool(learner.loss(*batch("segmentation"))["entropy"]) is comes
+        assert bool(learner.loss(*random_batch("segmentation"))["entropy"]) is comes
 
 
 @pytest.mark.parametrize("method", ["minent", "adaptsegnet", "advent", "fda", "dann", "mcd", "adr"])

@@ -11,7 +11,7 @@ from drawn_streets import BENCHMARK, draw_streets, loss_falls
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dta_bench.check.method import batch, made
+from dta_bench.check.method import random_batch, small_learner
 from dta_bench.data.batches import Batches, class_counts
 from dta_bench.domains.images import Splits
 from dta_bench.methods import dacs, daformer
@@ -77,10 +77,10 @@ def test_changed_colours_stay_in_range_and_without_strength_only_the_blur_acts()
 
 
 def test_the_teacher_goes_a_share_of_the_way_and_keeps_its_batchnorm_statistics() -> None:
-    learner = made(method_plugin("dacs"), "segmentation")
+    learner = small_learner(method_plugin("dacs"), "segmentation")
     old = {name: value.clone() for name, value in learner.teacher.state_dict().items()}
     learner.at = Progress(1, 3, 10)
-    learner.step(*batch("segmentation"))
+    learner.step(*random_batch("segmentation"))
     new = dict(learner.net.named_parameters())
     for name, weight in learner.teacher.named_parameters():
         torch.testing.assert_close(weight - old[name], 0.25 * (new[name] - old[name]))
@@ -89,7 +89,7 @@ def test_the_teacher_goes_a_share_of_the_way_and_keeps_its_batchnorm_statistics(
 
 
 def test_the_teacher_drops_nothing_and_normalises_by_its_batch() -> None:
-    learner, images = made(method_plugin("dacs"), "segmentation"), batch("segmentation")[1].images
+    learner, images = small_learner(method_plugin("dacs"), "segmentation"), random_batch("segmentation")[1].images
     with without_dropout(learner.teacher):
         once, again, other = learner.teacher(images), learner.teacher(images), learner.teacher(3 * images)
     assert torch.equal(once, again)
@@ -98,7 +98,7 @@ def test_the_teacher_drops_nothing_and_normalises_by_its_batch() -> None:
 
 
 def test_a_target_pixels_weight_is_the_share_of_confident_pixels_of_its_image() -> None:
-    learner, images = made(method_plugin("dacs"), "segmentation"), batch("segmentation")[1].images
+    learner, images = small_learner(method_plugin("dacs"), "segmentation"), random_batch("segmentation")[1].images
     with torch.no_grad(), without_dropout(learner.teacher):
         confidence = learner.teacher(images).softmax(1).amax(1)
     learner.params = dacs.Params(threshold=float(confidence.median()))
@@ -160,8 +160,8 @@ def test_pixels_are_counted_by_class_and_image() -> None:
 
 
 def test_the_feature_distance_is_0_at_the_start_and_grows() -> None:
-    learner = made(method_plugin("daformer"), "segmentation")
-    source, target = batch("segmentation")
+    learner = small_learner(method_plugin("daformer"), "segmentation")
+    source, target = random_batch("segmentation")
 
     def distance() -> float:
         draws = current_random_state(torch.device("cpu"))
@@ -184,7 +184,7 @@ def test_a_place_is_a_thing_where_most_of_its_pixels_are_of_one_thing_class() ->
 
 
 def test_the_top_and_bottom_rows_of_pseudo_labels_have_weight_0() -> None:
-    learner, images = made(method_plugin("daformer"), "segmentation"), batch("segmentation")[1].images
+    learner, images = small_learner(method_plugin("daformer"), "segmentation"), random_batch("segmentation")[1].images
     learner.params = daformer.Params(threshold=0.0, ignore_top=2 / 16, ignore_bottom=4 / 16)
     _, weights = learner.pseudo_labels(images)
     assert weights.amax((0, 2)).tolist() == [0] * 2 + [1] * 10 + [0] * 4

@@ -9,7 +9,7 @@ import torch
 from small_learners import learner_of
 from torch import Tensor
 
-from dta_bench.check.method import CLASSES, TRAINING, batch, made
+from dta_bench.check.method import CLASSES, TRAINING, random_batch, small_learner
 from dta_bench.methods import cdan, co_da, gta, sdat, simnet, vada
 from dta_bench.nn.learner import Learner
 from dta_bench.nn.network import Unlabelled
@@ -19,7 +19,7 @@ from dta_bench.spec.method_plugin import method_plugin
 def state_after_a_step(learner: Learner) -> dict[str, Tensor]:
     """The state dict after one step on a fixed batch."""
     torch.manual_seed(1)
-    source, target = batch("classification")
+    source, target = random_batch("classification")
     learner.step(source, target)
     return learner.state_dict()
 
@@ -42,7 +42,7 @@ def test_without_mcc_a_rho_of_0_is_cdan() -> None:
 
 def test_the_weights_move_by_rho_along_the_tasks_gradient_and_the_discriminators_do_not() -> None:
     learner = learner_of(sdat, rho=0.3)
-    learner.take(*batch("classification"))
+    learner.take(*random_batch("classification"))
     learner.gradients(("all",), learner.task_loss)
     gradient = torch.cat([weight.grad.flatten() for weight in learner.net.parameters() if weight.grad is not None])
     judge = copy.deepcopy(learner.discriminator.state_dict())
@@ -86,7 +86,7 @@ def test_prototypes_at_right_angles_cost_nothing_whatever_their_lengths() -> Non
 
 
 def test_prototypes_are_the_batchs_class_means_and_for_absent_classes_the_running_ones() -> None:
-    learner, (source, _) = learner_of(simnet), batch("classification")
+    learner, (source, _) = learner_of(simnet), random_batch("classification")
     source = type(source)(source.images, torch.tensor([0, 3, 3, 0]))
     kept = torch.randn(CLASSES, 32)
     learner.similarity.prototypes.copy_(kept)
@@ -100,7 +100,7 @@ def test_prototypes_are_the_batchs_class_means_and_for_absent_classes_the_runnin
 
 
 def test_the_first_mean_of_a_class_is_its_running_prototype() -> None:
-    learner, (source, _) = learner_of(simnet), batch("classification")
+    learner, (source, _) = learner_of(simnet), random_batch("classification")
     learner.eval()
     found = learner.update_prototypes(source)
     torch.testing.assert_close(learner.similarity.prototypes, found)
@@ -109,7 +109,7 @@ def test_the_first_mean_of_a_class_is_its_running_prototype() -> None:
 def test_the_target_never_enters_the_prototypes() -> None:
     ends = []
     for other in (False, True):
-        learner, (source, target) = learner_of(simnet), batch("classification")
+        learner, (source, target) = learner_of(simnet), random_batch("classification")
         source = type(source)(torch.linspace(-1, 1, source.images.numel()).view_as(source.images), torch.arange(4))
         torch.manual_seed(0)
         learner.loss(source, Unlabelled(target.images + 5 * other))
@@ -123,7 +123,7 @@ def test_the_target_never_enters_the_prototypes() -> None:
 def test_models_of_equal_weights_have_no_disagreement_and_no_difference() -> None:
     learner = learner_of(co_da, redraw=False)
     learner.eval()
-    source, target = batch("classification")
+    source, target = random_batch("classification")
     parts = learner.networks_loss(source, target)
     assert parts["disagreement"] == 0
     assert parts["difference"] == 0
@@ -192,7 +192,7 @@ def test_a_target_images_condition_is_the_slot_after_the_classes() -> None:
 
 def test_the_features_learn_through_the_fixed_generator_and_discriminator() -> None:
     learner = learner_of(gta, width=4, noise=8)
-    source, target = batch("classification")
+    source, target = random_batch("classification")
     learner.take(source, target)
     learner.gradients(("net",), lambda s, t: {"total": learner.network_loss(s, t)["fooled"]})
     assert learner.net.body[0].weight.grad is not None
@@ -204,14 +204,14 @@ def test_the_features_learn_through_the_fixed_generator_and_discriminator() -> N
 def test_the_discriminators_and_generators_phases_do_not_change_the_networks_statistics() -> None:
     learner = learner_of(gta, width=4, noise=8)
     before = copy.deepcopy(learner.net.state_dict())
-    learner.take(*batch("classification"))
+    learner.take(*random_batch("classification"))
     for phase in (learner.discriminator_loss, learner.generator_loss):
         learner.gradients(("judge",) if phase == learner.discriminator_loss else ("generator",), phase)
     assert all(torch.equal(value, before[name]) for name, value in learner.net.state_dict().items())
 
 
 def test_the_network_has_the_runs_learning_rate_and_the_others_the_papers() -> None:
-    learner = made(method_plugin("gta"), "classification")
+    learner = small_learner(method_plugin("gta"), "classification")
     rates = {name: (type(own).__name__, own.param_groups[0]["lr"]) for name, own in learner.optimizers.items()}
     assert rates["generator"] == rates["judge"] == ("Adam", 5e-4)
     assert rates["net"][1] == TRAINING.learning_rate

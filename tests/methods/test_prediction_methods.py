@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dta_bench import plugins
-from dta_bench.check.method import batch, made
+from dta_bench.check.method import random_batch, small_learner
 from dta_bench.errors import UserError
 from dta_bench.methods import afn, bnm, mcc, mdd
 from dta_bench.spec.method_plugin import method_plugin
@@ -85,8 +85,8 @@ def test_the_fast_norm_is_the_nuclear_norm_where_predictions_are_one_hot() -> No
 
 @pytest.mark.parametrize(("divisor", "by"), [("batch", 4), ("rank", 4)])
 def test_bnm_subtracts_the_norm_from_the_total(divisor: str, by: int) -> None:
-    net = made(method_plugin("bnm"), "classification").net
-    source, target = batch("classification")
+    net = small_learner(method_plugin("bnm"), "classification").net
+    source, target = random_batch("classification")
     net.eval()
     parts = bnm.loss(net, source, target, 1, bnm.Params(weight=0.5, divisor=divisor))  # type: ignore[arg-type]
     norm = torch.linalg.matrix_norm(net(target.images).softmax(1), "nuc") / by
@@ -150,9 +150,9 @@ def test_confident_agreement_costs_nothing_on_the_source_and_much_on_the_target(
 
 
 def test_mdds_classifier_gets_the_gradient_of_source_only_and_the_adversary_that_of_the_disparity() -> None:
-    learner = made(method_plugin("mdd"), "classification").eval()
+    learner = small_learner(method_plugin("mdd"), "classification").eval()
     learner.at = type(learner.at)(1, 500, 1000)
-    source, target = batch("classification")
+    source, target = random_batch("classification")
     learner.loss(source, target)["total"].backward()
     alone = copy.deepcopy(learner.net)
     alone.zero_grad()
@@ -163,8 +163,8 @@ def test_mdds_classifier_gets_the_gradient_of_source_only_and_the_adversary_that
 
 
 def test_features_maximise_the_disparity_that_the_adversary_minimises() -> None:
-    learner = made(method_plugin("mdd"), "classification").eval()
-    source, target = batch("classification")
+    learner = small_learner(method_plugin("mdd"), "classification").eval()
+    source, target = random_batch("classification")
 
     def slope(strength: float) -> Tensor:
         hidden = [learner.net.activations(each.images) for each in (source, target)]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dta_bench.check.method import batch, made, walk
+from dta_bench.check.method import random_batch, small_learner, train_epochs
 from dta_bench.methods import fixmatch, shot
 from dta_bench.nn.learner import Progress
 from dta_bench.nn.network import Labelled
@@ -73,13 +73,13 @@ def test_a_class_that_the_first_round_left_empty_gets_no_image() -> None:
 
 
 def test_shot_starts_from_the_first_stage_and_does_not_change_its_classifier() -> None:
-    learner = made(method_plugin("shot"), "classification")
+    learner = small_learner(method_plugin("shot"), "classification")
     first = learner.setting.first
     assert first is not None
     for found, wanted in zip(learner.net.parameters(), first.net.parameters(), strict=True):
         assert torch.equal(found, wanted)
     before = copy.deepcopy(learner.net.state_dict())
-    walk(learner, "classification", [1, 2])
+    train_epochs(learner, "classification", [1, 2])
     moved = {
         name.split(".")[0] for name, value in learner.net.named_parameters() if not torch.equal(value, before[name])
     }
@@ -89,7 +89,10 @@ def test_shot_starts_from_the_first_stage_and_does_not_change_its_classifier() -
 def test_shot_does_not_use_the_source() -> None:
     ends = []
     for blind in (False, True):
-        learner, (source, target) = made(method_plugin("shot"), "classification"), batch("classification")
+        learner, (source, target) = (
+            small_learner(method_plugin("shot"), "classification"),
+            random_batch("classification"),
+        )
         target = type(target)(torch.linspace(-1, 1, target.images.numel()).view_as(target.images), None, target.index)
         learner.before_epoch(lambda target=target: [target.images, target.images])
         nothing = Labelled(torch.full_like(source.images, torch.nan), torch.full_like(source.labels, -1))
@@ -119,19 +122,19 @@ def test_no_gradient_goes_through_the_weak_view() -> None:
 
 
 def test_self_training_starts_after_the_warm_up() -> None:
-    learner = made(method_plugin("fixmatch"), "classification")
+    learner = small_learner(method_plugin("fixmatch"), "classification")
     learner.params = fixmatch.Params(threshold=0.0, warm_up_epochs=2)
     for epoch, starts in ((2, False), (3, True)):
         learner.at = Progress(epoch, epoch, 10)
-        assert bool(learner.loss(*batch("classification"))["own"]) is starts
+        assert bool(learner.loss(*random_batch("classification"))["own"]) is starts
 
 
 def test_a_teacher_gives_the_labels_and_is_a_moving_average_of_the_network() -> None:
-    source, target = batch("classification")
+    source, target = random_batch("classification")
     learner = fixmatch.Method(
-        made(method_plugin("fixmatch"), "classification").net,
+        small_learner(method_plugin("fixmatch"), "classification").net,
         fixmatch.Params(teacher=True, keep=0.9),
-        made(method_plugin("fixmatch"), "classification").setting,
+        small_learner(method_plugin("fixmatch"), "classification").setting,
     )
     learner.start()
     old = [weight.clone() for weight in learner.teacher.parameters()]

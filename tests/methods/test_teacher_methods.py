@@ -9,7 +9,7 @@ import pytest
 import torch
 from small_learners import batch_of_images, gradients_of, learner_of
 
-from dta_bench.check.method import batch, small
+from dta_bench.check.method import random_batch, small_network
 from dta_bench.methods import dirt_t, dta, se, source_only, vada, vat
 from dta_bench.nn.domain_adversarial import domain_logits, domain_loss
 from dta_bench.nn.learner import Progress
@@ -26,7 +26,7 @@ def test_vat_with_entropy_is_dta_without_adversarial_dropout() -> None:
     totals = []
     for method in (vat, dta):
         torch.manual_seed(5)
-        totals.append(method.loss(small("classification"), source, target, 1, method.Params(**params))["total"])
+        totals.append(method.loss(small_network("classification"), source, target, 1, method.Params(**params))["total"])
     assert torch.equal(*totals)
 
 
@@ -49,7 +49,7 @@ def test_a_teacher_gets_no_gradient_and_its_statistics_come_from_target_views() 
     found = gradients_of(learner)
     assert not any(name.startswith("teacher") for name in found)
     torch.manual_seed(3)
-    views = batch("classification")[1].again
+    views = random_batch("classification")[1].again
     expected = 0.9 * before + 0.1 * learner.teacher.body[0](views).mean((0, 2, 3))
     torch.testing.assert_close(learner.teacher.body[1].running_mean, expected)
 

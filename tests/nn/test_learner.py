@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dta_bench.check import check
-from dta_bench.check.method import batch, made, walk
+from dta_bench.check.method import random_batch, small_learner, train_epochs
 from dta_bench.domains.images import Splits
 from dta_bench.nn import learner
 from dta_bench.nn.learner import Learner, Progress
@@ -165,8 +165,8 @@ def test_phases_take_every_option_of_a_step(
 
 
 def test_a_phase_updates_its_players_and_no_others(everything: str) -> None:
-    one = made(method_plugin(everything), "classification")
-    one.take(*batch("classification"))
+    one = small_learner(method_plugin(everything), "classification")
+    one.take(*random_batch("classification"))
     for players, loss in one.phases():
         before = {name: value.clone() for name, value in one.named_parameters()}
         one.gradients(players, loss)
@@ -176,7 +176,7 @@ def test_a_phase_updates_its_players_and_no_others(everything: str) -> None:
 
 
 def test_each_player_has_the_learning_rate_that_the_method_gives_it(everything: str) -> None:
-    one = made(method_plugin(everything), "classification")
+    one = small_learner(method_plugin(everything), "classification")
     one.set_learning_rates(1)
     rates = {name: own.param_groups[0]["lr"] for name, own in one.optimizers.items()}
     assert rates == {"net": 1e-3, "judge": 1e-2}
@@ -185,12 +185,12 @@ def test_each_player_has_the_learning_rate_that_the_method_gives_it(everything: 
 
 def test_the_learner_of_a_loss_takes_the_same_step_as_the_loss_itself() -> None:
     method = method_plugin("source_only")
-    one, other = made(method, "classification"), made(method, "classification")
+    one, other = small_learner(method, "classification"), small_learner(method, "classification")
     torch.manual_seed(1)
-    walk(one, "classification", [1])
+    train_epochs(one, "classification", [1])
     torch.manual_seed(1)
     torch.randn(8, 3, 16, 16)  # what ``walk`` draws for before_epoch
-    source, target = batch("classification")
+    source, target = random_batch("classification")
     parts = method.module.loss(other.net, source, target, 1, other.params)
     torch.autograd.backward(parts["total"])
     other.optimizers["all"].step()
