@@ -64,7 +64,8 @@ def _from_folders(file: PairFile, folder: str, root: Path) -> list[tuple[str, in
     unknown = [name for name in folders if name not in names and name not in file.leave_out]
     if unknown:
         raise UserError(
-            f"{root / folder} has folders that are no class: {_listed(unknown)}{yaml_file.guess(unknown[0], names)} "
+            f"{root / folder} has folders that are no class: {_listed(unknown)}"
+            f"{yaml_file.suggestion(unknown[0], names)} "
             f"Classes: {', '.join(file.classes)}. Give a folder's name beside its class (dog: [hund]) or in leave_out"
         )
     return [
@@ -101,7 +102,7 @@ def _entry(line: str, where: str, file: PairFile) -> tuple[str, int | None]:
     if word.isascii() and word.isdigit() and int(word) < len(file.classes):
         return path, int(word)
     raise UserError(
-        f"{where} has the class {word!r}{yaml_file.guess(word, names)}; "
+        f"{where} has the class {word!r}{yaml_file.suggestion(word, names)}; "
         f"allowed: {', '.join(file.classes)}, or an index 0..{len(file.classes) - 1}"
     )
 

@@ -147,7 +147,7 @@ def _mappings_of_no_class(file: PairFile) -> list[str]:
         for key in ("values", "colours")
     }
     return [
-        f"{where}.{name} is no class{yaml_file.guess(name, file.classes)}; classes: {', '.join(file.classes)}"
+        f"{where}.{name} is no class{yaml_file.suggestion(name, file.classes)}; classes: {', '.join(file.classes)}"
         for where, mapping in mappings.items()
         for name in mapping or ()
         if name not in file.classes
@@ -160,13 +160,13 @@ def read(path: Path) -> PairFile:
     Raises:
         UserError: lists everything that is wrong in it.
     """
-    content = yaml_file.mapping(path, PairFile.model_fields)
+    content = yaml_file.read_mapping(path, PairFile.model_fields)
     try:
         return PairFile.model_validate(content)
     except ValidationError as refused:
         models: dict[Any, type[BaseModel]] = {"source": DomainFolder, "target": TargetFolder}
         problems = [
-            yaml_file.told(error, list(models.get((*error["loc"], "")[0], PairFile).model_fields
+            yaml_file.explain(error, list(models.get((*error["loc"], "")[0], PairFile).model_fields
                                        if len(error["loc"]) > 1 else PairFile.model_fields))
             for error in refused.errors()
         ]  # fmt: skip

@@ -49,7 +49,7 @@ def options_of(
     return Options(
         backbones=tuple(backbone or ()), methods=tuple(method or ()), points=points, seeds=seeds, epochs=epochs,
         labels=labels, weights=weights, training=tuple(training or ()), search=search, stop=tuple(stop or ("none",)),
-        label_seed=labels_seed, drawn=labels_drawn,
+        label_seed=labels_seed, labels_drawn=labels_drawn,
     )  # fmt: skip
 
 

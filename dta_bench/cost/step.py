@@ -167,7 +167,7 @@ def profile(
             above_floor=case.above_floor,
             time_ratio=ratio,
             images_per_second=batch / statistics.median(times),
-            peak_memory_mib=(allocated_bytes(net, case, shape, device) if cuda else kept_bytes(twin, case, shape))
+            peak_memory_mib=(allocated_bytes(net, case, shape, device) if cuda else saved_bytes(twin, case, shape))
             / 2**20,
             shares=shares(twin, case, shape),
         )
@@ -212,7 +212,7 @@ def flops_by_operator(twin: Network, case: Case, batch: Batch) -> Counter[str]:
     return counted.by_operator
 
 
-def kept_bytes(twin: Network, case: Case, batch: Batch) -> int:
+def saved_bytes(twin: Network, case: Case, batch: Batch) -> int:
     """Peak of the bytes that autograd keeps during one step; ``twin`` lies on the meta device."""
     kept, taken = Kept(), step(twin, case, batch)
     with saved_tensors_hooks(kept.keep, lambda held: held.tensor):

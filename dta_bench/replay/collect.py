@@ -34,7 +34,7 @@ def collect_grid(plan: Plan, tracker: Tracker) -> Grid:
         name=plan.name, benchmark=benchmark.name, method=method, backbone=backbone, headline=benchmark.headline,
         classes=len(benchmark.classes), epochs=plan.training.epochs, labels=plan.label_subset.size,
         sets={k: list(v) for k, v in space.sets.items()}, active_when=dict(space.active_when),
-        first=plan.row_point(backbone, method),
+        first=plan.first_point(backbone, method),
         points=[GridPoint(params=point, runs=[rows[spec.id] for spec in specs]) for point, specs in specs_by_point],
         made={key: sorted({run.tags.get(key, "") for run in wanted}) for key in PROVENANCE},
     )  # fmt: skip

@@ -12,9 +12,9 @@ from dta_bench.cost import flops
 from dta_bench.errors import Diverged, UserError
 from dta_bench.evaluation import scenes
 from dta_bench.run import checkpoint, fingerprint, network_file, train
-from dta_bench.run.finish import Finished
+from dta_bench.run.finish import FinishedRun
 from dta_bench.run.home import Home
-from dta_bench.run.placement import Placement, Stop, Stopped
+from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import Resolved
 from dta_bench.spec.run_spec import RunResult
 from dta_bench.tracking import RunLog
@@ -23,7 +23,7 @@ SMALL_NETWORK = 4 * 2**20  # bytes; a grid of hundreds of runs then keeps about 
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """How a run ended. ``score`` is its headline metric on the labelled target subset, in percent.
 
     What ``diverged`` failed by its numbers, anything else that failed by what the user may mend.
@@ -37,7 +37,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Label:
+class RunLabel:
     """What the tracker shows of a run beside its spec: its parent sweep, its name, and its inert parameters."""
 
     parent: str | None
@@ -46,8 +46,12 @@ class Label:
 
 
 def execute(
-    resolved: Resolved, home: Home, label: Label, stop: Stop, on_epoch: Callable[[int, dict[str, float]], None]
-) -> Outcome:
+    resolved: Resolved,
+    home: Home,
+    label: RunLabel,
+    stop: StopRequest,
+    on_epoch: Callable[[int, dict[str, float]], None],
+) -> RunOutcome:
     """Train a run and put everything it says on its tracked run.
 
     A run that diverges, or that the user has to mend something for (an image that cannot be read), is marked failed
@@ -65,21 +69,21 @@ def execute(
         finished = train.train(resolved, placement, each_epoch)
     except Diverged as error:
         log.fail_diverged(str(error))
-        return Outcome("failed", reason=str(error), diverged=True)
+        return RunOutcome("failed", reason=str(error), diverged=True)
     except UserError as error:
         log.fail(str(error))
-        return Outcome("failed", reason=str(error))
+        return RunOutcome("failed", reason=str(error))
     except Stopped as error:
         log.interrupt()
-        return Outcome("stopped", reason=str(error))
+        return RunOutcome("stopped", reason=str(error))
     _keep(resolved, finished, log, home.keep_network)
     if placement.checkpoint is not None:
         checkpoint.discard(placement.checkpoint)
     score = getattr(finished.result.validation, resolved.benchmark.headline) or 0.0
-    return Outcome("done", score, result=finished.result)
+    return RunOutcome("done", score, result=finished.result)
 
 
-def assist(resolved: Resolved, home: Home, stop: Stop, on_epoch: train.OnEpoch) -> Outcome:
+def execute_as_replica(resolved: Resolved, home: Home, stop: StopRequest, on_epoch: train.OnEpoch) -> RunOutcome:
     """Train as a replica of a run that the first one of them executes: nothing is tracked or kept from here.
 
     Raises:
@@ -89,8 +93,8 @@ def assist(resolved: Resolved, home: Home, stop: Stop, on_epoch: train.OnEpoch) 
     try:
         train.train(resolved, _placement(resolved, home, stop), on_epoch)
     except Diverged as error:
-        return Outcome("failed", reason=str(error), diverged=True)
-    return Outcome("done")
+        return RunOutcome("failed", reason=str(error), diverged=True)
+    return RunOutcome("done")
 
 
 def _facts(resolved: Resolved, home: Home, placement: Placement) -> dict[str, str]:
@@ -106,7 +110,7 @@ def _facts(resolved: Resolved, home: Home, placement: Placement) -> dict[str, st
     return found | ({"command": home.command} if home.command else {})
 
 
-def _placement(resolved: Resolved, home: Home, stop: Stop) -> Placement:
+def _placement(resolved: Resolved, home: Home, stop: StopRequest) -> Placement:
     return Placement(checkpoint=home.checkpoint(resolved.spec.id), stop=stop, workers=_loader_workers())
 
 
@@ -118,10 +122,10 @@ def _loader_workers() -> int:
     return cores if torch.cuda.is_available() else min(1, cores - 1)
 
 
-def _keep(resolved: Resolved, finished: Finished, log: RunLog, keep_network: bool) -> None:
+def _keep(resolved: Resolved, finished: FinishedRun, log: RunLog, keep_network: bool) -> None:
     """Put a finished run's results on its tracked run: its network if it is small, pictures, cost, scores, arrays."""
-    if keep_network or network_file.size(finished.network) <= SMALL_NETWORK:
-        with network_file.written(finished.network) as path:
+    if keep_network or network_file.size_in_bytes(finished.network) <= SMALL_NETWORK:
+        with network_file.temporary_file(finished.network) as path:
             log.add_file(path)
     if finished.scenes is not None:
         with scenes.written(finished.scenes, resolved.benchmark) as paths:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRun:
     """A run's result and what selection rules may want later.
 
     Attributes:
@@ -39,7 +39,7 @@ class Finished:
     scenes: Scenes | None = None
 
 
-def finish(run: Run) -> Finished:
+def finish(run: Run) -> FinishedRun:
     """Measure a trained run on target test and put together all that is kept of it."""
     if run.label_free is None:  # resumed after the last epoch
         run.validate()
@@ -67,7 +67,7 @@ def finish(run: Run) -> Finished:
         seconds=run.seconds,
         measuring_seconds=run.measuring_seconds,
     )
-    return Finished(result, arrays, test.confusion, run.learner.predictor, _scenes(run, test))
+    return FinishedRun(result, arrays, test.confusion, run.learner.predictor, _scenes(run, test))
 
 
 def _scenes(run: Run, test: Evaluation) -> Scenes | None:

@@ -17,13 +17,13 @@ from dta_bench.nn.network import Network, Normalisation
 NAME = "network.pt"
 
 
-def size(network: nn.Module) -> int:
+def size_in_bytes(network: nn.Module) -> int:
     """Bytes of all weights and buffers."""
     return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
 
 
 @contextmanager
-def written(network: Network) -> Iterator[Path]:
+def temporary_file(network: Network) -> Iterator[Path]:
     """The network as a file that is there within the block."""
     weights = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
     by = {"mean": list(network.normalisation.mean), "std": list(network.normalisation.std)}

@@ -15,7 +15,7 @@ class Stopped(Exception):
 
 
 @dataclass
-class Stop:
+class StopRequest:
     """A request from outside to stop (a signal, a pre-emption notice); training looks at it after every step."""
 
     requested: bool = False
@@ -42,4 +42,4 @@ class Placement:
     checkpoint: Path | None = None
     every_seconds: float = 600.0
     workers: int = 0
-    stop: Stop = field(default_factory=Stop)
+    stop: StopRequest = field(default_factory=StopRequest)

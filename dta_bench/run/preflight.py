@@ -87,7 +87,7 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-def site_units(benchmark: Benchmark, backbone: str) -> dict[str, int]:
+def dropout_units(benchmark: Benchmark, backbone: str) -> dict[str, int]:
     """How many units CAdD (``delta_c``) and EAdD (``delta_e``) choose among in this network; computes nothing."""
     import torch
 

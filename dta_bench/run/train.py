@@ -23,7 +23,7 @@ from dta_bench.nn.activation_checkpointing import recompute_activations
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.run import checkpoint
-from dta_bench.run.finish import Finished, finish
+from dta_bench.run.finish import FinishedRun, finish
 from dta_bench.run.placement import Placement, Stopped
 from dta_bench.run.resolve import Resolved
 
@@ -31,7 +31,7 @@ EpochMetrics = dict[str, float]
 OnEpoch = Callable[[int, EpochMetrics], None]
 
 
-def train(resolved: Resolved, placement: Placement, on_epoch: OnEpoch = lambda *_: None) -> Finished:
+def train(resolved: Resolved, placement: Placement, on_epoch: OnEpoch = lambda *_: None) -> FinishedRun:
     """Train a run to its last epoch, from its checkpoint if there is one, and measure the target test set once.
 
     Args:
@@ -41,10 +41,10 @@ def train(resolved: Resolved, placement: Placement, on_epoch: OnEpoch = lambda *
         Diverged: the loss stopped being finite.
         Stopped: ``placement.stop`` was set; call again to go on.
     """
-    return finish(Run(resolved, placement, first_stage(resolved, placement)).to_the_end(on_epoch))
+    return finish(Run(resolved, placement, train_first_stage(resolved, placement)).train_to_the_end(on_epoch))
 
 
-def first_stage(resolved: Resolved, placement: Placement) -> Run | None:
+def train_first_stage(resolved: Resolved, placement: Placement) -> Run | None:
     """Train the run that a method's second stage starts from: same seed, data and training, by another method.
 
     It is trained once: its last checkpoint is kept in ``first/`` beside the run's own, where other runs find it.
@@ -53,12 +53,12 @@ def first_stage(resolved: Resolved, placement: Placement) -> Run | None:
     if first is None:
         return None
     if placement.checkpoint is None:
-        return Run(first, placement).to_the_end()
+        return Run(first, placement).train_to_the_end()
     kept = placement.checkpoint.parent / "first" / f"{first.spec.id}.pt"
     kept.parent.mkdir(parents=True, exist_ok=True)
     with nullcontext() if distributed.rank() else FileLock(kept.with_suffix(".lock")):
         distributed.any_replica(False, placement.device)  # all wait for the one that holds the lock
-        return Run(first, dataclasses.replace(placement, checkpoint=kept)).to_the_end()
+        return Run(first, dataclasses.replace(placement, checkpoint=kept)).train_to_the_end()
 
 
 class Run:
@@ -90,12 +90,12 @@ class Run:
         self.asked = 0  # how often the labelled subset was asked
         self._saved_at = time.monotonic()
 
-    def to_the_end(self, on_epoch: OnEpoch = lambda *_: None) -> Run:
+    def train_to_the_end(self, on_epoch: OnEpoch = lambda *_: None) -> Run:
         """From the checkpoint, if there is one, to the end of the last epoch."""
         self.resume()
         while self.epoch <= self.spec.training.epochs:
-            on_epoch(self.epoch, self.one_epoch())
-            self.advance()
+            on_epoch(self.epoch, self.train_epoch())
+            self.start_next_epoch()
         return self
 
     def _build(self) -> Network:
@@ -124,7 +124,7 @@ class Run:
         odds: NDArray[np.float64] = wanted(self.resolved.params, counts)
         return odds
 
-    def one_epoch(self) -> EpochMetrics:
+    def train_epoch(self) -> EpochMetrics:
         """Train the rest of this epoch; the mean of each part of the loss, and the validation scores after it."""
         started = time.monotonic()
         self.learner.set_learning_rates(self.epoch)
@@ -196,7 +196,7 @@ class Run:
     def _plain_targets(self) -> Iterator[Tensor]:
         return (images.to(self.placement.device) for images in self.evaluator.batches(self.splits.target_train.images))
 
-    def advance(self) -> None:
+    def start_next_epoch(self) -> None:
         """Go to the start of the next epoch and save."""
         self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
         self._save(self.seconds)

@@ -13,9 +13,9 @@ from rich.console import Console
 from dta_bench.data import load
 from dta_bench.errors import Interrupted, UserError
 from dta_bench.run import checkpoint, code_fingerprint, execute
-from dta_bench.run.execute import Label
+from dta_bench.run.execute import RunLabel
 from dta_bench.run.home import Home
-from dta_bench.run.placement import Stop
+from dta_bench.run.placement import StopRequest
 from dta_bench.run.resolve import resolve
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
@@ -39,7 +39,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
     tracker = home.tracker()
     tracker.check()
     tracker.experiment(resolved.benchmark)
-    stop = Stop()
+    stop = StopRequest()
     signal.signal(signal.SIGTERM, lambda *_: setattr(stop, "requested", True))
     signal.signal(signal.SIGINT, lambda *_: setattr(stop, "requested", True))
 
@@ -53,7 +53,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
         )
 
     _say_if_anew(spec, home, console)
-    label = Label(None, plan.run_name(spec), frozenset(plan.space(spec.method).inert(spec.params)))
+    label = RunLabel(None, plan.run_name(spec), frozenset(plan.space(spec.method).inert(spec.params)))
     outcome = execute.execute(resolved, home, label, stop, say)
     if outcome.status == "stopped":
         raise Interrupted

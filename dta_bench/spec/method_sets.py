@@ -14,7 +14,7 @@ from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.search_space import SearchSpace
-from dta_bench.spec.search_space_file import Row, Sets, refused_by
+from dta_bench.spec.search_space_file import Row, Sets, parameter_problems
 
 
 class MethodSets(BaseModel):
@@ -48,12 +48,12 @@ def method_sets(method: str) -> MethodSets | None:
 
 @functools.cache
 def _read(path: Path, method: str) -> MethodSets:
-    content = yaml_file.mapping(path, MethodSets.model_fields)
+    content = yaml_file.read_mapping(path, MethodSets.model_fields)
     try:
         found = MethodSets.model_validate(content)
         problems = _disagreements(found, method_plugin(method).params_type)
     except ValidationError as refused:
-        problems = [yaml_file.told(error, list(MethodSets.model_fields)) for error in refused.errors()]
+        problems = [yaml_file.explain(error, list(MethodSets.model_fields)) for error in refused.errors()]
     except UserError as refused_by_the_space:
         problems = [str(refused_by_the_space)]
     if problems:
@@ -66,10 +66,10 @@ def _disagreements(own: MethodSets, params: type) -> list[str]:
     fields: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(params)}
     unknown = [name for name in [*own.sets, *own.row] if name not in fields]
     if unknown:
-        near = yaml_file.guess(unknown[0], fields)
+        near = yaml_file.suggestion(unknown[0], fields)
         return [f"{', '.join(unknown)} is no parameter{near}; allowed: {', '.join(fields)}"]
     values = [own.row, *({name: value} for name, swept in own.sets.items() for value in swept)]
-    refused = [problem for each in values for problem in refused_by(params, each)]
+    refused = [problem for each in values for problem in parameter_problems(params, each)]
     if not refused:
         own.space.canonical({name: (fields | own.row)[name] for name in own.sets})
     return refused

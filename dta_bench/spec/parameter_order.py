@@ -32,7 +32,7 @@ def _swept_names(benchmark: str, method: str) -> tuple[str, ...]:
 def _sets(kind: str, name: str) -> dict[str, Any]:
     """The sets of a file and of the file that it extends; none where it cannot be read, which a sweep would refuse."""
     try:
-        content = yaml_file.mapping(plugins.path(kind, name), ())
+        content = yaml_file.read_mapping(plugins.path(kind, name), ())
     except UserError:
         return {}
     base = content.get("extends")

@@ -38,7 +38,7 @@ class Options:
     search: str = "grid"
     stop: tuple[str, ...] = ("none",)
     label_seed: int | None = None
-    drawn: str | None = None
+    labels_drawn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Plan:
         known = self.defaults(method)
         return {k: v for k, v in row.items() if k in known}
 
-    def row_point(self, backbone: str, method: str) -> Point:
+    def first_point(self, backbone: str, method: str) -> Point:
         """The first row as a point of the method's space."""
         space = self.space(method)
         row = self.defaults(method) | self.row(backbone, method)

@@ -101,7 +101,7 @@ def benchmark_of(name: str) -> str:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    return yaml_file.mapping(path, SearchSpaceFile.model_fields)
+    return yaml_file.read_mapping(path, SearchSpaceFile.model_fields)
 
 
 def _base(path: Path, own: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
@@ -141,7 +141,9 @@ def _misfits(content: dict[str, Any]) -> Iterator[Problem]:
 def _told(error: Any) -> str:
     where = error["loc"]
     models: dict[Any, type[BaseModel]] = {"training": Training, "labels": LabelSubset}
-    return yaml_file.told(error, list(models.get(where[0] if len(where) > 1 else None, SearchSpaceFile).model_fields))
+    return yaml_file.explain(
+        error, list(models.get(where[0] if len(where) > 1 else None, SearchSpaceFile).model_fields)
+    )
 
 
 def _disagreements(content: dict[str, Any]) -> Iterator[Problem]:
@@ -189,19 +191,19 @@ def _row_problems(backbone: str, row: Point, space: SearchSpace, methods: list[t
     where = ("backbones", backbone)
     allowed = sorted({field.name for params in methods for field in dataclasses.fields(params)})
     for name in sorted(row.keys() - set(allowed) if allowed else ()):
-        guess = yaml_file.guess(name, allowed)
+        guess = yaml_file.suggestion(name, allowed)
         yield where, f"backbones.{backbone}.{name} is no parameter{guess}; allowed: {', '.join(allowed)}"
     try:
         space.canonical(row)
     except UserError as error:
         yield where, f"backbones.{backbone}: {error}"
     for params in methods:
-        yield from ((where, f"backbones.{backbone}.{said}") for said in refused_by(params, row))
+        yield from ((where, f"backbones.{backbone}.{said}") for said in parameter_problems(params, row))
         swept = ({name: value} for name, values in space.sets.items() for value in values)
-        yield from ((("sets",), f"sets.{said}") for value in swept for said in refused_by(params, value))
+        yield from ((("sets",), f"sets.{said}") for value in swept for said in parameter_problems(params, value))
 
 
-def refused_by(params: type, values: Point) -> list[str]:
+def parameter_problems(params: type, values: Point) -> list[str]:
     """What a method cannot be told: values of another type, words that it does not know."""
     takes = {field.name for field in dataclasses.fields(params)}
     try:
@@ -229,5 +231,5 @@ def with_settings(training: Training, settings: Sequence[str]) -> Training:
     try:
         return Training.model_validate(training.model_dump() | fields)
     except ValidationError as refused:
-        said = [yaml_file.told(error, list(Training.model_fields)) for error in refused.errors()]
+        said = [yaml_file.explain(error, list(Training.model_fields)) for error in refused.errors()]
         raise UserError(f"--training cannot be used: {'; '.join(said)}") from refused

@@ -12,7 +12,7 @@ import yaml
 from dta_bench.errors import UserError
 
 
-def mapping(path: Path, allowed: Iterable[str]) -> dict[str, Any]:
+def read_mapping(path: Path, allowed: Iterable[str]) -> dict[str, Any]:
     """The file's content.
 
     Raises:
@@ -48,19 +48,19 @@ def _refuse_repeated_keys(path: Path, node: yaml.Node | None) -> None:
         _refuse_repeated_keys(path, value)
 
 
-def told(error: Any, allowed: list[str]) -> str:
+def explain(error: Any, allowed: list[str]) -> str:
     """One of pydantic's errors; ``allowed`` are the keys that may stand where it lies."""
     where = error["loc"]
     key = ".".join(map(str, where))
     if error["type"] == "extra_forbidden":
-        return f"{key} is not a key here{guess(where[-1], allowed)}; allowed: {', '.join(allowed)}"
+        return f"{key} is not a key here{suggestion(where[-1], allowed)}; allowed: {', '.join(allowed)}"
     if error["type"] == "missing":
         return f"{key} is missing"
     reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{key} is {error['input']!r}; {reason}" if key else str(reason)
 
 
-def guess(key: Any, allowed: Iterable[str]) -> str:
+def suggestion(key: Any, allowed: Iterable[str]) -> str:
     """``, did you mean ...?`` or nothing."""
     near = difflib.get_close_matches(str(key), list(allowed), n=1)
     return f", did you mean {near[0]}?" if near else ""

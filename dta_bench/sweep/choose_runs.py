@@ -78,11 +78,11 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
 
 def _subset(labels: LabelSubset, options: Options) -> LabelSubset:
     """The file's or the benchmark's labelled subset, with what the command line says of it."""
-    if options.drawn not in (None, "random", "stratified"):
-        raise UserError(f"--labels-drawn {options.drawn} is not known; it takes random or stratified")
+    if options.labels_drawn not in (None, "random", "stratified"):
+        raise UserError(f"--labels-drawn {options.labels_drawn} is not known; it takes random or stratified")
     asked = {
         "size": options.labels, "seed": options.label_seed,
-        "stratified": None if options.drawn is None else options.drawn == "stratified",
+        "stratified": None if options.labels_drawn is None else options.labels_drawn == "stratified",
     }  # fmt: skip
     return labels.model_copy(update={key: value for key, value in asked.items() if value is not None})
 
@@ -141,7 +141,7 @@ def _points(plan: Plan, backbone: str, method: str, wanted: int | None) -> list[
     total = len(space.points())
     if wanted is not None and not 1 <= wanted <= total and method == plan.methods[0]:
         raise UserError(f"--points {wanted} is outside this space; {plan.name} has 1 to {total} points for {method}")
-    count, first = min(wanted or total, total), plan.row_point(backbone, method)
+    count, first = min(wanted or total, total), plan.first_point(backbone, method)
     if plan.search != "random":
         return sampler.walk(space, first, count)
     proposals = sampler.Proposals(space, first, plan.search)

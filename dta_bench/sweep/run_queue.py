@@ -91,7 +91,7 @@ class _Search:
     def __init__(self, plan: Plan, backbone: str, known: dict[str, End]) -> None:
         self._ends = known
         method = plan.methods[0]
-        self._proposals = Proposals(plan.space(method), plan.row_point(backbone, method), plan.search)
+        self._proposals = Proposals(plan.space(method), plan.first_point(backbone, method), plan.search)
         points = plan.space(method).points()
         self._specs = {_key(p): [plan.spec(backbone, method, seed, p) for seed in plan.seeds] for p in points}
         self._ids = {key: [spec.id for spec in specs] for key, specs in self._specs.items()}

@@ -125,7 +125,7 @@ def _empty_budgets(plan: Plan) -> list[str]:
     """Perturbations that are too small to flip a single unit of a backbone, so that their point equals delta = 0."""
     found, benchmark = [], plan.benchmark.for_training(plan.training)
     for backbone in plan.backbones:
-        units = preflight.site_units(benchmark, backbone)
+        units = preflight.dropout_units(benchmark, backbone)
         for name, count in units.items():
             values = {float(run.params.get(name, 0)) for run in plan.runs if run.backbone == backbone}
             found += [

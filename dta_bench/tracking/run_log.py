@@ -68,7 +68,7 @@ class RunLog:
         """Log the one measurement of target test and all that selection may read; close the run as FINISHED.
 
         Args:
-            arrays: by name, see ``run.train.Finished.arrays``; float32 is stored in half precision.
+            arrays: by name, see ``run.finish.FinishedRun.arrays``; float32 is stored in half precision.
             confusion: (K, K) counts of target test; rows are true classes, columns predicted ones.
         """
         self._log(_final(result), result.epochs)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dta_bench import plugins
-from dta_bench.cost.step import SOURCE_ONLY, Batch, Case, flops, kept_bytes, profile, shares
+from dta_bench.cost.step import SOURCE_ONLY, Batch, Case, flops, profile, saved_bytes, shares
 from dta_bench.methods import dta, dta_released
 from dta_bench.nn.network import Network
 from dta_bench.spec.method_plugin import method_plugin
@@ -81,14 +81,14 @@ def test_the_shares_of_a_step_sum_to_one_and_name_the_terms_that_are_on(method) 
 
 def test_what_autograd_keeps_grows_by_the_same_amount_with_every_image() -> None:
     net = digits_net()
-    kept = {b: kept_bytes(net, DTA, shape) for b, shape in batches_of(4, 5, 6).items()}
+    kept = {b: saved_bytes(net, DTA, shape) for b, shape in batches_of(4, 5, 6).items()}
     assert kept[6] - kept[5] == kept[5] - kept[4] > 0
 
 
 def test_what_autograd_keeps_of_a_linear_network_is_known() -> None:
     net = Network(nn.Identity(), nn.Flatten(), nn.Linear(12, 5)).to("meta")
     # The images (3 x 12), the log-softmax (3 x 5), both float32; the labels (3, int64) and the total weight.
-    assert kept_bytes(net, SOURCE_ONLY, Batch("classification", 5, 3, 3, (2, 2))) == 4 * (36 + 15) + 8 * 3 + 4
+    assert saved_bytes(net, SOURCE_ONLY, Batch("classification", 5, 3, 3, (2, 2))) == 4 * (36 + 15) + 8 * 3 + 4
 
 
 def test_every_method_has_a_row_without_and_with_vat() -> None:

@@ -13,9 +13,9 @@ from dta_bench.data import load, manifest, prepare, splits, unreadable
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.run import execute
-from dta_bench.run.execute import Label
+from dta_bench.run.execute import RunLabel
 from dta_bench.run.home import Home
-from dta_bench.run.placement import Stop
+from dta_bench.run.placement import StopRequest
 from dta_bench.run.resolve import resolve
 from dta_bench.spec.run_spec import LabelSubset, RunSpec
 
@@ -40,10 +40,10 @@ def home(root: Path, skip: bool) -> Home:
     return Home(str(root), str(root / "out"), f"sqlite:///{root / 'out.db'}", skip)
 
 
-def run(root: Path, skip: bool, spec: RunSpec = SPEC) -> execute.Outcome:
+def run(root: Path, skip: bool, spec: RunSpec = SPEC) -> execute.RunOutcome:
     where = home(root, skip)
     where.tracker().experiment(benchmark_of("visda"))
-    return execute.execute(resolve(spec, str(root), skip), where, Label(None, "run"), Stop(), lambda *_: None)
+    return execute.execute(resolve(spec, str(root), skip), where, RunLabel(None, "run"), StopRequest(), lambda *_: None)
 
 
 def test_a_run_stops_with_the_path_and_goes_on_without_the_image_where_asked(root: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from dta_bench.data.batches import evaluation_batches
 from dta_bench.evaluation import probes
 from dta_bench.run import train
-from dta_bench.run.finish import Finished, finish
+from dta_bench.run.finish import FinishedRun, finish
 from dta_bench.run.placement import Placement
 from dta_bench.run.resolve import resolve
 from dta_bench.spec import search_space_file
@@ -20,7 +20,7 @@ from dta_bench.sweep.choose_runs import make_plan
 
 
 @pytest.fixture(scope="module")
-def run() -> tuple[train.Run, Finished]:
+def run() -> tuple[train.Run, FinishedRun]:
     """A run of no training at all: the untrained network, measured and probed."""
     plan = make_plan("fonts_digits", search_space_file.read("fonts_digits"), Options(epochs=1))
     spec = dataclasses.replace(plan.runs[0], method="source_only", params={})
@@ -29,7 +29,7 @@ def run() -> tuple[train.Run, Finished]:
     return trained, finish(trained)
 
 
-def test_features_are_what_enters_the_classifier(run: tuple[train.Run, Finished]) -> None:
+def test_features_are_what_enters_the_classifier(run: tuple[train.Run, FinishedRun]) -> None:
     trained, finished = run
     arrays = finished.arrays
     rows = arrays["probe_target_train_rows"]
@@ -38,7 +38,7 @@ def test_features_are_what_enters_the_classifier(run: tuple[train.Run, Finished]
     np.testing.assert_allclose(logits, arrays["target_train_logits"][rows], atol=1e-4)
 
 
-def test_every_set_gives_a_sample_without_repeats(run: tuple[train.Run, Finished]) -> None:
+def test_every_set_gives_a_sample_without_repeats(run: tuple[train.Run, FinishedRun]) -> None:
     trained, finished = run
     for name in ("source_train", "source_validation", "target_train"):
         rows = finished.arrays[f"probe_{name}_rows"]
@@ -46,7 +46,7 @@ def test_every_set_gives_a_sample_without_repeats(run: tuple[train.Run, Finished
         assert len(finished.arrays[f"probe_{name}_features"]) == len(rows)
 
 
-def test_mixed_images_are_predicted_from_a_mix_of_inputs(run: tuple[train.Run, Finished]) -> None:
+def test_mixed_images_are_predicted_from_a_mix_of_inputs(run: tuple[train.Run, FinishedRun]) -> None:
     trained, finished = run
     guesses = finished.arrays["target_train_logits"].argmax(axis=1)
     first, second = probes.mixing_partners(finished.arrays["probe_target_train_rows"], guesses)

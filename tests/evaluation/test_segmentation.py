@@ -128,7 +128,7 @@ def test_a_run_is_scored_by_mean_iou_and_absent_classes_are_absent(domains: Doma
 
 def test_the_best_epoch_is_that_of_the_headline(domains: Domains) -> None:
     run = train.Run(resolve_on(spec(), SCENES, validation.split(domains, LabelSubset(size=4))), Placement(CPU))
-    told = run.one_epoch()
+    told = run.train_epoch()
     assert run.best == {"epoch": 1.0, "validation": told["validation/miou"]}
 
 
@@ -144,8 +144,8 @@ def test_a_resumed_run_gives_the_same_counts(domains: Domains, tmp_path: Path) -
     splits, place = validation.split(domains, LabelSubset(size=4)), Placement(CPU, tmp_path / "run.pt")
     whole = train.train(resolve_on(spec(epochs=2), SCENES, splits), Placement(CPU))
     first = train.Run(resolve_on(spec(epochs=2), SCENES, splits), place)
-    first.one_epoch()
-    first.advance()
+    first.train_epoch()
+    first.start_next_epoch()
     resumed = train.train(resolve_on(spec(epochs=2), SCENES, splits), place)
     np.testing.assert_array_equal(whole.confusion, resumed.confusion)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from dta_bench.cost.step import Batch, Case, kept_bytes
+from dta_bench.cost.step import Batch, Case, saved_bytes
 from dta_bench.methods import dta
 from dta_bench.nn.activation_checkpointing import recompute_activations
 from dta_bench.nn.network import Labelled, Network, Unlabelled
@@ -60,7 +60,7 @@ def test_a_copy_computes_by_its_own_weights() -> None:
 def test_less_is_stored_for_the_backward_pass() -> None:
     plain, recomputed = pair("unet_mini")
     batch, case = Batch("segmentation", 5, 2, 3, SIZE), Case(method_plugin("dta"), DTA)
-    assert kept_bytes(recomputed.to("meta"), case, batch) < 0.8 * kept_bytes(plain.to("meta"), case, batch)
+    assert saved_bytes(recomputed.to("meta"), case, batch) < 0.8 * saved_bytes(plain.to("meta"), case, batch)
 
 
 def test_evaluation_recomputes_nothing_and_names_stay() -> None:

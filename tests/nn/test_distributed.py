@@ -21,7 +21,7 @@ from dta_bench.domains.images import Splits
 from dta_bench.nn import distributed as replicas
 from dta_bench.run import train
 from dta_bench.run.finish import finish
-from dta_bench.run.placement import Placement, Stop, Stopped
+from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import resolve_on
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
@@ -152,12 +152,12 @@ def trained(
 ) -> dict[str, Any]:
     """The losses and scores of each epoch, the weights and the logits in the end; or where it stopped."""
     metrics_of_epochs: list[dict[str, float]] = []
-    stop = Stop()
+    stop = StopRequest()
     placement = Placement(CPU, checkpoint=checkpoint, stop=stop)
     run = train.Run(
         resolve_on(spec, benchmark, splits),
         placement,
-        train.first_stage(resolve_on(spec, benchmark, splits), placement),
+        train.train_first_stage(resolve_on(spec, benchmark, splits), placement),
     )
     for module in run.learner.modules():
         if isinstance(module, nn.Dropout) and not dropout:
@@ -172,7 +172,7 @@ def trained(
 
     run._take_step = count_and_take  # type: ignore[method-assign]
     try:
-        finished = finish(run.to_the_end(lambda _, metrics: metrics_of_epochs.append(metrics)))
+        finished = finish(run.train_to_the_end(lambda _, metrics: metrics_of_epochs.append(metrics)))
     except Stopped as stopped:
         return {"stopped": str(stopped)}
     logits = {name: torch.from_numpy(array) for name, array in finished.arrays.items() if name.endswith("logits")}

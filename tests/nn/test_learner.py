@@ -15,7 +15,7 @@ from dta_bench.domains.images import Splits
 from dta_bench.nn import learner
 from dta_bench.nn.learner import Learner, Progress
 from dta_bench.run import train
-from dta_bench.run.placement import Placement, Stop, Stopped
+from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import resolve_on
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.method_plugin import method_plugin
@@ -108,7 +108,7 @@ def spec(method: str, **option: object) -> RunSpec:
     return RunSpec("fonts_digits", "conv3_fc2", "none", method, params, own, LabelSubset(size=40), 0)
 
 
-def logits(finished: train.Finished) -> Tensor:
+def logits(finished: train.FinishedRun) -> Tensor:
     return torch.from_numpy(finished.arrays["target_test_logits"])
 
 
@@ -124,7 +124,7 @@ def test_a_run_stopped_in_either_stage_resumes_with_the_same_numbers(
     run = spec(everything)
     whole = train.train(resolve_on(run, digits_benchmark, small_splits), Placement(CPU))
 
-    stop, steps, step = Stop(), 0, Learner.step
+    stop, steps, step = StopRequest(), 0, Learner.step
 
     def count_and_step(self: Learner, *batches: object) -> dict[str, Tensor]:
         nonlocal steps

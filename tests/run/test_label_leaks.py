@@ -44,8 +44,8 @@ def permuted(domains: Domains, subset: LabelSubset, seed: int = 0) -> Domains:
 def trained(domains: Domains, benchmark: Benchmark, subset: LabelSubset, method: str = "dta", **params: float) -> Run:
     spec = dataclasses.replace(spec_of(method, epochs=1, **params), label_subset=subset)
     splits = validation.split(domains, subset)
-    first = training.first_stage(resolve_on(spec, benchmark, splits), Placement(CPU))
-    return training.Run(resolve_on(spec, benchmark, splits), Placement(CPU), first).to_the_end()
+    first = training.train_first_stage(resolve_on(spec, benchmark, splits), Placement(CPU))
+    return training.Run(resolve_on(spec, benchmark, splits), Placement(CPU), first).train_to_the_end()
 
 
 def bits(run: Run) -> dict[str, bytes]:
@@ -129,7 +129,7 @@ def test_target_tests_labels_are_read_by_the_final_measurement_alone(
         Placement(CPU),
     )
     moments.clear()  # making the set is no reading
-    run.to_the_end()
+    run.train_to_the_end()
     assert moments == Counter()
     now[0] = "the final measurement"
     finished = finish(run)

@@ -13,16 +13,16 @@ from dta_bench.domains.images import Domains, LabelledImages, Splits
 from dta_bench.errors import Diverged
 from dta_bench.nn import learner
 from dta_bench.run import train as training
-from dta_bench.run.placement import Placement, Stop, Stopped
+from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import resolve_on
-from dta_bench.run.train import Finished
+from dta_bench.run.train import FinishedRun
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset, Training
 
 CPU = torch.device("cpu")
 
 
-def numbers(finished: Finished) -> list[float]:
+def numbers(finished: FinishedRun) -> list[float]:
     arrays = [
         finished.arrays[name].astype(np.float64).sum() for name in sorted(finished.arrays) if name.endswith("logits")
     ]
@@ -51,7 +51,7 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_numbers(
     spec = dataclasses.replace(spec, training=spec.training.model_copy(update={"optimizer": optimizer}))
     whole = training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))
 
-    stop = Stop()
+    stop = StopRequest()
     place = Placement(CPU, tmp_path / "run.pt", stop=stop)
     interrupted = training.Run(resolve_on(spec, digits_benchmark, small_splits), place)
     take, steps = interrupted._take_step, 0
@@ -73,8 +73,8 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_numbers(
 
 def until_stopped(run: training.Run) -> None:
     while True:
-        run.one_epoch()
-        run.advance()
+        run.train_epoch()
+        run.start_next_epoch()
 
 
 def test_target_labels_outside_the_subset_do_not_reach_training_or_validation(

@@ -152,10 +152,10 @@ def test_random_search_is_planned_ahead_and_grid_stays_as_it_was() -> None:
 
 
 def test_the_labelled_subset_is_drawn_as_the_command_line_says() -> None:
-    subset = plan_of(labels=50, label_seed=3, drawn="stratified").label_subset
+    subset = plan_of(labels=50, label_seed=3, labels_drawn="stratified").label_subset
     assert (subset.size, subset.seed, subset.stratified) == (50, 3, True)
     assert plan_of().label_subset.seed == 0
     with pytest.raises(UserError, match="--labels-drawn sorted is not known; it takes random or stratified"):
-        plan_of(drawn="sorted")
+        plan_of(labels_drawn="sorted")
     with pytest.raises(UserError, match="--search evolution is not known"):
         plan_of(search="evolution")

@@ -12,7 +12,7 @@ from uuid import uuid4
 import psutil
 
 from dta_bench.errors import UserError
-from dta_bench.run.placement import Stop, Stopped
+from dta_bench.run.placement import Stopped, StopRequest
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import worker
 from dta_bench.sweep.on_ray.tune_space import RUN
@@ -21,7 +21,7 @@ from dta_bench.sweep.on_ray.worker import Config, Job
 if TYPE_CHECKING:
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-    from dta_bench.run.execute import Outcome
+    from dta_bench.run.execute import RunOutcome
 
 ON_THE_HEAD = {"node:__internal_head__": 0.001}
 """Where a run is waited for: that takes no CPU, and the head is no machine that is taken away."""
@@ -110,7 +110,7 @@ def replica(job: Job) -> None:
     from torch import distributed
 
     worker.settle(job)
-    from dta_bench.run.execute import Label, assist, execute
+    from dta_bench.run.execute import RunLabel, execute, execute_as_replica
     from dta_bench.run.home import Home
     from dta_bench.run.resolve import resolve
 
@@ -124,16 +124,16 @@ def replica(job: Job) -> None:
     try:
         resolved = resolve(spec, home.root, home.skip_unreadable)
         if distributed.get_rank():
-            outcome = assist(resolved, home, stop, on_epoch)
+            outcome = execute_as_replica(resolved, home, stop, on_epoch)
         else:
-            label = Label(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
+            label = RunLabel(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
             outcome = _told(execute(resolved, home, label, stop, on_epoch))
         train.report(worker.of_end(spec, outcome))
     finally:
         distributed.destroy_process_group()
 
 
-def _told(outcome: Outcome) -> Outcome:
+def _told(outcome: RunOutcome) -> RunOutcome:
     """The outcome, if all replicas came to the same."""
     if outcome.status == "stopped":
         raise Stopped(outcome.reason)
@@ -142,7 +142,7 @@ def _told(outcome: Outcome) -> Outcome:
     return outcome
 
 
-class Notice(Stop):
+class Notice(StopRequest):
     """Asked for by Ray Train, once a machine that holds a replica is announced to be taken away."""
 
     def __init__(self) -> None:

@@ -13,13 +13,13 @@ from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray.tune_space import RUN
 
 if TYPE_CHECKING:
-    from dta_bench.run.execute import Outcome
-    from dta_bench.run.placement import Stop
+    from dta_bench.run.execute import RunOutcome
+    from dta_bench.run.placement import StopRequest
 
 Config = dict[str, Any]
 Job = dict[str, Any]
 
-_current: Stop | None = None  # of the run that this process trains
+_current: StopRequest | None = None  # of the run that this process trains
 
 
 def trainable(job: Job, resources: dict[str, float]) -> type:
@@ -53,26 +53,26 @@ def run_one(config: Config, job: Job) -> None:
     settle(job)
     import torch
 
-    from dta_bench.run.execute import Label, Outcome, execute
+    from dta_bench.run.execute import RunLabel, RunOutcome, execute
     from dta_bench.run.home import Home
-    from dta_bench.run.placement import Stop
+    from dta_bench.run.placement import StopRequest
     from dta_bench.run.resolve import resolve
 
     global _current
     torch.set_num_threads(job["threads"])
     spec = RunSpec.from_dict(job["specs"][config[RUN]])
-    label = Label(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
+    label = RunLabel(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         tune.report(of_epoch(spec, job, epoch, metrics))
 
     home = Home(**job["home"])
     resolved = resolve(spec, home.root, home.skip_unreadable)  # without the data: Tune tries another node
-    _current = Stop()
+    _current = StopRequest()
     try:
         outcome = execute(resolved, home, label, _current, on_epoch)
     except UserError as error:  # a full disk: it would be as full the next time
-        outcome = Outcome("failed", reason=str(error))
+        outcome = RunOutcome("failed", reason=str(error))
     if outcome.status == "stopped":
         os._exit(143)  # Tune takes it for a lost worker, and starts the run again where there is room
     _current = None
@@ -85,7 +85,7 @@ def of_epoch(spec: RunSpec, job: Job, epoch: int, metrics: dict[str, float]) -> 
     return {"score": metrics[job["headline"]], "epoch": epoch, "run": spec.id} | seen
 
 
-def of_end(spec: RunSpec, outcome: Outcome) -> dict[str, Any]:
+def of_end(spec: RunSpec, outcome: RunOutcome) -> dict[str, Any]:
     """What Tune is told of a run's end."""
     return {
         "score": outcome.score, "epoch": spec.training.epochs, "run": spec.id,

@@ -165,7 +165,7 @@ def test_t_sne_keeps_far_groups_apart_and_repeats_itself() -> None:
 def test_a_networks_file_gives_back_the_same_network() -> None:
     build = pretrained.backbone("conv3_fc2").build
     net, images = build(10).eval(), torch.randn(4, 1, 28, 28)
-    with network_file.written(net) as path:
+    with network_file.temporary_file(net) as path:
         again = network_file.load(path, build(10))
     assert torch.equal(net(images), again(images))
     assert not again.training
@@ -174,7 +174,7 @@ def test_a_networks_file_gives_back_the_same_network() -> None:
 
 def test_a_file_of_another_network_is_refused() -> None:
     with (
-        network_file.written(pretrained.backbone("conv3_fc2").build(10)) as path,
+        network_file.temporary_file(pretrained.backbone("conv3_fc2").build(10)) as path,
         pytest.raises(UserError, match="does not"),
     ):
         network_file.load(path, pretrained.backbone("conv3_fc2").build(7))
@@ -204,7 +204,7 @@ def kept(home: Home, spec: RunSpec, with_network: bool = True) -> None:
     log = tracker.open_run(spec, None, "run", set(), {})
     torch.manual_seed(spec.seed)
     if with_network:
-        with network_file.written(pretrained.backbone("conv3_fc2", benchmark.image_size).build(10)) as path:
+        with network_file.temporary_file(pretrained.backbone("conv3_fc2", benchmark.image_size).build(10)) as path:
             log.add_file(path)
     arrays = {"target_validation_ids": np.array(["a"])}
     confusion = metrics.confusion_matrix(labels, labels, 10)
