@@ -280,7 +280,7 @@ class Tracker:
         self._client.log_artifact(run.mlflow_run_id, str(path), folder)
 
     def predictions(self, run: TrackedRun, names: Collection[str] | None = None) -> Arrays:
-        """Read a finished run's predictions by name (only ``names``, if given); see ``run.finish.FinishedRun.arrays``."""
+        """Read a finished run's predictions by name (only ``names``, if given); see ``FinishedRun.arrays``."""
         with self.artifact(run, PREDICTIONS) as path:
             return _load(path, names)
 
