@@ -27,10 +27,10 @@ def figures(
     For segmentation: strips of label maps. The figures are kept in reports/figures/ of --out and with the MLflow run.
     """
     with chatter_on_stderr() as stdout:
-        from dta_bench.report.features import draw
+        from dta_bench.report.features.draw import draw_figures
 
-        found = draw(run, beside, home_of(root, out, tracking_uri))
+        drawn = draw_figures(run, beside, home_of(root, out, tracking_uri))
         if as_json:
-            print_json(found, stdout)
+            print_json(drawn.model_dump(), stdout)
         else:
-            print(*filter(None, [found["note"], *found["files"].values(), found["page"]]), sep="\n", file=stdout)
+            print(*filter(None, [drawn.note, *drawn.files.values(), drawn.page]), sep="\n", file=stdout)

@@ -154,6 +154,6 @@ def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO, rate: flo
         print_json(found, stdout)
         return
     for run in plan.runs:
-        print(f"{run.id}  {run.method:<12} {run.backbone:<12} {plan.run_name(run)}", file=stdout)
+        print(f"{run.id}  {run.backbone:<12} {plan.run_name(run)}", file=stdout)
     print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {to_do} to do", file=stdout)
     print(told(costs), file=stdout)

@@ -18,7 +18,7 @@ from dta_bench.evaluation import metrics
 from dta_bench.evaluation import scenes as drawn
 from dta_bench.evaluation.evaluator import Evaluator
 from dta_bench.nn.network import Network
-from dta_bench.report import features
+from dta_bench.report.features.draw import draw_figures
 from dta_bench.run.home import Home
 from dta_bench.spec.run_spec import RunResult, RunSpec
 
@@ -107,9 +107,9 @@ def home(out: Path) -> Home:
 
 def test_a_runs_figures_are_strips_of_label_maps_beside_source_only(home: Home, collected: drawn.Scenes) -> None:
     finished(home, "source_only", collected)
-    found = features.draw(finished(home, "dta", collected).id, None, home)
-    assert list(found["files"]) == ["scenes", "worst"]
-    page = Path(found["page"]).read_text()
+    found = draw_figures(finished(home, "dta", collected).id, None, home)
+    assert list(found.files) == ["scenes", "worst"]
+    page = Path(found.page).read_text()
     assert "Target test: input, truth, source-only, dta (dta seed=0)." in page
     assert page.count('src="data:image/png;base64,') == 2
 
@@ -117,4 +117,4 @@ def test_a_runs_figures_are_strips_of_label_maps_beside_source_only(home: Home, 
 def test_a_run_without_label_maps_has_no_strips(home: Home) -> None:
     spec = finished(home, "dta", None)
     with pytest.raises(UserError, match=r"\(finished\) kept no label maps"):
-        features.draw(spec.id, None, home)
+        draw_figures(spec.id, None, home)

@@ -1,5 +1,1 @@
 """Figures of the paper from a run's final network: t-SNE (Fig. 4), Grad-CAM (Figs. 3, A-1), label maps (Fig. 5)."""
-
-from dta_bench.report.features.draw import draw
-
-__all__ = ["draw"]

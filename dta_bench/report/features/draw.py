@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -15,10 +14,11 @@ from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.domains.images import Splits
 from dta_bench.errors import UserError
 from dta_bench.evaluation import scenes
+from dta_bench.report.document.frozen_record import FrozenRecord
 from dta_bench.report.features import label_strips
-from dta_bench.report.features.gradcam import Deltas, figure_of
-from dta_bench.report.features.networks import Trained, before, find, trained
-from dta_bench.report.features.tsne import tsne
+from dta_bench.report.features.gradcam import Deltas, grad_cam_figure
+from dta_bench.report.features.networks import TrainedRun, find_run, find_source_only, load_trained
+from dta_bench.report.features.tsne import tsne_figure
 from dta_bench.report.html import page
 from dta_bench.run.home import Home
 from dta_bench.spec.method_plugin import method_plugin
@@ -26,38 +26,55 @@ from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.spelling import label_run, spell_method
 from dta_bench.tracking import TrackedRun, Tracker, ui_link
 
-USUAL = Deltas(delta_c=0.05, delta_e=0.1)  # where the run's method has no such parameters
+USUAL_DELTAS = Deltas(delta_c=0.05, delta_e=0.1)  # where the run's method has no such parameters
 
 
-def draw(name: str, beside: str | None, home: Home) -> dict[str, Any]:
-    """Draw what a run's network shows, or the label maps it kept, beside source-only (or the run ``beside`` names).
+class DrawnFigures(FrozenRecord):
+    """Figures of a run: their PNG files by name, one page that holds them, and the run's page in MLflow."""
+
+    run_id: str
+    beside: str | None
+    """Identity of the run that stands beside it."""
+    note: str
+    """Why no run stands beside it; empty if one does."""
+    files: dict[str, str]
+    page: str
+    link: str
+
+
+def draw_figures(name: str, beside: str | None, home: Home) -> DrawnFigures:
+    """Draw what a run's network shows, or the label maps that it kept, beside another run.
 
     The figures go to ``reports/figures/<run>/`` with one page that holds them, and to the MLflow run.
+
+    Args:
+        name: how the run's identity or MLflow id begins.
+        beside: the same of the other run; None takes source-only of the same setting and seed, if there is one.
 
     Raises:
         UserError: no such run, or it kept neither network nor label maps.
     """
     tracker = home.tracker()
-    run = find(tracker, name)
-    other = find(tracker, beside) if beside else before(tracker, run)
+    run = find_run(tracker, name)
+    other = find_run(tracker, beside) if beside else find_source_only(tracker, run)
     note = "" if other else "No finished source-only run of the same setting and seed is there to stand beside it."
     if run.spec.benchmark != (other or run).spec.benchmark:
         raise UserError(f"{beside} is a run of {(other or run).spec.benchmark}, not of {run.spec.benchmark}")
-    sides = [one for one in (other, run) if one is not None]
+    sides = [side for side in (other, run) if side is not None]
     if benchmark_of(run.spec.benchmark).task == "segmentation":
-        drawn = _strips(tracker, sides)
+        drawn = _label_map_figures(tracker, sides)
     else:
-        networks = [trained(tracker, one) for one in sides]
-        drawn = _figures(networks, _splits(run.spec, home.root), _deltas(run))
+        networks = [load_trained(tracker, side) for side in sides]
+        drawn = _network_figures(networks, _splits(run.spec, home.root), _deltas(run))
     folder = Path(home.out) / "reports" / "figures" / run.run_id
-    files = _keep(drawn, folder, tracker, run)
+    files = _save(drawn, folder, tracker, run)
     link = ui_link(tracker.uri, run.experiment_id)
     (folder / "figures.html").write_text(page.html(_page(files, drawn, sides, link, note)), encoding="utf-8")
-    return {
-        "run_id": run.run_id, "beside": other.run_id if other else None, "note": note,
-        "files": {name: str(path) for name, path in files.items()}, "page": str(folder / "figures.html"),
-        "link": run_link(link, run),
-    }  # fmt: skip
+    return DrawnFigures(
+        run_id=run.run_id, beside=other.run_id if other else None, note=note,
+        files={name: str(path) for name, path in files.items()}, page=str(folder / "figures.html"),
+        link=run_link(link, run),
+    )  # fmt: skip
 
 
 def _splits(spec: RunSpec, root: str) -> Splits:
@@ -65,17 +82,17 @@ def _splits(spec: RunSpec, root: str) -> Splits:
     return load.splits_of(spec, benchmark, method_plugin(spec.method), root)
 
 
-def _figures(sides: Sequence[Trained], splits: Splits, deltas: Deltas) -> dict[str, tuple[Figure, str]]:
+def _network_figures(sides: Sequence[TrainedRun], splits: Splits, deltas: Deltas) -> dict[str, tuple[Figure, str]]:
     """Each figure with its caption."""
     benchmark = benchmark_of(sides[0].run.spec.benchmark)
     return {
         "tsne": (
-            tsne(sides, splits.source_validation, splits.target_test, benchmark.classes),
+            tsne_figure(sides, splits.source_validation, splits.target_test, benchmark.classes),
             "t-SNE of the last hidden layer: held-out source and target test, 500 images of each at most, the same"
             " settings for each network (Fig. 4).",
         ),
         "gradcam": (
-            figure_of(sides, splits.target_test, deltas, benchmark.classes),
+            grad_cam_figure(sides, splits.target_test, deltas, benchmark.classes),
             "Grad-CAM of the class that each network predicts, without and with adversarial dropout of"
             f" {100 * deltas.delta_c:g} % of the channels and {100 * deltas.delta_e:g} % of the hidden units"
             " (Figs. 3, A-1); the first target test image of each class.",
@@ -83,29 +100,31 @@ def _figures(sides: Sequence[Trained], splits: Splits, deltas: Deltas) -> dict[s
     }
 
 
-def _strips(tracker: Tracker, sides: Sequence[TrackedRun]) -> dict[str, tuple[Figure, str]]:
+def _label_map_figures(tracker: Tracker, sides: Sequence[TrackedRun]) -> dict[str, tuple[Figure, str]]:
     """Strips of label maps (Fig. 5) and the last run's worst images, each with its caption."""
     kept = {
-        spell_method(run.spec.method): (run, label_strips.load(tracker, run)) for run in sides if _keeps(tracker, run)
+        spell_method(run.spec.method): (run, label_strips.load_scenes(tracker, run))
+        for run in sides
+        if _has_scenes(tracker, run)
     }
     benchmark = benchmark_of(sides[-1].spec.benchmark)
-    return {Path(file).stem: drawn for file, drawn in label_strips.strips(kept, benchmark).items()}
+    return {Path(file).stem: drawn for file, drawn in label_strips.draw_strips(kept, benchmark).items()}
 
 
-def _keeps(tracker: Tracker, run: TrackedRun) -> bool:
+def _has_scenes(tracker: Tracker, run: TrackedRun) -> bool:
     if run.status != "FINISHED" or not tracker.has_file(run, scenes.FOLDER):
         raise UserError(f"{run.run_id} ({run.status.lower()}) kept no label maps, as a finished run does")
     return True
 
 
 def _deltas(run: TrackedRun) -> Deltas:
-    """What the run itself was trained with, where that takes anything."""
+    """The deltas that the run was trained with; the usual ones if these are zero."""
     params = run.spec.params
-    found = Deltas(float(params.get("delta_c", 0)), float(params.get("delta_e", 0)))
-    return found if found.delta_c or found.delta_e else USUAL
+    own = Deltas(float(params.get("delta_c", 0)), float(params.get("delta_e", 0)))
+    return own if own.delta_c or own.delta_e else USUAL_DELTAS
 
 
-def _keep(drawn: dict[str, tuple[Figure, str]], folder: Path, tracker: Tracker, run: TrackedRun) -> dict[str, Path]:
+def _save(drawn: dict[str, tuple[Figure, str]], folder: Path, tracker: Tracker, run: TrackedRun) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for name, (figure, caption) in drawn.items():
         figure.savefig(folder / f"{name}.png", dpi=130, metadata={"Description": caption})
@@ -121,18 +140,18 @@ def _page(
     links = [(label_run(side.spec.method, {}, seed=side.spec.seed), run_link(link, side)) for side in sides]
     shown = [page.Figure(_inline(path, drawn[name][1]), drawn[name][1], links) for name, path in files.items()]
     methods = " and ".join(spell_method(side.spec.method) for side in sides)
-    said = f"{methods} on {run.spec.backbone}, seed {run.spec.seed}, last epoch."
+    answer = f"{methods} on {run.spec.backbone}, seed {run.spec.seed}, last epoch."
     section = page.Section("figures", "Figures", figures=shown, commands=[f"dta-bench figures {run.run_id}"])
     return page.Page(
-        f"{run.spec.benchmark}: {run.name}", "dta-bench figures", said, (), [note] if note else [], [section]
+        f"{run.spec.benchmark}: {run.name}", "dta-bench figures", answer, (), [note] if note else [], [section]
     )
 
 
 def run_link(link: str, run: TrackedRun) -> str:
-    """Where MLflow shows a run, from where it shows all of its experiment."""
+    """The address of a run's page in MLflow, from that of its experiment."""
     return f"{link.partition('?')[0]}/{run.mlflow_run_id}"
 
 
-def _inline(path: Path, said: str) -> Markup:
+def _inline(path: Path, caption: str) -> Markup:
     data = base64.b64encode(path.read_bytes()).decode()
-    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(said, data)
+    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(caption, data)

@@ -1,7 +1,7 @@
 """Grad-CAM with and without adversarial dropout (Figs. 3, A-1), on any classification backbone.
 
-Selvaraju et al., ICCV 2017: each unit of the feature map, weighed by the mean slope of the predicted class's logit; of
-the weighed sum what is positive. The map is the one that CAdD masks.
+Selvaraju et al., ICCV 2017: each channel of the feature map is weighted by the mean slope of the predicted class's
+logit, and the positive part of the weighted sum is shown. The map is the one that CAdD masks.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from dta_bench.errors import UserError
 from dta_bench.nn.adversarial_dropout import flip_bits, flip_budget, rescale_to_mean_one, stochastic_mask
 from dta_bench.nn.losses import kl_divergence
 from dta_bench.nn.network import Features, Network
-from dta_bench.report.features.networks import Trained
+from dta_bench.report.features.networks import TrainedRun
 
-DRAWS = 8
+MASK_DRAWS = 8
 """Random masks that the slope is averaged over."""
-SHOWN = 6
+MOST_IMAGES = 6
+"""Rows of the figure."""
 
 
 @dataclass(frozen=True)
 class Deltas:
-    """How many units adversarial dropout takes: shares of the feature map's channels and of the hidden units."""
+    """Shares of the feature map's channels and of the hidden units that adversarial dropout drops."""
 
     delta_c: float
     delta_e: float
@@ -38,7 +39,7 @@ class Deltas:
 
 @dataclass(frozen=True)
 class Cam:
-    """For each image where the network looks (B, h, w), 0 to 1, what it predicts, and how sure it is."""
+    """For each image where the network looks (B, h, w), 0 to 1, its predicted class, and that class's probability."""
 
     maps: NDArray[np.float32]
     guesses: NDArray[np.int64]
@@ -50,7 +51,7 @@ def grad_cam(network: Network, images: Tensor, classes: Tensor | None = None, de
 
     Args:
         images: (B, C, H, W), standardised.
-        deltas: draws the masks of :func:`masks`; None leaves both at ones.
+        deltas: draws the masks of :func:`adversarial_masks`; None leaves both at ones.
 
     Raises:
         UserError: the feature map has no two axes in space.
@@ -59,12 +60,12 @@ def grad_cam(network: Network, images: Tensor, classes: Tensor | None = None, de
         features = network.features(images)
         shown = features.activation.detach().requires_grad_()
         held = Features(shown, tuple(skip.detach() for skip in features.skips))
-        m_f, m_c = masks(network, held, deltas) if deltas else (torch.ones(()), torch.ones(()))
+        m_f, m_c = adversarial_masks(network, held, deltas) if deltas else (torch.ones(()), torch.ones(()))
         masked = m_f * shown
         logits = network.head(m_c * network.neck(masked, *held.skips))
         wanted = logits.argmax(dim=1) if classes is None else classes
         (slope,) = torch.autograd.grad(logits.gather(1, wanted[:, None]).sum(), masked)
-    maps = [in_space(x.detach(), network.feature_axis, images.shape[-2:]) for x in (masked, slope)]
+    maps = [as_map(x.detach(), network.feature_axis, images.shape[-2:]) for x in (masked, slope)]
     weights = maps[1].mean(dim=(2, 3), keepdim=True)
     cam = torch.relu((weights * maps[0]).sum(dim=1))
     cam = cam / cam.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
@@ -72,12 +73,15 @@ def grad_cam(network: Network, images: Tensor, classes: Tensor | None = None, de
     return Cam(cam.numpy(), guesses.numpy(), sure.numpy())
 
 
-def masks(network: Network, features: Features, deltas: Deltas) -> tuple[Tensor, Tensor]:
-    """The units that adversarial dropout takes from a network that is not training; the rest is rescaled.
+def adversarial_masks(network: Network, features: Features, deltas: Deltas) -> tuple[Tensor, Tensor]:
+    """The masks of adversarial dropout for a network that is not training; units that stay are rescaled.
 
-    From all ones, the network as it predicts, so that units are only dropped. There D[h(x; 1), h(x; m)] (Eq. 2) has its
-    minimum and no slope; it is therefore linearised at random masks m^s with both sites' keep rates, and the slopes are
-    averaged over some draws.
+    They start from all ones, the network as it predicts, so that units are only dropped. There D[h(x; 1), h(x; m)]
+    (Eq. 2) has its minimum and no slope; it is therefore linearised at random masks m^s with both sites' keep rates,
+    and the slopes are averaged over ``MASK_DRAWS`` draws.
+
+    Returns:
+        The masks of the feature map and of the hidden units.
     """
     with torch.no_grad():
         hidden = network.hidden(features)
@@ -85,7 +89,7 @@ def masks(network: Network, features: Features, deltas: Deltas) -> tuple[Tensor,
     m_f = stochastic_mask(features.activation, 1.0, network.feature_axis)
     m_c = stochastic_mask(hidden, 1.0, network.hidden_axis)
     j_f, j_c = torch.zeros_like(m_f), torch.zeros_like(m_c)
-    for _ in range(DRAWS):
+    for _ in range(MASK_DRAWS):
         draw_f = stochastic_mask(features.activation, network.feature_keep_rate, network.feature_axis).requires_grad_()
         thinned = network.hidden(features.detach().masked(draw_f / network.feature_keep_rate))
         draw_c = stochastic_mask(hidden, network.hidden_keep_rate, network.hidden_axis).requires_grad_()
@@ -99,8 +103,14 @@ def _dropped(ones: Tensor, impact: Tensor, delta: float) -> Tensor:
     return rescale_to_mean_one(flip_bits(ones, impact, delta)) if flip_budget(delta, ones[0].numel()) else ones
 
 
-def in_space(activation: Tensor, axis: int, image: Sequence[int]) -> Tensor:
-    """An activation as (B, C, h, w), whatever its layout; a transformer's tokens without those in front of the patches.
+def as_map(activation: Tensor, axis: int, image: Sequence[int]) -> Tensor:
+    """An activation as a map (B, C, h, w), whatever its layout.
+
+    Of a transformer's tokens, those in front of the patches are left out.
+
+    Args:
+        axis: the axis of the channels.
+        image: height and width of the input, whose aspect the map gets.
 
     Raises:
         UserError: it is a vector, which has no space.
@@ -111,20 +121,22 @@ def in_space(activation: Tensor, axis: int, image: Sequence[int]) -> Tensor:
     if channels_second.ndim != 3:
         raise UserError("Grad-CAM needs a map at CAdD's site, but this backbone has a vector there")
     tokens = channels_second.shape[2]
-    height, width = grid(tokens, image[0] / image[1])
+    height, width = patch_grid(tokens, image[0] / image[1])
     return channels_second[:, :, tokens - height * width :].reshape(*channels_second.shape[:2], height, width)
 
 
-def grid(tokens: int, aspect: float) -> tuple[int, int]:
-    """The largest grid of patches of the image's aspect (height / width) that so many tokens hold."""
+def patch_grid(tokens: int, aspect: float) -> tuple[int, int]:
+    """Height and width of the largest grid of so many tokens with the image's aspect (height / width)."""
     height = math.isqrt(int(tokens * aspect))
     return height, min(tokens // height, round(height / aspect))
 
 
-def figure_of(sides: Sequence[Trained], target: LabelledImages, deltas: Deltas, classes: Sequence[str]) -> Figure:
-    """A row an image (the first of each class in turn); the image, then each network without and with AdD."""
+def grad_cam_figure(
+    sides: Sequence[TrainedRun], target: LabelledImages, deltas: Deltas, classes: Sequence[str]
+) -> Figure:
+    """A figure with a row an image, the first of each class: the image, then each network without and with AdD."""
     labels = np.asarray(target.labels)
-    firsts = [int(np.flatnonzero(labels == k)[0]) for k in range(len(classes)) if (labels == k).any()][:SHOWN]
+    firsts = [int(np.flatnonzero(labels == k)[0]) for k in range(len(classes)) if (labels == k).any()][:MOST_IMAGES]
     chosen = target.select(firsts)
     figure = Figure(figsize=(2.1 * (1 + 2 * len(sides)), 2.35 * len(firsts)), layout="constrained")
     axes = np.asarray(figure.subplots(len(firsts), 1 + 2 * len(sides), squeeze=False))
@@ -138,12 +150,12 @@ def figure_of(sides: Sequence[Trained], target: LabelledImages, deltas: Deltas, 
         under = grad_cam(side.network, images, torch.from_numpy(plain.guesses), deltas)
         for column, cam, what in ((1 + 2 * i, plain, side.name), (2 + 2 * i, under, f"{side.name} + AdD")):
             for row in range(len(firsts)):
-                said = f"{classes[cam.guesses[row]]} {100 * cam.sureness[row]:.0f} %"
-                _show(axes[row, column], chosen.images[row], cam.maps[row], what if row == 0 else "", said)
+                guess = f"{classes[cam.guesses[row]]} {100 * cam.sureness[row]:.0f} %"
+                _show(axes[row, column], chosen.images[row], cam.maps[row], what if row == 0 else "", guess)
     return figure
 
 
-def _show(axes: object, image: NDArray[np.uint8], cam: NDArray[np.float32] | None, title: str, said: str = "") -> None:
+def _show(axes: object, image: NDArray[np.uint8], cam: NDArray[np.float32] | None, title: str, below: str = "") -> None:
     from matplotlib.axes import Axes
 
     assert isinstance(axes, Axes)
@@ -153,6 +165,6 @@ def _show(axes: object, image: NDArray[np.uint8], cam: NDArray[np.float32] | Non
         axes.imshow(cam, cmap="inferno", alpha=0.55, extent=(-0.5, width - 0.5, height - 0.5, -0.5),
                     interpolation="bilinear", vmin=0, vmax=1)  # fmt: skip
     axes.set_title(title, fontsize=10)
-    axes.set_xlabel(said, fontsize=9)
+    axes.set_xlabel(below, fontsize=9)
     axes.set_xticks([])
     axes.set_yticks([])

@@ -20,7 +20,7 @@ from dta_bench.tracking import TrackedRun, Tracker
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KEPT = f"{scenes.FOLDER}/{scenes.ARRAYS}"
+SCENES_FILE = f"{scenes.FOLDER}/{scenes.ARRAYS}"
 
 
 def add_pictures(report: Report, tracker: Tracker, folder: Path) -> Report:
@@ -36,14 +36,14 @@ def add_pictures(report: Report, tracker: Tracker, folder: Path) -> Report:
     if not kept:
         return report
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = strips(kept, benchmark)
+    drawn = draw_strips(kept, benchmark)
     for file, (figure, _) in drawn.items():
         figure.savefig(folder / file, dpi=110)
     pictures = [Picture(path=str(folder / file), caption=caption) for file, (_, caption) in drawn.items()]
     return report.with_parts(pictures=pictures)
 
 
-def strips(kept: Mapping[str, tuple[TrackedRun, Scenes]], benchmark: Benchmark) -> dict[str, tuple[Figure, str]]:
+def draw_strips(kept: Mapping[str, tuple[TrackedRun, Scenes]], benchmark: Benchmark) -> dict[str, tuple[Figure, str]]:
     """Figures of label maps, with their captions.
 
     Args:
@@ -75,10 +75,12 @@ def _kept_scenes(report: Report, tracker: Tracker) -> dict[str, tuple[TrackedRun
         for side in ("source_only", "selected")
         if side in rows
     }
-    return {name: (run, load(tracker, run)) for name, run in runs.items() if tracker.has_file(run, scenes.FOLDER)}
+    return {
+        name: (run, load_scenes(tracker, run)) for name, run in runs.items() if tracker.has_file(run, scenes.FOLDER)
+    }
 
 
-def load(tracker: Tracker, run: TrackedRun) -> Scenes:
-    """The label maps that a run kept to be looked at."""
-    with tracker.artifact(run, KEPT) as path, np.load(path, allow_pickle=False) as stored:
+def load_scenes(tracker: Tracker, run: TrackedRun) -> Scenes:
+    """Read the images and label maps that a run kept for pictures."""
+    with tracker.artifact(run, SCENES_FILE) as path, np.load(path, allow_pickle=False) as stored:
         return scenes.from_arrays({name: stored[name] for name in stored.files})

@@ -17,7 +17,7 @@ from dta_bench.tracking import TrackedRun, Tracker
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedRun:
     """A finished run with its network, in evaluation mode on the CPU."""
 
     run: TrackedRun
@@ -26,12 +26,12 @@ class Trained:
 
     @property
     def name(self) -> str:
-        """What a figure calls it."""
+        """The run's name in a figure."""
         return spell_method(self.run.spec.method)
 
 
-def trained(tracker: Tracker, run: TrackedRun) -> Trained:
-    """The run's network, built anew and filled with what the run kept.
+def load_trained(tracker: Tracker, run: TrackedRun) -> TrainedRun:
+    """Build a run's network anew, and fill it with the weights that the run kept.
 
     Raises:
         UserError: the run is not finished, or kept no network.
@@ -49,7 +49,7 @@ def trained(tracker: Tracker, run: TrackedRun) -> Trained:
     empty = backbone.build(len(benchmark.classes), "none")
     with tracker.artifact(run, network_file.NAME) as path:
         network = network_file.load(path, empty)
-    return Trained(run, network, _evaluator(network, benchmark, backbone, spec))
+    return TrainedRun(run, network, _evaluator(network, benchmark, backbone, spec))
 
 
 def _evaluator(network: Network, benchmark: Benchmark, backbone: pretrained.BackbonePlugin, spec: RunSpec) -> Evaluator:
@@ -57,8 +57,8 @@ def _evaluator(network: Network, benchmark: Benchmark, backbone: pretrained.Back
     return Evaluator(network, benchmark, backbone.channels, 2 * spec.training.batch_size, device)
 
 
-def find(tracker: Tracker, name: str) -> TrackedRun:
-    """The one run that ``name`` begins the identity or the MLflow id of.
+def find_run(tracker: Tracker, name: str) -> TrackedRun:
+    """The one run whose identity or MLflow id begins with ``name``.
 
     Raises:
         UserError: there is none, or several.
@@ -68,14 +68,16 @@ def find(tracker: Tracker, name: str) -> TrackedRun:
     known = [run for benchmark in tracker.experiments() for run in tracker.runs(benchmark)]
     found = [run for run in known if run.run_id.startswith(name) or run.mlflow_run_id.startswith(name)]
     if len(found) != 1:
-        told = (
+        problem = (
             f"{len(found)} runs' identities begin with {name!r}" if found else f"no run's identity begins with {name!r}"
         )
-        raise UserError(f"{told}; dta-bench sweep NAME --dry-run lists a sweep's, MLflow shows each as the tag run_id")
+        raise UserError(
+            f"{problem}; dta-bench sweep NAME --dry-run lists a sweep's, MLflow shows each as the tag run_id"
+        )
     return found[0]
 
 
-def before(tracker: Tracker, run: TrackedRun) -> TrackedRun | None:
+def find_source_only(tracker: Tracker, run: TrackedRun) -> TrackedRun | None:
     """The source-only run of the same benchmark, backbone, weights, training and seed, if it is finished."""
 
     def setting(spec: RunSpec) -> tuple[object, ...]:

@@ -16,9 +16,9 @@ from dta_bench.evaluation import metrics
 from dta_bench.nn import pretrained
 from dta_bench.nn.losses import kl_divergence
 from dta_bench.nn.network import Features, Network
-from dta_bench.report import features as figures
-from dta_bench.report.features.gradcam import Deltas, grad_cam, grid, in_space, masks
-from dta_bench.report.features.tsne import embedding
+from dta_bench.report.features.draw import draw_figures
+from dta_bench.report.features.gradcam import Deltas, adversarial_masks, as_map, grad_cam, patch_grid
+from dta_bench.report.features.tsne import embed
 from dta_bench.run import network_file
 from dta_bench.run.home import Home
 from dta_bench.spec.run_spec import RunResult, RunSpec
@@ -78,19 +78,19 @@ def test_it_looks_at_the_same_places_wherever_the_channels_are() -> None:
 def test_patches_are_found_behind_class_and_register_tokens(
     tokens: int, aspect: float, expected: tuple[int, int]
 ) -> None:
-    assert grid(tokens, aspect) == expected
+    assert patch_grid(tokens, aspect) == expected
 
 
 def test_tokens_in_front_of_the_patches_are_left_out() -> None:
     patches = torch.randn(1, 6, 3)  # (B, N, C), 2 x 3 patches
     tokens = torch.cat([torch.full((1, 1, 3), 99.0), patches], dim=1)
-    found = in_space(tokens, 2, (20, 30))
+    found = as_map(tokens, 2, (20, 30))
     assert torch.equal(found, patches.reshape(1, 2, 3, 3).movedim(3, 1))
 
 
 def test_a_vector_has_no_places_and_is_refused() -> None:
     with pytest.raises(UserError, match="vector"):
-        in_space(torch.randn(2, 8), 1, (4, 4))
+        as_map(torch.randn(2, 8), 1, (4, 4))
 
 
 @pytest.mark.parametrize("backbone", ["conv3_fc2", "timm/vit_tiny_patch16_224", "timm/convnext_atto", "swin_tiny"])
@@ -117,7 +117,7 @@ def deep() -> tuple[Network, Tensor]:
 
 def test_adversarial_dropout_takes_just_its_budget_and_rescales_the_rest() -> None:
     net, images = deep()
-    m_f, m_c = masks(net, net.features(images), Deltas(0.125, 0.1))
+    m_f, m_c = adversarial_masks(net, net.features(images), Deltas(0.125, 0.1))
     for mask in (m_f, m_c):  # 0.125 of 32 channels, 0.1 of 40 units
         dropped = (mask == 0).flatten(1).sum(dim=1)
         assert (dropped <= 4).all()
@@ -137,7 +137,7 @@ def test_what_it_takes_changes_the_prediction_more_than_chance_does() -> None:
             order = torch.rand(like.flatten(1).shape).argsort(dim=1)
             return (order >= dropped).float().view_as(like) * like[0].numel() / (like[0].numel() - dropped)
 
-    m_f, m_c = masks(net, Features(features.activation), Deltas(0.125, 0.1))
+    m_f, m_c = adversarial_masks(net, Features(features.activation), Deltas(0.125, 0.1))
     with torch.no_grad():
         chance = [divergence(at_random(m_f, 4), at_random(m_c, 4)) for _ in range(20)]
         assert divergence(m_f, m_c) > 2 * float(np.mean(chance))
@@ -145,7 +145,7 @@ def test_what_it_takes_changes_the_prediction_more_than_chance_does() -> None:
 
 def test_without_a_budget_nothing_is_taken() -> None:
     net, images = deep()
-    m_f, m_c = masks(net, net.features(images), Deltas(0.0, 0.0))
+    m_f, m_c = adversarial_masks(net, net.features(images), Deltas(0.0, 0.0))
     assert (m_f == 1).all()
     assert (m_c == 1).all()
 
@@ -153,8 +153,8 @@ def test_without_a_budget_nothing_is_taken() -> None:
 def test_t_sne_keeps_far_groups_apart_and_repeats_itself() -> None:
     rng = np.random.default_rng(0)
     far = np.concatenate([rng.standard_normal((40, 8)), 50 + rng.standard_normal((40, 8))]).astype(np.float32)
-    places = embedding(far)
-    assert np.array_equal(places, embedding(far))
+    places = embed(far)
+    assert np.array_equal(places, embed(far))
     middle = [places[:40].mean(axis=0), places[40:].mean(axis=0)]
     spread = max(
         np.linalg.norm(part - m, axis=1).max() for part, m in zip((places[:40], places[40:]), middle, strict=True)
@@ -219,14 +219,14 @@ def home(out: Path) -> Home:
 def test_a_runs_figures_stand_beside_source_only_on_a_page_and_on_its_run(home: Home) -> None:
     kept(home, spec_of("dta"))
     kept(home, spec_of("source_only"))
-    found = figures.draw(spec_of("dta").id[:8], None, home)
-    assert found["beside"] == spec_of("source_only").id
-    assert found["note"] == ""
-    page = Path(found["page"]).read_text()
+    found = draw_figures(spec_of("dta").id[:8], None, home)
+    assert found.beside == spec_of("source_only").id
+    assert found.note == ""
+    page = Path(found.page).read_text()
     assert page.count('src="data:image/png;base64,') == 2
-    assert found["link"] in page
-    (run,) = [r for r in home.tracker().runs("fonts_digits") if r.run_id == found["run_id"]]
-    for name, path in found["files"].items():
+    assert found.link in page
+    (run,) = [r for r in home.tracker().runs("fonts_digits") if r.run_id == found.run_id]
+    for name, path in found.files.items():
         assert Path(path).read_bytes()[:4] == b"\x89PNG"
         with home.tracker().artifact(run, f"figures/{name}.png") as there:
             assert there.read_bytes() == Path(path).read_bytes()
@@ -235,12 +235,12 @@ def test_a_runs_figures_stand_beside_source_only_on_a_page_and_on_its_run(home: 
 def test_a_run_without_its_network_says_how_to_get_it(home: Home) -> None:
     kept(home, spec_of("dta"), with_network=False)
     with pytest.raises(UserError, match=r"kept no network.*--keep-network"):
-        figures.draw(spec_of("dta").id, None, home)
+        draw_figures(spec_of("dta").id, None, home)
 
 
 def test_an_unknown_run_is_refused(home: Home) -> None:
     with pytest.raises(UserError, match="there are no runs"):
-        figures.draw("abc", None, home)
+        draw_figures("abc", None, home)
     kept(home, spec_of("dta"), with_network=False)
     with pytest.raises(UserError, match="no run's identity begins with 'xyz'"):
-        figures.draw("xyz", None, home)
+        draw_figures("xyz", None, home)
