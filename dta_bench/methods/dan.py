@@ -1,4 +1,4 @@
-"""DAN: deep adaptation network (Long et al., ICML 2015): the features' kernel means of both domains shall agree.
+"""DAN: deep adaptation network (Long et al., ICML 2015): features with equal kernel means in both domains.
 
 total = CE(source) + weight * ramp(q) * MMD^2(h_s, h_t) with five Gaussian kernels of bandwidths 1/8 ... 2 times the
 mean squared distance, equally weighted (Eqs. 1-4; the paper learns their weights, public code fixes them).

@@ -1,4 +1,4 @@
-"""GTA: Generate To Adapt (Sankaranarayanan et al., CVPR 2018): features from which source-like images can be generated.
+"""GTA: Generate To Adapt (Sankaranarayanan et al., CVPR 2018): features that a generator turns into source images.
 
 A generator G makes images from (condition, f(x), noise). The condition of a source image is its class, that of a target
 image a further slot, "unknown". A discriminator D tells real source images from generated ones, and D_c their class.

@@ -1,4 +1,4 @@
-"""LSD: learning from synthetic data (Sankaranarayanan et al., CVPR 2018): features that redraw as either domain.
+"""LSD: learning from synthetic data (Sankaranarayanan et al., CVPR 2018): domains are aligned by redrawing images.
 
 A generator G redraws an image from its features f(x). A discriminator D tells, at each pixel of its map, four kinds of
 images apart (source or target, real or redrawn), and D_c the class of each pixel. Each step has three phases, with CE_k

@@ -128,7 +128,7 @@ def _check_timm_encoder(decoder: str, encoder: str) -> None:
     scales = _scale_count(encoder.removeprefix("tu-"))
     if decoder == "dpt" and scales > 1:
         raise UserError(
-            f"smp/dpt takes a plain vision transformer, but {encoder} hands on maps of {scales} scales; "
+            f"smp/dpt takes a plain vision transformer, but {encoder} gives maps of {scales} scales; "
             f"smp/fpn/{encoder} or smp/upernet/{encoder} does"
         )
     if decoder != "dpt" and scales < 2:
@@ -262,7 +262,7 @@ def _check_sites(network: Network, name: str, model: Any, num_classes: int, imag
         )
     if features.activation.ndim != 4 or deepest[1] != model.encoder.out_channels[-1] or hidden.ndim != 4:
         raise UserError(
-            f"{name} hands on {deepest}, which is no map of {model.encoder.out_channels[-1]} channels first"
+            f"{name} gives {deepest}, which is no map of {model.encoder.out_channels[-1]} channels on axis 1"
         )
 
 

@@ -253,7 +253,7 @@ def find_channel_axis(activation: Tensor, channels: set[int], model: Any, name: 
         if activation.shape[axis] in channels:
             return axis
     raise UserError(
-        f"timm/{name} hands on {_shape(activation)}, of which no axis has the {max(channels)} channels that its next "
+        f"timm/{name} gives {_shape(activation)}, of which no axis has the {max(channels)} channels that its next "
         "layer takes, so a mask would fall on the wrong one; write a backbone file that says which axis it is"
     )
 
@@ -272,7 +272,7 @@ def _check_sites(
     good = found.shape == activation.shape and hidden.shape == seen.shape and found._version == version
     if not good or logits.shape != (len(images), num_classes) or hidden.shape[1] != _input_size(classifier.module):
         raise UserError(
-            f"timm/{name} cannot be cut: it hands on {_shape(found)}, {_shape(hidden)} and {_shape(logits)} where "
+            f"timm/{name} cannot be split: it gives {_shape(found)}, {_shape(hidden)} and {_shape(logits)} where "
             f"{_shape(activation)}, {_shape(seen)} and {num_classes} logits were seen; write a backbone file for it"
         )
 
