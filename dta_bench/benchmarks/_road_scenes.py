@@ -56,8 +56,8 @@ def cityscapes(root: Path, part: str) -> LabelledImages:
     folder = root / "cityscapes"
     instruction = CITYSCAPES.format(folder=folder)
     require_path(folder / "leftImg8bit" / part, instruction)
-    found = (folder / "leftImg8bit" / part).glob("*/*_leftImg8bit.png")
-    images = sorted(path.relative_to(root).as_posix() for path in found)
+    paths = (folder / "leftImg8bit" / part).glob("*/*_leftImg8bit.png")
+    images = sorted(path.relative_to(root).as_posix() for path in paths)
     stems = [path.replace("/leftImg8bit/", "/gtFine/").removesuffix("_leftImg8bit.png") for path in images]
     has_train_ids = bool(stems) and all((root / f"{stem}_gtFine_labelTrainIds.png").is_file() for stem in stems)
     suffix, table = ("labelTrainIds", from_train_ids()) if has_train_ids else ("labelIds", from_label_ids())

@@ -30,9 +30,9 @@ def hold_out_per_class(images: LabelledImages, per_class: int, seed: int) -> tup
         )
     rng = np.random.default_rng(seed)
     drawn = [rng.permutation(np.flatnonzero(labels == c))[:per_class] for c in values]
-    held = np.zeros(len(labels), dtype=bool)
-    held[np.concatenate(drawn)] = True
-    return images.select(np.flatnonzero(~held)), images.select(np.flatnonzero(held))
+    held_out = np.zeros(len(labels), dtype=bool)
+    held_out[np.concatenate(drawn)] = True
+    return images.select(np.flatnonzero(~held_out)), images.select(np.flatnonzero(held_out))
 
 
 def hold_out_share(images: LabelledImages, share: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
@@ -42,8 +42,8 @@ def hold_out_share(images: LabelledImages, share: float, seed: int) -> tuple[Lab
         The remaining images, and those held out, both in their old order.
     """
     order = np.random.default_rng(seed).permutation(len(images))
-    held = max(1, round(share * len(images)))
-    return images.select(np.sort(order[held:])), images.select(np.sort(order[:held]))
+    held_out = max(1, round(share * len(images)))
+    return images.select(np.sort(order[held_out:])), images.select(np.sort(order[:held_out]))
 
 
 def hold_out_share_per_class(images: LabelledImages, share: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
@@ -57,13 +57,13 @@ def hold_out_share_per_class(images: LabelledImages, share: float, seed: int) ->
     """
     labels = np.asarray(images.labels)
     rng = np.random.default_rng(seed)
-    held = np.zeros(len(labels), dtype=bool)
+    held_out = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
         if len(members) < 2:
             raise UserError(f"{images.ids[members[0]]} is the only image of its class; a class needs two, to be split")
-        held[members[: min(max(1, round(share * len(members))), len(members) - 1)]] = True
-    return images.select(np.flatnonzero(~held)), images.select(np.flatnonzero(held))
+        held_out[members[: min(max(1, round(share * len(members))), len(members) - 1)]] = True
+    return images.select(np.flatnonzero(~held_out)), images.select(np.flatnonzero(held_out))
 
 
 def domains_in_memory(

@@ -149,7 +149,9 @@ def _both_parts(root: Path, name: str, read: Any) -> tuple[LabelledImages, Label
         train, test = (read(datasets, root / name, part) for part in (True, False))
     except Exception as error:  # a damaged file raises any of many errors of pickle, scipy and numpy
         reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"{root / name} cannot be read, a file of it is torn or another version: {reason}") from error
+        raise UserError(
+            f"{root / name} cannot be read, a file of it is damaged or another version: {reason}"
+        ) from error
     return _labelled(f"{name}/train", *train), _labelled(f"{name}/test", *test)
 
 

@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from dta_bench.data import image_cache, load, prefetch
-from dta_bench.data import splits as validation
 from dta_bench.data.batches import Batches, InputMaker
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.data.prefetch import PartBuffer
+from dta_bench.data.splits import split
 from dta_bench.domains.images import Image, LabelledImages, SelectedItems, Splits, UnlabelledImages, is_lazy
 from dta_bench.methods import source_only
 from dta_bench.nn import learner, pretrained
@@ -58,7 +58,7 @@ def data_costs(
     """
     backbone = backbone or RESNET18[benchmark_of(name).task]
     benchmark, domains = benchmark_of(name), load.domains(name, str(root))
-    raw = _first(validation.split(domains, LabelSubset(size=1)), images)
+    raw = _first(split(domains, LabelSubset(size=1)), images)
     kept = image_cache.with_cache(raw, benchmark)
     undecoded = image_cache.with_cache(raw, benchmark, use_store=False)
     _read(kept)  # fills the store, so that what follows is the second epoch

@@ -25,7 +25,7 @@ import cv2
 cv2.setNumThreads(1)  # a run computes on the cores it was given
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
-Key = tuple[int, ...]
+ViewKey = tuple[int, ...]
 """Names one view of one image by non-negative integers: (seed, epoch, domain, cycle, index)."""
 
 ALLOWED = (
@@ -67,7 +67,7 @@ class Augmentation:
         self._python_random = random.Random()
 
     def __call__(
-        self, image: Pixels, key: Key, mask: NDArray[np.uint8] | None = None
+        self, image: Pixels, key: ViewKey, mask: NDArray[np.uint8] | None = None
     ) -> tuple[Pixels, NDArray[np.uint8] | None]:
         """The view that ``key`` names of an image (H, W, C) and of its label map (H, W), if it has one."""
         rng = np.random.default_rng(key)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dta_bench.data import augment, prefetch
-from dta_bench.data.augment import Augmentation, Key
+from dta_bench.data.augment import Augmentation, ViewKey
 from dta_bench.data.prefetch import PartBuffer, Parts
 from dta_bench.domains.images import Image, LabelledImages, UnlabelledImages, is_lazy
 from dta_bench.nn import distributed
@@ -91,7 +91,7 @@ class Batches:
         )
         return (self._as_input(arrays, keys.of_step(step)[1]) for step, arrays in steps)
 
-    def _write(self, source: Sequence[Key], target: Sequence[Key], buffer: PartBuffer) -> None:
+    def _write(self, source: Sequence[ViewKey], target: Sequence[ViewKey], buffer: PartBuffer) -> None:
         """Write the views that the keys name, and the source's labels; a key ends in the image's index."""
         labels = []
         for row, key in enumerate(source):
@@ -107,7 +107,7 @@ class Batches:
                 second, _ = self._second_input.view(image, (seed, epoch, SECOND_VIEW, *rest))
                 self._second_input.write(second, row, len(target), buffer, "second")
 
-    def _as_input(self, arrays: Parts, target: Sequence[Key]) -> tuple[Labelled, Unlabelled]:
+    def _as_input(self, arrays: Parts, target: Sequence[ViewKey]) -> tuple[Labelled, Unlabelled]:
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         unlabelled = Unlabelled(tensors["target"], tensors.get("second"), torch.tensor([key[-1] for key in target]))
         return Labelled(tensors["source"], tensors["labels"]), unlabelled
@@ -126,21 +126,21 @@ class _EpochKeys:
         self._source = _shuffled(key, len(batches.source), count) if odds is None else _drawn(key, odds, count)
         self._target = _shuffled((batches.seed, epoch, 1), len(batches.target), count)
 
-    def of_step(self, step: int) -> tuple[list[Key], list[Key]]:
+    def of_step(self, step: int) -> tuple[list[ViewKey], list[ViewKey]]:
         """Keys of the source's and of the target's views of a step, as far as this replica makes them."""
         size = self._batch_size // distributed.replica_count()
         first = step * self._batch_size + distributed.rank() * size
         return self._source[first : first + size], self._target[first : first + size]
 
 
-def _shuffled(key: Key, size: int, count: int) -> list[Key]:
+def _shuffled(key: ViewKey, size: int, count: int) -> list[ViewKey]:
     """``count`` keys (seed, epoch, domain, cycle, index): one permutation of all indices after the other."""
     cycles = range(-(-count // size))
     orders = (np.random.default_rng((*key, cycle)).permutation(size) for cycle in cycles)
     return [(*key, cycle, int(index)) for cycle, order in zip(cycles, orders, strict=True) for index in order][:count]
 
 
-def _drawn(key: Key, odds: NDArray[np.float64], count: int) -> list[Key]:
+def _drawn(key: ViewKey, odds: NDArray[np.float64], count: int) -> list[ViewKey]:
     """``count`` keys (seed, epoch, domain, draw, index), each index drawn with the probabilities ``odds``."""
     indices = np.random.default_rng(key).choice(len(odds), count, p=odds)
     return [(*key, draw, int(index)) for draw, index in enumerate(indices)]
@@ -226,7 +226,7 @@ class InputMaker:
         self._augment = Augmentation(names, domain, benchmark.image_size, benchmark.ignore_index)
 
     def view(
-        self, image: Image, key: Key, mask: NDArray[np.uint8] | None = None
+        self, image: Image, key: ViewKey, mask: NDArray[np.uint8] | None = None
     ) -> tuple[augment.Pixels, NDArray[np.uint8] | None]:
         """The augmented view of an image that ``key`` names, and of its label map if there is one.
 

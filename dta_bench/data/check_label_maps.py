@@ -78,7 +78,7 @@ def _value_problems(name: str, images: LabelledImages, benchmark: Benchmark) -> 
             continue
         if label.shape != image.shape[:2]:
             yield f"{images.ids[index]} in {name} is {image.shape[:2]}, but its label map {label.shape}"
-        counts.update(dict(zip(*(found.tolist() for found in np.unique(label, return_counts=True)), strict=True)))
+        counts.update(dict(zip(*(column.tolist() for column in np.unique(label, return_counts=True)), strict=True)))
     classes = len(benchmark.classes)
     unknown = {value: count for value, count in counts.items() if value >= classes and value != benchmark.ignore_index}
     if unknown:

@@ -63,9 +63,9 @@ def exact_copies(one: ImageSignatures, other: ImageSignatures) -> list[tuple[str
     id_of_digest = dict(zip(one.digests, one.ids, strict=True))
     ids = set(one.ids)
     return [
-        (id_of_digest[found], name)
-        for name, found in zip(other.ids, other.digests, strict=True)
-        if found in id_of_digest and name not in ids
+        (id_of_digest[other_digest], name)
+        for name, other_digest in zip(other.ids, other.digests, strict=True)
+        if other_digest in id_of_digest and name not in ids
     ]
 
 

@@ -12,17 +12,17 @@ def path_of(benchmark: str, root: Path) -> Path:
     return root / f"{benchmark}.prepared.json"
 
 
-def write(found: dict[str, Any], root: Path) -> bool:
+def write(result: dict[str, Any], root: Path) -> bool:
     """Write a result of :func:`dta_bench.data.verify.inspect`.
 
     Returns:
         Whether it could be written; a data root may be read-only.
     """
-    path = path_of(found["benchmark"], root)
+    path = path_of(result["benchmark"], root)
     unfinished = path.with_suffix(".writing")
     try:
         root.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         unfinished.replace(path)
     except OSError:
         return False
@@ -32,13 +32,13 @@ def write(found: dict[str, Any], root: Path) -> bool:
 def read(benchmark: str, root: Path, fingerprint: str) -> dict[str, Any] | None:
     """Read the result for data with this fingerprint; None if there is none."""
     try:
-        found = json.loads(path_of(benchmark, root).read_text(encoding="utf-8"))
+        result = json.loads(path_of(benchmark, root).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.get("fingerprint") == fingerprint else None
+    return result if isinstance(result, dict) and result.get("fingerprint") == fingerprint else None
 
 
 def unreadable(benchmark: str, root: Path, fingerprint: str) -> list[str] | None:
     """Ids of the images that could not be read; None if data with this fingerprint were not verified."""
-    found = read(benchmark, root, fingerprint)
-    return list(found["unreadable"]) if found and "unreadable" in found else None
+    result = read(benchmark, root, fingerprint)
+    return list(result["unreadable"]) if result and "unreadable" in result else None

@@ -46,14 +46,14 @@ def prepare(
     try:
         if not check:
             _fetch([one for one in archives if not one.is_present(root)], root, mirror, console)
-        domains = _loaded(plugin, root)
-        found = _inspected(plugin.benchmark, domains, console)
+        domains = _load(plugin, root)
+        result = _inspect(plugin.benchmark, domains, console)
     except KeyboardInterrupt as stopped:
         raise Interrupted from stopped
-    found["problems"] += _wrong_files(archives, root) + _wrong_sizes(plugin.benchmark, domains)
-    if not manifest.write(found, root):
-        found["notes"].append(f"{root} cannot be written, so this is not kept beside the data")
-    return found
+    result["problems"] += _wrong_files(archives, root) + _wrong_sizes(plugin.benchmark, domains)
+    if not manifest.write(result, root):
+        result["notes"].append(f"{root} cannot be written, so this is not kept beside the data")
+    return result
 
 
 def _fetch(missing: list[Archive], root: Path, mirror: str | None, console: Console) -> None:
@@ -76,7 +76,7 @@ def _fetch(missing: list[Archive], root: Path, mirror: str | None, console: Cons
                 ) from error
 
 
-def _loaded(plugin: BenchmarkPlugin, root: Path) -> Domains:
+def _load(plugin: BenchmarkPlugin, root: Path) -> Domains:
     """The benchmark's sets; where its data are missing, with what its file says of how to get them."""
     try:
         return plugin.load(root)
@@ -84,7 +84,7 @@ def _loaded(plugin: BenchmarkPlugin, root: Path) -> Domains:
         raise UserError(f"{error}\n{plugin.by_hand.format(root=root)}" if plugin.by_hand else str(error)) from error
 
 
-def _inspected(benchmark: Benchmark, domains: Domains, console: Console) -> dict[str, Any]:
+def _inspect(benchmark: Benchmark, domains: Domains, console: Console) -> dict[str, Any]:
     total = len({name for part in SETS for name in getattr(domains, part).ids})
     with Progress(TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), console=console) as progress:
         task = progress.add_task("", total=total)
@@ -96,7 +96,7 @@ def _wrong_files(archives: list[Archive], root: Path) -> list[str]:
     published = {path: md5 for one in archives for path, md5 in one.gives.items() if md5}
     actual = {path: download.md5(root / path) for path in published}
     return [
-        f"{root / path} has MD5 {md5}, its owner's has {published[path]}: it is torn or another version"
+        f"{root / path} has MD5 {md5}, its owner's has {published[path]}: it is damaged or another version"
         for path, md5 in actual.items()
         if md5 != published[path]
     ]

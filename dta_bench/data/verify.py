@@ -163,17 +163,23 @@ def _sentence(one: str, other: str, verb: str, pairs: list[tuple[str, str]]) -> 
     return f"{one} and {other} {verb} {len(pairs)} image{'s' if len(pairs) > 1 else ''}: {listed}"
 
 
-def as_text(found: dict[str, Any]) -> str:
+def as_text(result: dict[str, Any]) -> str:
     """The result of :func:`inspect` as text: a line for each fact, a table of classes, then notes and problems."""
     facts = ("benchmark", "fingerprint", "splits", "label_budget", "image_size", "standardisation", "augmentation")
-    lines = [f"{key.replace('_', ' '):<16} {_value_as_text(found[key])}" for key in facts]
-    names = list(found["sizes"])
+    lines = [f"{key.replace('_', ' '):<16} {_value_as_text(result[key])}" for key in facts]
+    names = list(result["sizes"])
     lines += ["", f"{'images':<16} " + " ".join(f"{name:>18}" for name in names)]
-    lines += [f"{'':<16} " + " ".join(f"{found['sizes'][name]:>18,}" for name in names)]
-    classes = found["class_counts"][names[0]]
-    lines += [f"{one:<16} " + " ".join(f"{found['class_counts'][name][one]:>18,}" for name in names) for one in classes]
-    lines += ["", *[f"note: {note}" for note in found["notes"]], *[f"wrong: {said}" for said in found["problems"]]]
-    count = len(found["problems"])
+    lines += [f"{'':<16} " + " ".join(f"{result['sizes'][name]:>18,}" for name in names)]
+    classes = result["class_counts"][names[0]]
+    lines += [
+        f"{one:<16} " + " ".join(f"{result['class_counts'][name][one]:>18,}" for name in names) for one in classes
+    ]
+    lines += [
+        "",
+        *[f"note: {note}" for note in result["notes"]],
+        *[f"wrong: {problem}" for problem in result["problems"]],
+    ]
+    count = len(result["problems"])
     return "\n".join([*lines, f"{count} problem{'s' if count > 1 else ''}" if count else "all is well"])
 
 

@@ -119,11 +119,11 @@ def _download(url: str, path: Path, on_progress: OnProgress) -> None:
         )(_transfer, url, part, state, on_progress)
     except _ConnectionLost as error:
         raise UserError(
-            f"{url} broke off {MAX_FRUITLESS_TRIES} times without a byte ({error}); {_size(part)} bytes are kept, "
-            "the same command goes on"
+            f"{url} broke off {MAX_FRUITLESS_TRIES} times without a new byte ({error}); {_size(part)} bytes are kept, "
+            "run the same command again to go on"
         ) from error
     except _Unavailable as error:
-        raise UserError(f"{url} cannot be had ({error})") from error
+        raise UserError(f"{url} cannot be downloaded ({error})") from error
     part.replace(path)
     state.unlink(missing_ok=True)
 

@@ -97,8 +97,8 @@ def open_picture(path: Path, kind: str) -> Picture:
 
 def list_images(folder: Path) -> list[str]:
     """Paths of all image files under ``folder``, relative to it and sorted; hidden files and folders are left out."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts))
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
 
 
 def stays_inside_folder(path: str) -> bool:

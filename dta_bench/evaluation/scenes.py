@@ -25,7 +25,7 @@ Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 FOLDER, ARRAYS = "scenes", "scenes.npz"
 """A run's folder of pictures, and the file of the arrays that they were drawn from."""
-SHOWN = 4  # images of target test in scenes.png; the same ones for every run of a benchmark
+SCENE_COUNT = 4  # images of target test in scenes.png; the same ones for every run of a benchmark
 
 # The colours (R, G, B) that Cityscapes' owners publish for its evaluated classes.
 CITYSCAPES: dict[str, Colour] = {
@@ -77,7 +77,7 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Scenes:
     )  # fmt: skip
 
 
-def collect(evaluator: Evaluator, test: LabelledImages, confusions: NDArray[np.int32]) -> Scenes:
+def collect_scenes(evaluator: Evaluator, test: LabelledImages, confusions: NDArray[np.int32]) -> Scenes:
     """Take evenly spread images of ``test``, then for each class the image in which its IoU is lowest.
 
     Args:
@@ -85,7 +85,7 @@ def collect(evaluator: Evaluator, test: LabelledImages, confusions: NDArray[np.i
         test: the target test set.
         confusions: (images, K, K) counts of each image of ``test``.
     """
-    rows = [int(row) for row in np.unique(np.linspace(0, len(test) - 1, min(SHOWN, len(test))).round())]
+    rows = [int(row) for row in np.unique(np.linspace(0, len(test) - 1, min(SCENE_COUNT, len(test))).round())]
     worst = worst_images(confusions)
     classes = evaluator.benchmark.classes
     chosen = [*rows, *worst.values()]
@@ -144,7 +144,7 @@ def palette(classes: Sequence[str]) -> NDArray[np.uint8]:
     return colours
 
 
-def picture(columns: Mapping[str, Pixels], benchmark: Benchmark, notes: Sequence[str] = ()) -> Figure:
+def draw_columns(columns: Mapping[str, Pixels], benchmark: Benchmark, notes: Sequence[str] = ()) -> Figure:
     """Draw columns of images or label maps side by side, with a legend of the classes.
 
     Args:
@@ -181,18 +181,18 @@ def _show(axes: Axes, image: Pixels) -> None:
 
 
 @contextmanager
-def written(scenes: Scenes, benchmark: Benchmark) -> Iterator[list[Path]]:
+def temporary_files(scenes: Scenes, benchmark: Benchmark) -> Iterator[list[Path]]:
     """Write the arrays and the pictures to temporary files, which are removed after the ``with`` block."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, ARRAYS)]
         np.savez_compressed(paths[0], allow_pickle=False, **scenes.arrays())
-        for name, figure in pictures(scenes, benchmark).items():
+        for name, figure in draw_scenes(scenes, benchmark).items():
             paths.append(Path(folder, name))
             figure.savefig(paths[-1], dpi=110)
         yield paths
 
 
-def pictures(scenes: Scenes, benchmark: Benchmark) -> dict[str, Figure]:
+def draw_scenes(scenes: Scenes, benchmark: Benchmark) -> dict[str, Figure]:
     """Draw a run's pictures.
 
     Returns:
@@ -208,4 +208,4 @@ def pictures(scenes: Scenes, benchmark: Benchmark) -> dict[str, Figure]:
 
 def _draw_rows(scenes: Scenes, rows: list[int], benchmark: Benchmark, notes: list[str]) -> Figure:
     columns = {"input": scenes.images, "truth": scenes.truths, "predicted": scenes.predictions}
-    return picture({name: shown[rows] for name, shown in columns.items()}, benchmark, notes)
+    return draw_columns({name: shown[rows] for name, shown in columns.items()}, benchmark, notes)

@@ -166,12 +166,12 @@ def sliding_window(network: nn.Module, images: Tensor, window: Size) -> Tensor:
     total, count = None, images.new_zeros(1, 1, height, width)
     for top in _starts(height, h):
         for left in _starts(width, w):
-            here = (..., slice(top, top + h), slice(left, left + w))
-            logits = network(images[here]).float()
+            area = (..., slice(top, top + h), slice(left, left + w))
+            logits = network(images[area]).float()
             if total is None:
                 total = logits.new_zeros(len(images), logits.shape[1], height, width)
-            total[here] += logits
-            count[here] += 1
+            total[area] += logits
+            count[area] += 1
     assert total is not None
     averaged: Tensor = total / count
     return averaged

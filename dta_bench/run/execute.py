@@ -128,7 +128,7 @@ def _keep(resolved: Resolved, finished: FinishedRun, log: RunLog, keep_network: 
         with network_file.temporary_file(finished.network) as path:
             log.add_file(path)
     if finished.scenes is not None:
-        with scenes.written(finished.scenes, resolved.benchmark) as paths:
+        with scenes.temporary_files(finished.scenes, resolved.benchmark) as paths:
             for path in paths:
                 log.add_file(path, scenes.FOLDER)
     with contextlib.suppress(UserError):  # a method that cannot be counted goes without

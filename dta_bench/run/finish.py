@@ -12,7 +12,7 @@ from dta_bench.data import splits
 from dta_bench.evaluation import metrics
 from dta_bench.evaluation.evaluator import Evaluation, LabelFreeEvaluation, with_prefix
 from dta_bench.evaluation.probes import probes
-from dta_bench.evaluation.scenes import Scenes, collect
+from dta_bench.evaluation.scenes import Scenes, collect_scenes
 from dta_bench.nn.network import Network
 from dta_bench.spec.run_spec import RunResult, Scores
 
@@ -73,7 +73,7 @@ def finish(run: Run) -> FinishedRun:
 def _scenes(run: Run, test: Evaluation) -> Scenes | None:
     """Label maps to look at; images of one class each have none."""
     counted = test.arrays.get("confusions")
-    return None if counted is None else collect(run.evaluator, run.splits.target_test, counted)
+    return None if counted is None else collect_scenes(run.evaluator, run.splits.target_test, counted)
 
 
 def _whole(run: Run, test: Evaluation, subset: Evaluation) -> Scores | None:

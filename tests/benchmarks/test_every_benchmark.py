@@ -211,9 +211,9 @@ def test_the_classes_that_only_one_set_has_are_gone(name, tmp_path, monkeypatch)
     assert np.bincount(domains.target_test.labels).tolist() == [fake_datasets.A_CLASS] * 9
 
 
-def test_torn_files_are_one_sentence(tmp_path):
+def test_damaged_files_are_refused_in_one_sentence(tmp_path):
     for file in _torchvision.FILES["svhn"]:
         (tmp_path / "svhn").mkdir(exist_ok=True)
-        (tmp_path / "svhn" / file).write_bytes(b"torn")
+        (tmp_path / "svhn" / file).write_bytes(b"damaged")
     with pytest.raises(UserError, match="svhn cannot be read"):
         _torchvision.svhn(tmp_path)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from dta_bench.benchmarks import gta5_cityscapes, visda
 from dta_bench.data import image_cache
-from dta_bench.data import splits as validation
 from dta_bench.data.augment import Shrink
 from dta_bench.data.image_cache import CachedImages, Store
+from dta_bench.data.splits import split
 from dta_bench.domains.images import LabelledImages
 from dta_bench.errors import UserError
 from dta_bench.spec.run_spec import LabelSubset
@@ -185,7 +185,7 @@ def test_a_forked_process_reads_what_its_parent_wrote_and_the_parent_what_it_wro
 def test_a_runs_lazy_sets_are_kept_as_their_domain_needs_them(tmp_path: Path) -> None:
     fake_datasets.visda(tmp_path, visda.BENCHMARK.classes, per_class=5, size=(60, 90))
     benchmark = dataclasses.replace(visda.BENCHMARK, image_size=(28, 28))
-    splits = image_cache.with_cache(validation.split(visda.load(tmp_path), LabelSubset(size=10)), benchmark)
+    splits = image_cache.with_cache(split(visda.load(tmp_path), LabelSubset(size=10)), benchmark)
     assert splits.source_train.images[0].shape == (32, 48, 3)  # the shorter side is 8/7 of 28
     assert splits.source_validation.images[0].shape == (32, 48, 3)
     assert splits.target_train.images[0].shape == splits.target_test.images[0].shape == (28, 28, 3)
@@ -197,7 +197,7 @@ def test_training_label_maps_are_kept_beside_their_images_and_measured_ones_are_
     fake_datasets.gta5(tmp_path, ids, count=4)
     fake_datasets.cityscapes(tmp_path, ids)
     benchmark = dataclasses.replace(gta5_cityscapes.BENCHMARK, image_size=(3, 4))
-    whole = validation.split(gta5_cityscapes.load(tmp_path), LabelSubset(size=1))
+    whole = split(gta5_cityscapes.load(tmp_path), LabelSubset(size=1))
     splits = image_cache.with_cache(whole, benchmark)
     assert splits.source_train.images[0].shape == (3, 4, 3)
     assert set(splits.source_train.labels[0].ravel()) <= set(whole.source_train.labels[0].ravel())

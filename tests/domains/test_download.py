@@ -156,7 +156,9 @@ def test_a_server_that_sends_nothing_is_given_up_and_the_bytes_that_came_are_kep
     def send_nothing_more(*_: object) -> None:
         server.cut, server.cuts = 0, 99
 
-    with pytest.raises(UserError, match=r"broke off 2 times without a byte .*; 50000 bytes are kept, the same command"):
+    with pytest.raises(
+        UserError, match=r"broke off 2 times without a new byte .*; 50000 bytes are kept, run the same command"
+    ):
         fetch(archive(server), tmp_path, on_progress=send_nothing_more)
     server.cuts = 0
     fetch(archive(server), tmp_path)
@@ -170,7 +172,7 @@ def test_a_file_with_another_checksum_is_removed_with_an_error(server: Server, t
 
 
 def test_a_missing_file_is_an_error_at_once(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"nothing\.bin cannot be had \(the server answers 404"):
+    with pytest.raises(UserError, match=r"nothing\.bin cannot be downloaded \(the server answers 404"):
         fetch(archive(server, url=f"{server.url}/nothing.bin"), tmp_path)
     assert len(server.asked) == 1
 
@@ -179,7 +181,7 @@ def test_an_unreachable_server_is_an_error_within_seconds(tmp_path: Path) -> Non
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/file.bin"
-    with pytest.raises(UserError, match=r"cannot be had \(.*refused"):
+    with pytest.raises(UserError, match=r"cannot be downloaded \(.*refused"):
         fetch(Archive(url, "file.bin"), tmp_path)
 
 

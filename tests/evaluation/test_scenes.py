@@ -32,7 +32,7 @@ def evaluator() -> Evaluator:
 @pytest.fixture
 def collected(evaluator: Evaluator) -> drawn.Scenes:
     test = scenes(7, 3)
-    return drawn.collect(evaluator, test, evaluator.evaluate(test).arrays["confusions"])
+    return drawn.collect_scenes(evaluator, test, evaluator.evaluate(test).arrays["confusions"])
 
 
 def test_every_class_of_cityscapes_has_its_published_colour() -> None:
@@ -63,7 +63,7 @@ def test_scenes_are_spread_over_the_set_and_worst_ones_follow(collected: drawn.S
 
 
 def test_what_is_kept_is_read_back(collected: drawn.Scenes) -> None:
-    with drawn.written(collected, SCENES) as paths:
+    with drawn.temporary_files(collected, SCENES) as paths:
         assert [path.name for path in paths] == ["scenes.npz", "scenes.png", "worst.png"]
         with np.load(paths[0]) as stored:
             again = drawn.from_arrays(dict(stored))
@@ -73,7 +73,7 @@ def test_what_is_kept_is_read_back(collected: drawn.Scenes) -> None:
 
 
 def test_a_picture_shows_label_maps_in_the_colours_of_its_legend(collected: drawn.Scenes, tmp_path: Path) -> None:
-    figure = drawn.picture({"truth": collected.truths[:2]}, SCENES)
+    figure = drawn.draw_columns({"truth": collected.truths[:2]}, SCENES)
     figure.savefig(tmp_path / "drawn.png")
     pixels = np.asarray(Image.open(tmp_path / "drawn.png").convert("RGB")).reshape(-1, 3)
     shown = {tuple(colour) for colour in np.unique(pixels, axis=0).tolist()}
@@ -90,7 +90,7 @@ def finished(home: Home, method: str, kept: drawn.Scenes | None) -> RunSpec:
     tracker.experiment(benchmark)
     log = tracker.open_run(spec, None, "run", set(), {})
     if kept is not None:
-        with drawn.written(kept, benchmark) as paths:
+        with drawn.temporary_files(kept, benchmark) as paths:
             for path in paths:
                 log.add_file(path, drawn.FOLDER)
     confusion = np.eye(len(benchmark.classes), dtype=np.int64)

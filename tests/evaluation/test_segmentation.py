@@ -15,8 +15,8 @@ from drawn_scenes import SCENES, scenes
 from rich.console import Console
 from torch import Tensor, nn
 
-from dta_bench.data import splits as validation
 from dta_bench.data.batches import Batches
+from dta_bench.data.splits import split
 from dta_bench.domains.images import Domains, LabelledImages
 from dta_bench.evaluation import segmentation
 from dta_bench.evaluation.evaluator import Evaluator
@@ -111,7 +111,7 @@ def test_windows_cover_all_and_overlap_by_a_third_or_more(length: int, window: i
 
 
 def test_a_run_is_scored_by_mean_iou_and_absent_classes_are_absent(domains: Domains) -> None:
-    splits = validation.split(domains, LabelSubset(size=4))
+    splits = split(domains, LabelSubset(size=4))
     told: list[dict[str, float]] = []
     finished = train.train(resolve_on(spec(epochs=15), SCENES, splits), Placement(CPU), lambda _, m: told.append(m))
     test = finished.result.test
@@ -127,7 +127,7 @@ def test_a_run_is_scored_by_mean_iou_and_absent_classes_are_absent(domains: Doma
 
 
 def test_the_best_epoch_is_that_of_the_headline(domains: Domains) -> None:
-    run = train.Run(resolve_on(spec(), SCENES, validation.split(domains, LabelSubset(size=4))), Placement(CPU))
+    run = train.Run(resolve_on(spec(), SCENES, split(domains, LabelSubset(size=4))), Placement(CPU))
     told = run.train_epoch()
     assert run.best == {"epoch": 1.0, "validation": told["validation/miou"]}
 
@@ -135,13 +135,13 @@ def test_the_best_epoch_is_that_of_the_headline(domains: Domains) -> None:
 def test_drop_to_adapt_trains_on_label_maps(domains: Domains) -> None:
     params = {"lambda_3": 0.0, "epsilon": 0.0, "delta_e": 0.0, "start": "stochastic", "ramp_up_epochs": 1}
     finished = train.train(
-        resolve_on(spec("dta", **params), SCENES, validation.split(domains, LabelSubset(size=4))), Placement(CPU)
+        resolve_on(spec("dta", **params), SCENES, split(domains, LabelSubset(size=4))), Placement(CPU)
     )
     assert finished.result.test.miou is not None
 
 
 def test_a_resumed_run_gives_the_same_counts(domains: Domains, tmp_path: Path) -> None:
-    splits, place = validation.split(domains, LabelSubset(size=4)), Placement(CPU, tmp_path / "run.pt")
+    splits, place = split(domains, LabelSubset(size=4)), Placement(CPU, tmp_path / "run.pt")
     whole = train.train(resolve_on(spec(epochs=2), SCENES, splits), Placement(CPU))
     first = train.Run(resolve_on(spec(epochs=2), SCENES, splits), place)
     first.train_epoch()
@@ -163,7 +163,7 @@ def test_a_report_of_label_maps_is_headed_by_mean_iou(domains: Domains, tmp_path
     tracker = Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
     tracker.check()
     tracker.experiment(SCENES)
-    splits = validation.split(domains, LabelSubset(size=4))
+    splits = split(domains, LabelSubset(size=4))
     for method in ("source_only", "dta"):
         for seed in (0, 1):
             run = dataclasses.replace(spec(method), seed=seed, method=method)
@@ -206,7 +206,7 @@ def test_crops_cut_image_and_labels_at_one_place() -> None:
 
 
 def test_a_run_on_crops_predicts_whole_images_or_windows(domains: Domains) -> None:
-    splits = validation.split(domains, LabelSubset(size=4))
+    splits = split(domains, LabelSubset(size=4))
     on_crops = spec().training.model_copy(update={"crop": (32, 32), "image_size": (64, 96)})
     by_window = on_crops.model_copy(update={"window": (32, 64)})
     results = [

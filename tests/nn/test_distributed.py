@@ -16,7 +16,7 @@ from torch import distributed, nn
 from torch.multiprocessing.spawn import spawn
 
 from dta_bench.data import load
-from dta_bench.data import splits as validation
+from dta_bench.data.splits import split
 from dta_bench.domains.images import Splits
 from dta_bench.nn import distributed as replicas
 from dta_bench.run import train
@@ -59,7 +59,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> Splits:
     sizes = {"source_train": 192, "source_validation": 63, "target_train": 192, "target_test": 95}
     draw = np.random.default_rng(0).permutation
     few = {name: getattr(whole, name).select(draw(len(getattr(whole, name)))[:n]) for name, n in sizes.items()}
-    return validation.split(dataclasses.replace(whole, **few), LabelSubset(size=41))
+    return split(dataclasses.replace(whole, **few), LabelSubset(size=41))
 
 
 @pytest.fixture(scope="module")

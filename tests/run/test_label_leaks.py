@@ -9,7 +9,7 @@ import torch
 from small_runs import spec_of
 
 from dta_bench import plugins
-from dta_bench.data import splits as validation
+from dta_bench.data.splits import split
 from dta_bench.domains.images import Domains, LabelledImages, UnlabelledImages
 from dta_bench.evaluation import metrics
 from dta_bench.run import train as training
@@ -33,7 +33,7 @@ METHODS = [
 def permuted(domains: Domains, subset: LabelSubset, seed: int = 0) -> Domains:
     """The same data with target train's labels shuffled everywhere outside the labelled subset."""
     train = domains.target_train
-    chosen = set(validation.split(domains, subset).target_validation.ids)
+    chosen = set(split(domains, subset).target_validation.ids)
     outside = [i for i, name in enumerate(train.ids) if name not in chosen]
     labels = np.asarray(train.labels).copy()
     labels[outside] = np.random.default_rng(seed).permutation(labels[outside])
@@ -43,7 +43,7 @@ def permuted(domains: Domains, subset: LabelSubset, seed: int = 0) -> Domains:
 
 def trained(domains: Domains, benchmark: Benchmark, subset: LabelSubset, method: str = "dta", **params: float) -> Run:
     spec = dataclasses.replace(spec_of(method, epochs=1, **params), label_subset=subset)
-    splits = validation.split(domains, subset)
+    splits = split(domains, subset)
     first = training.train_first_stage(resolve_on(spec, benchmark, splits), Placement(CPU))
     return training.Run(resolve_on(spec, benchmark, splits), Placement(CPU), first).train_to_the_end()
 
@@ -86,7 +86,7 @@ def test_what_is_selected_does_not_depend_on_a_target_label_outside_the_subset(
 
 def test_a_stratified_draw_is_a_use_of_labels_that_is_counted_and_said(small_digits: Domains) -> None:
     stratified = LabelSubset(size=40, stratified=True)
-    splits = validation.split(small_digits, stratified)
+    splits = split(small_digits, stratified)
     assert "stratified by class (itself a use of target labels)" in splits.notes["label_subset"]
     counts = np.bincount(np.asarray(splits.target_validation.labels), minlength=10)
     shares = (
@@ -96,7 +96,7 @@ def test_a_stratified_draw_is_a_use_of_labels_that_is_counted_and_said(small_dig
 
 
 def test_the_sets_that_training_gets_hold_no_label_of_target_train(small_digits: Domains) -> None:
-    splits = validation.split(small_digits, SUBSETS[0])
+    splits = split(small_digits, SUBSETS[0])
     assert type(splits.target_train) is UnlabelledImages
     assert {field.name for field in dataclasses.fields(splits.target_train)} == {"images", "ids"}
     assert len(splits.target_validation) == 40
@@ -118,7 +118,7 @@ class Watched(LabelledImages):
 def test_target_tests_labels_are_read_by_the_final_measurement_alone(
     small_digits: Domains, digits_benchmark: Benchmark
 ) -> None:
-    splits = validation.split(small_digits, SUBSETS[0])
+    splits = split(small_digits, SUBSETS[0])
     now, moments = ["training"], Counter[str]()
     test = splits.target_test
     watched = Watched(test.images, test.labels, test.ids)
@@ -159,7 +159,7 @@ def test_a_domain_to_tune_on_gives_the_subset_and_target_test_stays_whole(small_
     tuned = dataclasses.replace(
         small_digits, target_train=small_digits.target_test, subset_of=small_digits.source_validation
     )
-    splits = validation.split(tuned, LabelSubset(size=20))
+    splits = split(tuned, LabelSubset(size=20))
     assert set(splits.target_validation.ids) <= set(small_digits.source_validation.ids)
     assert splits.target_test.ids == splits.target_train.ids == small_digits.target_test.ids
     assert "of the domain to tune on" in splits.notes["label_subset"]

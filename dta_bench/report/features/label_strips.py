@@ -58,8 +58,8 @@ def draw_strips(kept: Mapping[str, tuple[TrackedRun, Scenes]], benchmark: Benchm
     for name, (_, one) in kept.items():
         if one.ids[: len(one.shown)] == last.ids[: len(last.shown)]:
             columns[name] = one.predictions[one.shown]
-    drawn = {"scenes.png": (scenes.picture(columns, benchmark), f"Target test: {', '.join(columns)} ({label}).")}
-    pictures = scenes.pictures(last, benchmark)
+    drawn = {"scenes.png": (scenes.draw_columns(columns, benchmark), f"Target test: {', '.join(columns)} ({label}).")}
+    pictures = scenes.draw_scenes(last, benchmark)
     if "worst.png" in pictures:
         caption = f"For each class the image in which its IoU is lowest ({label})."
         drawn["worst.png"] = (pictures["worst.png"], caption)
