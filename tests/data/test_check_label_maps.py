@@ -1,4 +1,4 @@
-"""Wrong label maps are told in a sentence before training starts, with files, values and counts."""
+"""Wrong label maps are refused before training, with files, values and counts."""
 
 import dataclasses
 from pathlib import Path
@@ -24,36 +24,36 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def checked(root: Path) -> None:
+def check(root: Path) -> None:
     check_label_maps.check(gta5_cityscapes.BENCHMARK, gta5_cityscapes.load(root))
 
 
-def saved(path: Path, picture: Image.Image) -> None:
+def save(path: Path, picture: Image.Image) -> None:
     if picture.mode == "P":
         picture.putpalette(bytes(range(256)) * 3)  # without one PIL keeps a bit of each number
     picture.save(path)
 
 
 def test_palette_and_grey_maps_of_label_ids_pass(tree: Path) -> None:
-    checked(tree)
+    check(tree)
 
 
 def test_an_unknown_label_is_named_with_its_count(tree: Path) -> None:
-    strange = IDS.copy()
-    strange[0, :3], strange[1, 0] = 77, 200
-    saved(tree / "gta5/labels/00003.png", Image.fromarray(strange, mode="P"))
+    wrong = IDS.copy()
+    wrong[0, :3], wrong[1, 0] = 77, 200
+    save(tree / "gta5/labels/00003.png", Image.fromarray(wrong, mode="P"))
     with pytest.raises(UserError, match=r"00003\.png holds 77 \(3 pixels\), 200 \(1 pixels\).*known: 0\.\.34, 255"):
-        checked(tree)
+        check(tree)
 
 
-def test_a_map_of_another_size_than_its_image_is_told_with_both(tree: Path) -> None:
-    saved(tree / "gta5/labels/00007.png", Image.fromarray(IDS[:, :5], mode="P"))
+def test_a_map_of_another_size_than_its_image_is_refused_with_both_sizes(tree: Path) -> None:
+    save(tree / "gta5/labels/00007.png", Image.fromarray(IDS[:, :5], mode="P"))
     with pytest.raises(UserError, match=r"00007\.png is 5 x 4 pixels, but its image .* is 9 x 4"):
-        checked(tree)
+        check(tree)
 
 
 @pytest.mark.parametrize(
-    ("picture", "said"),
+    ("picture", "kind"),
     [
         (Image.fromarray(IDS.astype(np.uint16) * 257), "16 or 32 bits a pixel"),
         (Image.fromarray(np.stack([IDS] * 3, axis=2)), "colours in the place of numbers"),
@@ -61,30 +61,32 @@ def test_a_map_of_another_size_than_its_image_is_told_with_both(tree: Path) -> N
     ],
     ids=["16-bit", "colours", "1-bit"],
 )
-def test_a_map_that_holds_no_8_bit_numbers_is_told_by_its_kind(tree: Path, picture: Image.Image, said: str) -> None:
-    saved(tree / "gta5/labels/00012.png", picture)
-    with pytest.raises(UserError, match=rf"00012\.png has {said}.*8-bit palette"):
-        checked(tree)
+def test_a_map_that_holds_no_8_bit_numbers_is_refused_with_its_kind(
+    tree: Path, picture: Image.Image, kind: str
+) -> None:
+    save(tree / "gta5/labels/00012.png", picture)
+    with pytest.raises(UserError, match=rf"00012\.png has {kind}.*8-bit palette"):
+        check(tree)
 
 
 def test_missing_maps_are_counted(tree: Path) -> None:
     for i in (2, 5, 6):
         (tree / f"gta5/labels/{i:05d}.png").unlink()
     with pytest.raises(UserError, match=r"00002\.png is missing, as are 2 others of 12"):
-        checked(tree)
+        check(tree)
 
 
-def test_many_wrong_maps_are_named_five_at_most(tree: Path) -> None:
+def test_of_many_wrong_maps_five_are_listed(tree: Path) -> None:
     for i in range(1, 10):
-        saved(tree / f"gta5/labels/{i:05d}.png", Image.fromarray(IDS[:2], mode="P"))
+        save(tree / f"gta5/labels/{i:05d}.png", Image.fromarray(IDS[:2], mode="P"))
     with pytest.raises(UserError, match="and 4 more; prepare names all"):
-        checked(tree)
+        check(tree)
 
 
-def test_maps_in_memory_are_held_to_the_same() -> None:
+def test_maps_in_memory_are_checked_too() -> None:
     domains = Domains(scenes(3, 0), scenes(2, 1), scenes(3, 2), scenes(2, 3), "drawn")
     check_label_maps.check(SCENES, domains)
-    strange = scenes(3, 0)
-    strange.labels[1][:2, :5] = 9
+    wrong = scenes(3, 0)
+    wrong.labels[1][:2, :5] = 9
     with pytest.raises(UserError, match=r"source train holds 9 \(10 pixels\) in 3 maps.*allowed: 0\.\.3 and 255"):
-        check_label_maps.check(SCENES, dataclasses.replace(domains, source_train=strange))
+        check_label_maps.check(SCENES, dataclasses.replace(domains, source_train=wrong))

@@ -1,4 +1,4 @@
-"""Images that two sets share: exact copies, the same picture at another size, and what only looks alike."""
+"""Images that two sets share: exact copies, the same picture at another size, and images that only look similar."""
 
 import dataclasses
 
@@ -41,7 +41,7 @@ def test_mnist_at_another_size_is_found_and_other_digits_are_not(mnist: list[np.
     assert duplicates.near_copies(signatures_of(mnist, "a"), signatures_of(others, "b")) == []
 
 
-def test_a_pair_that_is_one_set_twice_is_a_problem(mnist: list[np.ndarray]) -> None:
+def test_a_set_that_is_its_own_target_at_another_size_is_a_problem(mnist: list[np.ndarray]) -> None:
     def labelled(images: list[np.ndarray], name: str) -> LabelledImages:
         return LabelledImages(images, np.arange(len(images)) // 20, [f"{name}/{i}" for i in range(len(images))])
 
@@ -55,7 +55,7 @@ def test_a_pair_that_is_one_set_twice_is_a_problem(mnist: list[np.ndarray]) -> N
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40))
-def test_exact_copies_are_found_whatever_they_show(seed: int, height: int, width: int) -> None:
+def test_exact_copies_of_any_image_are_found(seed: int, height: int, width: int) -> None:
     rng = np.random.default_rng(seed)
     images = list(rng.integers(0, 256, (4, height, width, 3), dtype=np.uint8))
     shared = duplicates.exact_copies(signatures_of(images, "a"), signatures_of([images[2], 255 - images[1]], "b"))

@@ -1,4 +1,4 @@
-"""Work made ahead: the same parts in the same order whoever makes them, whoever dies, and errors as they were said."""
+"""Parts made ahead: the same in the same order whoever makes them, also when one is killed or raises an error."""
 
 import gc
 import signal
@@ -31,10 +31,10 @@ def write(i: int, buffer: PartBuffer) -> None:
         buffer.array(name, array.shape, array.dtype)[...] = array
 
 
-def same(found: Parts, i: int) -> bool:
-    wanted = arrays(i)
-    return list(found) == list(wanted) and all(
-        found[name].dtype == array.dtype and np.array_equal(found[name], array) for name, array in wanted.items()
+def is_part(found: Parts, i: int) -> bool:
+    expected = arrays(i)
+    return list(found) == list(expected) and all(
+        found[name].dtype == array.dtype and np.array_equal(found[name], array) for name, array in expected.items()
     )
 
 
@@ -44,15 +44,15 @@ def children() -> list[psutil.Process]:
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
 @pytest.mark.parametrize("order", [[], [4], [3, 1], [3, 1, 2], list(range(20))])
-def test_parts_come_in_order_as_they_were_made(workers: int, order: list[int]) -> None:
+def test_parts_come_in_order_and_unchanged(workers: int, order: list[int]) -> None:
     seen = []
     for i, found in prefetch.make_ahead(write, order, workers):
         seen.append(i)
-        assert same(found, i)
+        assert is_part(found, i)
     assert seen == order
 
 
-def test_a_part_larger_than_the_first_comes_too() -> None:
+def test_a_part_may_be_larger_than_the_first() -> None:
     def growing(i: int, buffer: PartBuffer) -> None:
         buffer.array("x", (i + 1, 1000), np.uint8)[...] = i
         buffer.array("y", (3,), np.int64)[...] = i
@@ -62,21 +62,21 @@ def test_a_part_larger_than_the_first_comes_too() -> None:
     assert [(parts["x"].max(), parts["y"].max()) for _, parts in found] == [(i, i) for i in range(9)]
 
 
-def test_parts_that_are_all_kept_stay_as_they_were() -> None:
-    kept = list(prefetch.make_ahead(write, range(30), 2))  # more than there are places
-    assert all(same(found, i) for i, found in kept)
+def test_parts_that_are_all_held_stay_unchanged() -> None:
+    held = list(prefetch.make_ahead(write, range(30), 2))  # more than there are slots
+    assert all(is_part(found, i) for i, found in held)
 
 
-def test_a_tensor_of_a_part_holds_it_and_what_nothing_refers_to_makes_room() -> None:
-    def where(i: int, buffer: PartBuffer) -> None:
+def test_a_tensor_keeps_its_part_and_slots_that_nothing_refers_to_are_used_again() -> None:
+    def one_array(i: int, buffer: PartBuffer) -> None:
         buffer.array("x", (4096,), np.float32)[...] = i
 
-    parts = prefetch.make_ahead(where, range(40), 1)
+    parts = prefetch.make_ahead(one_array, range(40), 1)
     next(parts)
-    kept = [torch.from_numpy(next(parts)[1]["x"])[6:].view(-1, 10)]
+    held = [torch.from_numpy(next(parts)[1]["x"])[6:].view(-1, 10)]
     addresses = set()
     for i, found in parts:
-        assert (kept[0] == 1).all(), i
+        assert (held[0] == 1).all(), i
         addresses.add(found["x"].ctypes.data)
         assert found["x"].ctypes.data % prefetch.ALIGNED == 0
         del found
@@ -84,7 +84,7 @@ def test_a_tensor_of_a_part_holds_it_and_what_nothing_refers_to_makes_room() -> 
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_error_of_the_users_comes_as_it_was_said_after_the_parts_before(workers: int) -> None:
+def test_a_user_error_comes_with_its_own_words_after_the_parts_before_it(workers: int) -> None:
     def broken(i: int, buffer: PartBuffer) -> None:
         if i == 5:
             raise UserError("5.jpg cannot be read")
@@ -96,7 +96,7 @@ def test_an_error_of_the_users_comes_as_it_was_said_after_the_parts_before(worke
         next(parts)
 
 
-def test_another_error_comes_with_where_it_was_raised() -> None:
+def test_another_error_comes_with_the_traceback_of_the_worker() -> None:
     def faulty(i: int, buffer: PartBuffer) -> None:
         write(i, buffer)
         if i == 3:
@@ -107,7 +107,7 @@ def test_another_error_comes_with_where_it_was_raised() -> None:
     assert not children()
 
 
-def test_one_name_has_one_shape() -> None:
+def test_an_array_cannot_be_asked_for_in_two_shapes() -> None:
     buffer = PartBuffer()
     buffer.array("x", (2, 3), np.uint8)
     with pytest.raises(ValueError, match=r"x has the shape \(2, 3\), not \(2, 4\)"):
@@ -115,35 +115,35 @@ def test_one_name_has_one_shape() -> None:
 
 
 @pytest.mark.parametrize("killed", [1, 2])
-def test_killed_processes_cost_no_part(killed: int) -> None:
+def test_no_part_is_lost_when_workers_are_killed(killed: int) -> None:
     parts = prefetch.make_ahead(write, range(40), 2)
-    assert same(next(parts)[1], 0)
+    assert is_part(next(parts)[1], 0)
     for child in children()[:killed]:
         child.kill()
         child.wait()
     with pytest.warns(UserWarning, match="was killed; its share is read here"):
-        assert all(same(found, i) for i, found in parts)
+        assert all(is_part(found, i) for i, found in parts)
 
 
-def left(parts: Iterator[object]) -> None:
+def take_two(parts: Iterator[object]) -> None:
     next(parts)
     next(parts)
 
 
-def test_no_process_outlives_an_epoch_that_ended_or_was_left() -> None:
+def test_no_worker_outlives_an_iteration_that_ended_or_was_abandoned() -> None:
     list(prefetch.make_ahead(write, range(9), 2))
     assert not children()
-    left(prefetch.make_ahead(write, range(99), 2))
+    take_two(prefetch.make_ahead(write, range(99), 2))
     gc.collect()
     assert not children()
 
 
-def test_an_interrupt_of_the_whole_group_is_the_parents_to_answer() -> None:
+def test_workers_ignore_an_interrupt_of_the_whole_process_group() -> None:
     parts = prefetch.make_ahead(write, range(20), 2)
     next(parts)
     for child in children():
         child.send_signal(signal.SIGINT)
-    assert [i for i, found in parts if same(found, i)] == list(range(1, 20))
+    assert [i for i, found in parts if is_part(found, i)] == list(range(1, 20))
 
 
 FORKING = """
@@ -156,7 +156,7 @@ time.sleep(600)
 """
 
 
-def test_a_killed_parent_leaves_no_process_and_no_shared_memory() -> None:
+def test_a_killed_parent_leaves_no_worker_and_no_shared_memory() -> None:
     before = set(Path("/dev/shm").iterdir())
     parent = subprocess.Popen([sys.executable, "-c", FORKING], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

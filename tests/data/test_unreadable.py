@@ -1,4 +1,4 @@
-"""An image that cannot be read stops a run with its path, or is left out, counted and named, where the user says so."""
+"""An image that cannot be read stops a run with its path, or is left out and counted if the user asks so."""
 
 import dataclasses
 from pathlib import Path
@@ -46,7 +46,7 @@ def run(root: Path, skip: bool, spec: RunSpec = SPEC) -> execute.RunOutcome:
     return execute.execute(resolve(spec, str(root), skip), where, RunLabel(None, "run"), StopRequest(), lambda *_: None)
 
 
-def test_a_run_stops_with_the_path_and_goes_on_without_the_image_where_asked(root: Path) -> None:
+def test_a_run_stops_with_the_path_or_leaves_the_image_out(root: Path) -> None:
     stopped = run(root, skip=False)
     assert (stopped.status, f"{root / BROKEN} cannot be read as an image" in stopped.reason) == ("failed", True)
     done = run(root, skip=True)
@@ -61,7 +61,7 @@ def test_a_run_stops_with_the_path_and_goes_on_without_the_image_where_asked(roo
     assert f"Left out, they cannot be read: 1: {BROKEN}." in warnings(report)
 
 
-def test_without_it_the_data_are_other_data(root: Path) -> None:
+def test_without_the_image_the_data_have_another_fingerprint(root: Path) -> None:
     whole, cut = (load.domains("visda", str(root), skip) for skip in (False, True))
     assert whole.fingerprint != cut.fingerprint
     assert set(whole.target_train.ids) - set(cut.target_train.ids) == {BROKEN}
@@ -69,7 +69,9 @@ def test_without_it_the_data_are_other_data(root: Path) -> None:
     assert BROKEN not in splits.split(cut, LabelSubset(size=71)).target_validation.ids
 
 
-def test_what_prepare_found_is_not_looked_for_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_prepare_found_unreadable_are_not_searched_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = prepare.inspect(visda.BENCHMARK, visda.load(root))
     assert found["unreadable"] == [BROKEN]
     assert manifest.write(found, root)
@@ -79,7 +81,7 @@ def test_what_prepare_found_is_not_looked_for_again(root: Path, monkeypatch: pyt
     assert manifest.read("visda", root, visda.load(root).fingerprint) is None
 
 
-def test_sound_data_stay_as_they_are(tmp_path: Path) -> None:
+def test_sound_data_are_returned_unchanged(tmp_path: Path) -> None:
     fake_datasets.visda(tmp_path, visda.BENCHMARK.classes, per_class=2)
     domains = visda.load(tmp_path)
     assert unreadable.find(domains) == {}
@@ -90,7 +92,7 @@ def test_an_image_whose_label_map_cannot_be_read_is_left_out_too(tmp_path: Path)
     ids = np.full((4, 6), 7, dtype=np.uint8)
     fake_datasets.gta5(tmp_path, ids)
     fake_datasets.cityscapes(tmp_path, ids)
-    (tmp_path / "gta5/labels/00002.png").write_bytes(b"torn")
+    (tmp_path / "gta5/labels/00002.png").write_bytes(b"damaged")
     found = unreadable.find(gta5_cityscapes.load(tmp_path))
     assert list(found) == ["gta5/images/00002.png"]
     assert "gta5/labels/00002.png cannot be read as a label map" in found["gta5/images/00002.png"]
@@ -98,12 +100,12 @@ def test_an_image_whose_label_map_cannot_be_read_is_left_out_too(tmp_path: Path)
 
 @pytest.mark.parametrize("count", [1, 20, 21, 500])
 def test_of_many_ids_the_first_twenty_are_listed(count: int) -> None:
-    said = unreadable.describe([f"{i}.jpg" for i in range(count)])
-    assert said.startswith(f"{count}: 0.jpg")
-    assert ("and" in said) == (count > 20)
+    description = unreadable.describe([f"{i}.jpg" for i in range(count)])
+    assert description.startswith(f"{count}: 0.jpg")
+    assert ("and" in description) == (count > 20)
 
 
-def test_a_single_sentence_is_raised_where_a_sets_own_reader_is_asked(root: Path) -> None:
+def test_reading_the_image_raises_one_sentence(root: Path) -> None:
     domains = visda.load(root)
     with pytest.raises(UserError, match=r"bus/1\.jpg cannot be read as an image"):
         domains.target_train.images[domains.target_train.ids.index(BROKEN)]
