@@ -34,10 +34,10 @@ DONE = 0.9
 
 
 def tracked_only(config: dict[str, Any], job: dict[str, Any]) -> None:
-    """A run without training: opened, told, finished in MLflow, and told to the driver."""
+    """Stand in for a run: opened, logged and finished in MLflow, and reported to the driver, without training."""
     from ray import tune
 
-    worker.settle(job)
+    worker.enter_working_directory(job)
     spec, home = worker.RunSpec.from_dict(job["specs"][config["run"]]), Home(**job["home"])
     marks, inert = fingerprint.fingerprints(spec, home.root), set(job["inert"][spec.id])
     log = home.tracker().open_run(spec, job["parent"], job["names"][spec.id], inert, marks)
@@ -48,7 +48,7 @@ def tracked_only(config: dict[str, Any], job: dict[str, Any]) -> None:
 
 
 def drive(runs: int, folder: Path) -> None:
-    """The driver: a sweep as a user starts it, whose runs only tell."""
+    """Be the driver: a sweep as a user starts it, with runs that do not train."""
     worker.run_one = tracked_only
     home = Home(str(folder), str(folder), f"sqlite:///{folder / 'mlflow.db'}")
     sweep(plan_of(runs, folder, epochs=1), home, Resources(parallel=os.cpu_count()), Console(stderr=True, width=200))
@@ -56,7 +56,7 @@ def drive(runs: int, folder: Path) -> None:
 
 @contextmanager
 def driver(runs: int, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The sweep in a process of its own, killed at the end without a word."""
+    """The sweep in a process of its own, killed with SIGKILL at the end of the block."""
     command = [sys.executable, __file__, str(runs), str(folder)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
@@ -67,7 +67,7 @@ def driver(runs: int, folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def line_with(words: str, process: subprocess.Popen[str]) -> tuple[str, float]:
-    """The first line on stderr that holds ``words``, and when it came."""
+    """Wait for the first line on stderr that holds ``words``; the line, and the monotonic time at which it came."""
     assert process.stderr is not None
     for line in process.stderr:
         print(line, end="", file=sys.stderr)
@@ -77,7 +77,7 @@ def line_with(words: str, process: subprocess.Popen[str]) -> tuple[str, float]:
 
 
 def finished(folder: Path) -> int:
-    """How many runs the store holds as finished."""
+    """How many runs of the store are finished."""
     with closing(sqlite3.connect(f"file:{folder / 'mlflow.db'}?mode=ro", uri=True)) as store:
         return int(store.execute("select count(*) from runs where status = 'FINISHED'").fetchone()[0])
 

@@ -1,6 +1,6 @@
-"""What a sweep of many runs costs its driver: real Ray on simulated nodes, runs that only report; ``make scale``.
+"""What a sweep of many runs costs its driver, on a real Ray with simulated nodes; run by ``make scale``.
 
-Prints JSON. The driver is the real one (our search, our callback, Tune), only the training is left out.
+Prints JSON. The driver is the real one (our search, our callback, Tune); the runs report without training.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from dta_bench.run.home import Home
 from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.sweep.choose_runs import make_plan
-from dta_bench.sweep.early_stopping import Stops
+from dta_bench.sweep.early_stopping import EarlyStopping
 from dta_bench.sweep.on_ray import launch, worker
 from dta_bench.sweep.on_ray.cluster import Resources
-from dta_bench.sweep.progress import Progress
+from dta_bench.sweep.progress_view import ProgressView
+from dta_bench.sweep.work import Work
 
 EPOCHS = int(os.environ.get("EPOCHS", "20"))
 CPUS_A_NODE = 2
@@ -46,7 +47,7 @@ backbones:
 
 
 def report_only(config: dict[str, Any], job: dict[str, Any]) -> None:
-    """A run without training: what a worker tells the driver, and no more."""
+    """Stand in for a run: report to the driver what a worker reports, without training."""
     from ray import tune
 
     spec = worker.RunSpec.from_dict(job["specs"][config["run"]])
@@ -68,12 +69,13 @@ def measure(runs: int, folder: Path) -> dict[str, float]:
     plan = plan_of(runs, folder)
     home = Home(str(folder), str(folder), "sqlite:///none.db")
     with Path(os.devnull).open("w") as nowhere:
-        progress = Progress(Console(file=nowhere), runs, EPOCHS)
+        view = ProgressView(Console(file=nowhere), runs, EPOCHS)
         used, started = _cpu(), time.monotonic()
-        work, runs_of = launch.Work(plan.runs, Stops([], EPOCHS)), list(plan.runs)
-        died = launch._fit(plan, runs_of, home, f"scale{runs}", Resources(), progress, launch.Interrupt(), "", work)
+        work = Work(plan.runs, EarlyStopping([], EPOCHS))
+        start = launch.Launch(plan, work, home, f"scale{runs}", Resources(), view)
+        errors = launch.run_tuner(start, launch.Interrupt(), "")
         wall, cpu = time.monotonic() - started, _cpu() - used
-    assert (died, progress.done) == ({}, runs)
+    assert (errors, view.done) == ({}, runs)
     results = runs * (EPOCHS + 1)
     return {
         "runs": runs, "results": results, "wall_seconds": wall, "driver_cpu_seconds": cpu,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dta_bench.replay.grid import Grid, GridPoint, GridRun
 from dta_bench.replay.search import SearchSetting, epoch_of, replay_search
 from dta_bench.report.document.replay import CollapseStops, GridSummary, Replay, ReplayedSearch
-from dta_bench.sweep.stop_rules import stop_rules, verdict
+from dta_bench.sweep.stop_rules import reason_to_stop, stop_rules
 
 Floats = NDArray[np.float64]
 SETTINGS = tuple(
@@ -82,7 +82,7 @@ def summarise_grid(grid: Grid) -> GridSummary:
 
 def _collapses(grid: Grid, run: GridRun) -> bool:
     rules = stop_rules(("collapse",), grid.epochs, grid.classes)
-    return any(verdict(rules, "", epoch_of(run, epoch)) for epoch in range(1, grid.epochs))
+    return any(reason_to_stop(rules, "", epoch_of(run, epoch)) for epoch in range(1, grid.epochs))
 
 
 def _curve(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dta_bench.replay.grid import Grid, GridPoint, GridRun
 from dta_bench.sweep.sampler import Proposals
-from dta_bench.sweep.stop_rules import Epoch, StopRule, stop_rules, verdict
+from dta_bench.sweep.stop_rules import EpochSummary, StopRule, reason_to_stop, stop_rules
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def follow(grid: Grid, point: GridPoint, rules: list[StopRule]) -> PointProgress
         name = f"{_key(point.params)} {run.seed}"
         for epoch in range(1, grid.epochs + 1):
             progress.epochs, progress.last_epoch = progress.epochs + 1, epoch
-            if epoch < grid.epochs and (reason := verdict(rules, name, epoch_of(run, epoch))):
+            if epoch < grid.epochs and (reason := reason_to_stop(rules, name, epoch_of(run, epoch))):
                 progress.scores.append(run.curves["labels"][epoch - 1])
                 progress.stopped = reason
                 return progress
@@ -84,10 +84,10 @@ def follow(grid: Grid, point: GridPoint, rules: list[StopRule]) -> PointProgress
     return progress
 
 
-def epoch_of(run: GridRun, epoch: int) -> Epoch:
+def epoch_of(run: GridRun, epoch: int) -> EpochSummary:
     """What a stop rule may see of a run after an epoch, counted from 1."""
     values = {name: curve[epoch - 1] for name, curve in run.curves.items()}
-    return Epoch(epoch, values["labels"], values["classes_in_use"], values["entropy"])
+    return EpochSummary(epoch, values["labels"], values["classes_in_use"], values["entropy"])
 
 
 def _key(params: Mapping[str, object]) -> str:

@@ -1,5 +1,5 @@
-"""One search space on Ray Tune with Optuna: what to run, what is done, and doing the rest.
+"""One search space on Ray Tune with Optuna: which runs it has, which of them are done, and training the others.
 
-A sweep is a set of runs, each known by its RunSpec's hash; starting, looking at and resuming a sweep are the same
-command. ``search`` is the only module that knows Optuna, ``launch`` the only one that knows Ray.
+A sweep is a set of runs, each known by its RunSpec's hash. One command starts a sweep, shows where it stands and
+resumes it. All that starts or joins a Ray is in ``on_ray``.
 """

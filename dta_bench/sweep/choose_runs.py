@@ -50,7 +50,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     baselines = tuple(b for b in file.baselines if b not in methods)
     settings = [*options.training, *([f"epochs={options.epochs}"] if options.epochs else [])]
     training = with_settings(file.training, settings)
-    sampler.check_kind(options.search)
+    sampler.check_search(options.search)
     stop_rules.check(options.stop)
     plan = Plan(
         name=name, file=file, benchmark=benchmark,
@@ -143,7 +143,7 @@ def _points(plan: Plan, backbone: str, method: str, wanted: int | None) -> list[
         raise UserError(f"--points {wanted} is outside this space; {plan.name} has 1 to {total} points for {method}")
     count, first = min(wanted or total, total), plan.first_point(backbone, method)
     if plan.search != "random":
-        return sampler.walk(space, first, count)
+        return sampler.grid_order(space, first, count)
     proposals = sampler.Proposals(space, first, plan.search)
     return [point for _ in range(count) if (point := proposals.ask()) is not None]
 

@@ -1,4 +1,4 @@
-"""A sweep's stop rules at work on Tune's results: which runs were stopped, after which epoch, and why."""
+"""A sweep's stop rules applied to Tune's results: which runs are stopped early, after which epoch, and why."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from dta_bench.sweep.stop_rules import Epoch, StopRule, verdict
+from dta_bench.sweep.stop_rules import EpochSummary, StopRule, reason_to_stop
 
 
 @dataclass(frozen=True)
-class Stopped:
-    """A run that a rule stopped; ``score`` is a partial one."""
+class StoppedEarly:
+    """How far a run came that a rule stopped; ``score`` (percent) is the one after ``epoch``, not a final one."""
 
     epoch: int
     score: float
@@ -19,28 +19,40 @@ class Stopped:
 
 
 @dataclass
-class Stops:
-    """Asked after every result; ``exempt`` runs (the baselines) and last epochs are never stopped."""
+class EarlyStopping:
+    """Decides after every result whether its run goes on.
+
+    Args:
+        rules: asked in turn; without any, no run is stopped.
+        epochs: of a whole run. Nothing is stopped after the last one.
+        exempt: identities of runs that are never stopped (the baselines).
+        stopped: filled in: identity → how far the run came.
+    """
 
     rules: list[StopRule]
     epochs: int
     exempt: Collection[str] = ()
-    stopped: dict[str, Stopped] = field(default_factory=dict)
+    stopped: dict[str, StoppedEarly] = field(default_factory=dict)
 
-    def asked(self, result: dict[str, Any]) -> bool:
-        """Whether the run that this result is of should stop."""
+    def should_stop(self, result: dict[str, Any]) -> bool:
+        """Whether to stop the run that Tune's ``result`` is of; if so, note it in ``stopped``."""
         run, epoch = result.get("run"), result.get("epoch", 0)
         if run is None or "outcome" in result or run in self.exempt or epoch >= self.epochs:
             return False
-        seen = Epoch(epoch, result["score"], result["classes_in_use"], result["entropy"])
-        reason = verdict(self.rules, run, seen)
+        summary = EpochSummary(epoch, result["score"], result["classes_in_use"], result["entropy"])
+        reason = reason_to_stop(self.rules, run, summary)
         if reason:
-            self.stopped[run] = Stopped(epoch, result["score"], reason)
+            self.stopped[run] = StoppedEarly(epoch, result["score"], reason)
         return bool(reason)
 
-    def recall(self, run: str, curves: dict[str, list[float]]) -> None:
-        """Show the rules the epochs of a run that an earlier start has done, so that others are compared with it."""
+    def compare_with(self, run: str, curves: dict[str, list[float]]) -> None:
+        """Show the rules a run of an earlier start, so that the runs to come are compared with it.
+
+        Args:
+            run: its identity.
+            curves: ``score``, ``classes_in_use`` and ``entropy``, each with one value an epoch, from the first one.
+        """
         columns = zip(curves["score"], curves["classes_in_use"], curves["entropy"], strict=False)
         for epoch, (score, classes, entropy) in enumerate(columns, start=1):
             if epoch < self.epochs:
-                verdict(self.rules, run, Epoch(epoch, score, classes, entropy))
+                reason_to_stop(self.rules, run, EpochSummary(epoch, score, classes, entropy))

@@ -1,68 +1,72 @@
-"""What a sweep runs next: the runs that were planned, or what a search makes of those that have ended."""
+"""The order of a sweep's runs: as planned, or as a search proposes them after what it has seen."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.sweep.sampler import Point, Proposals
+from dta_bench.spec.search_space import Point
+from dta_bench.sweep.sampler import Proposals
 
 
 @dataclass(frozen=True)
-class End:
-    """How a run ended: ``score`` is its subset score in percent after ``epoch``; final only if ``how`` is done."""
+class RunEnd:
+    """How a run ended; ``score`` is on the labelled subset, in percent, after ``epoch``; only a done run's is final."""
 
-    how: str  # done, stopped or failed
+    how: Literal["done", "stopped", "failed"]
     score: float = 0.0
     epoch: int = 0
 
 
-class Feed(Protocol):
-    """Asked for the next runs whenever there is room; told how each of them ended."""
+class RunQueue(Protocol):
+    """Gives the next runs whenever there is room for one, and takes note how each ended."""
 
-    def next(self) -> list[RunSpec] | None:
-        """The seeds of one more point, as far as they are missing; None when there is no more."""
+    def next_runs(self) -> list[RunSpec] | None:
+        """The missing runs of one more point, one a seed (none, if all are there); None when no point is left."""
 
-    def ended(self, run: RunSpec, end: End) -> None:
-        """Learn from a run."""
+    def record(self, run: RunSpec, end: RunEnd) -> None:
+        """Take note how a run ended."""
 
 
-class Planned:
-    """The planned runs in their order, point by point."""
+class PlannedQueue:
+    """Gives the planned runs in their order, point by point."""
 
     def __init__(self, runs: Iterable[RunSpec]) -> None:
         self._groups: dict[str, list[RunSpec]] = {}
         for run in runs:
             self._groups.setdefault(point_key(run), []).append(run)
 
-    def next(self) -> list[RunSpec] | None:
-        """The next point's runs."""
+    def next_runs(self) -> list[RunSpec] | None:
+        """The next point's runs; None when no point is left."""
         return self._groups.pop(next(iter(self._groups))) if self._groups else None
 
-    def ended(self, run: RunSpec, end: End) -> None:
-        """Nothing: the order was planned."""
+    def record(self, run: RunSpec, end: RunEnd) -> None:
+        """Do nothing: the order is fixed."""
 
 
-class Adaptive:
-    """The baselines, then points that a search proposes, each learnt from when all its seeds have ended.
+class AdaptiveQueue:
+    """Gives the baselines, then points that a search proposes; it learns from a point when all its seeds have ended.
 
-    Points that are known from an earlier start count as proposed, and teach as much.
+    Args:
+        to_do: the runs of the plan that are not done.
+        known: identity → end of the runs of earlier starts. Their points count as proposed, and the search learns
+            from them as from any other.
     """
 
-    def __init__(self, plan: Plan, to_do: Iterable[RunSpec], known: Mapping[str, End]) -> None:
+    def __init__(self, plan: Plan, to_do: Iterable[RunSpec], known: Mapping[str, RunEnd]) -> None:
         self._plan, self._known = plan, dict(known)
         baselines = [run for run in to_do if run.method in plan.methods[1:]]
-        self._baselines = Planned(baselines)
+        self._baselines = PlannedQueue(baselines)
         self._searches = [_Search(plan, backbone, self._known) for backbone in plan.backbones]
         self._open: dict[str, tuple[_Search, Point]] = {}
 
-    def next(self) -> list[RunSpec] | None:
-        """The baselines' runs, then the next point's of each backbone in turn."""
-        if (first := self._baselines.next()) is not None:
+    def next_runs(self) -> list[RunSpec] | None:
+        """The baselines' runs, then the next point's of each backbone in turn; None when no point is left."""
+        if (first := self._baselines.next_runs()) is not None:
             return first
         self._searches = [search for search in self._searches if not search.is_over()]
         if not self._searches:
@@ -70,39 +74,39 @@ class Adaptive:
         search = self._searches.pop(0)
         self._searches.append(search)
         if (point := search.ask()) is None:
-            return self.next()
-        specs = search.specs(point)
-        self._open[point_key(specs[0])] = (search, point)
-        return [spec for spec in specs if spec.id not in self._known]
+            return self.next_runs()
+        runs = search.runs_of(point)
+        self._open[point_key(runs[0])] = (search, point)
+        return [run for run in runs if run.id not in self._known]
 
-    def ended(self, run: RunSpec, end: End) -> None:
-        """Tell the search of a point once every seed has ended, or one was stopped."""
+    def record(self, run: RunSpec, end: RunEnd) -> None:
+        """Take note of the end, and teach the search its point once every seed has ended or one was stopped."""
         self._known[run.id] = end
         if point_key(run) not in self._open:
             return
         search, point = self._open[point_key(run)]
-        if search.tell(point):
+        if search.teach(point):
             del self._open[point_key(run)]
 
 
 class _Search:
     """One backbone's search, and how many points it may still propose."""
 
-    def __init__(self, plan: Plan, backbone: str, known: dict[str, End]) -> None:
+    def __init__(self, plan: Plan, backbone: str, known: dict[str, RunEnd]) -> None:
         self._ends = known
         method = plan.methods[0]
         self._proposals = Proposals(plan.space(method), plan.first_point(backbone, method), plan.search)
         points = plan.space(method).points()
-        self._specs = {_key(p): [plan.spec(backbone, method, seed, p) for seed in plan.seeds] for p in points}
-        self._ids = {key: [spec.id for spec in specs] for key, specs in self._specs.items()}
-        settled = [point for point in points if self.settled(point)]
-        for point in settled:
-            self._proposals.propose(point)
-            self.tell(point)
-        self.left = max(0, plan.points - len(settled))
+        self._runs = {_key(p): [plan.spec(backbone, method, seed, p) for seed in plan.seeds] for p in points}
+        self._ids = {key: [run.id for run in runs] for key, runs in self._runs.items()}
+        ended = [point for point in points if self._has_ended(point)]
+        for point in ended:
+            self._proposals.mark_proposed(point)
+            self.teach(point)
+        self.left = max(0, plan.points - len(ended))
 
     def is_over(self) -> bool:
-        """Whether all points that were asked for have been proposed."""
+        """Whether all points that the sweep asks for have been proposed."""
         return self.left <= 0
 
     def ask(self) -> Point | None:
@@ -110,18 +114,18 @@ class _Search:
         self.left -= 1
         return self._proposals.ask()
 
-    def specs(self, point: Point) -> list[RunSpec]:
+    def runs_of(self, point: Point) -> list[RunSpec]:
         """A point's runs, one a seed."""
-        return self._specs[_key(point)]
+        return self._runs[_key(point)]
 
-    def settled(self, point: Point) -> bool:
-        """Whether nothing of a point is left to run."""
+    def _has_ended(self, point: Point) -> bool:
+        """Whether every seed of a point has ended, or one was stopped early."""
         ends = [self._ends.get(run_id) for run_id in self._ids[_key(point)]]
         return all(ends) or any(end is not None and end.how == "stopped" for end in ends)
 
-    def tell(self, point: Point) -> bool:
-        """Teach the search how a point ended; False while some of its runs are missing."""
-        if not self.settled(point):
+    def teach(self, point: Point) -> bool:
+        """Tell the proposals how a point ended; False, and nothing is told, while some of its runs are missing."""
+        if not self._has_ended(point):
             return False
         ends = [end for run_id in self._ids[_key(point)] if (end := self._ends.get(run_id)) is not None]
         stopped = [end for end in ends if end.how == "stopped"]
@@ -140,10 +144,10 @@ def _key(point: Point) -> str:
 
 
 def point_key(run: RunSpec) -> str:
-    """What the seeds of one configuration share."""
+    """A key that the seeds of one configuration share: backbone, method and parameters."""
     return json.dumps([run.backbone, run.method, run.params], sort_keys=True)
 
 
-def points_left(plan: Plan, known: Mapping[str, End]) -> int:
-    """How many points an adaptive sweep has still to propose, or to bring to their end."""
+def points_left(plan: Plan, known: Mapping[str, RunEnd]) -> int:
+    """How many points an adaptive sweep still has to propose, given how runs have ended (by identity)."""
     return sum(_Search(plan, backbone, dict(known)).left for backbone in plan.backbones)

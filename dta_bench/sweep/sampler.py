@@ -1,4 +1,4 @@
-"""Optuna's walk over a finite conditional space; the only module that knows Optuna."""
+"""Optuna's samplers on a finite conditional space: the points of a grid in order, or proposals one after another."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import warnings
 import optuna
 
 from dta_bench.errors import UserError
-from dta_bench.spec.run_spec import Value
-from dta_bench.spec.search_space import SearchSpace
+from dta_bench.spec.search_space import Point, SearchSpace
 
-Point = dict[str, Value]
-KINDS = ("grid", "random", "tpe")
+SEARCHES = ("grid", "random", "tpe")
 
 
-def walk(space: SearchSpace, first: Point, count: int, seed: int = 0) -> list[Point]:
-    """``count`` distinct points in the order of a seeded BruteForceSampler, beginning with ``first``."""
+def grid_order(space: SearchSpace, first: Point, count: int, seed: int = 0) -> list[Point]:
+    """The first ``count`` distinct points in the order of a seeded BruteForceSampler, beginning with ``first``.
+
+    Args:
+        count: at most the number of points in ``space``.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=sampler(seed))
+    study = optuna.create_study(sampler=brute_force_sampler(seed))
     study.enqueue_trial(first)
     points: list[Point] = []
     while len(points) < count:
@@ -28,12 +30,12 @@ def walk(space: SearchSpace, first: Point, count: int, seed: int = 0) -> list[Po
         point = space.suggest(trial)
         if point not in points:
             points.append(point)
-        if len(points) < count:  # told of the last one, the sampler would stop a study that is not running
+        if len(points) < count:  # do not tell the last result: the sampler would stop a study that is not running
             study.tell(trial, 0.0)
     return points
 
 
-def sampler(seed: int = 0) -> optuna.samplers.BaseSampler:
+def brute_force_sampler(seed: int = 0) -> optuna.samplers.BaseSampler:
     """The sampler that never repeats a point of a finite conditional space."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -41,9 +43,12 @@ def sampler(seed: int = 0) -> optuna.samplers.BaseSampler:
 
 
 class Proposals:
-    """Points of a finite space one after another, none twice, the first row first.
+    """Proposes the points of a finite space one after another, none twice, beginning with ``first``.
 
-    ``grid`` is a seeded BruteForceSampler's order, ``random`` a RandomSampler's, ``tpe`` learns from what it is told.
+    Args:
+        first: the published row.
+        kind: ``grid`` is a seeded BruteForceSampler's order, ``random`` a RandomSampler's, and ``tpe`` learns from
+            the scores that it is told.
     """
 
     def __init__(self, space: SearchSpace, first: Point, kind: str = "grid", seed: int = 0) -> None:
@@ -57,8 +62,7 @@ class Proposals:
     def ask(self) -> Point | None:
         """The next point; None when all have been proposed.
 
-        A sampler that comes back to a point (TPE does) is given the nearest one that is left, by how many parameters
-        differ.
+        TPE may come back to a point. It is then given the point that is left and differs in the fewest parameters.
         """
         if not self._left:
             return None
@@ -67,22 +71,22 @@ class Proposals:
         trial = self._study.ask()
         point = self._space.suggest(trial)
         if self._left.pop(_key(point), None) is None:
-            self._close(trial, None, optuna.trial.TrialState.FAIL)  # proposed before: nothing to learn from it
+            self._close(trial, None, optuna.trial.TrialState.FAIL)  # proposed before: there is nothing to learn
             self._study.enqueue_trial(self._nearest(point))
             return self.ask()
         self._open[_key(point)] = trial
         return point
 
     def _nearest(self, point: Point) -> Point:
-        def differing(other: Point) -> int:
+        def differences(other: Point) -> int:
             return sum(point.get(name) != other.get(name) for name in self._space.sets)
 
         left = list(self._left.values())
-        fewest = min(map(differing, left))
-        return self._random.choice([other for other in left if differing(other) == fewest])
+        fewest = min(map(differences, left))
+        return self._random.choice([other for other in left if differences(other) == fewest])
 
-    def propose(self, point: Point) -> None:
-        """Take a point that is known already for proposed, before the first is asked for."""
+    def mark_proposed(self, point: Point) -> None:
+        """Count a point of an earlier start as proposed; to be called before the first :meth:`ask`."""
         self._study.enqueue_trial(point)
         trial = self._study.ask()
         self._space.suggest(trial)
@@ -90,38 +94,41 @@ class Proposals:
         self._open[_key(point)] = trial
 
     def tell(self, point: Point, score: float) -> None:
-        """The final score of a proposed point."""
+        """Tell the final score of a proposed point; higher is better."""
         self._close(self._open.pop(_key(point)), score)
 
     def tell_stopped(self, point: Point, epoch: int, score: float) -> None:
-        """A point that was given up after ``epoch``: Optuna ranks it below all that finished, by how far it came."""
+        """Tell that a point was stopped after ``epoch``.
+
+        Optuna ranks it below all points that have a final score, by how far it came.
+        """
         trial = self._open.pop(_key(point))
         trial.report(score, epoch)
         self._close(trial, None, optuna.trial.TrialState.PRUNED)
 
     def tell_failed(self, point: Point) -> None:
-        """A point without any score."""
+        """Tell that a point has no score."""
         self._close(self._open.pop(_key(point)), None, optuna.trial.TrialState.FAIL)
 
     def _close(self, trial: optuna.Trial, score: float | None, state: optuna.trial.TrialState | None = None) -> None:
-        with contextlib.suppress(RuntimeError):  # a BruteForceSampler that has nothing left stops a study's own loop
+        with contextlib.suppress(RuntimeError):  # a BruteForceSampler with nothing left stops a loop that is not there
             self._study.tell(trial, score, state=state)
 
 
-def check_kind(kind: str) -> None:
-    """Refuse what is no search.
+def check_search(kind: str) -> None:
+    """Check the name of a search.
 
     Raises:
         UserError: an unknown name.
     """
-    if kind not in KINDS:
-        raise UserError(f"--search {kind} is not known; it takes {', '.join(KINDS)}")
+    if kind not in SEARCHES:
+        raise UserError(f"--search {kind} is not known; it takes {', '.join(SEARCHES)}")
 
 
 def _sampler_of(kind: str, seed: int) -> optuna.samplers.BaseSampler:
-    check_kind(kind)
+    check_search(kind)
     if kind == "grid":
-        return sampler(seed)
+        return brute_force_sampler(seed)
     if kind == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     with warnings.catch_warnings():

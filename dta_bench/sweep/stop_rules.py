@@ -1,6 +1,7 @@
-"""Rules that stop a run before its last epoch; plain arithmetic, the same in a sweep and in its replay.
+"""Rules that stop a run before its last epoch; plain arithmetic, the same in a sweep and in a replay.
 
-A stopped run has no result: its score so far is compared with other scores of the same epoch, never with final ones.
+A run that is stopped early has no result: its score so far is compared with scores of the same epoch, never with final
+ones.
 """
 
 from __future__ import annotations
@@ -16,12 +17,19 @@ RULES = ("none", "asha", "collapse")
 GRACE = 0.3  # the share of a run's epochs in which no rule stops it
 REDUCTION = 3  # at a rung, one run in this many goes on
 PATIENCE = 2  # epochs in a row in which a run looks collapsed
-UNSURE = 0.95  # of log K: a mean entropy above it says that all classes are predicted alike
+UNSURE = 0.95  # of log K: a mean entropy above it means that all classes are predicted alike
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """What a rule may see of a run after an epoch: the subset's score in percent, and label-free criteria."""
+class EpochSummary:
+    """What a rule may see of a run after an epoch.
+
+    Attributes:
+        epoch: counts from 1.
+        score: on the labelled subset, in percent.
+        classes_in_use: how many classes are predicted for target train; needs no labels.
+        entropy: the mean entropy of the predictions for target train, in nats; needs no labels.
+    """
 
     epoch: int
     score: float
@@ -32,75 +40,80 @@ class Epoch:
 class StopRule(Protocol):
     """Asked after every epoch of every run, in the order in which they come."""
 
-    def verdict(self, run: str, seen: Epoch) -> str:
-        """Why ``run`` should stop now, or nothing."""
+    def reason_to_stop(self, run: str, summary: EpochSummary) -> str:
+        """Why ``run`` should stop now; empty if it goes on."""
 
 
 @dataclass
 class Asha:
     """Asynchronous successive halving (Li et al., MLSys 2020): at each rung only the best 1/``reduction`` go on.
 
-    Rungs are at ``grace``, ``grace * reduction``, ... epochs. A run is compared with what has reached its rung so far;
-    the first to come goes on.
+    Rungs are at ``grace``, ``grace * reduction``, ... epochs. A run is compared with the runs that have reached its
+    rung so far; the first one goes on.
     """
 
     epochs: int
     grace: int
     reduction: int = REDUCTION
-    seen: dict[int, dict[str, float]] = field(default_factory=dict)
+    scores: dict[int, dict[str, float]] = field(default_factory=dict)
 
     def rungs(self) -> list[int]:
-        """The epochs after which runs are compared; the last epoch is none."""
+        """The epochs after which runs are compared; the last epoch is none of them."""
         count = range(max(1, self.epochs).bit_length() + 1)
         return [rung for k in count if (rung := self.grace * self.reduction**k) < self.epochs]
 
-    def verdict(self, run: str, seen: Epoch) -> str:
-        """A run is stopped if more than 1/``reduction`` of the rung's runs are better, by the subset's score."""
-        if seen.epoch not in self.rungs():
+    def reason_to_stop(self, run: str, summary: EpochSummary) -> str:
+        """Stop a run if more than 1/``reduction`` of its rung's runs have a better score on the labelled subset."""
+        if summary.epoch not in self.rungs():
             return ""
-        rung = self.seen.setdefault(seen.epoch, {})
-        rung[run] = seen.score
-        better = sum(score > seen.score for score in rung.values())
+        rung = self.scores.setdefault(summary.epoch, {})
+        rung[run] = summary.score
+        better = sum(score > summary.score for score in rung.values())
         if better < math.ceil(len(rung) / self.reduction):
             return ""
-        return f"asha: {better} of {len(rung)} runs had a better score on the labelled subset after epoch {seen.epoch}"
+        return (
+            f"asha: {better} of {len(rung)} runs had a better score on the labelled subset after epoch {summary.epoch}"
+        )
 
 
 @dataclass
 class Collapse:
-    """Label-free: predictions have left half of the classes, or say nothing, for ``patience`` epochs in a row."""
+    """Stops a run, without labels, once its predictions look collapsed for ``patience`` epochs in a row.
+
+    They look collapsed if they use fewer than half of the classes, or if their mean entropy is close to log K.
+    """
 
     classes: int
     grace: int
     patience: int = PATIENCE
     counts: dict[str, int] = field(default_factory=dict)
 
-    def verdict(self, run: str, seen: Epoch) -> str:
-        """Counted from the first epoch, acted upon from ``grace`` on."""
-        few = seen.classes_in_use < self.classes / 2
-        unsure = not seen.entropy <= UNSURE * math.log(self.classes)  # what is not a number is not sure either
+    def reason_to_stop(self, run: str, summary: EpochSummary) -> str:
+        """Count collapsed epochs from the first one, but stop no run before epoch ``grace``."""
+        few = summary.classes_in_use < self.classes / 2
+        unsure = not summary.entropy <= UNSURE * math.log(self.classes)  # an entropy of nan counts as unsure
         self.counts[run] = self.counts.get(run, 0) + 1 if few or unsure else 0
-        if self.counts[run] < self.patience or seen.epoch < self.grace:
+        if self.counts[run] < self.patience or summary.epoch < self.grace:
             return ""
         if few:
-            return f"collapse: {seen.classes_in_use:.0f} of {self.classes} classes in use"
-        return f"collapse: mean entropy {seen.entropy:.2f} nats of at most {math.log(self.classes):.2f}"
+            return f"collapse: {summary.classes_in_use:.0f} of {self.classes} classes in use"
+        return f"collapse: mean entropy {summary.entropy:.2f} nats of at most {math.log(self.classes):.2f}"
 
 
 def stop_rules(names: tuple[str, ...], epochs: int, classes: int) -> list[StopRule]:
-    """The named rules for runs of ``epochs`` epochs.
+    """Make the named rules for runs of ``epochs`` epochs on ``classes`` classes.
 
     Raises:
         UserError: an unknown name, or ``none`` beside another.
     """
     check(names)
     grace = max(1, math.ceil(GRACE * epochs))
-    made: Mapping[str, StopRule] = {"asha": Asha(epochs, grace), "collapse": Collapse(classes, grace)}
-    return [made[name] for name in names if name != "none"]
+    rules: Mapping[str, StopRule] = {"asha": Asha(epochs, grace), "collapse": Collapse(classes, grace)}
+    return [rules[name] for name in names if name != "none"]
 
 
 def check(names: tuple[str, ...]) -> None:
-    """Refuse what is no rule.
+    """Check the names of stop rules.
 
     Raises:
         UserError: an unknown name, or ``none`` beside another.
@@ -111,6 +124,6 @@ def check(names: tuple[str, ...]) -> None:
         raise UserError(f"--stop takes none alone, but {' and '.join(names)} came together")
 
 
-def verdict(rules: list[StopRule], run: str, seen: Epoch) -> str:
-    """The first reason to stop; every rule is asked, because each keeps account."""
-    return next(filter(None, [rule.verdict(run, seen) for rule in rules]), "")
+def reason_to_stop(rules: list[StopRule], run: str, summary: EpochSummary) -> str:
+    """The first rule's reason to stop ``run``, or nothing. Every rule is asked, because each one keeps account."""
+    return next(filter(None, [rule.reason_to_stop(run, summary) for rule in rules]), "")

@@ -17,7 +17,7 @@ from dta_bench.domains.image_files import read_image
 from dta_bench.errors import UserError
 from dta_bench.run import checkpoint
 from dta_bench.spec import search_space_file
-from dta_bench.sweep.sweep import run_again
+from dta_bench.sweep.print_state import print_superseded
 from dta_bench.tracking import Tracker
 
 
@@ -91,6 +91,6 @@ def test_a_run_on_the_server_that_is_not_ours_is_passed_over(out: Path) -> None:
 def test_a_name_from_the_server_is_no_markup_and_no_control_code_on_the_screen() -> None:
     nasty = "[red]red[/red] [/nothing] \x1b[31m\x07"
     stream = io.StringIO()
-    run_again(Console(file=stream, width=200), nasty, "data was a, is b")
+    print_superseded(Console(file=stream, width=200), nasty, "data was a, is b")
     assert "[red]red[/red] [/nothing]" in stream.getvalue()
     assert not {"\x1b", "\x07"} & set(stream.getvalue())

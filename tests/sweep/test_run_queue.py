@@ -17,9 +17,9 @@ from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.spec.run_spec import RunResult, RunSpec
 from dta_bench.sweep.choose_runs import make_plan
-from dta_bench.sweep.early_stopping import Stops
-from dta_bench.sweep.on_ray.searcher import FeedSearcher
-from dta_bench.sweep.run_queue import Adaptive, End, Planned, point_key, points_left
+from dta_bench.sweep.early_stopping import EarlyStopping
+from dta_bench.sweep.on_ray.queue_searcher import QueueSearcher
+from dta_bench.sweep.run_queue import AdaptiveQueue, PlannedQueue, RunEnd, point_key, points_left
 from dta_bench.sweep.state import state_of
 from dta_bench.sweep.stop_rules import Asha
 from dta_bench.tracking import STOPPED
@@ -30,22 +30,22 @@ def plan_of(**options: Any) -> Plan:
     return make_plan("grid_fonts_digits", file, Options(**options))
 
 
-DONE = End("done", 50.0, 10)
+DONE = RunEnd("done", 50.0, 10)
 
 
-def run_all(feed: Adaptive | Planned, end: End = DONE) -> list[RunSpec]:
-    """Every run that a feed gives, each ended alike."""
+def run_all(queue: AdaptiveQueue | PlannedQueue, end: RunEnd = DONE) -> list[RunSpec]:
+    """Every run that a queue gives, each ended alike."""
     ran = []
-    while (runs := feed.next()) is not None:
+    while (runs := queue.next_runs()) is not None:
         for run in runs:
             ran.append(run)
-            feed.ended(run, end)
+            queue.record(run, end)
     return ran
 
 
 def test_an_adaptive_sweep_runs_baselines_then_as_many_points_as_it_was_asked_for() -> None:
     plan = plan_of(points=7, search="tpe")
-    ran = run_all(Adaptive(plan, plan.runs, {}))
+    ran = run_all(AdaptiveQueue(plan, plan.runs, {}))
     assert [run.method for run in ran] == ["source_only"] * 2 + ["dta_released"] * 14
     assert len({run.id for run in ran}) == 16
     assert {run.id for run in ran} <= {run.id for run in plan.runs}
@@ -54,21 +54,21 @@ def test_an_adaptive_sweep_runs_baselines_then_as_many_points_as_it_was_asked_fo
 
 def test_an_adaptive_sweep_that_is_started_again_takes_what_is_known_and_runs_the_rest() -> None:
     plan = plan_of(points=7, search="tpe")
-    first = run_all(Adaptive(plan, plan.runs, {}))[:10]  # baselines and four points
-    known = {run.id: End("done", 50.0, 10) for run in first}
+    first = run_all(AdaptiveQueue(plan, plan.runs, {}))[:10]  # baselines and four points
+    known = {run.id: RunEnd("done", 50.0, 10) for run in first}
     to_do = [run for run in plan.runs if run.id not in known]
-    rest = run_all(Adaptive(plan, to_do, known))
+    rest = run_all(AdaptiveQueue(plan, to_do, known))
     assert len(rest) == 6
     assert not {run.id for run in rest} & known.keys()
-    assert points_left(plan, known | {run.id: End("done", 50.0, 10) for run in rest}) == 0
+    assert points_left(plan, known | {run.id: RunEnd("done", 50.0, 10) for run in rest}) == 0
     assert points_left(plan, known) == 3
 
 
 def test_a_planned_feed_gives_point_by_point() -> None:
     plan = plan_of(points=3)
     groups = []
-    feed = Planned(plan.runs)
-    while (runs := feed.next()) is not None:
+    queue = PlannedQueue(plan.runs)
+    while (runs := queue.next_runs()) is not None:
         groups.append(runs)
     assert [len({point_key(run) for run in group}) for group in groups] == [1] * 4
     assert sorted(r.id for group in groups for r in group) == sorted(r.id for r in plan.runs)
@@ -76,7 +76,7 @@ def test_a_planned_feed_gives_point_by_point() -> None:
 
 def test_the_other_seeds_of_a_stopped_point_are_not_begun() -> None:
     plan = plan_of(points=2)
-    searcher = FeedSearcher(plan, Planned(plan.runs))
+    searcher = QueueSearcher(plan, PlannedQueue(plan.runs))
     for number in range(len(plan.runs)):
         config = searcher.suggest(str(number))
         if config == "FINISHED":
@@ -91,7 +91,7 @@ def test_the_other_seeds_of_a_stopped_point_are_not_begun() -> None:
 
 def test_tune_may_copy_the_searcher_before_and_while_it_searches() -> None:
     plan = plan_of(points=3, search="tpe")
-    searcher = FeedSearcher(plan, Adaptive(plan, plan.runs, {}))
+    searcher = QueueSearcher(plan, AdaptiveQueue(plan, plan.runs, {}))
     for number in range(3):
         searcher = copy.deepcopy(searcher)
         assert isinstance(searcher.suggest(str(number)), dict)
@@ -102,21 +102,21 @@ def result(run: str, epoch: int, score: float, **others: Any) -> dict[str, Any]:
 
 
 def test_a_stopped_run_is_noted_with_its_epoch_and_reason() -> None:
-    stops = Stops([Asha(epochs=10, grace=3)], epochs=10, exempt={"baseline"})
-    assert not stops.asked(result("a", 3, 60))
-    assert stops.asked(result("b", 3, 50))
-    assert stops.stopped["b"].epoch == 3
-    assert stops.stopped["b"].reason.startswith("asha")
-    assert not stops.asked(result("baseline", 3, 0))
-    assert not stops.asked(result("a", 10, 0, outcome="done"))
-    assert stops.stopped.keys() == {"b"}
+    early_stopping = EarlyStopping([Asha(epochs=10, grace=3)], epochs=10, exempt={"baseline"})
+    assert not early_stopping.should_stop(result("a", 3, 60))
+    assert early_stopping.should_stop(result("b", 3, 50))
+    assert early_stopping.stopped["b"].epoch == 3
+    assert early_stopping.stopped["b"].reason.startswith("asha")
+    assert not early_stopping.should_stop(result("baseline", 3, 0))
+    assert not early_stopping.should_stop(result("a", 10, 0, outcome="done"))
+    assert early_stopping.stopped.keys() == {"b"}
 
 
 def test_runs_of_an_earlier_start_are_compared_with() -> None:
-    stops = Stops([Asha(epochs=10, grace=3)], epochs=10)
-    stops.recall("before", {"score": [50, 60, 70, 75], "classes_in_use": [10] * 4, "entropy": [0.5] * 4})
-    assert not stops.stopped
-    assert stops.asked(result("now", 3, 69))
+    early_stopping = EarlyStopping([Asha(epochs=10, grace=3)], epochs=10)
+    early_stopping.compare_with("before", {"score": [50, 60, 70, 75], "classes_in_use": [10] * 4, "entropy": [0.5] * 4})
+    assert not early_stopping.stopped
+    assert early_stopping.should_stop(result("now", 3, 69))
 
 
 def test_a_stopped_run_stays_stopped_only_where_runs_are_stopped(tmp_path: Path) -> None:

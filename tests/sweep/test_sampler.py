@@ -8,8 +8,8 @@ import pytest
 
 from dta_bench.errors import UserError
 from dta_bench.spec import search_space_file
-from dta_bench.spec.search_space import SearchSpace
-from dta_bench.sweep.sampler import Point, Proposals
+from dta_bench.spec.search_space import Point, SearchSpace
+from dta_bench.sweep.sampler import Proposals
 
 FILE = search_space_file.read("visda")
 SPACE = FILE.space(set(FILE.sets))

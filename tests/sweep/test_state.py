@@ -13,7 +13,7 @@ from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.run import code_fingerprint
 from dta_bench.run.home import Home
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.sweep import sweep
+from dta_bench.sweep import print_state
 from dta_bench.sweep.state import State, state_of
 from dta_bench.tracking import Tracker
 
@@ -123,7 +123,7 @@ def test_a_sweep_says_in_one_line_how_many_runs_of_the_old_scheme_count(
     for each in (spec, other):
         store(tracker, each, data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
     said = console()
-    sweep._say_old_scheme(state(tracker, spec, other), Home("", str(tracker.out), ""), said)
+    print_state.print_old_scheme(state(tracker, spec, other), Home("", str(tracker.out), ""), said)
     assert said.file.getvalue().startswith(
         "note: 2 runs have a code fingerprint of the old scheme and count as made by"
     )
@@ -137,7 +137,7 @@ def test_a_sweep_says_which_runs_start_anew(spec: RunSpec, other: RunSpec, track
     for each in (spec, other):
         store(tracker, each, "KILLED", data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
     said = console()
-    sweep._say_old_scheme(state(tracker, spec, other), home, said)
+    print_state.print_old_scheme(state(tracker, spec, other), home, said)
     assert said.file.getvalue().startswith("note: 1 unfinished run starts again at the first epoch")
 
 

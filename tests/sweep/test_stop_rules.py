@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dta_bench.errors import UserError
-from dta_bench.sweep.stop_rules import Asha, Collapse, Epoch, stop_rules, verdict
+from dta_bench.sweep.stop_rules import Asha, Collapse, EpochSummary, reason_to_stop, stop_rules
 
 
-def at(epoch: int, score: float = 50.0, classes: float = 10, entropy: float = 0.5) -> Epoch:
-    return Epoch(epoch, score, classes, entropy)
+def at(epoch: int, score: float = 50.0, classes: float = 10, entropy: float = 0.5) -> EpochSummary:
+    return EpochSummary(epoch, score, classes, entropy)
 
 
 def test_rungs_begin_at_the_grace_period_and_end_before_the_last_epoch() -> None:
@@ -25,19 +25,19 @@ def test_rungs_begin_at_the_grace_period_and_end_before_the_last_epoch() -> None
 
 def test_asha_compares_scores_of_the_same_epoch_only() -> None:
     asha = Asha(epochs=10, grace=3, reduction=2)
-    assert not asha.verdict("done", at(10, 99))  # a final score stops nobody at a rung
-    assert not asha.verdict("first", at(3, 40))  # the first to come goes on
-    assert not asha.verdict("better", at(3, 60))
-    assert "2 of 3 runs had a better score" in asha.verdict("worse", at(3, 30))
-    assert not asha.verdict("worse", at(4, 0))  # no rung
-    assert not asha.verdict("first", at(6, 10))
+    assert not asha.reason_to_stop("done", at(10, 99))  # a final score stops nobody at a rung
+    assert not asha.reason_to_stop("first", at(3, 40))  # the first to come goes on
+    assert not asha.reason_to_stop("better", at(3, 60))
+    assert "2 of 3 runs had a better score" in asha.reason_to_stop("worse", at(3, 30))
+    assert not asha.reason_to_stop("worse", at(4, 0))  # no rung
+    assert not asha.reason_to_stop("first", at(6, 10))
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=40, unique=True))
 def test_at_a_rung_a_run_goes_on_if_it_is_in_the_better_half_so_far(scores: list[float]) -> None:
     asha = Asha(epochs=10, grace=3, reduction=2)
     for n, score in enumerate(scores, start=1):
-        stopped = bool(asha.verdict(str(n), at(3, score)))
+        stopped = bool(asha.reason_to_stop(str(n), at(3, score)))
         place = sorted(scores[:n], reverse=True).index(score) + 1
         assert stopped == (place > math.ceil(n / 2))
 
@@ -45,40 +45,42 @@ def test_at_a_rung_a_run_goes_on_if_it_is_in_the_better_half_so_far(scores: list
 def test_a_run_that_is_told_again_after_a_restart_is_counted_once() -> None:
     asha = Asha(epochs=10, grace=3, reduction=2)
     for _ in range(3):
-        asha.verdict("a", at(3, 90))
-    assert not asha.verdict("b", at(3, 50)) or len(asha.seen[3]) == 2
-    assert len(asha.seen[3]) == 2
+        asha.reason_to_stop("a", at(3, 90))
+    assert not asha.reason_to_stop("b", at(3, 50)) or len(asha.scores[3]) == 2
+    assert len(asha.scores[3]) == 2
 
 
 def test_collapse_needs_few_classes_for_two_epochs_after_the_grace_period() -> None:
     rule = Collapse(classes=10, grace=3)
-    assert not rule.verdict("a", at(1, classes=1))
-    assert not rule.verdict("a", at(2, classes=1))  # collapsed, but within grace
-    assert rule.verdict("a", at(3, classes=1)) == "collapse: 1 of 10 classes in use"
-    assert not rule.verdict("b", at(3, classes=4))
-    assert not rule.verdict("b", at(4, classes=5))  # half of the classes is no collapse
-    assert not rule.verdict("b", at(5, classes=4))
-    assert rule.verdict("b", at(6, classes=4))
+    assert not rule.reason_to_stop("a", at(1, classes=1))
+    assert not rule.reason_to_stop("a", at(2, classes=1))  # collapsed, but within grace
+    assert rule.reason_to_stop("a", at(3, classes=1)) == "collapse: 1 of 10 classes in use"
+    assert not rule.reason_to_stop("b", at(3, classes=4))
+    assert not rule.reason_to_stop("b", at(4, classes=5))  # half of the classes is no collapse
+    assert not rule.reason_to_stop("b", at(5, classes=4))
+    assert rule.reason_to_stop("b", at(6, classes=4))
 
 
 def test_predictions_that_say_nothing_are_a_collapse_too() -> None:
     rule = Collapse(classes=10, grace=1)
-    assert not rule.verdict("a", at(2, entropy=2.25))
-    assert "mean entropy 2.25 nats of at most 2.30" in rule.verdict("a", at(3, entropy=2.25))
-    assert not rule.verdict("b", at(2, entropy=math.nan))
-    assert rule.verdict("b", at(3, entropy=math.nan))
+    assert not rule.reason_to_stop("a", at(2, entropy=2.25))
+    assert "mean entropy 2.25 nats of at most 2.30" in rule.reason_to_stop("a", at(3, entropy=2.25))
+    assert not rule.reason_to_stop("b", at(2, entropy=math.nan))
+    assert rule.reason_to_stop("b", at(3, entropy=math.nan))
 
 
 @given(st.floats(0, 100), st.integers(1, 10))
 def test_collapse_stopping_never_looks_at_the_labelled_subset(score: float, epoch: int) -> None:
     low, high = Collapse(10, 1), Collapse(10, 1)
     for e in range(1, epoch + 1):
-        assert bool(low.verdict("a", at(e, 0.0, classes=3))) == bool(high.verdict("a", at(e, score, classes=3)))
+        assert bool(low.reason_to_stop("a", at(e, 0.0, classes=3))) == bool(
+            high.reason_to_stop("a", at(e, score, classes=3))
+        )
 
 
 def test_rules_are_named_and_none_stands_alone() -> None:
     assert stop_rules(("none",), 10, 10) == []
-    assert verdict([], "a", at(3)) == ""
+    assert reason_to_stop([], "a", at(3)) == ""
     assert len(stop_rules(("asha", "collapse"), 10, 10)) == 2
     with pytest.raises(UserError, match="--stop early is not known; it takes none, asha, collapse"):
         stop_rules(("early",), 10, 10)

@@ -1,1 +1,1 @@
-"""All that knows Ray."""
+"""A sweep's runs on Ray: its start, its workers, its nodes, and Ray Tune's search over the runs."""

@@ -1,4 +1,4 @@
-"""The Ray that a sweep runs on: one of its own on this machine, or a cluster that is fit for work."""
+"""The Ray that a sweep runs on: its own one on this machine, or a cluster whose nodes have been checked."""
 
 from __future__ import annotations
 
@@ -19,22 +19,27 @@ from dta_bench.run.home import Home
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import node_check
 
-CLOSED = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
-"""A Ray of one machine listens on loopback alone, as it does on macOS and Windows, and to those with its token alone.
+LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+"""Settings under which a Ray of one machine listens on loopback alone, and only to those who have its token.
 
-Set before Ray is imported. Without the first, Ray takes 127.0.0.1 for the machine's address and listens everywhere.
+They have to be set before Ray is imported. Without the first, which Ray has by default on macOS and Windows, Ray takes
+127.0.0.1 for the machine's address and listens everywhere.
 """
-CLOCK_SECONDS = 30.0  # a clock that is further off is told of
-REACH_SECONDS = 5.0  # how long the head may take to answer the first knock
-CHECK_SECONDS = 300.0  # how long a node may take to look around
+CLOCK_SECONDS = 30.0  # a clock that is further off is reported
+REACH_SECONDS = 5.0  # how long the head may take for its first answer
+CHECK_SECONDS = 300.0  # how long a node may take to check itself
 
 
 @dataclass(frozen=True)
 class Resources:
     """How runs share the machine or the cluster.
 
-    ``gpus_per_run`` may be a fraction, or ``auto``: as many runs share a GPU as its memory allows, measured on one.
-    ``nodes`` workers are waited for, at most ``wait_minutes``, before the first run.
+    Attributes:
+        parallel: runs at a time; None for as many as there is room for.
+        cpus_per_run: for each device of a run.
+        gpus_per_run: may be a fraction; ``auto`` measures how many runs share a GPU; None takes a whole one.
+        address: of a cluster; None for ``RAY_ADDRESS``, or else a Ray of this machine.
+        nodes: workers to wait for before the first run, at most ``wait_minutes``.
     """
 
     parallel: int | None = None
@@ -47,12 +52,15 @@ class Resources:
 
 @contextmanager
 def connect(resources: Resources, run: RunSpec, home: Home, console: Console) -> Iterator[str]:
-    """Start a local Ray, or join the cluster at ``resources.address``, wait for its nodes and check every one.
+    """Start a Ray on this machine, or connect to a cluster, wait for its nodes and check each of them.
 
-    Yields the path of a file that every node of the cluster sees while the sweep lasts; empty on a local Ray.
+    Args:
+        run: one of the sweep's runs, for its data.
+
+    Yields: the path of a file that every node of the cluster sees while the sweep lasts; empty without a cluster.
 
     Raises:
-        UserError: no cluster answers, promised nodes do not come, or nodes are not fit for work.
+        UserError: no cluster answers, nodes do not come, or nodes are not fit for work.
     """
     address = address_of(resources)
     if not address and resources.nodes:
@@ -66,18 +74,18 @@ def connect(resources: Resources, run: RunSpec, home: Home, console: Console) ->
         return
     _join(address)
     _wait_for_nodes(resources, console)
-    token = Path(home.out, "runs", f"sweep-{uuid4().hex[:12]}")
-    token.write_text("every node must see this file\n")
+    shared_file = Path(home.out, "runs", f"sweep-{uuid4().hex[:12]}")
+    shared_file.write_text("every node must see this file\n")
     try:
-        _check_nodes(run, home, token, console)
-        yield str(token)
+        _check_nodes(run, home, shared_file, console)
+        yield str(shared_file)
     finally:
-        for note in token.parent.glob(f"{token.name}*"):
-            note.unlink(missing_ok=True)
+        for file in shared_file.parent.glob(f"{shared_file.name}*"):
+            file.unlink(missing_ok=True)
 
 
 def address_of(resources: Resources) -> str | None:
-    """The cluster that the user named, if any."""
+    """The address of the cluster that the user named, if any."""
     return resources.address or os.environ.get("RAY_ADDRESS")
 
 
@@ -92,7 +100,7 @@ def _start_local(resources: Resources, devices: int) -> None:
             address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
             _node_ip_address="127.0.0.1",
         )  # fmt: skip
-    except Exception as error:  # Ray raises no kind of its own
+    except Exception as error:  # Ray has no exception class of its own here
         raise UserError(f"Ray does not start on this machine: {str(error).splitlines()[0]}") from error
 
 
@@ -107,13 +115,13 @@ def _join(address: str) -> None:
 
 
 def _knock(address: str) -> None:
-    """Ray itself asks a silent address for minutes."""
+    """Check that something listens at ``address``; Ray itself would wait for minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
 
 
-def workers() -> list[dict[str, Any]]:
+def worker_nodes() -> list[dict[str, Any]]:
     """The nodes that are alive and have a CPU to train on."""
     import ray
 
@@ -121,12 +129,12 @@ def workers() -> list[dict[str, Any]]:
 
 
 def _wait_for_nodes(resources: Resources, console: Console) -> None:
-    """Ray's own start does not wait for workers; a sweep that began at once would run on the first alone."""
-    deadline, told = time.monotonic() + 60 * resources.wait_minutes, -1
-    while (here := len(workers())) < resources.nodes:
-        if here != told:
+    """Wait for the promised nodes: ``ray up`` does not, and a sweep started at once would run on the first alone."""
+    deadline, printed = time.monotonic() + 60 * resources.wait_minutes, -1
+    while (here := len(worker_nodes())) < resources.nodes:
+        if here != printed:
             console.print(f"waiting for worker nodes: {here} of {resources.nodes} are here", highlight=False)
-            told = here
+            printed = here
         if time.monotonic() > deadline:
             raise UserError(
                 f"{here} of {resources.nodes} worker nodes joined in {resources.wait_minutes:g} minutes; ray status on"
@@ -135,26 +143,26 @@ def _wait_for_nodes(resources: Resources, console: Console) -> None:
         time.sleep(1)
 
 
-def _check_nodes(run: RunSpec, home: Home, token: Path, console: Console) -> None:
-    """Every node at once; all that is wrong with any of them is told in one sentence, before the first run."""
+def _check_nodes(run: RunSpec, home: Home, shared_file: Path, console: Console) -> None:
+    """Let all nodes check themselves at once, and report all their problems in one sentence, before the first run."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    look = ray.remote(num_cpus=0, max_retries=0)(node_check.look)
-    job = {"token": str(token), "home": vars(home), "spec": run.to_dict(), "cwd": str(Path.cwd())}
-    asked = {
-        node["NodeID"]: look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+    check = ray.remote(num_cpus=0, max_retries=0)(node_check.check_node)
+    job = {"shared_file": str(shared_file), "home": vars(home), "spec": run.to_dict(), "cwd": str(Path.cwd())}
+    checks = {
+        node["NodeID"]: check.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
         .remote(job, node["NodeID"])
-        for node in workers()
+        for node in worker_nodes()
     }  # fmt: skip
     started = time.time()
     try:
-        reports = dict(zip(asked, ray.get(list(asked.values()), timeout=CHECK_SECONDS), strict=True))
+        reports = dict(zip(checks, ray.get(list(checks.values()), timeout=CHECK_SECONDS), strict=True))
     except ray.exceptions.RayError as error:
         raise UserError(f"a node could not look around before the first run: {str(error).splitlines()[-1]}") from error
     problems = [f"{r.host} {problem}" for r in reports.values() for problem in r.problems]
-    problems += _unseen(reports, token) if not problems else []
-    problems += _other_data(reports, run, home)
+    problems += _unseen_files(reports, shared_file) if not problems else []
+    problems += _differing_data(reports, run, home)
     if problems:
         raise UserError(f"not every node is fit for work: {'; '.join(problems)}")
     for report in reports.values():
@@ -163,15 +171,16 @@ def _check_nodes(run: RunSpec, home: Home, token: Path, console: Console) -> Non
             console.print(f"note: the clock of {report.host} is {off:+.0f} s off; steps are right, times are not")
 
 
-def _unseen(reports: dict[str, node_check.Report], token: Path) -> list[str]:
+def _unseen_files(reports: dict[str, node_check.NodeReport], shared_file: Path) -> list[str]:
     return [
-        f"what {report.host} writes to {token.parent} is not seen here; --out must be storage that all nodes share"
+        f"what {report.host} writes to {shared_file.parent} is not seen here; --out must be storage that all nodes"
+        " share"
         for node, report in reports.items()
-        if not node_check.appears(token.with_name(f"{token.name}.{node}"))
+        if not node_check.appears(shared_file.with_name(f"{shared_file.name}.{node}"))
     ]
 
 
-def _other_data(reports: dict[str, node_check.Report], run: RunSpec, home: Home) -> list[str]:
+def _differing_data(reports: dict[str, node_check.NodeReport], run: RunSpec, home: Home) -> list[str]:
     from dta_bench.data import load
 
     here = load.domains(run.benchmark, home.root).fingerprint

@@ -1,4 +1,4 @@
-"""How many runs share a GPU: as many as the memory allows that one was measured to need."""
+"""How many runs share a GPU: as many as its memory allows, by the memory that one run was measured to need."""
 
 from __future__ import annotations
 
@@ -9,41 +9,52 @@ from dta_bench.errors import UserError
 
 Job = dict[str, Any]
 
-FRAGMENTS = 1.2  # of the allocator, and workspaces that a single measured step does not show
-CONTEXT = 600 * 2**20  # bytes that CUDA itself takes for each process
-MOST = 8  # processes on one GPU: more of them mostly wait for each other
-STATE = {"sgd": 1, "adam": 2, "adamw": 2}  # tensors as large as the weights that an optimiser keeps
+FRAGMENTATION = 1.2  # the allocator's fragments, and workspaces that a single measured step does not show
+CUDA_CONTEXT = 600 * 2**20  # bytes that CUDA itself takes for each process
+MAX_RUNS = 8  # processes on one GPU: more of them mostly wait for each other
+OPTIMIZER_STATE = {"sgd": 1, "adam": 2, "adamw": 2}  # tensors as large as the weights that an optimiser keeps
 
 
-def share(needed: int, total: int) -> float:
-    """The part of a GPU with ``total`` bytes that a run asks Ray for, if it needs ``needed`` bytes itself.
+def gpus_per_run(needed: int, total: int) -> float:
+    """The fraction of a GPU that a run asks Ray for.
+
+    Args:
+        needed: bytes that a run needs.
+        total: bytes that the GPU has.
 
     Raises:
-        UserError: it does not fit at all.
+        UserError: not even one run fits.
     """
-    fits = int(total // (FRAGMENTS * needed + CONTEXT))
+    fits = int(total // (FRAGMENTATION * needed + CUDA_CONTEXT))
     if fits < 1:
         raise UserError(
             f"a run needs about {needed / 2**30:.1f} GiB of GPU memory, and the GPU has {total / 2**30:.1f};"
             " a smaller batch, training.accumulate or precision bfloat16 needs less"
         )
-    return math.floor(10_000 / min(fits, MOST)) / 10_000
+    return math.floor(10_000 / min(fits, MAX_RUNS)) / 10_000
 
 
-def measured(job: Job) -> tuple[int, int]:
-    """On the GPU of this process: bytes that the greediest of the job's runs needs, and bytes that there are."""
+def measure_memory(job: Job) -> tuple[int, int]:
+    """Measure on the GPU of this process.
+
+    Args:
+        job: ``networks``, see :func:`bytes_of_run`, and the ``training`` that they share.
+
+    Returns: bytes that the run with the largest need takes, and bytes that the GPU has.
+    """
     import torch
 
     device = torch.device("cuda")
-    needed = max(needed_bytes(one, job["training"], device) for one in job["networks"])
+    needed = max(bytes_of_run(network, job["training"], device) for network in job["networks"])
     return needed, int(torch.cuda.get_device_properties(device).total_memory)
 
 
-def needed_bytes(network: Job, training: Job, device: Any) -> int:
+def bytes_of_run(network: Job, training: Job, device: Any) -> int:
     """Peak of one step's memory with the optimiser's state, as ``dta-bench profile`` measures it.
 
     Args:
-        network: ``benchmark``, ``backbone`` and each method's parameters by its name, under ``methods``.
+        network: ``benchmark``, ``backbone``, and under ``methods`` each method's parameters by its name.
+        training: the fields of ``Training``.
     """
     from dta_bench.cost import step
     from dta_bench.data.benchmark_plugin import benchmark_of
@@ -61,4 +72,4 @@ def needed_bytes(network: Job, training: Job, device: Any) -> int:
     )  # fmt: skip
     weights = sum(p.nbytes for p in backbone.build(classes).parameters())
     peak = max(row["peak_memory_mib"] for row in rows) * 2**20
-    return int(peak) + STATE[training["optimizer"]] * weights
+    return int(peak) + OPTIMIZER_STATE[training["optimizer"]] * weights

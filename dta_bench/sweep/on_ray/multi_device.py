@@ -1,4 +1,4 @@
-"""One run of a sweep on several devices: Ray Train starts a replica on each, and the first tracks the run."""
+"""A run of a sweep on several devices: Ray Train starts a replica on each of them, and the first one tracks the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import uuid4
 import psutil
 
 from dta_bench.errors import UserError
-from dta_bench.run.placement import Stopped, StopRequest
+from dta_bench.run.placement import StopRequest, Stopped
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import worker
 from dta_bench.sweep.on_ray.tune_space import RUN
@@ -24,16 +24,22 @@ if TYPE_CHECKING:
     from dta_bench.run.execute import RunOutcome
 
 ON_THE_HEAD = {"node:__internal_head__": 0.001}
-"""Where a run is waited for: that takes no CPU, and the head is no machine that is taken away."""
-PATIENCE = timedelta(days=1)  # of an exchange: a first stage may be trained meanwhile; who died is seen by Ray at once
+"""Where a process waits for a run's replicas: it takes no CPU, and the head is not taken away."""
+PATIENCE = timedelta(days=1)  # of an exchange: one replica may train a first stage meanwhile; Ray sees at once who died
 
 
 def trainable(job: Job, resources: dict[str, float], devices: int) -> type:
-    """What Tune runs for a run on several devices: :func:`run`, which itself computes nothing."""
+    """Make what Tune runs for a run on several devices: :func:`run_on_replicas`, which itself computes nothing.
+
+    Args:
+        resources: of Ray, for each device.
+    """
     from ray import tune
     from ray.tune.trainable.function_trainable import wrap_function
 
-    class AwaitReplicas(wrap_function(tune.with_parameters(run, job=job, each=resources, devices=devices))):  # type: ignore[misc]
+    waiting = tune.with_parameters(run_on_replicas, job=job, per_device=resources, devices=devices)
+
+    class AwaitReplicas(wrap_function(waiting)):  # type: ignore[misc]
         @classmethod
         def default_resource_request(cls, _: Config) -> Any:
             return tune.PlacementGroupFactory([ON_THE_HEAD])
@@ -41,29 +47,31 @@ def trainable(job: Job, resources: dict[str, float], devices: int) -> type:
     return AwaitReplicas
 
 
-def run(config: Config, job: Job, each: dict[str, float], devices: int) -> None:
+def run_on_replicas(config: Config, job: Job, per_device: dict[str, float], devices: int) -> None:
     """Start the replicas and wait for them, and start them again as often as a machine is taken away.
 
     Losing an announced machine is no failure, so Tune hears nothing of it. A replica that dies without notice ends the
     others, too; that error reaches Tune, which starts the run again from its checkpoint.
     """
-    while not finished(_trainer(config, job, each, devices)):
+    while not finished(_trainer(config, job, per_device, devices)):
         pass
 
 
-def _trainer(config: Config, job: Job, each: dict[str, float], devices: int) -> DataParallelTrainer:
+def _trainer(config: Config, job: Job, per_device: dict[str, float], devices: int) -> DataParallelTrainer:
     """Ray Train's trainer of one run, whose workers are the replicas."""
     from ray import train
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
     run_id = config[RUN]
-    own = job | {name: {run_id: job[name][run_id]} for name in ("specs", "names", "inert")} | {RUN: run_id}
+    own_job = job | {name: {run_id: job[name][run_id]} for name in ("specs", "names", "inert")} | {RUN: run_id}
     return DataParallelTrainer(
         replica,
-        train_loop_config=own,
+        train_loop_config=own_job,
         scaling_config=train.ScalingConfig(
-            num_workers=devices, use_gpu=each["GPU"] > 0, resources_per_worker={k: v for k, v in each.items() if v}
+            num_workers=devices,
+            use_gpu=per_device["GPU"] > 0,
+            resources_per_worker={k: v for k, v in per_device.items() if v},
         ),
         run_config=train.RunConfig(
             name=f"{run_id}-{uuid4().hex[:6]}",
@@ -99,42 +107,45 @@ def finished(trainer: DataParallelTrainer) -> bool:
 
 
 def replica(job: Job) -> None:
-    """One of a run's processes: each trains, the first also tracks; all report together.
+    """Train as one of a run's processes; the first one also tracks the run. All report together.
+
+    Args:
+        job: as of any worker, but with this run alone, whose identity is under ``run``.
 
     Raises:
         Stopped: a replica's machine will be taken away; a checkpoint is kept.
-        UserError: what the user has to mend; raised, not told, so that no other replica waits for this one.
+        UserError: what the user has to mend. It is raised and not reported, because a report waits for all replicas.
     """
     import torch
     from ray import train
     from torch import distributed
 
-    worker.settle(job)
-    from dta_bench.run.execute import RunLabel, execute, execute_as_replica
+    worker.enter_working_directory(job)
+    from dta_bench.run.execute import RunLabel, execute_as_replica, execute
     from dta_bench.run.home import Home
     from dta_bench.run.resolve import resolve
 
     torch.set_num_threads(job["threads"])
-    spec, home, stop = RunSpec.from_dict(job["specs"][job[RUN]]), Home(**job["home"]), Notice()
+    spec, home, stop = RunSpec.from_dict(job["specs"][job[RUN]]), Home(**job["home"]), PreemptionNotice()
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        train.report(worker.of_epoch(spec, job, epoch, metrics))
+        train.report(worker.epoch_report(spec, job, epoch, metrics))
 
-    meet(train.get_context())
+    join_process_group(train.get_context())
     try:
         resolved = resolve(spec, home.root, home.skip_unreadable)
         if distributed.get_rank():
             outcome = execute_as_replica(resolved, home, stop, on_epoch)
         else:
             label = RunLabel(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
-            outcome = _told(execute(resolved, home, label, stop, on_epoch))
-        train.report(worker.of_end(spec, outcome))
+            outcome = _shared_by_all(execute(resolved, home, label, stop, on_epoch))
+        train.report(worker.end_report(spec, outcome))
     finally:
         distributed.destroy_process_group()
 
 
-def _told(outcome: RunOutcome) -> RunOutcome:
-    """The outcome, if all replicas came to the same."""
+def _shared_by_all(outcome: RunOutcome) -> RunOutcome:
+    """An outcome that all replicas come to; one that this replica may have alone is raised."""
     if outcome.status == "stopped":
         raise Stopped(outcome.reason)
     if outcome.status == "failed" and not outcome.diverged:
@@ -142,22 +153,26 @@ def _told(outcome: RunOutcome) -> RunOutcome:
     return outcome
 
 
-class Notice(StopRequest):
-    """Asked for by Ray Train, once a machine that holds a replica is announced to be taken away."""
+class PreemptionNotice(StopRequest):
+    """Requested as soon as Ray Train hears that a machine with one of the run's replicas will be taken away."""
 
     def __init__(self) -> None:
-        """Nothing is kept: Train is asked each time."""
+        """Keep nothing: Train is asked each time."""
 
     @property
     def requested(self) -> bool:  # type: ignore[override]
-        """Whether a machine will go."""
+        """Whether a machine will be taken away."""
         from ray import train
 
         return train.get_preemption_info() is not None
 
 
-def meet(context: Any) -> None:
-    """Make torch's process group of the replicas; it listens at their nodes' Ray addresses alone, not everywhere."""
+def join_process_group(context: Any) -> None:
+    """Join the other replicas in torch's process group, which listens only at their nodes' Ray addresses.
+
+    Args:
+        context: Ray Train's, with this replica's rank.
+    """
     import ray
     import torch
     from ray.train.collective import broadcast_from_rank_zero
@@ -166,7 +181,7 @@ def meet(context: Any) -> None:
 
     rank, count = context.get_world_rank(), context.get_world_size()
     address = ray.util.get_node_ip_address()
-    os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = interface(address)
+    os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = network_interface(address)
     listening = socket.create_server((address, 0)) if rank == 0 else None
     host, port = broadcast_from_rank_zero(listening.getsockname()[:2] if listening else None)
     store = TCPStore(host, port, count, is_master=rank == 0, master_listen_fd=listening.detach() if listening else None)
@@ -174,13 +189,13 @@ def meet(context: Any) -> None:
     distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
 
 
-def interface(address: str) -> str:
-    """The network interface of this machine that has ``address``.
+def network_interface(address: str) -> str:
+    """The name of this machine's network interface that has ``address``.
 
     Raises:
-        UserError: none has.
+        UserError: no interface has it.
     """
     for name, addresses in psutil.net_if_addrs().items():
-        if any(found.address == address for found in addresses):
+        if any(own.address == address for own in addresses):
             return name
     raise UserError(f"no network interface of {socket.gethostname()} has Ray's address {address}")

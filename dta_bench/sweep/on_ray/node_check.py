@@ -1,4 +1,4 @@
-"""What a node of a cluster says of itself before the first run: is storage shared, the data there, MLflow near."""
+"""A cluster node's check of itself before the first run: shared storage, the data, and the way to MLflow."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ import tenacity
 from dta_bench.errors import UserError
 from dta_bench.spec.run_spec import RunSpec
 
-SETTLE_SECONDS = 10.0  # a network file system may take this long to show a new file
+APPEAR_SECONDS = 10.0  # a network file system may take this long to show a new file
 
 
 @dataclass(frozen=True)
-class Report:
-    """A node's answer; ``problems`` are sentences without a subject, ``clock`` its Unix time in seconds."""
+class NodeReport:
+    """What a node found.
+
+    Attributes:
+        problems: sentences without their subject, which is the host.
+        fingerprint: of the node's data; empty if there is a problem with it.
+        clock: the node's Unix time in seconds.
+    """
 
     host: str
     problems: tuple[str, ...]
@@ -27,40 +33,40 @@ class Report:
     clock: float
 
 
-def look(job: dict[str, Any], node: str) -> Report:
-    """Look around on this node.
+def check_node(job: dict[str, Any], node: str) -> NodeReport:
+    """Check the node on which this runs.
 
     Args:
-        job: as a worker gets it, with the ``spec`` of a run.
-        node: under this name the node leaves a note beside the token.
+        job: ``shared_file``, ``home`` and ``cwd`` as a worker gets them, and the ``spec`` of a run.
+        node: the node's id; a file with this ending is written beside the shared file.
     """
-    problems = [_shared(Path(job["token"]), node)]
-    problems.append(_tracker(job["home"]["tracking_uri"], Path(job["home"]["out"])))
-    fingerprint, problem = _data(RunSpec.from_dict(job["spec"]), job["home"]["root"], job["cwd"])
-    return Report(platform.node(), tuple(p for p in [*problems, problem] if p), fingerprint, time.time())
+    problems = [_check_storage(Path(job["shared_file"]), node)]
+    problems.append(_check_tracker(job["home"]["tracking_uri"], Path(job["home"]["out"])))
+    fingerprint, problem = _check_data(RunSpec.from_dict(job["spec"]), job["home"]["root"], job["cwd"])
+    return NodeReport(platform.node(), tuple(p for p in [*problems, problem] if p), fingerprint, time.time())
 
 
 def appears(path: Path) -> bool:
-    """Whether ``path`` is there, or comes to be within the time that a network file system may need."""
+    """Whether ``path`` exists, or appears within the time that a network file system may need."""
     waited = tenacity.Retrying(
-        retry=tenacity.retry_if_result(lambda found: not found),
-        stop=tenacity.stop_after_delay(SETTLE_SECONDS), wait=tenacity.wait_fixed(0.5),
+        retry=tenacity.retry_if_result(lambda exists: not exists),
+        stop=tenacity.stop_after_delay(APPEAR_SECONDS), wait=tenacity.wait_fixed(0.5),
         retry_error_callback=lambda _: False,
     )  # fmt: skip
     return bool(waited(path.exists))
 
 
-def _shared(token: Path, node: str) -> str:
-    if not appears(token):
-        return f"does not see {token}, which the head has written; --out must be storage that all nodes share"
+def _check_storage(shared_file: Path, node: str) -> str:
+    if not appears(shared_file):
+        return f"does not see {shared_file}, which the head has written; --out must be storage that all nodes share"
     try:
-        token.with_name(f"{token.name}.{node}").write_text(node)
+        shared_file.with_name(f"{shared_file.name}.{node}").write_text(node)
     except OSError as error:
-        return f"cannot write to {token.parent} ({error.strerror}); --out must be storage that all nodes share"
+        return f"cannot write to {shared_file.parent} ({error.strerror}); --out must be storage that all nodes share"
     return ""
 
 
-def _tracker(uri: str, out: Path) -> str:
+def _check_tracker(uri: str, out: Path) -> str:
     from dta_bench.tracking import connection
 
     try:
@@ -70,8 +76,8 @@ def _tracker(uri: str, out: Path) -> str:
     return ""
 
 
-def _data(spec: RunSpec, root: str, cwd: str) -> tuple[str, str]:
-    """The data's fingerprint, or what is wrong with it."""
+def _check_data(spec: RunSpec, root: str, cwd: str) -> tuple[str, str]:
+    """The data's fingerprint and nothing, or nothing and what is wrong with the data."""
     from dta_bench.data import load
 
     if Path(cwd).is_dir():

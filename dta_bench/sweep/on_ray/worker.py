@@ -1,4 +1,4 @@
-"""A worker's side of a sweep: one run after another, each told to Tune, and a checkpoint when room has to be made."""
+"""A worker of a sweep: it trains one run after another, reports to Tune, and saves when its machine is taken away."""
 
 from __future__ import annotations
 
@@ -18,18 +18,22 @@ if TYPE_CHECKING:
 
 Config = dict[str, Any]
 Job = dict[str, Any]
+LOST = 143  # the exit status of a process that SIGTERM ended; Tune counts its worker as lost
 
 _current: StopRequest | None = None  # of the run that this process trains
 
 
 def trainable(job: Job, resources: dict[str, float]) -> type:
-    """What Tune runs: :func:`run_one`, with ``resources`` for it alone, in a process that heeds SIGTERM."""
+    """Make what Tune runs: :func:`run_one` with ``resources`` for it alone, in a process that answers SIGTERM.
+
+    The class's name is part of the process's title, by which ``cluster/node.sh`` finds the runs of a node.
+    """
     from ray import tune
     from ray.tune.trainable.function_trainable import wrap_function
 
     class TrainRun(wrap_function(tune.with_parameters(run_one, job=job))):  # type: ignore[misc]
         def setup(self, config: Config) -> None:
-            signal.signal(signal.SIGTERM, make_room)  # Tune calls this in the main thread, and run_one in another
+            signal.signal(signal.SIGTERM, save_and_end)  # Tune calls this in the main thread, and run_one in another
             super().setup(config)
 
         @classmethod
@@ -39,18 +43,23 @@ def trainable(job: Job, resources: dict[str, float]) -> type:
     return TrainRun
 
 
-def make_room(*_: object) -> None:
-    """SIGTERM: this machine will be taken away. The run saves its position after this step and ends its process."""
+def save_and_end(*_: object) -> None:
+    """Answer SIGTERM: let the run save its position after this step and end its process; without a run, end at once."""
     if _current is None:
-        os._exit(143)
+        os._exit(LOST)
     _current.requested = True
 
 
 def run_one(config: Config, job: Job) -> None:
-    """One run: train, track, and report each epoch to Tune."""
+    """Train and track one run, and report each epoch and the end to Tune.
+
+    Args:
+        config: Tune's, with the run's identity.
+        job: what all runs of the sweep share, and their specs by identity.
+    """
     from ray import tune
 
-    settle(job)
+    enter_working_directory(job)
     import torch
 
     from dta_bench.run.execute import RunLabel, RunOutcome, execute
@@ -64,37 +73,37 @@ def run_one(config: Config, job: Job) -> None:
     label = RunLabel(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        tune.report(of_epoch(spec, job, epoch, metrics))
+        tune.report(epoch_report(spec, job, epoch, metrics))
 
     home = Home(**job["home"])
-    resolved = resolve(spec, home.root, home.skip_unreadable)  # without the data: Tune tries another node
+    resolved = resolve(spec, home.root, home.skip_unreadable)  # a node without the data raises; Tune tries another
     _current = StopRequest()
     try:
         outcome = execute(resolved, home, label, _current, on_epoch)
-    except UserError as error:  # a full disk: it would be as full the next time
+    except UserError as error:  # such as a full disk, which would be as full the next time
         outcome = RunOutcome("failed", reason=str(error))
     if outcome.status == "stopped":
-        os._exit(143)  # Tune takes it for a lost worker, and starts the run again where there is room
+        os._exit(LOST)  # Tune starts the run again where there is room
     _current = None
-    tune.report(of_end(spec, outcome))
+    tune.report(end_report(spec, outcome))
 
 
-def of_epoch(spec: RunSpec, job: Job, epoch: int, metrics: dict[str, float]) -> dict[str, Any]:
-    """What Tune is told of an epoch: the score, and what rules that stop runs look at."""
-    seen = {name: metrics[f"target_train/{name}"] for name in ("classes_in_use", "entropy")}
-    return {"score": metrics[job["headline"]], "epoch": epoch, "run": spec.id} | seen
+def epoch_report(spec: RunSpec, job: Job, epoch: int, metrics: dict[str, float]) -> dict[str, Any]:
+    """What Tune gets after an epoch: the run, its score on the labelled subset, and what stop rules look at."""
+    label_free = {name: metrics[f"target_train/{name}"] for name in ("classes_in_use", "entropy")}
+    return {"score": metrics[job["headline"]], "epoch": epoch, "run": spec.id} | label_free
 
 
-def of_end(spec: RunSpec, outcome: RunOutcome) -> dict[str, Any]:
-    """What Tune is told of a run's end."""
+def end_report(spec: RunSpec, outcome: RunOutcome) -> dict[str, Any]:
+    """What Tune gets at a run's end; only this report has an ``outcome``."""
     return {
         "score": outcome.score, "epoch": spec.training.epochs, "run": spec.id,
         "outcome": outcome.status, "reason": outcome.reason,
     }  # fmt: skip
 
 
-def settle(job: Job) -> None:
-    """Be where the user's command was given, so that plug-ins of the working directory are found.
+def enter_working_directory(job: Job) -> None:
+    """Go to the folder of the user's command, so that plug-ins in it are found.
 
     Raises:
         UserError: this node does not see the folder that the sweep writes to.
@@ -103,6 +112,6 @@ def settle(job: Job) -> None:
         os.chdir(job["cwd"])
         if job["cwd"] not in sys.path:
             sys.path.insert(0, job["cwd"])
-    token = job["token"]
-    if token and not Path(token).exists():
-        raise UserError(f"{os.uname().nodename} does not see {token}; --out must be storage that all nodes share")
+    shared_file = job["shared_file"]
+    if shared_file and not Path(shared_file).exists():
+        raise UserError(f"{os.uname().nodename} does not see {shared_file}; --out must be storage that all nodes share")

@@ -15,7 +15,7 @@ from real_sweeps import start, title, tracked, wait_until
 
 from dta_bench.errors import UserError
 from dta_bench.run.placement import Stopped
-from dta_bench.sweep.on_ray.multi_device import finished, interface
+from dta_bench.sweep.on_ray.multi_device import finished, network_interface
 
 ONE = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1")
 
@@ -139,5 +139,5 @@ def test_any_other_error_of_a_replica_reaches_tune(tmp_path: Path) -> None:
 
 
 def test_the_interface_of_an_address_is_found() -> None:
-    name = interface("127.0.0.1")
+    name = network_interface("127.0.0.1")
     assert any(found.address == "127.0.0.1" for found in psutil.net_if_addrs()[name])

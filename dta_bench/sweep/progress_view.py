@@ -1,4 +1,4 @@
-"""The live view of a sweep: runs done, running and to do, the best so far, the time left."""
+"""The live view of a sweep: runs that are done, running and to do, the best score so far, and the time left."""
 
 from __future__ import annotations
 
@@ -13,8 +13,15 @@ from rich.text import Text
 
 
 @dataclass
-class Progress:
-    """Counts epochs and runs as results arrive; draws itself on a terminal, writes a line a run elsewhere."""
+class ProgressView:
+    """Counts epochs and runs as results arrive; drawn anew on a terminal, one line a run elsewhere.
+
+    Args:
+        total_runs: to come, at most.
+        epochs: of each run.
+        done_before: runs that an earlier start has done.
+        headline: the benchmark's headline metric, in words.
+    """
 
     console: Console
     total_runs: int
@@ -35,7 +42,7 @@ class Progress:
             redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressView:
         if self.console.is_terminal:
             self._live.start()
         return self
@@ -44,15 +51,22 @@ class Progress:
         if self.console.is_terminal:
             self._live.stop()
 
-    def epoch(self, name: str, epoch: int) -> None:
-        """A run has finished an epoch."""
+    def epoch_done(self, name: str, epoch: int) -> None:
+        """Count an epoch of the run ``name``; ``epoch`` counts from 1."""
         if self._first_epoch_at is None:
             self._first_epoch_at = time.monotonic()
         self._epochs_done += 1
         self.running[name] = epoch
 
-    def end(self, name: str, status: str, score: float, reason: str = "", competes: bool = True) -> None:
-        """A run has ended: ``done``, ``failed`` or ``stopped``."""
+    def run_ended(self, name: str, status: str, score: float, reason: str = "", competes: bool = True) -> None:
+        """Count a run that has ended.
+
+        Args:
+            status: ``done``, ``failed`` or ``stopped``.
+            score: on the labelled subset, in percent.
+            reason: why it is not done.
+            competes: whether it may be the best so far; a baseline may not.
+        """
         self.running.pop(name, None)
         if status == "done":
             self.done += 1
@@ -61,9 +75,9 @@ class Progress:
         else:
             self.failed += 1
         if not self.console.is_terminal or status != "done":
-            said = f"{self._subset_score(score)}" if status == "done" else f"{status}: {reason}"
+            result = self._subset_score(score) if status == "done" else f"{status}: {reason}"
             self.console.print(
-                f"[{self.done + self.failed}/{self.total_runs}] {name}  {said}{self._left()}",
+                f"[{self.done + self.failed}/{self.total_runs}] {name}  {result}{self._left()}",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -76,7 +90,7 @@ class Progress:
         return "" if seconds is None else f"  about {_clock(seconds)} left"
 
     def seconds_left(self) -> float | None:
-        """From the pace of epochs since the start; None before the first one."""
+        """An estimate from the pace of epochs since the start; None before the first epoch."""
         if self._first_epoch_at is None:
             return None
         pace = (time.monotonic() - self._started) / self._epochs_done

@@ -1,0 +1,57 @@
+"""Tune's callback that shows a sweep's progress and notes why workers died."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dta_bench.sweep.on_ray.tune_space import RUN
+
+if TYPE_CHECKING:
+    from dta_bench.sweep.on_ray.launch import Launch
+
+
+def progress_callback(start: Launch, errors: dict[str, str]) -> Any:
+    """Make the callback; it feeds ``start.view``.
+
+    Args:
+        errors: filled in: identity → what the run failed of, or what its worker died of.
+    """
+    from ray import tune
+
+    plan, view, stopped = start.plan, start.view, start.work.early_stopping.stopped
+    names = {run.id: plan.run_name(run) for run in start.work.runs}
+    competing = {run.id for run in start.work.runs if run.method == plan.methods[0]}
+
+    class ShowProgress(tune.Callback):  # type: ignore[misc]
+        def __reduce__(self) -> tuple[Any, ...]:
+            return tune.Callback, ()  # Tune saves its callbacks; a screen cannot be saved
+
+        def on_trial_result(self, *_: Any, result: dict[str, Any], **__: Any) -> None:
+            run = result.get("run")
+            if run is None:
+                return
+            if "outcome" not in result:
+                view.epoch_done(names[run], result["epoch"])
+                return
+            if result["outcome"] == "failed":
+                errors[run] = result["reason"]
+            view.run_ended(names[run], result["outcome"], result["score"], result["reason"], run in competing)
+
+        def on_trial_complete(self, *_: Any, trial: Any, **__: Any) -> None:
+            run = trial.config[RUN]
+            if run in stopped and "outcome" not in (trial.last_result or {}):
+                view.run_ended(names[run], "stopped", 0.0, stopped[run].reason)
+
+        def on_trial_error(self, *_: Any, trial: Any, **__: Any) -> None:
+            run = trial.config[RUN]
+            errors[run] = last_line(trial.error_file)
+            view.run_ended(names[run], "failed", 0.0, errors[run])
+
+    return ShowProgress()
+
+
+def last_line(error_file: str | None) -> str:
+    """The last line of what a worker that died has left in its error file."""
+    lines = Path(error_file).read_text(errors="replace").strip().splitlines() if error_file else []
+    return lines[-1] if lines else "the worker died"

@@ -1,0 +1,57 @@
+"""What a sweep prints before its first run: how many runs there are, which will run again, and what to know of them."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from dta_bench.run import code_fingerprint, preflight
+from dta_bench.run.home import Home
+from dta_bench.spec.plan import Plan
+from dta_bench.spec.spelling import spell_value
+from dta_bench.sweep.state import State
+
+
+def print_state(plan: Plan, state: State, to_come: int, console: Console) -> None:
+    """Print how many runs are done, stopped early and to come, which have diverged, and notes on the plan."""
+    console.print(
+        f"[bold]{plan.name}[/bold]: {plan.points} points of {plan.methods[0]}, {len(plan.seeds)} seeds, "
+        f"{len(plan.runs)} runs with the baselines; {len(state.done)} done, {to_come} to do"
+        + (f", {len(state.stopped)} stopped early" if state.stopped else ""),
+        highlight=False,
+        soft_wrap=True,
+    )
+    if state.diverged:
+        names = ", ".join(plan.run_name(run) for run in state.diverged)
+        console.print(f"not tried again, they diverged on this data and code: {names}", highlight=False, soft_wrap=True)
+    for note in [*plan.notes(), *_perturbations_of_nothing(plan)]:
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
+
+
+def print_old_scheme(state: State, home: Home, console: Console) -> None:
+    """Print which runs count though their code fingerprint is of the old scheme, and which start anew because of it."""
+    anew = [run for run in state.old_checkpoints if home.checkpoint(run.id).exists()]
+    if state.old_scheme:
+        console.print(f"note: {code_fingerprint.they_count(len(state.old_scheme))}", highlight=False, soft_wrap=True)
+    if anew:
+        console.print(f"note: {code_fingerprint.they_start_anew(len(anew))}", highlight=False, soft_wrap=True)
+
+
+def print_superseded(console: Console, name: str, changes: str) -> None:
+    """Print which run will run again, and why; its name comes from the store and is printed without any markup."""
+    printable = "".join(letter for letter in name if letter.isprintable())
+    console.print(f"will run again: {printable} ({changes})", highlight=False, soft_wrap=True, markup=False)
+
+
+def _perturbations_of_nothing(plan: Plan) -> list[str]:
+    """Notes on perturbations that flip not a single unit of a backbone: their point equals the one with delta = 0."""
+    notes, benchmark = [], plan.benchmark.for_training(plan.training)
+    for backbone in plan.backbones:
+        units = preflight.dropout_units(benchmark, backbone)
+        for name, count in units.items():
+            values = {float(run.params.get(name, 0)) for run in plan.runs if run.backbone == backbone}
+            notes += [
+                f"{backbone}: {name}={spell_value(value)} of {count} units flips none, the same as {name}=0"
+                for value in sorted(values)
+                if value > 0 and int(value * count + 1e-9) == 0
+            ]
+    return notes
