@@ -1,4 +1,4 @@
-"""Sweeps as a user starts them: real processes, and what they left in the store."""
+"""Sweeps as a user starts them, in real processes, and the runs that they left in the store."""
 
 import json
 import subprocess
@@ -22,8 +22,8 @@ def run_json(*arguments: str, cwd: Path) -> dict[str, Any]:
     process = start(*arguments, "--json", cwd=cwd)
     stdout, stderr = process.communicate(timeout=540)
     assert process.returncode == 0, stderr
-    found: dict[str, Any] = json.loads(stdout)
-    return found
+    printed: dict[str, Any] = json.loads(stdout)
+    return printed
 
 
 def tracked(cwd: Path) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What a sweep runs next, and how early stops, resumes and other people's runs enter into it."""
+"""Which runs a sweep trains next, after early stops, restarts and runs of other sweeps in the same store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DONE = RunEnd("done", 50.0, 10)
 
 
 def run_all(queue: AdaptiveQueue | PlannedQueue, end: RunEnd = DONE) -> list[RunSpec]:
-    """Every run that a queue gives, each ended alike."""
+    """Take every run from a queue, with the same end for each."""
     ran = []
     while (runs := queue.next_runs()) is not None:
         for run in runs:
@@ -43,7 +43,7 @@ def run_all(queue: AdaptiveQueue | PlannedQueue, end: RunEnd = DONE) -> list[Run
     return ran
 
 
-def test_an_adaptive_sweep_runs_baselines_then_as_many_points_as_it_was_asked_for() -> None:
+def test_an_adaptive_sweep_trains_the_baselines_and_then_the_wanted_number_of_points() -> None:
     plan = plan_of(points=7, search="tpe")
     ran = run_all(AdaptiveQueue(plan, plan.runs, {}))
     assert [run.method for run in ran] == ["source_only"] * 2 + ["dta_released"] * 14
@@ -52,7 +52,7 @@ def test_an_adaptive_sweep_runs_baselines_then_as_many_points_as_it_was_asked_fo
     assert ran[2].params == plan.params("conv3_tiny", "dta_released", {})  # the published row first
 
 
-def test_an_adaptive_sweep_that_is_started_again_takes_what_is_known_and_runs_the_rest() -> None:
+def test_an_adaptive_sweep_started_again_counts_known_runs_and_trains_the_rest() -> None:
     plan = plan_of(points=7, search="tpe")
     first = run_all(AdaptiveQueue(plan, plan.runs, {}))[:10]  # baselines and four points
     known = {run.id: RunEnd("done", 50.0, 10) for run in first}
@@ -64,7 +64,7 @@ def test_an_adaptive_sweep_that_is_started_again_takes_what_is_known_and_runs_th
     assert points_left(plan, known) == 3
 
 
-def test_a_planned_feed_gives_point_by_point() -> None:
+def test_a_planned_queue_gives_runs_point_by_point() -> None:
     plan = plan_of(points=3)
     groups = []
     queue = PlannedQueue(plan.runs)
@@ -74,7 +74,7 @@ def test_a_planned_feed_gives_point_by_point() -> None:
     assert sorted(r.id for group in groups for r in group) == sorted(r.id for r in plan.runs)
 
 
-def test_the_other_seeds_of_a_stopped_point_are_not_begun() -> None:
+def test_the_other_seeds_of_a_stopped_point_are_not_started() -> None:
     plan = plan_of(points=2)
     searcher = QueueSearcher(plan, PlannedQueue(plan.runs))
     for number in range(len(plan.runs)):
@@ -112,14 +112,14 @@ def test_a_stopped_run_is_noted_with_its_epoch_and_reason() -> None:
     assert early_stopping.stopped.keys() == {"b"}
 
 
-def test_runs_of_an_earlier_start_are_compared_with() -> None:
+def test_runs_are_compared_with_those_of_an_earlier_start() -> None:
     early_stopping = EarlyStopping([Asha(epochs=10, grace=3)], epochs=10)
     early_stopping.compare_with("before", {"score": [50, 60, 70, 75], "classes_in_use": [10] * 4, "entropy": [0.5] * 4})
     assert not early_stopping.stopped
     assert early_stopping.should_stop(result("now", 3, 69))
 
 
-def test_a_stopped_run_stays_stopped_only_where_runs_are_stopped(tmp_path: Path) -> None:
+def test_a_run_stopped_early_stays_so_only_in_a_sweep_with_stop_rules(tmp_path: Path) -> None:
     plan = plan_of(points=1, seeds=1)
     tracker = Home("", str(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()
     tracker.check()
@@ -131,7 +131,7 @@ def test_a_stopped_run_stays_stopped_only_where_runs_are_stopped(tmp_path: Path)
     assert (tracked.status, tracked.tags[STOPPED]) == ("KILLED", "3")
     assert state_of(plan.runs, [tracked], None, stops=True).stopped == (run,)
     assert run in state_of(plan.runs, [tracked], None).to_do
-    tracker.open_run(run, None, "a", set(), {})  # taken up again
+    tracker.open_run(run, None, "a", set(), {})  # opened again
     (tracked,) = tracker.runs("fonts_digits")
     assert STOPPED not in tracked.tags
 

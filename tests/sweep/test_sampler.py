@@ -1,4 +1,4 @@
-"""Searches over the paper's finite space: every point once, whatever the sampler comes back to."""
+"""Searches over the paper's finite space propose every point once, even if the sampler comes back to one."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def value(point: Point) -> float:
     return float(point["delta_c"]) * 100 + float(point["lambda_3"])
 
 
-def asked(kind: str, count: int, seed: int = 0) -> list[Point]:
+def proposed(kind: str, count: int, seed: int = 0) -> list[Point]:
     proposals = Proposals(SPACE, FIRST, kind, seed)
-    found = []
-    while len(found) < count and (point := proposals.ask()) is not None:
-        found.append(point)
+    points = []
+    while len(points) < count and (point := proposals.ask()) is not None:
+        points.append(point)
         proposals.tell(point, value(point))
-    return found
+    return points
 
 
 @pytest.mark.parametrize("kind", ["grid", "random", "tpe"])
 def test_every_search_proposes_all_120_points_once_the_published_row_first(kind: str) -> None:
-    points = asked(kind, 1000)
+    points = proposed(kind, 1000)
     assert points[0] == FIRST
     assert len(points) == 120
     assert len({json.dumps(point, sort_keys=True) for point in points}) == 120
@@ -40,22 +40,22 @@ def test_every_search_proposes_all_120_points_once_the_published_row_first(kind:
 
 @pytest.mark.parametrize("kind", ["grid", "random", "tpe"])
 def test_the_same_seed_proposes_the_same_points(kind: str) -> None:
-    assert asked(kind, 15) == asked(kind, 15)
-    assert asked(kind, 15) != asked(kind, 15, seed=1)
+    assert proposed(kind, 15) == proposed(kind, 15)
+    assert proposed(kind, 15) != proposed(kind, 15, seed=1)
 
 
-def test_tpe_learns_what_it_is_told() -> None:
+def test_tpe_learns_from_the_scores_that_it_is_told() -> None:
     def mean(kind: str) -> float:
-        found = [value(point) for seed in range(5) for point in asked(kind, 40, seed)[15:]]
-        return sum(found) / len(found)
+        points = [value(point) for seed in range(5) for point in proposed(kind, 40, seed)[15:]]
+        return sum(points) / len(points)
 
     assert mean("tpe") > mean("random") + 0.5
 
 
 def test_tpe_holds_a_stopped_point_below_every_finished_one() -> None:
-    """A partial score of 99 must not look like a final one: TPE goes on as if it had been bad."""
+    """A partial score of 99 must not count as a final one: TPE goes on as if the point were bad."""
     space = SearchSpace({"x": (0, 1), "y": tuple(range(20))})
-    found = []
+    points = []
     for seed in range(8):
         proposals = Proposals(space, {"x": 1, "y": 0}, "tpe", seed)
         for _ in range(20):
@@ -65,11 +65,11 @@ def test_tpe_holds_a_stopped_point_below_every_finished_one() -> None:
                 proposals.tell_stopped(point, 1, 99.0)
             else:
                 proposals.tell(point, 1.0)
-            found.append(point["x"])
-    assert sum(found) / len(found) > 0.6
+            points.append(point["x"])
+    assert sum(points) / len(points) > 0.6
 
 
-def test_points_that_are_out_or_failed_leave_the_search_alive() -> None:
+def test_points_that_are_open_or_failed_do_not_end_the_search() -> None:
     proposals = Proposals(SPACE, FIRST, "tpe")
     one, two = proposals.ask(), proposals.ask()
     assert one is not None

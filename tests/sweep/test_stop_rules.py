@@ -1,4 +1,4 @@
-"""When a run is stopped early: successive halving on the subset, collapse without any label."""
+"""When a run is stopped early: by successive halving on the labelled subset, or by collapse, without any label."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def test_rungs_begin_at_the_grace_period_and_end_before_the_last_epoch() -> None
 
 def test_asha_compares_scores_of_the_same_epoch_only() -> None:
     asha = Asha(epochs=10, grace=3, reduction=2)
-    assert not asha.reason_to_stop("done", at(10, 99))  # a final score stops nobody at a rung
+    assert not asha.reason_to_stop("done", at(10, 99))  # a final score is not compared at a rung
     assert not asha.reason_to_stop("first", at(3, 40))  # the first to come goes on
     assert not asha.reason_to_stop("better", at(3, 60))
     assert "2 of 3 runs had a better score" in asha.reason_to_stop("worse", at(3, 30))
-    assert not asha.reason_to_stop("worse", at(4, 0))  # no rung
+    assert not asha.reason_to_stop("worse", at(4, 0))  # not a rung
     assert not asha.reason_to_stop("first", at(6, 10))
 
 
@@ -42,7 +42,7 @@ def test_at_a_rung_a_run_goes_on_if_it_is_in_the_better_half_so_far(scores: list
         assert stopped == (place > math.ceil(n / 2))
 
 
-def test_a_run_that_is_told_again_after_a_restart_is_counted_once() -> None:
+def test_a_run_that_reports_an_epoch_again_after_a_restart_is_counted_once() -> None:
     asha = Asha(epochs=10, grace=3, reduction=2)
     for _ in range(3):
         asha.reason_to_stop("a", at(3, 90))
@@ -61,7 +61,7 @@ def test_collapse_needs_few_classes_for_two_epochs_after_the_grace_period() -> N
     assert rule.reason_to_stop("b", at(6, classes=4))
 
 
-def test_predictions_that_say_nothing_are_a_collapse_too() -> None:
+def test_predictions_close_to_uniform_are_a_collapse_too() -> None:
     rule = Collapse(classes=10, grace=1)
     assert not rule.reason_to_stop("a", at(2, entropy=2.25))
     assert "mean entropy 2.25 nats of at most 2.30" in rule.reason_to_stop("a", at(3, entropy=2.25))
@@ -78,7 +78,7 @@ def test_collapse_stopping_never_looks_at_the_labelled_subset(score: float, epoc
         )
 
 
-def test_rules_are_named_and_none_stands_alone() -> None:
+def test_rules_have_names_and_none_stands_alone() -> None:
     assert stop_rules(("none",), 10, 10) == []
     assert reason_to_stop([], "a", at(3)) == ""
     assert len(stop_rules(("asha", "collapse"), 10, 10)) == 2

@@ -1,4 +1,4 @@
-"""A real sweep on a real local Ray with a real sqlite MLflow: done once, resumed, never twice; and its plan."""
+"""A real sweep on a real local Ray and a real sqlite MLflow: it is done once and can be resumed; and its plan."""
 
 import os
 import signal
@@ -64,7 +64,7 @@ def loss(net, source, target, epoch, params):
 '''
 
 
-def test_a_run_that_diverges_or_breaks_is_told_with_its_reason_and_the_sweep_goes_on(tmp_path: Path) -> None:
+def test_a_run_that_diverges_or_breaks_fails_with_its_reason_and_the_sweep_goes_on(tmp_path: Path) -> None:
     for folder, name, text in (("search_spaces", "diverging.yaml", DIVERGING), ("methods", "mistaken.py", MISTAKEN)):
         (tmp_path / folder).mkdir()  # a user's own files, in the working directory
         (tmp_path / folder / name).write_text(text)
@@ -149,7 +149,7 @@ def test_run_names_say_the_method_and_what_differs() -> None:
     ]
 
 
-def test_a_ramp_longer_than_the_training_is_said() -> None:
+def test_a_ramp_longer_than_the_training_is_noted() -> None:
     notes = plan_of("visda", backbones=("resnet101",)).notes()
     assert any("0.67" in note for note in notes)
 
@@ -166,7 +166,7 @@ def test_a_misspelt_parameter_in_a_file_is_refused(tmp_path: Path) -> None:
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 
-def test_a_cluster_that_is_not_there_is_told_within_seconds(tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_refused_within_seconds(tmp_path: Path) -> None:
     process = start(*TINY, "--address", "127.0.0.1:9", cwd=tmp_path)
     stdout, stderr = process.communicate(timeout=300)
     assert (process.returncode, stdout) == (2, "")

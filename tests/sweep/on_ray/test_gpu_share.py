@@ -1,4 +1,4 @@
-"""Runs that share a GPU fit on it together, and no more room is left than one more would need."""
+"""Runs that share a GPU fit on it together, and there is no room for one more."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A sweep whose runs take several devices each: Ray Train's replicas on a real local Ray, one of them killed."""
+"""A sweep whose runs take several devices each, with replicas on a real local Ray, and one of them killed."""
 
 import contextlib
 import json
@@ -17,11 +17,11 @@ from dta_bench.errors import UserError
 from dta_bench.run.placement import Stopped
 from dta_bench.sweep.on_ray.multi_device import finished, network_interface
 
-ONE = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1")
+ONE_RUN = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1")
 
 
 def test_a_run_on_two_devices_survives_the_death_of_a_replica_with_every_epoch(tmp_path: Path) -> None:
-    driver = start(*ONE, "--epochs", "10", "--training", "devices=2", "--json", cwd=tmp_path)
+    driver = start(*ONE_RUN, "--epochs", "10", "--training", "devices=2", "--json", cwd=tmp_path)
     replicas: list[psutil.Process] = []
 
     def two_train() -> bool:
@@ -30,7 +30,7 @@ def test_a_run_on_two_devices_survives_the_death_of_a_replica_with_every_epoch(t
         return len(replicas) == 2 and any((tmp_path / "runs").glob("*.pt"))
 
     wait_until(two_train)
-    assert listened_at(driver) == {"127.0.0.1"}
+    assert listening_addresses(driver) == {"127.0.0.1"}
     replicas[1].kill()
     stdout, stderr = driver.communicate(timeout=540)
     assert driver.returncode == 0, stderr
@@ -43,14 +43,14 @@ def test_a_run_on_two_devices_survives_the_death_of_a_replica_with_every_epoch(t
     assert not any((tmp_path / "runs").glob("*.pt"))
 
 
-def listened_at(driver: subprocess.Popen[str]) -> set[str]:
-    """Addresses where a sweep and all that it started can be reached, IPv4's loopback in one spelling."""
-    found = set()
+def listening_addresses(driver: subprocess.Popen[str]) -> set[str]:
+    """The addresses at which a sweep and its processes listen, with one spelling for IPv4's loopback."""
+    addresses = set()
     for process in [psutil.Process(driver.pid), *psutil.Process(driver.pid).children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):
-            here = [c for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-            found |= {connection.laddr.ip.removeprefix("::ffff:") for connection in here}
-    return found
+            listening = [c for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+            addresses |= {connection.laddr.ip.removeprefix("::ffff:") for connection in listening}
+    return addresses
 
 
 def run_history(out: Path, run: object) -> list[tuple[int, float]]:
@@ -62,22 +62,24 @@ def run_history(out: Path, run: object) -> list[tuple[int, float]]:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("options", "message"),
     [
         (("--training", "devices=3"), "batch_size 64 does not fall into 3 equal pieces (accumulate 1 times devices 3)"),
         (("--training", "devices=2", "--gpus-per-run", "0.5"), "a run on 2 devices has a GPU on each of them"),
         (("--training", "devices=2", "--stop", "asha"), "--stop asha ends runs on one device alone, and these take 2"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(more: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    process = start(*ONE, "--epochs", "1", *more, cwd=tmp_path)
+def test_options_that_do_not_go_together_are_refused_in_one_sentence(
+    options: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    process = start(*ONE_RUN, "--epochs", "1", *options, cwd=tmp_path)
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 2
-    assert said in stderr
+    assert message in stderr
     assert "Traceback" not in stderr
 
 
-def test_train_says_that_several_devices_are_for_sweep(tmp_path: Path) -> None:
+def test_train_refuses_several_devices_and_names_sweep(tmp_path: Path) -> None:
     process = start("train", "fonts_digits", "--epochs", "1", "--training", "devices=2", cwd=tmp_path)
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 2
@@ -138,6 +140,6 @@ def test_any_other_error_of_a_replica_reaches_tune(tmp_path: Path) -> None:
         finished(trainer_of(tmp_path, [None, CONNECTION_LOST]))
 
 
-def test_the_interface_of_an_address_is_found() -> None:
+def test_the_network_interface_of_an_address_is_found() -> None:
     name = network_interface("127.0.0.1")
-    assert any(found.address == "127.0.0.1" for found in psutil.net_if_addrs()[name])
+    assert any(own.address == "127.0.0.1" for own in psutil.net_if_addrs()[name])
