@@ -1,4 +1,4 @@
-"""A real cluster in the lab: ``ray up`` with the shipped file for machines of one's own, from a laptop, over sshd."""
+"""A real cluster in the lab: ``ray up`` from a laptop over sshd, with the shipped file for one's own machines."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ FILLED_IN = {
 WORKERS = ("worker1", "worker2")
 MLFLOW = "http://10.77.0.2:5000"
 
-# A plug-in data set that lies under --root, and a plug-in method whose steps take long and cost little: a fault can be
-# timed without keeping the machine busy.
+# A plug-in data set under --root, and a plug-in method whose steps take long but compute little, so that a fault can be
+# timed while the machine is idle.
 BENCHMARK = '''"""A few of digits' images, read from under root."""
 
 from dataclasses import replace
@@ -87,7 +87,7 @@ SIZES = {"source_train": 64, "source_validation": 20, "target_train": 64, "targe
 
 @dataclass
 class Cluster:
-    """The running cluster, and what a user does with it."""
+    """The running cluster, and a user's commands on it."""
 
     lab: Lab
 
@@ -101,7 +101,7 @@ class Cluster:
 
     @property
     def shared(self) -> Path:
-        """What the hosts see as /mnt."""
+        """The folder that the hosts see as /mnt."""
         return self.lab.folder / "shared"
 
     def ray(self, line: str, check: bool = True, timeout: float = 900) -> subprocess.CompletedProcess[str]:
@@ -114,7 +114,7 @@ class Cluster:
         return f". ~/.dta-bench.sh; cd /mnt/work && dta-bench sweep {name} {options}"
 
     def nodes(self) -> set[str]:
-        """Names of the hosts whose Ray is alive, as the head sees it."""
+        """The names of the hosts whose Ray is alive, in the view of the head."""
         code = (
             "import json, ray; ray.init(log_to_driver=False);"
             "print(json.dumps([n['NodeManagerHostname'] for n in ray.nodes() if n['Alive']]))"
@@ -122,12 +122,12 @@ class Cluster:
         return set(json.loads(self.python(code).splitlines()[-1]))
 
     def python(self, code: str) -> str:
-        """What ``code`` prints on the head."""
+        """Run Python ``code`` on the head and return what it prints."""
         return self.head.run(f'. ~/.dta-bench.sh; {sys.executable} -c "{code}"').stdout
 
 
 def up(folder: Path) -> Iterator[Cluster]:
-    """Build the lab and ``ray up`` in it; afterwards ``ray down``, and nothing is left."""
+    """Build the lab and start a cluster in it; the end of the lab ends all of it."""
     with Lab(folder, ("laptop", "head", *WORKERS)) as lab:
         cluster = Cluster(lab)
         _write(cluster)
@@ -152,7 +152,7 @@ def _write(cluster: Cluster) -> None:
 
 
 def _write_images(folder: Path) -> None:
-    """Noise with a bright row that tells the class: learnt in a few steps."""
+    """Write noise with bright rows at a height that depends on the class; it is learnt in a few steps."""
     folder.mkdir()
     random, arrays = np.random.default_rng(0), {}
     for name, count in SIZES.items():
@@ -165,9 +165,9 @@ def _write_images(folder: Path) -> None:
 
 
 def _prepare(host: Host) -> None:
-    """What the file asks of a machine: an environment (no network here, so it is the one that runs this test).
+    """Give a host what the cluster file asks for: an environment. It is that of this test, without a network.
 
-    Ray must not end runs here for want of memory: what it sees is the memory of the one machine that all hosts share.
+    Ray's memory monitor is off: it would see the memory of the machine that all hosts share, and end runs.
     """
     venv = "~/dta-bench/.venv"
     host.run(
@@ -178,7 +178,7 @@ def _prepare(host: Host) -> None:
 
 
 def plan_of(cluster: Cluster, name: str, rate: float, epochs: int, devices: int = 1) -> set[str]:
-    """Write a fault's search space; the identities of its runs."""
+    """Write a fault's search space and return the identities of its runs."""
     file = cluster.shared / "work" / "search_spaces" / f"{name}.yaml"
     file.write_text(SPACE.format(epochs=epochs, rate=rate, devices=devices))
     found = cluster.head.run(cluster.sweep(name, "--dry-run")).stdout
@@ -186,7 +186,7 @@ def plan_of(cluster: Cluster, name: str, rate: float, epochs: int, devices: int 
 
 
 def wait_until(happened: Callable[[], Any], seconds: float = 400, unless: subprocess.Popen[str] | None = None) -> Any:
-    """What ``happened`` gives once it is true; an error if it stays false, or if the process ``unless`` ends first."""
+    """Wait for a true result of ``happened`` and return it; fail after ``seconds``, or if ``unless`` ends first."""
     deadline = time.monotonic() + seconds
     while not (found := happened()):
         if unless is not None and unless.poll() is not None:
@@ -197,14 +197,14 @@ def wait_until(happened: Callable[[], Any], seconds: float = 400, unless: subpro
 
 
 def training(host: Host, kind: str = "ray::TrainRun") -> list[psutil.Process]:
-    """The processes of a host that are in the middle of a run, without those that read ahead for them."""
+    """The processes of a host that train, without those that read ahead for them."""
     found = [p for p in host.processes(kind) if title(p).startswith(kind)]
     pids = {p.pid for p in found}
     return [p for p in found if _parent(p) not in pids]
 
 
 def replicas(host: Host) -> list[psutil.Process]:
-    """The same of runs on several devices."""
+    """The processes of a host that train a run on several devices."""
     return training(host, "ray::RayTrainWorker")
 
 
@@ -232,7 +232,7 @@ print(json.dumps(found))
 
 @dataclass(frozen=True)
 class Tracked:
-    """A run as the MLflow server tells of it; ``epochs`` are (step, loss) pairs."""
+    """A run as it stands on the MLflow server; ``epochs`` are (step, loss) pairs."""
 
     run_id: str
     status: str
@@ -242,14 +242,14 @@ class Tracked:
 
 
 def tracked(cluster: Cluster, wanted: set[str]) -> list[Tracked]:
-    """All runs that the server holds of ``wanted``."""
+    """The runs on the server whose identities are in ``wanted``."""
     rows = json.loads(cluster.python(HISTORY).splitlines()[-1])
     found = [Tracked(r[0], r[1], tuple((step, value) for step, value in r[2]), r[3], r[4]) for r in rows]
     return [run for run in found if run.run_id in wanted]
 
 
 def nothing_lost(cluster: Cluster, wanted: set[str], epochs: int) -> list[Tracked]:
-    """Each run once, finished, measured, with one loss for each of its epochs."""
+    """Assert that each run is there once, finished and measured, with one loss for each of its epochs."""
     runs = tracked(cluster, wanted)
     assert sorted(run.run_id for run in runs) == sorted(wanted)
     assert {run.status for run in runs} == {"FINISHED"}

@@ -1,7 +1,7 @@
-"""A lab of our own: hosts in namespaces nested in one namespace, with real sshd, on one bridge that nothing leaves.
+"""A lab of hosts in network namespaces, with a real sshd on each, on one bridge that no packet leaves.
 
-Everything (hosts, bridge, processes, mounts) lives inside one outer set of namespaces whose first process dies with
-this one; the kernel then ends and removes all the rest, so that nothing can be left behind and no other Ray is seen.
+Hosts, bridge, processes and mounts live inside one outer set of namespaces, whose first process dies with this one. The
+kernel then removes all the rest, so nothing can be left behind, and the lab sees no other Ray.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ INIT = ("bash", "-c", "while :; do sleep 3600 & wait $!; done")
 HOME = "/srv"  # there on every Debian, and empty
 SHARED = "/mnt"
 SMALL = "48m"
-# All that building a host asks of the kernel: a bridge, a cable, a disk, and the same again within.
+# All that a host needs of the kernel: a bridge, a cable, a disk, and the same again inside.
 PROBE = (
     "ip link add lab type bridge; ip link add one type veth peer name two; mount -t tmpfs one /mnt;"
     f" mount --bind /mnt /srv; mount -o remount,bind,ro /srv; {shlex.join(ISOLATED)} true"
@@ -34,7 +34,7 @@ NEEDED = ("ip", "sshd", "rsync", "unshare", "nsenter", "setpriv", "socat", "fake
 
 
 def why_not() -> str | None:
-    """One sentence on why hosts cannot be built here, or None."""
+    """Why hosts cannot be built here, in one sentence; None if they can."""
     missing = [tool for tool in NEEDED if shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None]
     if missing:
         return (
@@ -57,12 +57,12 @@ class Host:
     pid: int
 
     def command(self, line: str) -> list[str]:
-        """What runs ``line`` in a shell of this host."""
+        """The command that runs ``line`` in a shell of this host."""
         inside = ("nsenter", f"--target={self.pid}", "--all", "--wd=/", "env", "-i", *ENVIRONMENT)
         return [*inside, "bash", "-c", f"cd; {line}"]
 
     def run(self, line: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run ``line`` here and wait for it; a failure is told with all that was printed."""
+        """Run ``line`` on this host and wait for it; fail with its output if it fails and ``check`` is set."""
         done = subprocess.run(
             self.command(line), stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=timeout, errors="replace",
@@ -71,13 +71,13 @@ class Host:
         return done
 
     def start(self, line: str) -> subprocess.Popen[str]:
-        """Start ``line`` here."""
+        """Start ``line`` on this host."""
         return subprocess.Popen(
             self.command(line), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def processes(self, words: str) -> list[psutil.Process]:
-        """This host's processes but its init whose command line holds ``words``, whoever their parents are."""
+        """This host's processes, without its init, whose command line contains ``words``."""
         here = _pid_namespace(self.pid)
         found = [p for p in psutil.process_iter() if p.pid != self.pid and _pid_namespace(p.pid) == here]
         return [p for p in found if words in title(p)]
@@ -93,7 +93,7 @@ ENVIRONMENT = (
 
 
 def _pid_namespace(pid: int) -> str:
-    """What tells a process's namespace from others; empty once it is gone."""
+    """The identity of a process's PID namespace; empty once the process is gone."""
     try:
         return str(Path(f"/proc/{pid}/ns/pid").readlink())
     except OSError:
