@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a node of a cluster does, whoever it belongs to: node.sh install | head | worker | leave.
+# What a node of a cluster does, with any provider: node.sh install | head | worker | leave.
 #
 # cluster.yaml and cluster/*.yaml call it; their first setup command writes ~/.dta-bench.env:
 #   DTA_BENCH_OUT        runs, checkpoints, reports: a folder that every node sees
@@ -36,7 +36,7 @@ install() {
   grep -qs dta-bench.sh ~/.bashrc || echo '. ~/.dta-bench.sh' >> ~/.bashrc
 }
 
-# Once a node, detached from the session that starts it.
+# Start a function of this script in the background, once a node, detached from the session.
 background() { setsid nohup flock -n ~/."$1".lock "$node" "$1" >> ~/"$1".log 2>&1 < /dev/null & }
 
 head() {
@@ -57,7 +57,7 @@ mlflow() {
     cp "$DTA_BENCH_OUT/mlflow-copy.db" ~/mlflow.db
   fi
   while :; do
-    # What answers may be the child of a server that was killed: it serves on, and would keep the port from another.
+    # If a server is killed, its child may go on serving, and a new server could not have the port.
     if (exec 3<> "/dev/tcp/$address/5000") 2> /dev/null; then sleep 2; continue; fi
     command mlflow server --host "$address" --port 5000 --workers "${DTA_BENCH_MLFLOW_WORKERS:-4}" \
       --allowed-hosts "$address:5000,127.0.0.1:5000,localhost:5000" \
@@ -66,7 +66,7 @@ mlflow() {
   done
 }
 
-# The head's disk dies with the head: its database is copied to where the checkpoints are, whole or not at all.
+# The head's disk dies with the head, so its database is copied to the checkpoints' folder, whole or not at all.
 mlflow_copy() {
   while sleep "${DTA_BENCH_COPY_SECONDS:-300}"; do
     [ -f ~/mlflow.db ] || continue
@@ -97,11 +97,12 @@ notice() {
   leave
 }
 
-# Take this node out: nothing new starts here, and every run saves its checkpoint and goes on elsewhere.
+# Take this node out: no new run starts here, and every run saves its checkpoint and goes on elsewhere.
 leave() {
   RAY_ADDRESS=auto ray drain-node --reason DRAIN_NODE_REASON_PREEMPTION --reason-message "node.sh leave" \
     --deadline-remaining-seconds "${1:-110}"
-  # The runs themselves, which are raylet's children, and not the processes that read ahead for them.
+  # Only the runs, which are children of raylet, and not the processes that read ahead for them. Ray names a run's
+  # process after the class TrainRun in dta_bench/sweep/on_ray/worker.py.
   pkill -TERM -P "$(pgrep -d, -u "$(id -u)" -x raylet)" -f '^ray::TrainRun' || echo "no run was here"
 }
 

@@ -1,7 +1,7 @@
-"""The table of faults, as Markdown on stdout: each is injected on a real cluster of our own; run by ``make faults``.
+"""The table of faults, as Markdown on stdout: each is injected on a real cluster in a lab; run by ``make faults``.
 
-Without arguments all of them are injected. Arguments are pytest's (``-k torn``): then the rows of the others stay, as
-they were kept in ``faults.jsonl``; with ``--table`` alone nothing is injected.
+Without arguments all faults are injected. Arguments are pytest's (``-k torn``): then the other rows stay as they are in
+``faults.jsonl``. With ``--table`` alone nothing is injected.
 """
 
 import json
@@ -24,7 +24,7 @@ fault is real. Held each time: the same set of runs, none twice, each finished, 
 
 
 def main(given: list[str]) -> None:
-    """Run the tests that inject faults; what each kept is a row, what failed has none and is named."""
+    """Run the tests that inject faults, and print a row for each; a test that failed has no row and is named below."""
     kept = KEPT.read_text() if KEPT.exists() else ""
     if not given:
         KEPT.unlink(missing_ok=True)
@@ -34,20 +34,20 @@ def main(given: list[str]) -> None:
         raise SystemExit("nothing was injected; the lines above say why")
     rows = {row["test"]: row for row in map(json.loads, KEPT.read_text().splitlines())}
     print(HEAD)
-    names = injecting()
+    names = fault_tests()
     for row in [rows[name] for name in names if name in rows and name not in failed]:
         print(f"| {row['injected']} | {row['seen']} |")
     if without := [name for name in names if name not in rows or name in failed]:
         print(f"\nWithout a row, because they failed or were not run: {', '.join(without)}.")
 
 
-def injecting() -> list[str]:
+def fault_tests() -> list[str]:
     """The names of the tests that inject a fault, in their order."""
     return re.findall(r"^def (test_\w+)", (CHECKOUT / TESTS).read_text(), re.MULTILINE)
 
 
 def inject(given: list[str]) -> set[str]:
-    """Run the tests, each line shown on stderr as it comes; the names of those that failed."""
+    """Run the tests, with their output on stderr; the names of those that failed."""
     command = [sys.executable, "-m", "pytest", "-rfEs", "-vv", "-m", "cluster", "--timeout", "3600", "--tb=short"]
     env = os.environ | {"DTA_BENCH_FAULTS": str(KEPT)}
     failed = set()

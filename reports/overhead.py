@@ -1,8 +1,8 @@
-"""What a sweep costs beside its training: 8 runs of about half a minute, 2 at a time; ``make overhead``. Prints JSON.
+"""What a sweep costs beside its training, by 8 runs of half a minute, two at a time; ``make overhead``. Prints JSON.
 
 A run's own seconds are those of its training steps and of measuring after each epoch, as every run does both.
 ``start`` ends when the first run is opened in MLflow: imports, data, Ray, and the first worker's own imports. CPU
-seconds are those of all processes of the sweep; on a busy machine they, and not the clock, tell what the work costs.
+seconds are those of all processes of the sweep; on a busy machine only they show what the work costs.
 """
 
 from __future__ import annotations

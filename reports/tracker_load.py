@@ -1,6 +1,6 @@
-"""How many epochs a second a tracking server takes, and how long a look at all runs takes; part of ``make scale``.
+"""How many epochs a second a tracking server takes, and how long listing all runs takes; part of ``make scale``.
 
-A server of our own on sqlite, as the head of a cluster has it; clients are threads that each log one epoch's batch
+The server runs on sqlite, as on the head of a cluster. Its clients are threads, each of which logs one epoch's batch
 after the other. Prints JSON.
 """
 
@@ -26,12 +26,12 @@ PORT, METRICS, RUNS = 5987, 16, 100
 
 
 def main(seconds: float) -> None:
-    """Serve, write with 1 and 8 clients, look."""
+    """Start the server, write with 1 and with 8 clients, and list all runs."""
     with tempfile.TemporaryDirectory() as folder:
         env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        where = ["--host", "127.0.0.1", "--port", str(PORT), "--workers", "4"]
-        kept = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", folder]
-        command = [sys.executable, "-m", "mlflow", "server", *where, *kept]
+        address = ["--host", "127.0.0.1", "--port", str(PORT), "--workers", "4"]
+        storage = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", folder]
+        command = [sys.executable, "-m", "mlflow", "server", *address, *storage]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
         try:
             tracker = _reach(f"http://127.0.0.1:{PORT}", Path(folder))

@@ -1,4 +1,4 @@
-"""The replay of a large sweep on a fleet keeps the books: no run lost, none twice, no time from nowhere."""
+"""The simulated sweep on a fleet: no run is lost or trained twice, and no slot works longer than its time."""
 
 import sys
 from pathlib import Path
@@ -19,24 +19,23 @@ def test_every_run_ends_once_and_no_slot_works_more_than_its_time(
     runs: int, nodes: int, slots: int, lost_hours: float, seed: int
 ) -> None:
     fleet = Fleet(nodes, slots, lost_hours, replaced_seconds=100.0, noticed=0.5)
-    found = replay(runs, 10, 60.0, fleet, start_seconds=5.0, save=60.0, seed=seed)
-    assert found["runs_ended"] == runs
-    assert 0 < found["utilisation"] <= 1
-    assert found["utilisation"] * (1 + found["repeated_share"]) <= 1 + 1e-9
+    result = replay(runs, 10, 60.0, fleet, start_seconds=5.0, save=60.0, seed=seed)
+    assert result["runs_ended"] == runs
+    assert 0 < result["utilisation"] <= 1
+    assert result["utilisation"] * (1 + result["repeated_share"]) <= 1 + 1e-9
 
 
 def test_without_losses_the_sweep_takes_what_a_list_of_jobs_takes() -> None:
-    found = replay(400, 10, 60.0, Fleet(10, 2, NEVER, 0.0, 0.0), start_seconds=0.0, save=60.0)
+    result = replay(400, 10, 60.0, Fleet(10, 2, NEVER, 0.0, 0.0), start_seconds=0.0, save=60.0)
     work, longest = 400 * 600 / 20 / 3600, 600 * 1.1 / 3600
-    assert 0.99 * work <= found["hours"] <= 1.01 * work + longest  # Graham's bound for list scheduling
-    assert (found["machines_lost"], found["repeated_share"]) == (0, 0)
+    assert 0.99 * work <= result["hours"] <= 1.01 * work + longest  # Graham's bound for list scheduling
+    assert (result["machines_lost"], result["repeated_share"]) == (0, 0)
 
 
 def test_a_notice_leaves_nothing_to_repeat_and_none_repeats_half_a_save_a_run() -> None:
-    told, untold = (
-        replay(500, 20, 300.0, Fleet(20, 1, 2.0, 60.0, noticed), start_seconds=0.0, save=600.0)
-        for noticed in (1.0, 0.0)
+    noticed, unnoticed = (
+        replay(500, 20, 300.0, Fleet(20, 1, 2.0, 60.0, share), start_seconds=0.0, save=600.0) for share in (1.0, 0.0)
     )
-    assert told["repeated_share"] == 0
-    hours = untold["hours"] * 20 * untold["utilisation"]
-    assert untold["repeated_share"] * hours == pytest.approx(untold["machines_lost"] * 300 / 3600, rel=0.2)
+    assert noticed["repeated_share"] == 0
+    hours = unnoticed["hours"] * 20 * unnoticed["utilisation"]
+    assert unnoticed["repeated_share"] * hours == pytest.approx(unnoticed["machines_lost"] * 300 / 3600, rel=0.2)
