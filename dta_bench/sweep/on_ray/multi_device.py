@@ -12,7 +12,7 @@ from uuid import uuid4
 import psutil
 
 from dta_bench.errors import UserError
-from dta_bench.run.placement import StopRequest, Stopped
+from dta_bench.run.placement import Stopped, StopRequest
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import worker
 from dta_bench.sweep.on_ray.tune_space import RUN
@@ -121,7 +121,7 @@ def replica(job: Job) -> None:
     from torch import distributed
 
     worker.enter_working_directory(job)
-    from dta_bench.run.execute import RunLabel, execute_as_replica, execute
+    from dta_bench.run.execute import RunLabel, execute, execute_as_replica
     from dta_bench.run.home import Home
     from dta_bench.run.resolve import resolve
 
