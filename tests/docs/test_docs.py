@@ -37,7 +37,7 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: Path) -> 
 
 def test_the_pages_name_each_other() -> None:
     index = (ROOT / "docs" / "README.md").read_text()
-    assert all(f"({page.name})" in index for page in PAGES if page.parent.name == "docs" and page.name != "README.md")
+    assert all(f"({page.name})" in index for page in PAGES if page.parent == ROOT / "docs" and page.name != "README.md")
 
 
 @pytest.mark.parametrize("line", commands())
