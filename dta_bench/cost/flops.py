@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 
 from dta_bench.cost import step
@@ -63,8 +62,7 @@ def twin(benchmark: Benchmark, backbone: str) -> tuple[Network, Batch]:
     key = (benchmark.name, backbone)
     if key not in _TWINS:
         found = pretrained.backbone(backbone, benchmark.image_size)
-        with torch.device("meta"):
-            net = found.build(len(benchmark.classes))
+        net = found.build_on_meta(len(benchmark.classes))
         batch = Batch(benchmark.task, len(benchmark.classes), 2, found.channels, benchmark.image_size)
         _TWINS[key] = net, batch
     return _TWINS[key]

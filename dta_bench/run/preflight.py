@@ -32,8 +32,7 @@ def check(backbone: BackbonePlugin, benchmark: Benchmark, training: Training) ->
                 f"{name} is {_spelt(size)}, larger than {benchmark.name}'s images of {_spelt(benchmark.image_size)}; "
                 "allowed: up to that, or a larger image_size"
             )
-    with torch.device("meta"):
-        network = backbone.build(len(benchmark.classes))
+    network = backbone.build_on_meta(len(benchmark.classes))
     _try(network, backbone, training.piece, benchmark.train_size, len(benchmark.classes), training=True)
     _try(network, backbone, 1, training.window or benchmark.image_size, len(benchmark.classes), training=False)
 
@@ -51,8 +50,9 @@ def _check_images(backbone: BackbonePlugin, benchmark: Benchmark, training: Trai
     size, classes = benchmark.train_size, len(benchmark.classes)
     images = torch.empty(training.piece, backbone.channels, *size, device="meta")
     try:
+        network = backbone.build_on_meta(classes).train()
         with torch.no_grad(), torch.device("meta"):
-            backbone.build(classes).train()(images)
+            network(images)
     except (RuntimeError, ValueError, AssertionError, TypeError, IndexError) as error:
         said = _first_line(error).rstrip(".")
         raise UserError(

@@ -46,6 +46,10 @@ def test_what_fits_passes(name: str, settings: dict[str, object]) -> None:
     checked(name, **settings)
 
 
+def test_a_network_whose_constructor_reads_values_passes_too() -> None:
+    checked("smp/segformer/mit_b0")
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
+
 from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.nn.network import Network
@@ -45,6 +47,17 @@ class BackbonePlugin:
             UserError: weights that are not there or do not fit, or an image size that the network cannot take.
         """
         return self.make(num_classes, weights)
+
+    def build_on_meta(self, num_classes: int) -> Network:
+        """Build the network with random weights on the meta device, where tensors have a shape and no values.
+
+        Some constructors read values (that of SegFormer's encoder does); these networks are built on the CPU and moved.
+        """
+        try:
+            with torch.device("meta"):
+                return self.build(num_classes)
+        except Exception:  # what is really wrong with the network, the second attempt raises again
+            return self.build(num_classes).to("meta")
 
 
 def backbone(name: str, image_size: Size | None = None) -> BackbonePlugin:
