@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dta_bench import plugins
-from dta_bench.cost.flops import twin
-from dta_bench.cost.step import SOURCE_ONLY, Case, flops
+from dta_bench.cost.flops import meta_network
+from dta_bench.cost.measure import flops
+from dta_bench.cost.step import SOURCE_ONLY, ConfiguredMethod
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.spec import search_space_file
 from dta_bench.spec.method_plugin import method_plugin
@@ -48,17 +49,17 @@ def counted(task: str, places: Sequence[tuple[str, str]]) -> Iterator[tuple[Any,
     methods = [method for method in map(method_plugin, plugins.names("method")) if task in method.tasks]
     asked = Options(methods=tuple(method.name for method in methods), points=1)
     plans = [make_plan(benchmark, search_space_file.read(benchmark), asked) for benchmark, _ in places]
-    twins = [twin(benchmark_of(benchmark), backbone) for benchmark, backbone in places]
-    bases = [flops(net, SOURCE_ONLY, batch) for net, batch in twins]
+    networks = [meta_network(benchmark_of(benchmark), backbone) for benchmark, backbone in places]
+    bases = [flops(net, SOURCE_ONLY, batch) for net, batch in networks]
     for method in methods:
         found = []
-        for plan, (_, backbone), (net, batch), base in zip(plans, places, twins, bases, strict=True):
-            case = Case(method, method.params_type(**(plan.params(backbone, method.name, {}))))
+        for plan, (_, backbone), (net, batch), base in zip(plans, places, networks, bases, strict=True):
+            case = ConfiguredMethod(method, method.params_type(**(plan.params(backbone, method.name, {}))))
             found.append((case, flops(net, case, batch) / base))
         yield method.name, *found
 
 
-def why(case: Case) -> str:
+def why(case: ConfiguredMethod) -> str:
     """As the method's file says it; else modules of its own, which weigh where the network is small."""
     return case.above_floor or "discriminators or second heads, large beside this network"
 

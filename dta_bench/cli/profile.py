@@ -95,17 +95,17 @@ def profile_step(
     The input is random; no data are needed.
     """
     with chatter_on_stderr() as stdout:
-        from dta_bench.cost.step_table import costs, show_costs, show_traces, traced
+        from dta_bench.cost.step_table import operator_costs, show_operator_costs, show_step_costs, step_costs
 
         plan = plan_of(name, _options(backbone, method or ["dta", "dta_released"]))
-        found = costs(plan, batch, image_size, rounds)
+        found = step_costs(plan, batch, image_size, rounds)
         if trace:
-            found["traces"] = traced(plan, batch, image_size, rounds)
+            found["traces"] = operator_costs(plan, batch, image_size, rounds)
         if as_json:
             print_json(found, stdout)
         else:
-            show_costs(found, console(stdout))
-            show_traces(found.get("traces", []), console(stdout))
+            show_step_costs(found, console(stdout))
+            show_operator_costs(found.get("traces", []), console(stdout))
 
 
 @profile.command("data", epilog="Example: dta-bench profile data visda --images 128 --batch 16")
@@ -126,13 +126,13 @@ def profile_data(
     Says also how long a step waits for its images. Needs the benchmark's data.
     """
     with chatter_on_stderr() as stdout:
-        from dta_bench.cost import data
+        from dta_bench.cost import data_path
 
-        found = data.data_costs(name, root.expanduser().resolve(), backbone, batch, images, workers, rounds)
+        found = data_path.data_costs(name, root.expanduser().resolve(), backbone, batch, images, workers, rounds)
         if as_json:
             print_json(found, stdout)
         else:
-            data.show(found, console(stdout))
+            data_path.show(found, console(stdout))
 
 
 @profile.command("memory", epilog="Example: dta-bench profile memory gta5_cityscapes")

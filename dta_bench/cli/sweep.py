@@ -136,7 +136,7 @@ def sweep(
 
 def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO, rate: float | None, price: float | None) -> None:
     """Print the runs of a plan, how many of them are done, and what the others would cost."""
-    from dta_bench.cost.sweep_estimate import estimate, told
+    from dta_bench.cost.sweep_estimate import describe, estimate
     from dta_bench.sweep.state import state_of
 
     state = state_of(plan.runs, home.tracker().runs(plan.file.benchmark), marks=None)
@@ -156,4 +156,4 @@ def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO, rate: flo
     for run in plan.runs:
         print(f"{run.id}  {run.backbone:<12} {plan.run_name(run)}", file=stdout)
     print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {to_do} to do", file=stdout)
-    print(told(costs), file=stdout)
+    print(describe(costs), file=stdout)

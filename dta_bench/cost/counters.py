@@ -1,4 +1,4 @@
-"""What runs inside a step, counted as it runs: FLOPs by operator, and the bytes that autograd keeps."""
+"""Counters of what runs inside a step: FLOPs by operator, and the bytes that autograd keeps."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 
-class Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up torch's own FLOP formulas. (FlopCounterMode tracks modules too, which fails under autograd.grad.)"""
+class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up torch's own FLOP formulas while it is active.
+
+    Torch's ``FlopCounterMode`` tracks modules too, which fails under ``autograd.grad``.
+
+    Attributes:
+        by_operator: FLOPs by the operator's name, such as ``aten.mm``.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -25,33 +31,37 @@ class Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
-class Kept:
-    """Bytes that autograd keeps for backward passes, now and at their peak; a storage kept twice counts once."""
+class SavedBytes:
+    """Bytes that autograd keeps for backward passes; a storage that is kept twice counts once.
+
+    Attributes:
+        peak: the most bytes that were kept at one time.
+    """
 
     def __init__(self) -> None:
         self._holders: Counter[int] = Counter()
         self._now = self.peak = 0
 
-    def keep(self, tensor: Tensor) -> _Held:
-        """Autograd is about to keep ``tensor``."""
+    def keep(self, tensor: Tensor) -> _SavedTensor:
+        """Count ``tensor`` until the returned object is gone; a pack hook of ``saved_tensors_hooks``."""
         storage = tensor.untyped_storage()
         if not self._holders[storage._cdata]:
             self._now += storage.nbytes()
             self.peak = max(self.peak, self._now)
         self._holders[storage._cdata] += 1
-        return _Held(tensor, self)
+        return _SavedTensor(tensor, self)
 
     def release(self, tensor: Tensor) -> None:
-        """One holder of this tensor's storage is gone."""
+        """Note that one holder of this tensor's storage is gone."""
         storage = tensor.untyped_storage()
         self._holders[storage._cdata] -= 1
         if not self._holders[storage._cdata]:
             self._now -= storage.nbytes()
 
 
-class _Held:
-    def __init__(self, tensor: Tensor, kept: Kept) -> None:
-        self.tensor, self._kept = tensor, kept
+class _SavedTensor:
+    def __init__(self, tensor: Tensor, saved: SavedBytes) -> None:
+        self.tensor, self._saved = tensor, saved
 
     def __del__(self) -> None:
-        self._kept.release(self.tensor)
+        self._saved.release(self.tensor)

@@ -1,4 +1,4 @@
-"""What a step of a run does, in FLOPs counted on the meta device, where nothing is computed."""
+"""FLOPs of a run's step, counted on the meta device, where nothing is computed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dta_bench.cost import step
-from dta_bench.cost.step import SOURCE_ONLY, Batch, Case
+from dta_bench.cost import measure
+from dta_bench.cost.step import SOURCE_ONLY, BatchShape, ConfiguredMethod
 from dta_bench.errors import UserError
 from dta_bench.nn import pretrained
 from dta_bench.nn.network import Network
@@ -15,15 +15,22 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.method_plugin import MethodPlugin
 from dta_bench.spec.run_spec import RunSpec
 
-_COUNTED: dict[tuple[Any, ...], float] = {}
-_TWINS: dict[tuple[str, str], tuple[Network, Batch]] = {}
+_FLOPS: dict[tuple[Any, ...], float] = {}
+_NETWORKS: dict[tuple[str, str], tuple[Network, BatchShape]] = {}
 
 
 def flops_ratio(spec: RunSpec, method: MethodPlugin, benchmark: Benchmark) -> float:
-    """FLOPs of a step after every ramp, in source-only steps on the same backbone.
+    """Count the FLOPs of a run's step after every ramp.
 
-    They depend on which terms are on, on names and whole numbers (repeats, widths), not on weights: runs that differ in
-    weights alone are counted once.
+    They depend on which terms are on, on words and on whole numbers (repeats, widths), not on the terms' weights: runs
+    that differ only in weights are counted once a process.
+
+    Args:
+        method: of the run.
+        benchmark: of the run, as its file states it.
+
+    Returns:
+        FLOPs in source-only steps on the same backbone.
 
     Raises:
         UserError: the method takes other parameters today, or fails on a batch of random images.
@@ -34,35 +41,38 @@ def flops_ratio(spec: RunSpec, method: MethodPlugin, benchmark: Benchmark) -> fl
         raise UserError(f"{spec.method} does not take this run's parameters: {error.errors()[0]['msg']}") from error
     switches = ((name, bool(value) if isinstance(value, float) else value) for name, value in vars(params).items())
     key = (spec.method, spec.benchmark, spec.backbone, *sorted(switches))
-    if key not in _COUNTED:
-        _COUNTED[key] = _count(spec, Case(method, params), benchmark)
-    return _COUNTED[key]
+    if key not in _FLOPS:
+        _FLOPS[key] = _count(spec, ConfiguredMethod(method, params), benchmark)
+    return _FLOPS[key]
 
 
-def flops_an_image(benchmark: Benchmark, backbone: str) -> float:
-    """FLOPs of a source-only step for each source image."""
+def flops_per_image(benchmark: Benchmark, backbone: str) -> float:
+    """Return the FLOPs of a source-only step, divided by its source images."""
     key = (benchmark.name, backbone)
-    if key not in _COUNTED:
-        net, batch = twin(benchmark, backbone)
-        _COUNTED[key] = step.flops(net, SOURCE_ONLY, batch) / batch.size
-    return _COUNTED[key]
+    if key not in _FLOPS:
+        net, shape = meta_network(benchmark, backbone)
+        _FLOPS[key] = measure.flops(net, SOURCE_ONLY, shape) / shape.size
+    return _FLOPS[key]
 
 
-def _count(spec: RunSpec, case: Case, benchmark: Benchmark) -> float:
-    net, batch = twin(benchmark, spec.backbone)
+def _count(spec: RunSpec, configured: ConfiguredMethod, benchmark: Benchmark) -> float:
+    net, shape = meta_network(benchmark, spec.backbone)
     try:
-        flops = step.flops(net, case, batch)
+        flops = measure.flops(net, configured, shape)
     except Exception as error:  # a user's method may do anything
         raise UserError(f"a step of {spec.method} fails: {type(error).__name__}: {error}") from error
-    return flops / batch.size / flops_an_image(benchmark, spec.backbone)
+    return flops / shape.size / flops_per_image(benchmark, spec.backbone)
 
 
-def twin(benchmark: Benchmark, backbone: str) -> tuple[Network, Batch]:
-    """The network on the meta device and the smallest batch for it: two images a domain. Made once a process."""
+def meta_network(benchmark: Benchmark, backbone: str) -> tuple[Network, BatchShape]:
+    """Return the network on the meta device and the smallest batch for it, two images of each domain.
+
+    Both are made once a process.
+    """
     key = (benchmark.name, backbone)
-    if key not in _TWINS:
-        found = pretrained.backbone(backbone, benchmark.image_size)
-        net = found.build_on_meta(len(benchmark.classes))
-        batch = Batch(benchmark.task, len(benchmark.classes), 2, found.channels, benchmark.image_size)
-        _TWINS[key] = net, batch
-    return _TWINS[key]
+    if key not in _NETWORKS:
+        plugin = pretrained.backbone(backbone, benchmark.image_size)
+        net = plugin.build_on_meta(len(benchmark.classes))
+        shape = BatchShape(benchmark.task, len(benchmark.classes), 2, plugin.channels, benchmark.image_size)
+        _NETWORKS[key] = net, shape
+    return _NETWORKS[key]

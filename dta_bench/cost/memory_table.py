@@ -1,4 +1,4 @@
-"""``dta-bench profile memory``: which steps of a benchmark fit which card, without computing any."""
+"""``dta-bench profile memory``: which steps of a benchmark fit which graphics card; no step is computed."""
 
 from __future__ import annotations
 
@@ -15,24 +15,30 @@ PIECES = (1, 2, 4, 8)
 
 
 def memory_costs(plan: Plan, image_size: int | None) -> dict[str, Any]:
-    """A row for source only and each method, for pieces of 1 to 8 images, with activations kept and computed again.
+    """Find the memory of source-only and of each method's step, for pieces of 1 to 8 images.
 
     Pieces that the network cannot train on (a BatchNorm of one value) are left out.
+
+    Args:
+        image_size: height and width in pixels; None takes the size that training sees.
+
+    Returns:
+        What ``--json`` prints; two rows for each method and piece: activations kept, and computed again.
     """
     benchmark = plan.benchmark.for_training(plan.training)
     size = (image_size, image_size) if image_size else benchmark.train_size
     backbone = plan.backbones[0]
-    found = pretrained.backbone(backbone, size)
-    cases = [step.SOURCE_ONLY]
+    plugin = pretrained.backbone(backbone, size)
+    measured = [step.SOURCE_ONLY]
     for method in plan.methods:
         if method != "source_only":
-            cases += step.cases_of(plan.method_plugins[method], plan.params(backbone, method, {}))[:1]
-    batch = step.Batch(found.task, len(benchmark.classes), 1, found.channels, size)
-    network = found.build(len(benchmark.classes))
+            measured += step.without_and_with_vat(plan.method_plugins[method], plan.params(backbone, method, {}))[:1]
+    shape = step.BatchShape(plugin.task, len(benchmark.classes), 1, plugin.channels, size)
+    network = plugin.build(len(benchmark.classes))
     rows = []
     for piece in PIECES:
         try:
-            rows += peak_memory.needs(network, cases, batch, [piece])
+            rows += peak_memory.memory_needs(network, measured, shape, [piece])
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
@@ -42,7 +48,7 @@ def memory_costs(plan: Plan, image_size: int | None) -> dict[str, Any]:
         "rows": [
             {
                 "method": need.method, "images": need.images, "checkpointing": need.checkpointing,
-                "gib": need.bytes / 2**30, "fits_gib": need.fits,
+                "gib": need.bytes / 2**30, "fits_gib": need.smallest_card,
             }
             for need in rows
         ],
@@ -50,7 +56,7 @@ def memory_costs(plan: Plan, image_size: int | None) -> dict[str, Any]:
 
 
 def show(found: dict[str, Any], console: Console) -> None:
-    """The same as a table."""
+    """Print what :func:`memory_costs` found as a table."""
     height, width = found["image_size"]
     shown = Table(
         title=f"{found['backbone']}, {height}x{width}, float32: the peak of a step", title_justify="left",

@@ -1,4 +1,4 @@
-"""Where a step's time goes, by kind of operator, and why its ratio to another step is not the ratio of their FLOPs.
+"""A step's time by kind of operator, and why the ratio of two steps' times is not the ratio of their FLOPs.
 
 FLOPs count convolutions and matrix products alone. Time goes to BatchNorm, ReLU and sums as well, which move bytes, and
 a convolution's forward and backward passes do not run at one speed; a step that has more of one kind than of another
@@ -32,20 +32,26 @@ REST = "other"
 
 
 def seconds_by_kind(steps: Sequence[Step], rounds: int, device: torch.device) -> list[ByKind]:
-    """Seconds of each step by kind of operator, the sum of ``rounds``; the steps take turns, after one uncounted round.
+    """Trace each step and add up its seconds by kind of operator.
 
     An operator's time is its own, without what it calls; on a GPU that of its kernels.
+
+    Args:
+        rounds: how often each step is traced, in turn with the others, after one round that does not count.
+
+    Returns:
+        For each step, kind → seconds, the sum over ``rounds``.
     """
     for step in steps:
         step()
-    found: list[ByKind] = [{} for _ in steps]
+    sums_of_steps: list[ByKind] = [{} for _ in steps]
     for _ in range(rounds):
-        for step, sums in zip(steps, found, strict=True):
-            _add(sums, step, device)
-    return found
+        for step, sums in zip(steps, sums_of_steps, strict=True):
+            _add_traced(sums, step, device)
+    return sums_of_steps
 
 
-def _add(sums: ByKind, step: Step, device: torch.device) -> None:
+def _add_traced(sums: ByKind, step: Step, device: torch.device) -> None:
     cuda = device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     with torch.profiler.profile(activities=activities) as profiler:
@@ -57,16 +63,19 @@ def _add(sums: ByKind, step: Step, device: torch.device) -> None:
 
 
 def kind_of(operator: str) -> str:
-    """The kind of an operator such as ``aten::native_batch_norm``."""
+    """Return the kind of an operator such as ``aten::native_batch_norm``."""
     return next((kind for kind, pattern in KINDS.items() if re.search(pattern, operator)), REST)
 
 
 @dataclass(frozen=True)
-class Part:
-    """One kind of operator in a step, against the same kind in the step that it is compared with.
+class OperatorCost:
+    """One kind of operator in a step, compared with the same kind in another step.
 
-    ``share`` is the kind's part of the other step's time, ``time_ratio`` and ``flops_ratio`` are this step's multiples
-    of it (None where the other has none), ``gap`` is what the kind adds to the difference of the whole step's ratios.
+    Attributes:
+        share: the kind's part of the other step's time, from 0 to 1.
+        time_ratio: this step's time as a multiple of the other's; None where the other has none of the kind.
+        flops_ratio: the same of FLOPs.
+        gap: what the kind adds to (ratio of times) - (ratio of FLOPs) of the whole steps.
     """
 
     kind: str
@@ -76,20 +85,26 @@ class Part:
     gap: float
 
 
-def gap(seconds: ByKind, other_seconds: ByKind, flops: Mapping[str, int], other_flops: Mapping[str, int]) -> list[Part]:
-    """The parts, largest share first; their gaps add up to (ratio of times) - (ratio of FLOPs) of the whole step.
+def compare_steps(
+    seconds: ByKind, other_seconds: ByKind, flops: Mapping[str, int], other_flops: Mapping[str, int]
+) -> list[OperatorCost]:
+    """Compare a step with another by kind of operator.
 
-    A kind's gap is (its seconds - r times its seconds in the other step) / the other step's seconds, where r is the
-    ratio of the FLOPs of the whole steps: what it takes beyond its due.
+    A kind's gap is (its seconds - r * its seconds in the other step) / all seconds of the other step, where r is the
+    ratio of the FLOPs of the whole steps.
+
+    Returns:
+        The kinds, largest share first; their gaps add up to (ratio of times) - (ratio of FLOPs) of the whole steps.
     """
-    whole, due = sum(other_seconds.values()), sum(flops.values()) / sum(other_flops.values())
+    other_whole = sum(other_seconds.values())
+    flops_ratio = sum(flops.values()) / sum(other_flops.values())
     parts = [
-        Part(
+        OperatorCost(
             kind=kind,
-            share=other_seconds.get(kind, 0.0) / whole,
+            share=other_seconds.get(kind, 0.0) / other_whole,
             time_ratio=_ratio(seconds.get(kind, 0.0), other_seconds.get(kind, 0.0)),
             flops_ratio=_ratio(flops.get(kind, 0), other_flops.get(kind, 0)),
-            gap=(seconds.get(kind, 0.0) - due * other_seconds.get(kind, 0.0)) / whole,
+            gap=(seconds.get(kind, 0.0) - flops_ratio * other_seconds.get(kind, 0.0)) / other_whole,
         )
         for kind in {**other_seconds, **seconds}
     ]

@@ -1,4 +1,4 @@
-"""What a step holds in memory at its peak, found on the meta device: shapes are followed, nothing is computed."""
+"""The peak memory of a step, found on the meta device: only shapes are computed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from dta_bench.cost.step import META, Batch, Case, step
+from dta_bench.cost.step import META, BatchShape, ConfiguredMethod, build_step
 from dta_bench.nn.activation_checkpointing import recompute_activations
 from dta_bench.nn.network import Network
 
@@ -24,10 +24,13 @@ SLACK = 1.15
 
 
 @dataclass(frozen=True)
-class Need:
-    """The peak of one way to take a step in float32, in bytes: weights, gradients, momentum, activations, temporaries.
+class MemoryNeed:
+    """The peak memory of one way to take a step in float32.
 
-    ``images`` is the size of a piece of each domain: batch_size / (accumulate x devices).
+    Attributes:
+        images: images of each domain that are computed at once: batch_size / (accumulate x devices).
+        checkpointing: whether activations are computed again in the backward pass instead of kept.
+        bytes: weights, gradients, momentum, activations and temporaries.
     """
 
     method: str
@@ -36,43 +39,46 @@ class Need:
     bytes: int
 
     @property
-    def fits(self) -> int | None:
-        """The smallest card, in GiB, that it fits with some slack; None: none of ``CARDS``."""
+    def smallest_card(self) -> int | None:
+        """The smallest of ``CARDS``, in GiB, that has room for it and ``SLACK``; None if there is none."""
         return next((card for card in CARDS if self.bytes * SLACK <= card * 2**30), None)
 
 
-def needs(network: Network, cases: Sequence[Case], batch: Batch, pieces: Sequence[int]) -> list[Need]:
-    """The peak for every method and images in a piece, with activations kept or computed again.
+def memory_needs(
+    network: Network, methods: Sequence[ConfiguredMethod], shape: BatchShape, pieces: Sequence[int]
+) -> list[MemoryNeed]:
+    """Find the peak of every method for every size of a piece, with activations kept or computed again.
 
     Args:
-        network: on any device; it is left as it is.
-        batch: its ``size`` is not looked at; ``pieces`` are the sizes to try.
+        network: on any device; it is not changed.
+        shape: its ``size`` is not used.
+        pieces: images of each domain that are computed at once.
     """
-    found, shapes = [], copy.deepcopy(network).to(META).train()
-    for case in cases:
+    needs, meta_network = [], copy.deepcopy(network).to(META).train()
+    for configured in methods:
         for size in pieces:
-            for again in (False, True):
-                twin = copy.deepcopy(shapes)
-                if again:
-                    recompute_activations(twin)
-                peak = peak_bytes(twin, case, dataclasses.replace(batch, size=size))
-                found.append(Need(case.name, size, again, peak))
-    return found
+            for checkpointing in (False, True):
+                measured = copy.deepcopy(meta_network)
+                if checkpointing:
+                    recompute_activations(measured)
+                peak = peak_bytes(measured, configured, dataclasses.replace(shape, size=size))
+                needs.append(MemoryNeed(configured.name, size, checkpointing, peak))
+    return needs
 
 
-def peak_bytes(twin: Network, case: Case, batch: Batch) -> int:
-    """Peak of all that lives during one step, the weights included; ``twin`` lies on the meta device."""
-    live = _Live()
+def peak_bytes(meta_net: Network, configured: ConfiguredMethod, shape: BatchShape) -> int:
+    """Return the peak of all that lives during one step, weights included; ``meta_net`` is on the meta device."""
+    live = _LiveBytes()
     with live:
-        step(twin, case, batch)()
-    return _weights(twin) + live.peak
+        build_step(meta_net, configured, shape)()
+    return _weight_bytes(meta_net) + live.peak
 
 
-def _weights(network: Network) -> int:
+def _weight_bytes(network: Network) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
 
 
-class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows the storages that operators make until the last of their tensors is gone."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""``dta-bench profile``: what a step of a benchmark's methods costs on a backbone, here."""
+"""``dta-bench profile``: what a step of a benchmark's methods costs on a backbone, on this machine."""
 
 from __future__ import annotations
 
@@ -10,19 +10,31 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dta_bench.cost import operators, step
+from dta_bench.cost import measure, operators, step
+from dta_bench.cost.profile import MEMORY, profile
 from dta_bench.nn import pretrained
 from dta_bench.nn.network import Network
 from dta_bench.spec.plan import Plan
 
 
-def costs(plan: Plan, batch: int, image_size: int | None, rounds: int) -> dict[str, Any]:
-    """A row for source only, and for each method without and with VAT; parameters are those of the file's row."""
+def step_costs(plan: Plan, batch: int, image_size: int | None, rounds: int) -> dict[str, Any]:
+    """Measure a step of source-only, and of each method without and with VAT.
+
+    Parameters are those of the search space's row for the backbone.
+
+    Args:
+        batch: images of each domain.
+        image_size: height and width in pixels; None takes the benchmark's.
+        rounds: how often each step is timed, in turn with the others.
+
+    Returns:
+        What ``--json`` prints.
+    """
     benchmark, backbone = plan.benchmark, plan.backbones[0]
     methods = [m for m in plan.methods if m != "source_only"]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     size = (image_size, image_size) if image_size else benchmark.image_size
-    rows = step.profile(
+    rows = profile(
         pretrained.backbone(backbone, size),
         [plan.method_plugins[m] for m in methods],
         {m: plan.params(backbone, m, {}) for m in methods},
@@ -31,45 +43,49 @@ def costs(plan: Plan, batch: int, image_size: int | None, rounds: int) -> dict[s
     return {
         "benchmark": benchmark.name, "backbone": backbone, "batch": batch, "image_size": list(size),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(), "rounds": rounds, "peak_memory_is": step.MEMORY[device.type],
+        "threads": torch.get_num_threads(), "rounds": rounds, "peak_memory_is": MEMORY[device.type],
         "rows": rows,
     }  # fmt: skip
 
 
-def traced(plan: Plan, batch: int, image_size: int | None, rounds: int) -> list[dict[str, Any]]:
-    """Where each row's ratio of time parts from its ratio of FLOPs, by kind of operator; see :class:`trace.Part`."""
+def operator_costs(plan: Plan, batch: int, image_size: int | None, rounds: int) -> list[dict[str, Any]]:
+    """Trace the same steps and compare each with source-only by kind of operator.
+
+    Returns:
+        What ``--json`` prints; ``parts`` are the fields of :class:`dta_bench.cost.operators.OperatorCost`.
+    """
     benchmark, backbone = plan.benchmark, plan.backbones[0]
     size = (image_size, image_size) if image_size else benchmark.image_size
-    found = pretrained.backbone(backbone, size)
+    plugin = pretrained.backbone(backbone, size)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    shape = step.Batch(found.task, len(benchmark.classes), batch, found.channels, size)
-    cases = [step.SOURCE_ONLY]
+    shape = step.BatchShape(plugin.task, len(benchmark.classes), batch, plugin.channels, size)
+    measured = [step.SOURCE_ONLY]
     for method in plan.methods:
-        cases += step.cases_of(plan.method_plugins[method], plan.params(backbone, method, {}))
-    net = found.build(len(benchmark.classes))
-    flops = [_flops_by_kind(copy.deepcopy(net).to("meta"), case, shape) for case in cases]
-    seconds = operators.seconds_by_kind(step.steps(net.to(device), cases, shape, device), rounds, device)
+        measured += step.without_and_with_vat(plan.method_plugins[method], plan.params(backbone, method, {}))
+    net = plugin.build(len(benchmark.classes))
+    flops = [_flops_by_kind(copy.deepcopy(net).to("meta"), configured, shape) for configured in measured]
+    seconds = operators.seconds_by_kind(step.build_steps(net.to(device), measured, shape, device), rounds, device)
     return [
         {
-            "method": case.name, "vat": case.vat,
+            "method": configured.name, "vat": configured.vat,
             "time_ratio": sum(took.values()) / sum(seconds[0].values()),
-            "flops_ratio": sum(did.values()) / sum(flops[0].values()),
-            "parts": [dataclasses.asdict(part) for part in operators.gap(took, seconds[0], did, flops[0])],
+            "flops_ratio": sum(counted.values()) / sum(flops[0].values()),
+            "parts": list(map(dataclasses.asdict, operators.compare_steps(took, seconds[0], counted, flops[0]))),
         }
-        for case, took, did in zip(cases[1:], seconds[1:], flops[1:], strict=True)
+        for configured, took, counted in zip(measured[1:], seconds[1:], flops[1:], strict=True)
     ]  # fmt: skip
 
 
-def _flops_by_kind(twin: Network, case: step.Case, shape: step.Batch) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for operator, count in step.flops_by_operator(twin, case, shape).items():
+def _flops_by_kind(meta_net: Network, configured: step.ConfiguredMethod, shape: step.BatchShape) -> dict[str, int]:
+    by_kind: dict[str, int] = {}
+    for operator, count in measure.flops_by_operator(meta_net, configured, shape).items():
         kind = operators.kind_of(operator)
-        found[kind] = found.get(kind, 0) + count
-    return found
+        by_kind[kind] = by_kind.get(kind, 0) + count
+    return by_kind
 
 
-def show_traces(found: list[dict[str, Any]], console: Console) -> None:
-    """A table a row of :func:`traced`."""
+def show_operator_costs(found: list[dict[str, Any]], console: Console) -> None:
+    """Print a table for each row of :func:`operator_costs`."""
     for row in found:
         vat = "with VAT" if row["vat"] else "without VAT"
         shown = Table(
@@ -87,8 +103,8 @@ def show_traces(found: list[dict[str, Any]], console: Console) -> None:
         console.print(shown)
 
 
-def show_costs(found: dict[str, Any], console: Console) -> None:
-    """The same as a table; ratios are multiples of the source-only step."""
+def show_step_costs(found: dict[str, Any], console: Console) -> None:
+    """Print what :func:`step_costs` found as a table; ratios are multiples of the source-only step."""
     height, width = found["image_size"]
     above = {row["method"]: row["above_floor"] for row in found["rows"] if row["above_floor"]}
     caption = [f"memory: {found['peak_memory_is']}", *(f"above {m}'s floor: {what}" for m, what in above.items())]

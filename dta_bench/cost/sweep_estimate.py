@@ -1,4 +1,4 @@
-"""What a sweep would cost before anyone pays: images, GPU hours and money, from the FLOPs of each method's step."""
+"""Estimate what a sweep would cost: images, GPU hours and money, from the FLOPs of each method's step."""
 
 from __future__ import annotations
 
@@ -6,22 +6,32 @@ import dataclasses
 from collections.abc import Iterable
 from typing import TypedDict
 
-from dta_bench.cost.flops import flops_an_image, flops_ratio
+from dta_bench.cost.flops import flops_per_image, flops_ratio
 from dta_bench.data import load
 from dta_bench.errors import UserError
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 
-SUSTAINED = 20e12
+ASSUMED_FLOPS_PER_SECOND = 20e12
 """FLOP/s that a data-centre GPU is assumed to sustain in float32 where nobody measured."""
-FORWARD = 1 / 3
-"""A forward pass, as a part of a source-only step."""
+FORWARD_SHARE = 1 / 3
+"""The part of a source-only step that a forward pass is."""
 
 
 class Estimate(TypedDict):
-    """``steps`` counts source-only steps (what each method's step costs in them is its FLOP ratio); ``images`` is steps
-    times the batch. ``why`` says why there is none."""
+    """What the runs of a sweep would cost.
+
+    Attributes:
+        steps: source-only steps; a method's step counts as many as its ratio of FLOPs.
+        images: ``steps`` times the batch size.
+        images_per_second: source images a second of a source-only step on the GPU.
+        measured: whether the rate was given, not assumed.
+        price: of one GPU for an hour; None if it was not given.
+        cost: ``gpu_hours`` times ``price``.
+        by_method: GPU hours of each method.
+        why: why there is no estimate; empty if there is one.
+    """
 
     runs: int
     steps: float
@@ -36,17 +46,18 @@ class Estimate(TypedDict):
 
 
 def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None, price: float | None) -> Estimate:
-    """The cost of ``runs``, with the first stages that some start from, each once, and every epoch's evaluation.
+    """Estimate the cost of ``runs``, with their first stages, each once, and the evaluation after every epoch.
 
     Args:
+        root: where data lie; read only where the benchmark states no sizes.
         rate: source images a second of a source-only step on the GPU, as ``dta-bench profile`` prints them; None
-            assumes :data:`SUSTAINED`.
+            assumes :data:`ASSUMED_FLOPS_PER_SECOND`.
         price: of one GPU for an hour.
     """
     wanted = list(runs)
     try:
         lengths = _lengths(plan, root)
-        a_second = rate or SUSTAINED / flops_an_image(plan.benchmark, plan.backbones[0])
+        per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(plan.benchmark, plan.backbones[0])
         costs = [(run, *_cost(plan, run, lengths, rate)) for run in [*wanted, *_first_stages(plan, wanted)]]
     except UserError as error:
         return Estimate(
@@ -58,23 +69,23 @@ def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None,
         by_method[run.method] = by_method.get(run.method, 0.0) + hours
     steps, gpu_hours = sum(own for _, own, _ in costs), sum(by_method.values())
     return Estimate(
-        runs=len(wanted), steps=steps, images=steps * plan.training.batch_size, images_per_second=a_second,
+        runs=len(wanted), steps=steps, images=steps * plan.training.batch_size, images_per_second=per_second,
         measured=rate is not None, gpu_hours=gpu_hours, price=price,
         cost=None if price is None else gpu_hours * price, by_method=by_method, why="",
     )  # fmt: skip
 
 
 def _cost(plan: Plan, run: RunSpec, lengths: tuple[int, int], rate: float | None) -> tuple[float, float]:
-    """Source-only steps that a run with its evaluations is worth, and its hours on a GPU."""
+    """A run's source-only steps, evaluation included, and its GPU hours."""
     steps_an_epoch, targets = lengths
-    evaluation = FORWARD * targets / run.training.batch_size
+    evaluation = FORWARD_SHARE * targets / run.training.batch_size
     steps = run.training.epochs * (steps_an_epoch * _ratio(plan, run) + evaluation)
-    a_second = rate or SUSTAINED / flops_an_image(plan.benchmark, run.backbone)
-    return steps, steps * run.training.batch_size / a_second / 3600
+    per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(plan.benchmark, run.backbone)
+    return steps, steps * run.training.batch_size / per_second / 3600
 
 
-def told(found: Estimate) -> str:
-    """The estimate in one sentence; with more than one method, a second says which takes how much."""
+def describe(found: Estimate) -> str:
+    """Say the estimate in one sentence; with more than one method, a second line gives the hours of each."""
     if found["why"]:
         return f"no estimate: {found['why']}"
     basis = "as given" if found["measured"] else "assumed; give --images-per-second, measured by dta-bench profile"
@@ -89,7 +100,7 @@ def told(found: Estimate) -> str:
 
 
 def _lengths(plan: Plan, root: str) -> tuple[int, int]:
-    """Steps of an epoch, and images that are looked at after each; from what was published, or from the data."""
+    """Steps of an epoch, and target images evaluated after it; from the published sizes, or from the data."""
     benchmark = plan.benchmark
     sizes = dict(benchmark.published_sizes)
     if not {"source", "target_train"} <= sizes.keys():

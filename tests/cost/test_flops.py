@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_runs import spec_of
 
-from dta_bench.cost import flops, step
+from dta_bench.cost import flops, measure, step
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.methods import dta
@@ -33,11 +33,11 @@ def test_it_is_the_ratio_that_profile_counts_at_another_batch_size() -> None:
     spec = of("dta", lambda_3=0.0)
     benchmark = benchmark_of(spec.benchmark)
     found = pretrained.backbone(spec.backbone, benchmark.image_size)
-    twin = found.build(len(benchmark.classes)).to("meta")
-    batch = step.Batch("classification", len(benchmark.classes), 16, found.channels, benchmark.image_size)
+    meta_network = found.build(len(benchmark.classes)).to("meta")
+    batch = step.BatchShape("classification", len(benchmark.classes), 16, found.channels, benchmark.image_size)
     whole, base = (
-        step.flops(twin, case, batch)
-        for case in (step.Case(method_plugin("dta"), dta.Params(lambda_3=0.0)), step.SOURCE_ONLY)
+        measure.flops(meta_network, case, batch)
+        for case in (step.ConfiguredMethod(method_plugin("dta"), dta.Params(lambda_3=0.0)), step.SOURCE_ONLY)
     )
     assert ratio_of(spec) == pytest.approx(whole / base, rel=0.02)
 
@@ -55,9 +55,9 @@ def test_each_repeat_of_a_phase_costs_also_where_it_is_told_as_a_float() -> None
 
 
 def test_a_method_that_freezes_weights_leaves_the_next_ones_count_alone() -> None:
-    flops._COUNTED.clear()
+    flops._FLOPS.clear()
     alone = ratio_of(of("adr"))
-    flops._COUNTED.clear()
+    flops._FLOPS.clear()
     ratio_of(of("shot"))
     assert ratio_of(of("adr")) == alone
 

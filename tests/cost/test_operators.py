@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from dta_bench.cost.operators import KINDS, REST, gap, kind_of, seconds_by_kind
+from dta_bench.cost.operators import KINDS, REST, compare_steps, kind_of, seconds_by_kind
 
 seconds = st.dictionaries(st.sampled_from([*KINDS, REST]), st.floats(1e-3, 1e3), min_size=1)
 flops = st.dictionaries(st.sampled_from([*KINDS]), st.integers(1, 10**12), min_size=1)
@@ -20,14 +20,14 @@ def test_the_gaps_add_up_to_the_difference_of_the_ratios(
 ) -> None:
     ratio_of_times = sum(mine.values()) / sum(other.values())
     ratio_of_flops = sum(did.values()) / sum(others.values())
-    found = sum(part.gap for part in gap(mine, other, did, others))
+    found = sum(part.gap for part in compare_steps(mine, other, did, others))
     assert found == pytest.approx(
         ratio_of_times - ratio_of_flops, rel=1e-6, abs=1e-6 * (ratio_of_times + ratio_of_flops)
     )
 
 
 def test_a_step_with_the_same_speed_everywhere_has_no_gap() -> None:
-    parts = gap(
+    parts = compare_steps(
         {"BatchNorm": 2.0, "matrix product": 6.0}, {"BatchNorm": 1.0, "matrix product": 3.0}, {"a": 20}, {"a": 10}
     )
     assert [part.gap for part in parts] == [0.0, 0.0]

@@ -6,13 +6,13 @@ import torch
 from torch import nn
 
 from dta_bench.cost import peak_memory
-from dta_bench.cost.peak_memory import CARDS, Need, _Live, needs, peak_bytes
-from dta_bench.cost.step import META, SOURCE_ONLY, Batch, Case
+from dta_bench.cost.peak_memory import CARDS, MemoryNeed, _LiveBytes, memory_needs, peak_bytes
+from dta_bench.cost.step import META, SOURCE_ONLY, BatchShape, ConfiguredMethod
 from dta_bench.methods import source_only
 from dta_bench.nn.network import Network
 from dta_bench.spec.method_plugin import method_plugin
 
-SMALL = Batch("segmentation", 5, 2, 3, (32, 48))
+SMALL = BatchShape("segmentation", 5, 2, 3, (32, 48))
 
 
 def network(width: int = 8) -> Network:
@@ -24,7 +24,7 @@ def network(width: int = 8) -> Network:
 
 def test_the_peak_of_known_allocations_is_known() -> None:
     """Two maps of 4,000 bytes live at once, then one of them and a view, which costs nothing, then two again."""
-    live = _Live()
+    live = _LiveBytes()
     with live:
         first = torch.empty(1000, device=META)
         second = first * 2
@@ -47,22 +47,24 @@ def test_a_step_holds_weights_gradients_momentum_and_activations() -> None:
 
 
 def test_memory_grows_by_the_same_for_every_further_image() -> None:
-    found = {n.images: n.bytes for n in needs(network(), [SOURCE_ONLY], SMALL, [4, 8, 12]) if not n.checkpointing}
+    found = {
+        n.images: n.bytes for n in memory_needs(network(), [SOURCE_ONLY], SMALL, [4, 8, 12]) if not n.checkpointing
+    }
     assert abs((found[12] - found[8]) - (found[8] - found[4])) < 0.01 * found[4]
 
 
 def test_recomputing_needs_less_and_the_network_stays_as_it_was() -> None:
     net = network()
     kinds = [type(module) for module in net.modules()]
-    case = Case(method_plugin("source_only"), source_only.Params())
-    kept, again = needs(net, [case], SMALL, [8])
+    case = ConfiguredMethod(method_plugin("source_only"), source_only.Params())
+    kept, again = memory_needs(net, [case], SMALL, [8])
     assert again.checkpointing
     assert again.bytes < 0.9 * kept.bytes
     assert [type(module) for module in net.modules()] == kinds
 
 
 def test_what_fits_is_the_smallest_card_with_room_for_slack() -> None:
-    assert Need("dta", 1, False, 2**30).fits == CARDS[0]
-    assert Need("dta", 1, False, 8 * 2**30).fits == CARDS[1]
-    assert Need("dta", 1, False, 100 * 2**30).fits is None
+    assert MemoryNeed("dta", 1, False, 2**30).smallest_card == CARDS[0]
+    assert MemoryNeed("dta", 1, False, 8 * 2**30).smallest_card == CARDS[1]
+    assert MemoryNeed("dta", 1, False, 100 * 2**30).smallest_card is None
     assert peak_memory.SLACK > 1

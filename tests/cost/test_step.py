@@ -9,14 +9,16 @@ import torch
 from torch import nn
 
 from dta_bench import plugins
-from dta_bench.cost.step import SOURCE_ONLY, Batch, Case, flops, profile, saved_bytes, shares
+from dta_bench.cost.measure import flops, saved_bytes
+from dta_bench.cost.profile import profile, shares
+from dta_bench.cost.step import SOURCE_ONLY, BatchShape, ConfiguredMethod
 from dta_bench.methods import dta, dta_released
 from dta_bench.nn.network import Network
 from dta_bench.spec.method_plugin import method_plugin
 
 VISDA = {"lambda_2": 0.02, "lambda_3": 0.2, "delta_c": 0.01, "delta_e": 0.1, "epsilon": 15.0}
-DIGITS = Batch("classification", 10, 4, 1, (28, 28))
-DTA = Case(method_plugin("dta"), dta.Params(lambda_3=0.0))
+DIGITS = BatchShape("classification", 10, 4, 1, (28, 28))
+DTA = ConfiguredMethod(method_plugin("dta"), dta.Params(lambda_3=0.0))
 
 
 def digits_net() -> Network:
@@ -26,7 +28,7 @@ def digits_net() -> Network:
 
 def test_flops_of_a_linear_network_are_those_of_its_matrix_products() -> None:
     net = Network(nn.Flatten(), nn.Linear(12, 7), nn.Linear(7, 5)).to("meta")
-    batch = Batch("classification", 5, 3, 3, (2, 2))
+    batch = BatchShape("classification", 5, 3, 3, (2, 2))
     forward = 2 * 3 * (12 * 7 + 7 * 5)
     for_weights, for_hidden = forward, 2 * 3 * 7 * 5  # no gradient is asked for at the images
     assert flops(net, SOURCE_ONLY, batch) == forward + for_weights + for_hidden
@@ -34,8 +36,8 @@ def test_flops_of_a_linear_network_are_those_of_its_matrix_products() -> None:
 
 def test_vat_costs_a_forward_pass_and_the_gradient_for_the_input_and_then_a_step() -> None:
     net = Network(nn.Flatten(), nn.Linear(12, 7), nn.Linear(7, 5)).to("meta")
-    batch = Batch("classification", 5, 3, 3, (2, 2))
-    off = Case(method_plugin("dta"), dta.Params(delta_c=0.0, delta_e=0.0, lambda_3=0.0))
+    batch = BatchShape("classification", 5, 3, 3, (2, 2))
+    off = ConfiguredMethod(method_plugin("dta"), dta.Params(delta_c=0.0, delta_e=0.0, lambda_3=0.0))
     extra = flops(net, off.changed({"lambda_3": 0.1}), batch) - flops(net, off, batch)
     one_pass = 2 * 3 * (12 * 7 + 7 * 5)
     assert extra == 2 * one_pass + flops(net, SOURCE_ONLY, batch)
@@ -52,7 +54,7 @@ def test_flop_ratios_do_not_depend_on_the_batch() -> None:
     assert ratio[4] == ratio[32]
 
 
-def batches_of(*sizes: int) -> dict[int, Batch]:
+def batches_of(*sizes: int) -> dict[int, BatchShape]:
     return {size: dataclasses.replace(DIGITS, size=size) for size in sizes}
 
 
@@ -63,16 +65,16 @@ def test_a_step_stays_below_the_bar_on_the_papers_networks(
 ) -> None:
     with torch.device("meta"):
         net = plugins.load("backbone", name).build(12)
-    batch = Batch("classification", 12, 2, 3, (224, 224))
+    batch = BatchShape("classification", 12, 2, 3, (224, 224))
     base = flops(net, SOURCE_ONLY, batch)
-    with_vat = Case(method_plugin("dta"), dta.Params(**VISDA, start=start))  # type: ignore[arg-type]
+    with_vat = ConfiguredMethod(method_plugin("dta"), dta.Params(**VISDA, start=start))  # type: ignore[arg-type]
     assert flops(net, with_vat.changed({"lambda_3": 0.0}), batch) / base <= bar
     assert flops(net, with_vat, batch) / base <= bar_with_vat
 
 
 @pytest.mark.parametrize("method", [dta, dta_released])
 def test_the_shares_of_a_step_sum_to_one_and_name_the_terms_that_are_on(method) -> None:
-    found = shares(digits_net(), Case(method_plugin("any"), method.Params(delta_c=0.0)), DIGITS)
+    found = shares(digits_net(), ConfiguredMethod(method_plugin("any"), method.Params(delta_c=0.0)), DIGITS)
     assert sum(found.values()) == pytest.approx(1)
     assert {"task", "target", "c_dta", "vat"} <= set(found)
     assert "f_dta" not in found
@@ -88,7 +90,7 @@ def test_what_autograd_keeps_grows_by_the_same_amount_with_every_image() -> None
 def test_what_autograd_keeps_of_a_linear_network_is_known() -> None:
     net = Network(nn.Identity(), nn.Flatten(), nn.Linear(12, 5)).to("meta")
     # The images (3 x 12), the log-softmax (3 x 5), both float32; the labels (3, int64) and the total weight.
-    assert saved_bytes(net, SOURCE_ONLY, Batch("classification", 5, 3, 3, (2, 2))) == 4 * (36 + 15) + 8 * 3 + 4
+    assert saved_bytes(net, SOURCE_ONLY, BatchShape("classification", 5, 3, 3, (2, 2))) == 4 * (36 + 15) + 8 * 3 + 4
 
 
 def test_every_method_has_a_row_without_and_with_vat() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dta_bench.cost.flops import flops_ratio
-from dta_bench.cost.sweep_estimate import estimate, told
+from dta_bench.cost.sweep_estimate import describe, estimate
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.methods import gta, mcd
 from dta_bench.spec import search_space_file
@@ -39,7 +39,7 @@ def test_a_method_costs_its_floor() -> None:
 
 def test_the_hours_of_each_method_are_said_the_dearest_first() -> None:
     made = plan(methods=("dann", "mcd"), epochs=1, points=1)
-    said = told(estimate(made, made.runs, "", 1.0, None)).splitlines()[-1]
+    said = describe(estimate(made, made.runs, "", 1.0, None)).splitlines()[-1]
     assert said.startswith("GPU hours by method: mcd ")
     assert said.index("mcd") < said.index("dann") < said.index("source_only")
 
@@ -71,7 +71,7 @@ def test_without_a_rate_the_assumption_is_said() -> None:
     made = plan(methods=("dta",), epochs=1, points=1)
     found = estimate(made, made.runs, "", None, None)
     assert found["cost"] is None
-    assert "assumed" in told(found)
+    assert "assumed" in describe(found)
     assert found["gpu_hours"] > 0
 
 

@@ -10,7 +10,8 @@ import torch
 from dta_bench import plugins
 from dta_bench.check import check
 from dta_bench.check.method import random_batch, small_learner
-from dta_bench.cost.step import SOURCE_ONLY, Batch, Case, flops
+from dta_bench.cost.measure import flops
+from dta_bench.cost.step import SOURCE_ONLY, BatchShape, ConfiguredMethod
 from dta_bench.nn.network import Network
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.method_sets import method_sets
@@ -95,7 +96,7 @@ def test_the_flops_of_a_step_are_its_floor(name: str) -> None:
     """
     with torch.device("meta"):
         net = plugins.load("backbone", "conv9_fc1").build(10)
-    case, ratio = case_and_flops(name, net, Batch("classification", 10, 32, 3, (32, 32)))
+    case, ratio = case_and_flops(name, net, BatchShape("classification", 10, 32, 3, (32, 32)))
     assert ratio == pytest.approx(case.floor, rel=0.01)
 
 
@@ -104,26 +105,26 @@ def test_on_maps_the_flops_of_a_step_are_its_floor(name: str) -> None:
     """FLOPs of a step on a fully convolutional ResNet-50 are within 2 % of the floor, and of what is said above it."""
     with torch.device("meta"):
         net = plugins.load("backbone", "fcn_resnet50").build(19)
-    case, ratio = case_and_flops(name, net, Batch("segmentation", 19, 2, 3, (64, 128)))
+    case, ratio = case_and_flops(name, net, BatchShape("segmentation", 19, 2, 3, (64, 128)))
     assert case.floor is not None
     assert 0.98 * case.floor <= ratio <= 1.02 * (case.floor + ABOVE_FLOOR.get(name, 0))
     assert name not in ABOVE_FLOOR or case.above_floor
 
 
-def case_and_flops(name: str, net: Network, batch: Batch) -> tuple[Case, float]:
+def case_and_flops(name: str, net: Network, batch: BatchShape) -> tuple[ConfiguredMethod, float]:
     """A method's case, and its FLOPs as a multiple of source-only's."""
     method = method_plugin(name)
     own = NARROW.get(name, {}) | ROW.get(name, {})
-    case = Case(method, method.params_type(**own))
+    case = ConfiguredMethod(method, method.params_type(**own))
     return case, flops(net, case, batch) / flops(net, SOURCE_ONLY, batch)
 
 
 def test_daformer_does_not_run_the_frozen_encoder_for_a_distance_without_weight() -> None:
     with torch.device("meta"):
         net = plugins.load("backbone", "unet_mini").build(5)
-    shape = Batch("segmentation", 5, 2, 3, (32, 64))
+    shape = BatchShape("segmentation", 5, 2, 3, (32, 64))
     dacs, daformer = (method_plugin(name) for name in ("dacs", "daformer"))
-    without = Case(daformer, daformer.params_type(feature_weight=0.0))
-    with_none = Case(dacs, dacs.params_type())
+    without = ConfiguredMethod(daformer, daformer.params_type(feature_weight=0.0))
+    with_none = ConfiguredMethod(dacs, dacs.params_type())
     blur = 0.01  # which images are blurred is drawn
     assert flops(net, without, shape) == pytest.approx(flops(net, with_none, shape), rel=blur)

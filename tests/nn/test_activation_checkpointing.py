@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from dta_bench.cost.step import Batch, Case, saved_bytes
+from dta_bench.cost.measure import saved_bytes
+from dta_bench.cost.step import BatchShape, ConfiguredMethod
 from dta_bench.methods import dta
 from dta_bench.nn.activation_checkpointing import recompute_activations
 from dta_bench.nn.network import Labelled, Network, Unlabelled
@@ -59,7 +60,7 @@ def test_a_copy_computes_by_its_own_weights() -> None:
 
 def test_less_is_stored_for_the_backward_pass() -> None:
     plain, recomputed = pair("unet_mini")
-    batch, case = Batch("segmentation", 5, 2, 3, SIZE), Case(method_plugin("dta"), DTA)
+    batch, case = BatchShape("segmentation", 5, 2, 3, SIZE), ConfiguredMethod(method_plugin("dta"), DTA)
     assert saved_bytes(recomputed.to("meta"), case, batch) < 0.8 * saved_bytes(plain.to("meta"), case, batch)
 
 

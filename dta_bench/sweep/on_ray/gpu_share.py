@@ -56,7 +56,7 @@ def bytes_of_run(network: Job, training: Job, device: Any) -> int:
         network: ``benchmark``, ``backbone``, and under ``methods`` each method's parameters by its name.
         training: the fields of ``Training``.
     """
-    from dta_bench.cost import step
+    from dta_bench.cost.profile import profile
     from dta_bench.data.benchmark_plugin import benchmark_of
     from dta_bench.nn import pretrained
     from dta_bench.spec.method_plugin import method_plugin
@@ -65,7 +65,7 @@ def bytes_of_run(network: Job, training: Job, device: Any) -> int:
     benchmark = benchmark_of(network["benchmark"])
     backbone = pretrained.backbone(network["backbone"], benchmark.image_size)
     classes = len(benchmark.classes)
-    rows = step.profile(
+    rows = profile(
         backbone, [method_plugin(name) for name in network["methods"]], network["methods"],
         classes=classes, batch=max(2, Training(**training).piece),
         image_size=benchmark.image_size, device=device, rounds=1,

@@ -6,7 +6,7 @@ import fake_datasets
 import pytest
 
 from dta_bench.benchmarks import _visda
-from dta_bench.cost import data
+from dta_bench.cost import data_path
 
 
 @pytest.fixture
@@ -16,9 +16,9 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_images_in_files_have_every_rate_and_ratio(root: Path) -> None:
-    found = data.data_costs("visda", root, "timm/lcnet_035", batch=4, images=4, workers=1, rounds=1)
-    assert set(found["rates"]) == set(data.ROWS)
-    assert set(found["ratios"]) == set(found["met"]) == set(data.BARS) == set(data.SAID)
+    found = data_path.data_costs("visda", root, "timm/lcnet_035", batch=4, images=4, workers=1, rounds=1)
+    assert set(found["rates"]) == set(data_path.RATE_LABELS)
+    assert set(found["ratios"]) == set(found["met"]) == set(data_path.BARS) == set(data_path.RATIO_LABELS)
     assert all(rate > 0 for rate in found["rates"].values())
     assert 0 <= found["ratios"]["waiting"] <= 1
     assert (found["workers"], found["in_memory"]) == (1, False)
@@ -29,4 +29,4 @@ def test_images_in_files_have_every_rate_and_ratio(root: Path) -> None:
     ("pipeline_over_bare", 0.89, False), ("pipeline_over_bare", None, None),
 ])  # fmt: skip
 def test_a_bar_is_met_or_not(bar: str, value: float | None, met: bool | None) -> None:
-    assert data._met(bar, value) is met
+    assert data_path._met(bar, value) is met

@@ -1,4 +1,4 @@
-"""``dta-bench profile data``: what an image costs on its way from its file into a step, here, and who waits for whom.
+"""``dta-bench profile data``: what an image costs on its way from its file into a step, and how long a step waits.
 
 Rates are images per second of processor time, so that they say what one core does whatever else the machine does;
 each round measures every row once, one after the other, and ratios are medians over rounds.
@@ -30,55 +30,67 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset, Training
 
 BARS = {"cached_over_decoded": 5.0, "pipeline_over_bare": 0.9, "pipeline_over_bare_cached": 0.9, "waiting": 0.05}
-"""What is asked for: cached reads so many times as fast as decoding, a pipeline of workers so near the bare transforms
-a core, and at most that share of a step spent waiting (ResNet-18, source only)."""
-ROWS = {
+"""What each ratio has to reach: reading kept images against decoding them, workers against the same transforms one by
+one on a core, and at most which share of a step is spent waiting (ResNet-18, source-only)."""
+RATE_LABELS = {
     "decoded": "decode and shrink", "cached": "read what is kept", "augmented": "augment and standardise",
     "bare": "decode, then augment, one by one", "pipeline": "the same in batches, once workers run",
     "bare_cached": "kept, then augmented, one by one", "pipeline_cached": "the same in batches, once workers run",
 }  # fmt: skip
-SAID = {
+RATIO_LABELS = {
     "cached_over_decoded": "kept over decoded", "pipeline_over_bare": "workers over one by one, from files",
     "pipeline_over_bare_cached": "workers over one by one, kept",
     "waiting": "share of a step spent waiting",
 }  # fmt: skip
 CHANNELS = 3
 RESNET18 = {"classification": "timm/resnet18", "segmentation": "smp/unet/resnet18"}
-TIMES = 8
+LONGER_BY = 8
+"""How many times more often a long epoch goes through the images than a short one."""
 OPTIMIZER = Training(epochs=1, optimizer="sgd", learning_rate=1e-3, batch_size=2)
 
 
 def data_costs(
     name: str, root: Path, backbone: str | None, batch: int, images: int, workers: int, rounds: int
 ) -> dict[str, Any]:
-    """Rates and ratios of a benchmark's first ``images`` images of source and target train each.
+    """Measure rates and ratios on a benchmark's first images.
+
+    Args:
+        root: where data lie.
+        backbone: the network that waits for images; None takes a ResNet-18.
+        batch: images of each domain in a step.
+        images: how many images of source train, and of target train, are measured.
+        workers: processes that read images ahead.
+        rounds: how often each row is measured, in turn with the others.
+
+    Returns:
+        What ``--json`` prints: rates in images per second of processor time, and their ratios.
 
     Raises:
         UserError: its data are not there.
     """
     backbone = backbone or RESNET18[benchmark_of(name).task]
     benchmark, domains = benchmark_of(name), load.domains(name, str(root))
-    raw = _first(split(domains, LabelSubset(size=1)), images)
+    raw = _first_images(split(domains, LabelSubset(size=1)), images)
     kept = image_cache.with_cache(raw, benchmark)
     undecoded = image_cache.with_cache(raw, benchmark, use_store=False)
-    _read(kept)  # fills the store, so that what follows is the second epoch
+    _read_images(kept)  # fills the store, so that what follows is the second epoch
     memory = {"source": list(kept.source_train.images), "target": list(kept.target_train.images)}
     lazy = is_lazy(kept.source_train.images) or is_lazy(kept.target_train.images)
     timed: dict[str, Callable[[], float]] = {
-        "decoded": lambda: _read(undecoded),
-        "cached": lambda: _read(kept),
-        "augmented": lambda: _views(benchmark, memory),
-        "bare": lambda: _views(benchmark, _sets(undecoded)),
-        "pipeline": lambda: _pipeline(benchmark, undecoded, batch, workers),
-        "bare_cached": lambda: _views(benchmark, _sets(kept)),
-        "pipeline_cached": lambda: _pipeline(benchmark, kept, batch, workers),
+        "decoded": lambda: _read_images(undecoded),
+        "cached": lambda: _read_images(kept),
+        "augmented": lambda: _make_views(benchmark, memory),
+        "bare": lambda: _make_views(benchmark, _training_images(undecoded)),
+        "pipeline": lambda: _pipeline_rate(benchmark, undecoded, batch, workers),
+        "bare_cached": lambda: _make_views(benchmark, _training_images(kept)),
+        "pipeline_cached": lambda: _pipeline_rate(benchmark, kept, batch, workers),
     }
     table = [{row: measure() for row, measure in timed.items()} for _ in range(rounds)]
     ratios = {
         "cached_over_decoded": _median(row["cached"] / row["decoded"] for row in table) if lazy else None,
         "pipeline_over_bare": _median(row["pipeline"] / row["bare"] for row in table) if lazy else None,
         "pipeline_over_bare_cached": _median(row["pipeline_cached"] / row["bare_cached"] for row in table),
-        "waiting": _waiting(benchmark, backbone, _batches(benchmark, kept, batch, workers)),
+        "waiting": _waiting_share(benchmark, backbone, _batches(benchmark, kept, batch, workers)),
     }
     return {
         "benchmark": name, "backbone": backbone, "batch": batch, "images": images, "workers": workers if lazy else 0,
@@ -88,23 +100,23 @@ def data_costs(
 
 
 def show(found: dict[str, Any], console: Console) -> None:
-    """The same as two tables."""
+    """Print what :func:`data_costs` found as two tables."""
     title = f"{found['benchmark']}: {found['images']} images of each domain, {found['rounds']} rounds"
     rates = Table(title=title, title_justify="left")
     rates.add_column("what")
     rates.add_column("images per core-second", justify="right")
-    for row, said in ROWS.items():
-        rates.add_row(said, f"{found['rates'][row]:,.0f}")
+    for row, label in RATE_LABELS.items():
+        rates.add_row(label, f"{found['rates'][row]:,.0f}")
     ratios = Table(
         title=f"{found['workers']} workers; {found['backbone']}, batch {found['batch']}", title_justify="left"
     )
     for column in ("ratio", "here", "bar", ""):
         ratios.add_column(column)
-    for bar, said in SAID.items():
+    for bar, label in RATIO_LABELS.items():
         value = found["ratios"][bar]
         here = "in memory" if value is None else f"{100 * value:.1f} %" if bar == "waiting" else f"{value:.2f}"
         wanted = f"< {100 * BARS[bar]:.0f} %" if bar == "waiting" else f">= {BARS[bar]:g}"
-        ratios.add_row(said, here, wanted, {True: "met", False: "NOT met", None: ""}[found["met"][bar]])
+        ratios.add_row(label, here, wanted, {True: "met", False: "NOT met", None: ""}[found["met"][bar]])
     console.print(rates)
     console.print(ratios)
 
@@ -119,7 +131,7 @@ def _median(values: Iterable[float]) -> float:
     return statistics.median(values)
 
 
-def _first(splits: Splits, count: int) -> Splits:
+def _first_images(splits: Splits, count: int) -> Splits:
     source, target = splits.source_train, splits.target_train
     few = LabelledImages(source.images[:count], source.labels[:count], source.ids[:count])
     return dataclasses.replace(
@@ -127,7 +139,7 @@ def _first(splits: Splits, count: int) -> Splits:
     )
 
 
-def _read(splits: Splits) -> float:
+def _read_images(splits: Splits) -> float:
     """Images of both training sets read in a second of processor time."""
     started, count = time.process_time(), 0
     for images in (splits.source_train.images, splits.target_train.images):
@@ -137,7 +149,7 @@ def _read(splits: Splits) -> float:
     return count / (time.process_time() - started)
 
 
-def _views(benchmark: Benchmark, sets: Mapping[str, Sequence[Image]]) -> float:
+def _make_views(benchmark: Benchmark, sets: Mapping[str, Sequence[Image]]) -> float:
     """Images read and made a view of, one by one in this process, in a second of processor time."""
     started, count = time.process_time(), 0
     for domain, images in sets.items():
@@ -148,23 +160,23 @@ def _views(benchmark: Benchmark, sets: Mapping[str, Sequence[Image]]) -> float:
     return count / (time.process_time() - started)
 
 
-def _sets(splits: Splits) -> dict[str, Sequence[Image]]:
+def _training_images(splits: Splits) -> dict[str, Sequence[Image]]:
     return {"source": splits.source_train.images, "target": splits.target_train.images}
 
 
 def _batches(benchmark: Benchmark, splits: Splits, batch: int, workers: int, times: int = 1) -> Batches:
     """Batches of the training sets; ``times`` over makes an epoch of so many times their images."""
     source, target = splits.source_train, splits.target_train
-    again = [i for _ in range(times) for i in range(len(source))]
-    more = [i for _ in range(times) for i in range(len(target))]
+    source_indices = [i for _ in range(times) for i in range(len(source))]
+    target_indices = [i for _ in range(times) for i in range(len(target))]
     return Batches(
-        source.select(again),
-        UnlabelledImages(SelectedItems(target.images, more), [target.ids[i] for i in more]),
+        source.select(source_indices),
+        UnlabelledImages(SelectedItems(target.images, target_indices), [target.ids[i] for i in target_indices]),
         benchmark, batch, seed=0, channels=CHANNELS, workers=workers,
     )  # fmt: skip
 
 
-def _pipeline(benchmark: Benchmark, splits: Splits, batch: int, workers: int) -> float:
+def _pipeline_rate(benchmark: Benchmark, splits: Splits, batch: int, workers: int) -> float:
     """Images as training gets them, in a second of this process's and its workers' time, once the workers run.
 
     That is what a long epoch costs more than a short one: starting workers, and the first use of each of the places
@@ -173,12 +185,12 @@ def _pipeline(benchmark: Benchmark, splits: Splits, batch: int, workers: int) ->
     once = _batches(benchmark, splits, batch, workers).steps
     short_one = -(-prefetch.slot_count(workers) // once) + 1
     (few, short), (many, long) = (
-        _epoch(_batches(benchmark, splits, batch, workers, times)) for times in (short_one, short_one + TIMES)
+        _time_epoch(_batches(benchmark, splits, batch, workers, times)) for times in (short_one, short_one + LONGER_BY)
     )
     return (many - few) / max(long - short, 1e-9)
 
 
-def _epoch(batches: Batches) -> tuple[int, float]:
+def _time_epoch(batches: Batches) -> tuple[int, float]:
     """Images of an epoch, and the processor time that it took."""
     started = _processor_seconds()
     count = sum(len(source.images) + len(target.images) for source, target in batches.epoch(1))
@@ -186,12 +198,12 @@ def _epoch(batches: Batches) -> tuple[int, float]:
 
 
 def _processor_seconds() -> float:
-    """Of this process and of its children that have ended."""
+    """Processor time of this process and of its children that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def _waiting(benchmark: Benchmark, backbone: str, batches: Batches) -> float:
+def _waiting_share(benchmark: Benchmark, backbone: str, batches: Batches) -> float:
     """The share of an epoch's time, after its first batch, in which a source-only step waits for its batch."""
     built = pretrained.backbone(backbone, benchmark.image_size)
     network = built.build(len(benchmark.classes)).train()
