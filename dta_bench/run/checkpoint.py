@@ -1,4 +1,4 @@
-"""Exact resume: everything that a run's next step depends on, written so that a torn write leaves the one before."""
+"""Checkpoint files: written whole or not at all, and read without running code from them."""
 
 from __future__ import annotations
 
@@ -15,35 +15,41 @@ FORMAT = 1
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write ``state`` (tensors, numbers, strings and containers of them) at ``path``, whole or not at all.
+    """Write a checkpoint at ``path``, whole or not at all.
 
-    The checkpoint before is kept beside it as ``<path>.previous``.
+    The checkpoint before it stays beside it, with the suffix ``.previous``.
+
+    Args:
+        state: tensors, numbers, strings and containers of them.
 
     Raises:
         UserError: the folder cannot be written (permissions, full disk).
     """
-    fresh = path.with_suffix(".writing")
+    unfinished = path.with_suffix(".writing")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("wb") as file:
+        with unfinished.open("wb") as file:
             torch.save(state | {"format": FORMAT}, file)
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
             path.replace(_previous(path))
-        fresh.replace(path)
+        unfinished.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError, its cause as context
-        fresh.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         cause = error if isinstance(error, OSError) else error.__context__
         why = getattr(cause, "strerror", None) or error
         raise UserError(f"cannot write the checkpoint {path}: {why}; free space or choose another --out") from error
 
 
 def load(path: Path, expected: dict[str, str]) -> dict[str, Any] | None:
-    """The newest whole checkpoint at ``path`` whose fields agree with ``expected``, or None.
+    """Read the newest whole checkpoint at ``path`` whose fields equal those of ``expected``.
 
-    A torn or foreign file is passed over for the one before; nothing is ever unpickled beyond plain tensors and
-    containers (``weights_only=True``).
+    If the file is torn or of another run, the one before it is tried. Only plain tensors and containers are unpickled
+    (``weights_only=True``).
+
+    Returns:
+        The saved state, on the CPU; None if there is no such checkpoint.
     """
     for candidate in (path, _previous(path)):
         state = _read(candidate)
@@ -53,7 +59,7 @@ def load(path: Path, expected: dict[str, str]) -> dict[str, Any] | None:
 
 
 def discard(path: Path) -> None:
-    """Remove the checkpoint and the one before, once a run's results are safely stored."""
+    """Remove the checkpoint and the one before it."""
     path.unlink(missing_ok=True)
     _previous(path).unlink(missing_ok=True)
 

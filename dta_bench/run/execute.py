@@ -1,4 +1,4 @@
-"""One RunSpec trained and tracked: what a worker does, with or without Ray around it."""
+"""Train one run and store its results in MLflow; without Ray."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ SMALL_NETWORK = 4 * 2**20  # bytes; a grid of hundreds of runs then keeps about 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a run ended. ``score`` is its headline metric on the labelled target subset, in percent.
+    """How a run ended.
 
-    What ``diverged`` failed by its numbers, anything else that failed by what the user may mend.
+    Attributes:
+        score: its headline metric on the labelled subset, in percent.
+        reason: why it failed or stopped.
+        diverged: whether it failed because its numbers stopped being finite; other failures the user can mend.
     """
 
     status: Literal["done", "failed", "stopped"]
@@ -38,7 +41,12 @@ class RunOutcome:
 
 @dataclass(frozen=True)
 class RunLabel:
-    """What the tracker shows of a run beside its spec: its parent sweep, its name, and its inert parameters."""
+    """What MLflow shows of a run besides its spec.
+
+    Attributes:
+        parent: the MLflow run of the sweep; None for a run by itself.
+        inert: parameters that have no effect at this point.
+    """
 
     parent: str | None
     name: str
@@ -52,14 +60,17 @@ def execute(
     stop: StopRequest,
     on_epoch: Callable[[int, dict[str, float]], None],
 ) -> RunOutcome:
-    """Train a run and put everything it says on its tracked run.
+    """Train a run and store its metrics and results in MLflow.
 
-    A run that diverges, or that the user has to mend something for (an image that cannot be read), is marked failed
-    with its reason; one that is stopped keeps its checkpoint.
+    A run that diverges, or that meets something the user has to mend (an image that cannot be read), is marked failed
+    with its reason. A run that is stopped keeps its checkpoint.
+
+    Args:
+        on_epoch: called after each epoch with its number, from 1, and its metrics by name.
     """
     placement = _placement(resolved, home, stop)
-    facts = _facts(resolved, home, placement)
-    log = home.tracker().open_run(resolved.spec, label.parent, label.name, set(label.inert), facts)
+    tags = _tags(resolved, home, placement)
+    log = home.tracker().open_run(resolved.spec, label.parent, label.name, set(label.inert), tags)
 
     def each_epoch(epoch: int, metrics: dict[str, float]) -> None:
         log.log_epoch(epoch, metrics)
@@ -76,7 +87,7 @@ def execute(
     except Stopped as error:
         log.interrupt()
         return RunOutcome("stopped", reason=str(error))
-    _keep(resolved, finished, log, home.keep_network)
+    _store(resolved, finished, log, home.keep_network)
     if placement.checkpoint is not None:
         checkpoint.discard(placement.checkpoint)
     score = getattr(finished.result.validation, resolved.benchmark.headline) or 0.0
@@ -84,7 +95,7 @@ def execute(
 
 
 def execute_as_replica(resolved: Resolved, home: Home, stop: StopRequest, on_epoch: train.OnEpoch) -> RunOutcome:
-    """Train as a replica of a run that the first one of them executes: nothing is tracked or kept from here.
+    """Train as one of a run's further replicas; only the first replica stores anything.
 
     Raises:
         Stopped: ``stop`` was set, here or at another replica.
@@ -97,8 +108,8 @@ def execute_as_replica(resolved: Resolved, home: Home, stop: StopRequest, on_epo
     return RunOutcome("done")
 
 
-def _facts(resolved: Resolved, home: Home, placement: Placement) -> dict[str, str]:
-    """What a run's numbers depend on beside its spec, as tags of its tracked run."""
+def _tags(resolved: Resolved, home: Home, placement: Placement) -> dict[str, str]:
+    """What a run's numbers depend on besides its spec, as MLflow tags."""
     found = dict(resolved.fingerprints) | {
         "commit": fingerprint.commit(),
         "device": str(placement.device),
@@ -115,15 +126,15 @@ def _placement(resolved: Resolved, home: Home, stop: StopRequest) -> Placement:
 
 
 def _loader_workers() -> int:
-    """How many processes read ahead: all of a run's cores where a GPU computes, else at most one of several."""
+    """How many processes read ahead: as many as cores if a GPU computes, else one, or none on a single core."""
     import torch
 
     cores = torch.get_num_threads()
     return cores if torch.cuda.is_available() else min(1, cores - 1)
 
 
-def _keep(resolved: Resolved, finished: FinishedRun, log: RunLog, keep_network: bool) -> None:
-    """Put a finished run's results on its tracked run: its network if it is small, pictures, cost, scores, arrays."""
+def _store(resolved: Resolved, finished: FinishedRun, log: RunLog, keep_network: bool) -> None:
+    """Store a finished run's network (if small, or asked for), pictures, cost, scores and arrays in MLflow."""
     if keep_network or network_file.size_in_bytes(finished.network) <= SMALL_NETWORK:
         with network_file.temporary_file(finished.network) as path:
             log.add_file(path)
@@ -131,7 +142,7 @@ def _keep(resolved: Resolved, finished: FinishedRun, log: RunLog, keep_network: 
         with scenes.temporary_files(finished.scenes, resolved.benchmark) as paths:
             for path in paths:
                 log.add_file(path, scenes.FOLDER)
-    with contextlib.suppress(UserError):  # a method that cannot be counted goes without
+    with contextlib.suppress(UserError):  # a method whose FLOPs cannot be counted has none
         ratio = flops.flops_ratio(resolved.spec, resolved.method, resolved.benchmark)
         log.log_epoch(finished.result.epochs, {"flops_ratio": ratio})
     log.finish(finished.result, finished.arrays, finished.confusion, resolved.benchmark.classes)

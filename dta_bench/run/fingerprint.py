@@ -1,4 +1,4 @@
-"""What a run's numbers depend on besides its spec: the code that made them, the libraries, the machine."""
+"""What a run's numbers depend on besides its spec: data, code, pretrained weights and libraries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ LIBRARIES = (
 
 
 def fingerprints(spec: RunSpec, root: str, skip_unreadable: bool = False) -> dict[str, str]:
-    """Data, code and weights of a run, by which a finished run is recognised as still valid."""
+    """Fingerprint the data, the code and the pretrained weights of a run; a finished run counts only where they agree.
+
+    Args:
+        root: where data lie.
+        skip_unreadable: leave images out that cannot be read.
+
+    Returns:
+        Fingerprints by the names of their MLflow tags.
+    """
     from dta_bench.data import load
 
     marks = {
@@ -30,31 +38,34 @@ def fingerprints(spec: RunSpec, root: str, skip_unreadable: bool = False) -> dic
 
 
 def weights_fingerprint(spec: RunSpec) -> str:
-    """The file of weights that a run starts from, as a SHA-256 of 12 digits; ``none`` for random weights."""
+    """Return the first 12 hex digits of the SHA-256 of the weights that a run starts from.
+
+    ``none`` stands for random weights.
+    """
     from dta_bench.data.benchmark_plugin import benchmark_of
     from dta_bench.nn import pretrained
 
-    defined = benchmark_of(spec.benchmark)
-    found = pretrained.backbone(spec.backbone, defined.for_training(spec.training).train_size)
-    return pretrained.weights_fingerprint(found, len(defined.classes), spec.weights)
+    benchmark = benchmark_of(spec.benchmark)
+    backbone = pretrained.backbone(spec.backbone, benchmark.for_training(spec.training).train_size)
+    return pretrained.weights_fingerprint(backbone, len(benchmark.classes), spec.weights)
 
 
 def versions() -> dict[str, str]:
-    """Version of Python and of each library a number may depend on; absent ones are left out."""
-    found = {"dta-bench": dta_bench.__version__, "python": platform.python_version()}
+    """Return the versions of Python and of each installed library that a number may depend on, by name."""
+    by_name = {"dta-bench": dta_bench.__version__, "python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = importlib.metadata.version(name)
+            by_name[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return by_name
 
 
 def check_torchvision() -> None:
-    """Make sure that torch and torchvision were built for each other; timm and SMP import torchvision too.
+    """Check that torch and torchvision were built for each other; timm and SMP import torchvision too.
 
     Raises:
-        UserError: they were not, as a CPU-only torch beside PyPI's torchvision.
+        UserError: they were not, for example a CPU-only torch beside PyPI's torchvision.
     """
     import torch
 
@@ -68,7 +79,7 @@ def check_torchvision() -> None:
 
 
 def commit() -> str:
-    """The checkout's commit, with ``-dirty`` when tracked files differ; ``unknown`` outside a checkout."""
+    """Return the checkout's commit, with ``-dirty`` if tracked files differ; ``unknown`` outside a checkout."""
     root = Path(dta_bench.__file__).parents[1]
     if not (root / ".git").exists():
         return "unknown"

@@ -1,4 +1,4 @@
-"""The end of a run: measure the target test set, once, and collect what selection rules may want."""
+"""The end of a run: measure the target test set once, and collect what selection rules need."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run's result and what selection rules may want later.
+    """A run's result, and what selection rules need later.
 
     Attributes:
         arrays: of each set its ids, and its logits and labels, or its confusions, entropies and mean predictions
@@ -40,7 +40,7 @@ class FinishedRun:
 
 
 def finish(run: Run) -> FinishedRun:
-    """Measure a trained run on target test and put together all that is kept of it."""
+    """Measure a trained run on the target test set, and collect all that is stored of it."""
     if run.label_free is None:  # resumed after the last epoch
         run.validate()
     assert run.label_free is not None
@@ -54,14 +54,14 @@ def finish(run: Run) -> FinishedRun:
         **with_prefix("source_validation", source.arrays),
         **with_prefix("target_test", test.arrays),
         "target_test_ids": np.array(run.splits.target_test.ids),
-        **_probes(run, run.label_free),
+        **_probe_arrays(run, run.label_free),
     }
     result = RunResult(
         run_id=run.spec.id,
         validation=subset.scores,
         source_validation=source.scores,
         test=test.scores,
-        whole=_whole(run, test, subset),
+        whole=_scores_with_subset(run, test, subset),
         collapsed=metrics.collapsed(test.confusion, run.benchmark.task == "segmentation"),
         epochs=run.spec.training.epochs,
         seconds=run.seconds,
@@ -72,11 +72,11 @@ def finish(run: Run) -> FinishedRun:
 
 def _scenes(run: Run, test: Evaluation) -> Scenes | None:
     """Label maps to look at; images of one class each have none."""
-    counted = test.arrays.get("confusions")
-    return None if counted is None else collect_scenes(run.evaluator, run.splits.target_test, counted)
+    confusions = test.arrays.get("confusions")
+    return None if confusions is None else collect_scenes(run.evaluator, run.splits.target_test, confusions)
 
 
-def _whole(run: Run, test: Evaluation, subset: Evaluation) -> Scores | None:
+def _scores_with_subset(run: Run, test: Evaluation, subset: Evaluation) -> Scores | None:
     """Scores with the labelled subset put back into the test set, where it had been left out of it.
 
     Papers that train on their test images measure on all of them.
@@ -87,8 +87,8 @@ def _whole(run: Run, test: Evaluation, subset: Evaluation) -> Scores | None:
     return metrics.scores(test.confusion + subset.confusion, run.benchmark.classes, segments)
 
 
-def _probes(run: Run, label_free: LabelFreeEvaluation) -> dict[str, NDArray[Any]]:
-    """What other rules need of images that have one class each; label maps leave no such thing."""
+def _probe_arrays(run: Run, label_free: LabelFreeEvaluation) -> dict[str, NDArray[Any]]:
+    """The arrays that validators need of images of one class each; none for label maps."""
     logits = label_free.arrays.get("logits")
     if logits is None:
         return {}

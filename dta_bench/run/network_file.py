@@ -1,4 +1,4 @@
-"""A run's final network as a file: its weights, and what its images are standardised with."""
+"""A run's final network as a file: its weights, and the mean and deviation of its input images."""
 
 from __future__ import annotations
 
@@ -18,32 +18,38 @@ NAME = "network.pt"
 
 
 def size_in_bytes(network: nn.Module) -> int:
-    """Bytes of all weights and buffers."""
+    """Count the bytes of all weights and buffers."""
     return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
 
 
 @contextmanager
 def temporary_file(network: Network) -> Iterator[Path]:
-    """The network as a file that is there within the block."""
+    """Write the network to a file that is removed at the end of the block."""
     weights = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
-    by = {"mean": list(network.normalisation.mean), "std": list(network.normalisation.std)}
+    normalisation = {"mean": list(network.normalisation.mean), "std": list(network.normalisation.std)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, NAME)
-        torch.save({"weights": weights, "normalisation": by}, path)
+        torch.save({"weights": weights, "normalisation": normalisation}, path)
         yield path
 
 
 def load(path: Path, network: Network) -> Network:
-    """Put the file's weights into ``network``, all of them or none, in evaluation mode.
+    """Load a file's weights into ``network``.
+
+    Args:
+        network: of the same architecture; its weights are replaced.
+
+    Returns:
+        The network in evaluation mode.
 
     Raises:
-        UserError: the file is torn, or is of another network.
+        UserError: the file is torn, or holds another network.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(found["weights"])
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(saved["weights"])
     except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        said = str(error).strip().splitlines()[0]
-        raise UserError(f"{path.name} does not hold this network: {said}; train the run again") from error
-    network.normalisation = Normalisation(tuple(found["normalisation"]["mean"]), tuple(found["normalisation"]["std"]))
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{path.name} does not hold this network: {reason}; train the run again") from error
+    network.normalisation = Normalisation(tuple(saved["normalisation"]["mean"]), tuple(saved["normalisation"]["std"]))
     return network.eval()

@@ -1,4 +1,4 @@
-"""Where a run computes and keeps its checkpoint, and how it is asked to stop."""
+"""Where a run is trained: its device, its checkpoint, and how it is asked to stop."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class Stopped(Exception):
-    """The run was asked to stop; its checkpoint holds everything to go on exactly."""
+    """The run was asked to stop; from its checkpoint it goes on exactly."""
 
 
 @dataclass
 class StopRequest:
-    """A request from outside to stop (a signal, a pre-emption notice); training looks at it after every step."""
+    """A request from outside to stop (a signal, a pre-emption notice)."""
 
     requested: bool = False
 
@@ -30,16 +30,18 @@ def _device() -> torch.device:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a run computes and keeps its checkpoint.
+    """Where a run is trained.
 
     Attributes:
-        checkpoint: the file; None keeps none.
-        every_seconds: how old a checkpoint may grow inside an epoch, which is what a kill can lose.
-        workers: how many processes read ahead what lies in files; batches are the same for any number of them.
+        device: the process's GPU if it has one, else the CPU.
+        checkpoint: the file; None writes no checkpoint.
+        checkpoint_seconds: how old a checkpoint may become inside an epoch; a killed run loses at most that much.
+        workers: how many processes read image files ahead; batches are the same for any number of them.
+        stop: looked at after every step.
     """
 
     device: torch.device = field(default_factory=_device)
     checkpoint: Path | None = None
-    every_seconds: float = 600.0
+    checkpoint_seconds: float = 600.0
     workers: int = 0
     stop: StopRequest = field(default_factory=StopRequest)

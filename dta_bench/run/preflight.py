@@ -1,4 +1,4 @@
-"""Whether a network takes the batches it will be given: tried without computing anything, and told before any run."""
+"""Checks, before any run, that a network takes the batches it will be given; nothing is computed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Size = tuple[int, int]
 
 
 def check(backbone: BackbonePlugin, benchmark: Benchmark, training: Training) -> None:
-    """Run ``backbone`` on the meta device on a batch to train on, and on what it is evaluated on.
+    """Try the network on the meta device: on a training batch, and on what it is evaluated on.
 
     Args:
-        benchmark: under ``training`` (its image size, its crops).
+        benchmark: at the image size and crop of ``training``.
 
     Raises:
         UserError: a crop or window larger than the image, or of a task that has none; a batch too small for
@@ -29,18 +29,18 @@ def check(backbone: BackbonePlugin, benchmark: Benchmark, training: Training) ->
     for name, size in (("crop", benchmark.crop), ("window", training.window)):
         if size and (size[0] > benchmark.image_size[0] or size[1] > benchmark.image_size[1]):
             raise UserError(
-                f"{name} is {_spelt(size)}, larger than {benchmark.name}'s images of {_spelt(benchmark.image_size)}; "
+                f"{name} is {_spell_size(size)}, larger than {benchmark.name}'s images of {_spell_size(benchmark.image_size)}; "
                 "allowed: up to that, or a larger image_size"
             )
     network = backbone.build_on_meta(len(benchmark.classes))
-    _try(network, backbone, training.piece, benchmark.train_size, len(benchmark.classes), training=True)
-    _try(network, backbone, 1, training.window or benchmark.image_size, len(benchmark.classes), training=False)
+    _try_batch(network, backbone, training.piece, benchmark.train_size, len(benchmark.classes), training=True)
+    _try_batch(network, backbone, 1, training.window or benchmark.image_size, len(benchmark.classes), training=False)
 
 
 def _check_images(backbone: BackbonePlugin, benchmark: Benchmark, training: Training) -> None:
-    given = [name for name in ("crop", "window") if getattr(training, name)]
-    if given:
-        raise UserError(f"{' and '.join(given)} are for segmentation, but {benchmark.name} is {benchmark.task}")
+    not_allowed = [name for name in ("crop", "window") if getattr(training, name)]
+    if not_allowed:
+        raise UserError(f"{' and '.join(not_allowed)} are for segmentation, but {benchmark.name} is {benchmark.task}")
     if training.piece < 2:
         pieces = training.accumulate * training.devices
         raise UserError(
@@ -54,32 +54,36 @@ def _check_images(backbone: BackbonePlugin, benchmark: Benchmark, training: Trai
         with torch.no_grad(), torch.device("meta"):
             network(images)
     except (RuntimeError, ValueError, AssertionError, TypeError, IndexError) as error:
-        said = _first_line(error).rstrip(".")
+        reason = _first_line(error).rstrip(".")
         raise UserError(
-            f"{backbone.name} takes no {_spelt(size)} images, the size of {benchmark.name}: {said}; name another"
+            f"{backbone.name} takes no {_spell_size(size)} images, the size of {benchmark.name}: {reason}; name another"
         ) from error
 
 
-def _try(network: Network, backbone: BackbonePlugin, count: int, size: Size, classes: int, training: bool) -> None:
-    does = f"{backbone.name} cannot {'train' if training else 'predict'} on {count} x {_spelt(size)}"
+def _try_batch(
+    network: Network, backbone: BackbonePlugin, count: int, size: Size, classes: int, training: bool
+) -> None:
+    failure = f"{backbone.name} cannot {'train' if training else 'predict'} on {count} x {_spell_size(size)}"
     images = torch.empty(count, backbone.channels, *size, device="meta")
     try:
         with torch.no_grad():
             logits = network.train(training)(images)
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
-            raise UserError(f"{does} ({_first_line(error)}); give another batch_size, crop or image_size") from error
+            raise UserError(f"{failure} ({_first_line(error)}); give another batch_size, crop or image_size") from error
         raise UserError(
-            f"{does}: a BatchNorm of it would see one value a channel; give a larger batch_size, a smaller accumulate "
+            f"{failure}: a BatchNorm of it would see one value a channel; give a larger batch_size, a smaller accumulate "
             "or fewer devices"
         ) from error
     except (RuntimeError, AssertionError, TypeError, IndexError) as error:
-        raise UserError(f"{does} ({_first_line(error)}); multiples of 32 suit all encoders") from error
+        raise UserError(f"{failure} ({_first_line(error)}); multiples of 32 suit all encoders") from error
     if logits.shape != (count, classes, *size):
-        raise UserError(f"{does}: its logits come out at {_spelt(logits.shape[2:])}; multiples of 32 suit all encoders")
+        raise UserError(
+            f"{failure}: its logits come out at {_spell_size(logits.shape[2:])}; multiples of 32 suit all encoders"
+        )
 
 
-def _spelt(size: tuple[int, ...]) -> str:
+def _spell_size(size: tuple[int, ...]) -> str:
     return " x ".join(map(str, size))
 
 
@@ -88,15 +92,19 @@ def _first_line(error: Exception) -> str:
 
 
 def dropout_units(benchmark: Benchmark, backbone: str) -> dict[str, int]:
-    """How many units CAdD (``delta_c``) and EAdD (``delta_e``) choose among in this network; computes nothing."""
+    """Count the units that adversarial dropout chooses among in this network; nothing is computed.
+
+    Returns:
+        ``delta_c``: channels of the feature maps (CAdD); ``delta_e``: hidden units (EAdD).
+    """
     import torch
 
     from dta_bench.nn import pretrained
 
-    found = pretrained.backbone(backbone, benchmark.train_size)
-    network = found.build(len(benchmark.classes)).to("meta").eval()
+    plugin = pretrained.backbone(backbone, benchmark.train_size)
+    network = plugin.build(len(benchmark.classes)).to("meta").eval()
     with torch.no_grad():
-        features = network.features(torch.empty(1, found.channels, *benchmark.train_size, device="meta"))
+        features = network.features(torch.empty(1, plugin.channels, *benchmark.train_size, device="meta"))
         hidden = network.hidden(features)
     return {
         "delta_c": features.activation.shape[network.feature_axis],

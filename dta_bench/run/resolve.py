@@ -20,14 +20,15 @@ from dta_bench.spec.run_spec import RunSpec
 
 @dataclass(frozen=True)
 class Resolved:
-    """A RunSpec with what its names stand for; nothing below asks for a plug-in by its name again.
+    """A run with the objects that the names in its spec stand for.
 
     Attributes:
         benchmark: as its file states it; a run trains on ``benchmark.for_training(spec.training)``.
         params: the method's ``Params``.
         splits: the five sets of the run.
-        fingerprints: of data, code and weights, by the names of their MLflow tags.
-        first: the run of another method that this one starts from, with the same data; None for one stage.
+        fingerprints: of data, code and pretrained weights, by the names of their MLflow tags.
+        first_stage: the run of another method that this one starts from, on the same data; None for a method of one
+            stage.
     """
 
     spec: RunSpec
@@ -37,7 +38,7 @@ class Resolved:
     backbone: BackbonePlugin
     splits: Splits
     fingerprints: Mapping[str, str] = field(default_factory=dict)
-    first: Resolved | None = None
+    first_stage: Resolved | None = None
 
 
 def resolve(spec: RunSpec, root: str, skip_unreadable: bool = False) -> Resolved:
@@ -58,11 +59,18 @@ def resolve(spec: RunSpec, root: str, skip_unreadable: bool = False) -> Resolved
 def resolve_on(
     spec: RunSpec, benchmark: Benchmark, splits: Splits, fingerprints: Mapping[str, str] | None = None
 ) -> Resolved:
-    """The same on sets that are there already; the run's own fingerprints are its first stage's, too."""
-    method, first = method_plugin(spec.method), None
+    """Look up what a run's names stand for, on sets that are already loaded.
+
+    Args:
+        fingerprints: of the run, and of its first stage too; None leaves them out (in tests).
+
+    Raises:
+        UserError: no such plug-in, or a parameter that the method refuses.
+    """
+    method, first_stage = method_plugin(spec.method), None
     if (before := method.before(spec.params)) is not None:
         first_spec = dataclasses.replace(spec, method=before[0].name, params=before[1])
-        first = resolve_on(first_spec, benchmark, splits, fingerprints)
+        first_stage = resolve_on(first_spec, benchmark, splits, fingerprints)
     backbone = pretrained.backbone(spec.backbone, benchmark.for_training(spec.training).train_size)
     params = method.params(spec.params)
-    return Resolved(spec, benchmark, method, params, backbone, splits, fingerprints or {}, first)
+    return Resolved(spec, benchmark, method, params, backbone, splits, fingerprints or {}, first_stage)

@@ -47,22 +47,42 @@ def train(resolved: Resolved, placement: Placement, on_epoch: OnEpoch = lambda *
 def train_first_stage(resolved: Resolved, placement: Placement) -> Run | None:
     """Train the run that a method's second stage starts from: same seed, data and training, by another method.
 
-    It is trained once: its last checkpoint is kept in ``first/`` beside the run's own, where other runs find it.
+    It is trained once: its last checkpoint stays in ``first/`` beside the run's own, where other runs find it.
+
+    Returns:
+        The trained run; None for a method of one stage.
     """
-    first = resolved.first
+    first = resolved.first_stage
     if first is None:
         return None
     if placement.checkpoint is None:
         return Run(first, placement).train_to_the_end()
-    kept = placement.checkpoint.parent / "first" / f"{first.spec.id}.pt"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with nullcontext() if distributed.rank() else FileLock(kept.with_suffix(".lock")):
-        distributed.any_replica(False, placement.device)  # all wait for the one that holds the lock
-        return Run(first, dataclasses.replace(placement, checkpoint=kept)).train_to_the_end()
+    shared = placement.checkpoint.parent / "first" / f"{first.spec.id}.pt"
+    shared.parent.mkdir(parents=True, exist_ok=True)
+    with nullcontext() if distributed.rank() else FileLock(shared.with_suffix(".lock")):
+        distributed.any_replica(False, placement.device)  # all replicas wait for the one that holds the lock
+        return Run(first, dataclasses.replace(placement, checkpoint=shared)).train_to_the_end()
 
 
 class Run:
-    """The moving parts of one run: network, optimisers, batches, and the position (epoch, step)."""
+    """The state of one run in training: network, optimisers, batches, and the position (epoch, step).
+
+    Args:
+        first: the trained run of the method's first stage, if it has one.
+
+    Attributes:
+        benchmark: at the run's image size and crop.
+        channels: of the network's input.
+        epoch: the current epoch, counted from 1.
+        step: how many steps of the current epoch are done.
+        sums: each part of the loss, summed over the current epoch's steps.
+        seconds: of training steps, the first stage included.
+        measuring_seconds: of the evaluations after epochs, the first stage included.
+        best: the epoch with the highest headline metric on the labelled subset, and that metric in percent.
+        validation: what the last evaluation found on the labelled subset and on source validation.
+        label_free: what the last evaluation found on target train, without its labels.
+        subset_queries: how often the labels of the labelled subset were used to measure this run.
+    """
 
     def __init__(self, resolved: Resolved, placement: Placement, first: Run | None = None) -> None:
         self.resolved, self.placement = resolved, placement
@@ -70,16 +90,16 @@ class Run:
         self.benchmark = resolved.benchmark.for_training(training)
         torch.manual_seed(self.spec.seed)
         self.channels = resolved.backbone.channels
-        self.network = self._build()
+        self.network = self._build_network()
         self.batches = Batches(
             self.splits.source_train, self.splits.target_train, self.benchmark, training.batch_size, self.spec.seed,
             self.channels, workers=placement.workers, normalisation=self.network.normalisation,
             second_view=resolved.method.second_view, source_odds=self._source_odds(),
         )  # fmt: skip
-        self.learner = self._learner(first)
+        self.learner = self._build_learner(first)
         if distributed.rank():  # equal weights, own masks: from here on each replica draws for itself
             torch.manual_seed(self.spec.seed + (distributed.rank() << 32))
-        self.evaluator = self._evaluator()
+        self.evaluator = self._build_evaluator()
         self.epoch, self.step = 1, 0
         self.sums: dict[str, float] = {}
         self.seconds: float = first.seconds if first else 0.0
@@ -87,18 +107,18 @@ class Run:
         self.best = {"epoch": 0.0, "validation": -1.0}
         self.validation: dict[str, Evaluation] = {}
         self.label_free: LabelFreeEvaluation | None = None
-        self.asked = 0  # how often the labelled subset was asked
+        self.subset_queries = 0
         self._saved_at = time.monotonic()
 
     def train_to_the_end(self, on_epoch: OnEpoch = lambda *_: None) -> Run:
-        """From the checkpoint, if there is one, to the end of the last epoch."""
+        """Train from the checkpoint, if there is one, to the end of the last epoch."""
         self.resume()
         while self.epoch <= self.spec.training.epochs:
             on_epoch(self.epoch, self.train_epoch())
             self.start_next_epoch()
         return self
 
-    def _build(self) -> Network:
+    def _build_network(self) -> Network:
         training = self.spec.training
         network = self.resolved.backbone.build(len(self.benchmark.classes), self.spec.weights)
         network = network.to(self.placement.device)
@@ -108,7 +128,7 @@ class Run:
             recompute_activations(network)
         return network.train()
 
-    def _learner(self, first: Run | None) -> Learner:
+    def _build_learner(self, first: Run | None) -> Learner:
         shape = (self.channels, *self.benchmark.train_size)
         classes, targets = self.benchmark.classes, len(self.splits.target_train)
         before = first.learner if first else None
@@ -116,31 +136,40 @@ class Run:
         return learner.build(self.resolved.method, self.network, self.resolved.params, setting)
 
     def _source_odds(self) -> NDArray[np.float64] | None:
-        """How likely a method wants each source image at each draw, where it says so; (source images,)."""
-        wanted = self.resolved.method.source_odds
-        if wanted is None:
+        """How likely each source image is at each draw, shape (source images,); None where the method does not say."""
+        odds_from_counts = self.resolved.method.source_odds
+        if odds_from_counts is None:
             return None
         counts = class_counts(self.splits.source_train, len(self.benchmark.classes))
-        odds: NDArray[np.float64] = wanted(self.resolved.params, counts)
+        odds: NDArray[np.float64] = odds_from_counts(self.resolved.params, counts)
         return odds
 
     def train_epoch(self) -> EpochMetrics:
-        """Train the rest of this epoch; the mean of each part of the loss, and the validation scores after it."""
+        """Train the rest of this epoch, and evaluate.
+
+        Returns:
+            By their names in MLflow: the mean of each part of the loss over the epoch's steps, the scores after it in
+            percent, the label-free statistics of target train, and the learning rate.
+
+        Raises:
+            Diverged: a part of the loss is not finite.
+            Stopped: the run was asked to stop.
+        """
         started = time.monotonic()
         self.learner.set_learning_rates(self.epoch)
         self.learner.at = self._progress()
         if self.step == 0:
-            self.learner.before_epoch(self._plain_targets)
+            self.learner.before_epoch(self._unaugmented_targets)
         distributed.broadcast_from_first([*self.learner.parameters(), *self.learner.buffers()])
         for source, target in self.batches.epoch(self.epoch, self.step):
             self._take_step(source, target)
             self.step += 1
-            self._keep_position(started)
+            self._save_if_due(started)
         self.seconds += time.monotonic() - started
         losses = {f"loss/{name}": total / self.step for name, total in self.sums.items()}
         if not all(math.isfinite(value) for value in losses.values()):
-            bad = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
-            raise Diverged(f"{bad} stopped being finite in epoch {self.epoch}")
+            not_finite = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
+            raise Diverged(f"{not_finite} stopped being finite in epoch {self.epoch}")
         started = time.monotonic()
         scores = self.validate()
         self.measuring_seconds += time.monotonic() - started
@@ -156,18 +185,18 @@ class Run:
         steps = len(self.batches)
         return Progress(self.epoch, (self.epoch - 1) * steps + self.step, self.spec.training.epochs * steps)
 
-    def _keep_position(self, started: float) -> None:
-        """Save inside the epoch when asked to stop, or when the last checkpoint has grown old."""
-        old = time.monotonic() - self._saved_at > self.placement.every_seconds
+    def _save_if_due(self, started: float) -> None:
+        """Save inside the epoch if a stop is requested, or if the last checkpoint is too old."""
+        is_old = time.monotonic() - self._saved_at > self.placement.checkpoint_seconds
         stop = distributed.any_replica(self.placement.stop.requested, self.placement.device)
-        if not (stop or distributed.any_replica(old, self.placement.device)):
+        if not (stop or distributed.any_replica(is_old, self.placement.device)):
             return
         self._save(self.seconds + time.monotonic() - started)
         if stop:
             raise Stopped(f"stopped in epoch {self.epoch} after step {self.step}")
 
-    def _evaluator(self) -> Evaluator:
-        """Measures what this run's method predicts; evaluation keeps no gradients, so twice the piece fits."""
+    def _build_evaluator(self) -> Evaluator:
+        """The evaluator of what this run's method predicts; it keeps no gradients, so batches of twice the piece fit."""
         placement, training = self.placement, self.spec.training
         return Evaluator(
             self.learner, self.benchmark, self.channels, 2 * training.piece, placement.device, training.window,
@@ -175,25 +204,31 @@ class Run:
         )  # fmt: skip
 
     def validate(self) -> EpochMetrics:
-        self.asked += 1
+        """Evaluate on the labelled subset and source validation, and on target train without labels.
+
+        Returns:
+            ``<set>/<score>`` in percent, ``target_train/<statistic>``, and ``validation/asked``, how often the labelled
+            subset was used.
+        """
+        self.subset_queries += 1
         self.validation = {
             "validation": self.evaluator.evaluate(self.splits.target_validation),
             "source_validation": self.evaluator.evaluate(self.splits.source_validation),
         }
         self.label_free = self.evaluator.evaluate_without_labels(self.splits.target_train.images)
-        found = {
+        scores = {
             f"{name}/{key}": value
             for name, measured in self.validation.items()
             for key, value in measured.scores.means().items()
         }
-        found |= {f"target_train/{name}": value for name, value in self.label_free.statistics.items()}
-        found["validation/asked"] = float(self.asked)
-        headline = found[f"validation/{self.benchmark.headline}"]
+        scores |= {f"target_train/{name}": value for name, value in self.label_free.statistics.items()}
+        scores["validation/asked"] = float(self.subset_queries)
+        headline = scores[f"validation/{self.benchmark.headline}"]
         if headline > self.best["validation"]:
             self.best = {"epoch": float(self.epoch), "validation": headline}
-        return found
+        return scores
 
-    def _plain_targets(self) -> Iterator[Tensor]:
+    def _unaugmented_targets(self) -> Iterator[Tensor]:
         return (images.to(self.placement.device) for images in self.evaluator.batches(self.splits.target_train.images))
 
     def start_next_epoch(self) -> None:
@@ -210,26 +245,28 @@ class Run:
         cuda = distributed.gather(torch.cuda.get_rng_state(self.placement.device), device) if on_cuda else None
         if not distributed.rank():
             self._write(self.placement.checkpoint, seconds, random, cuda)
-        distributed.any_replica(False, self.placement.device)  # none goes on, or ends, before the checkpoint is there
+        distributed.any_replica(
+            False, self.placement.device
+        )  # no replica goes on or ends before the checkpoint is written
 
     def _write(self, path: Path, seconds: float, random: list[Tensor], cuda: list[Tensor] | None) -> None:
         state = dict(self.resolved.fingerprints) | {
             "run_id": self.spec.id, "epoch": self.epoch, "step": self.step, "sums": self.sums, "best": self.best,
             "seconds": seconds, "measuring_seconds": self.measuring_seconds, "learner": self.learner.position(),
-            "asked": self.asked,
+            "asked": self.subset_queries,
             "random": random, "random_cuda": cuda,
         }  # fmt: skip
         checkpoint.save(path, state)
 
     def resume(self) -> None:
-        """Take up the position of the checkpoint, if there is one of this very run, data and code."""
+        """Go on from the checkpoint, if there is one of this run with the same data, code and weights."""
         path = self.placement.checkpoint
         state = checkpoint.load(path, {"run_id": self.spec.id} | dict(self.resolved.fingerprints)) if path else None
         if state is None:
             return
         self.learner.restore(state["learner"])
         self.epoch, self.step, self.sums = state["epoch"], state["step"], state["sums"]
-        self.best, self.asked = state["best"], state["asked"]
+        self.best, self.subset_queries = state["best"], state["asked"]
         self.seconds, self.measuring_seconds = state["seconds"], state["measuring_seconds"]
         torch.set_rng_state(state["random"][distributed.rank()])
         if state["random_cuda"] is not None:

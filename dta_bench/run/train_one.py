@@ -24,16 +24,23 @@ from dta_bench.spec.spelling import spell_metric
 
 
 def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: Console) -> dict[str, Any]:
-    """Train the plan's first row with ``settings`` (``key=value``) over it; a finished run is read back, not repeated.
+    """Train the plan's first point with some parameters changed.
+
+    Args:
+        settings: parameters as ``key=value``.
+        seed: of the run.
+
+    Returns:
+        What ``--json`` prints.
 
     Raises:
         UserError: an unknown parameter or value, missing data, a run that diverged.
         Interrupted: Ctrl-C or SIGTERM; the checkpoint is kept.
     """
-    spec = _spec(plan, settings, seed)
+    spec = _spec_with_settings(plan, settings, seed)
     if (devices := spec.training.devices) > 1:
         raise UserError(f"a run on {devices} devices needs Ray, which train leaves alone; use sweep --points 1")
-    # What is wrong with the data is told before anything is written.
+    # Refuse bad data before anything is written.
     resolved = resolve(spec, home.root, home.skip_unreadable)
     load.check_labels(resolved.benchmark, home.root, home.skip_unreadable)
     tracker = home.tracker()
@@ -45,34 +52,34 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
 
     headline = resolved.benchmark.headline
 
-    def say(epoch: int, metrics: dict[str, float]) -> None:
+    def print_epoch(epoch: int, metrics: dict[str, float]) -> None:
         console.print(
             f"epoch {epoch}/{spec.training.epochs}  loss {metrics['loss/total']:.3f}  "
             f"{spell_metric(headline)} on the labelled subset {metrics[f'validation/{headline}']:.1f} %",
             highlight=False,
         )
 
-    _say_if_anew(spec, home, console)
+    _note_if_it_starts_anew(spec, home, console)
     label = RunLabel(None, plan.run_name(spec), frozenset(plan.space(spec.method).inert(spec.params)))
-    outcome = execute.execute(resolved, home, label, stop, say)
+    outcome = execute.execute(resolved, home, label, stop, print_epoch)
     if outcome.status == "stopped":
         raise Interrupted
     if outcome.result is None:
         raise UserError(f"the run failed: {outcome.reason}")
-    return _told(spec, label.name, outcome.result)
+    return _as_json(spec, label.name, outcome.result)
 
 
-def _say_if_anew(spec: RunSpec, home: Home, console: Console) -> None:
-    """Say that the run cannot go on from its checkpoint, where that has a code fingerprint of the old scheme."""
-    kept = checkpoint.load(home.checkpoint(spec.id), {"run_id": spec.id})
-    if kept is not None and code_fingerprint.is_old_scheme(kept):
+def _note_if_it_starts_anew(spec: RunSpec, home: Home, console: Console) -> None:
+    """Print a note if the run cannot go on from its checkpoint, whose code fingerprint is of the old scheme."""
+    state = checkpoint.load(home.checkpoint(spec.id), {"run_id": spec.id})
+    if state is not None and code_fingerprint.is_old_scheme(state):
         console.print(f"note: {code_fingerprint.they_start_anew(1)}", highlight=False, soft_wrap=True)
 
 
-def _spec(plan: Plan, settings: list[str], seed: int) -> RunSpec:
+def _spec_with_settings(plan: Plan, settings: list[str], seed: int) -> RunSpec:
     backbone, method = plan.backbones[0], plan.methods[0]
     defaults = plan.params(backbone, method, {})
-    given = dict(_parsed(setting, defaults) for setting in settings)
+    given = dict(_parse_setting(setting, defaults) for setting in settings)
     try:
         plan.method_plugins[method].params(defaults | given)
     except ValidationError as error:
@@ -82,7 +89,7 @@ def _spec(plan: Plan, settings: list[str], seed: int) -> RunSpec:
     return plan.spec(backbone, method, seed, given)
 
 
-def _parsed(setting: str, defaults: Point) -> tuple[str, Any]:
+def _parse_setting(setting: str, defaults: Point) -> tuple[str, Any]:
     key, equals, text = setting.partition("=")
     if not equals or key not in defaults:
         raise UserError(f"--set {setting} is not understood; it takes key=value with a key of {', '.join(defaults)}")
@@ -93,7 +100,7 @@ def _parsed(setting: str, defaults: Point) -> tuple[str, Any]:
         raise UserError(f"--set {key}={text} is not a value of {key}; it takes a {kind.__name__}") from error
 
 
-def _told(spec: RunSpec, name: str, result: Any) -> dict[str, Any]:
+def _as_json(spec: RunSpec, name: str, result: Any) -> dict[str, Any]:
     return {
         "run_id": spec.id, "name": name, "spec": spec.to_dict(), "test": result.test.to_dict(),
         "validation": result.validation.to_dict(), "source_validation": result.source_validation.to_dict(),

@@ -105,9 +105,9 @@ def test_train_says_that_a_checkpoint_of_the_old_scheme_is_not_taken_up(
     mark: str, is_said: bool, tmp_path: Path
 ) -> None:
     home, console = Home("", str(tmp_path), ""), Console(file=io.StringIO(), width=80)
-    train_one._say_if_anew(CLASSIFICATION, home, console)
+    train_one._note_if_it_starts_anew(CLASSIFICATION, home, console)
     assert console.file.getvalue() == ""  # type: ignore[attr-defined]
     checkpoint.save(home.checkpoint(CLASSIFICATION.id), {"run_id": CLASSIFICATION.id, "code_fingerprint": mark})
-    train_one._say_if_anew(CLASSIFICATION, home, console)
+    train_one._note_if_it_starts_anew(CLASSIFICATION, home, console)
     said = "note: 1 unfinished run starts again at the first epoch"
     assert console.file.getvalue().startswith(said) is is_said  # type: ignore[attr-defined]

@@ -21,13 +21,15 @@ def test_it_gives_what_the_names_of_a_spec_stand_for(tmp_path: Path) -> None:
     assert (found.benchmark.name, found.method.name, found.backbone.name) == (spec.benchmark, "dta", spec.backbone)
     assert len(found.splits.target_validation) == spec.label_subset.size
     assert set(found.fingerprints) == {"data_fingerprint", "code_fingerprint"}
-    assert found.first is None
+    assert found.first_stage is None
 
 
 def test_a_second_stage_comes_with_its_first(digits_benchmark: Benchmark, small_splits: Splits) -> None:
     found = resolve_on(spec_of("dirt_t"), digits_benchmark, small_splits)
-    assert found.first is not None
-    assert found.first.spec == dataclasses.replace(found.spec, method="vada", params=found.first.spec.params)
+    assert found.first_stage is not None
+    assert found.first_stage.spec == dataclasses.replace(
+        found.spec, method="vada", params=found.first_stage.spec.params
+    )
 
 
 def test_training_loads_no_plugin_by_its_name(
