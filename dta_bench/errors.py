@@ -1,25 +1,28 @@
-"""The one error that is meant for the user's eyes, and what refuses a parameter with it."""
+"""The exceptions that a user sees, and checks of parameters that raise them."""
 
 import math
 
 
 class UserError(Exception):
-    """Something the user can mend: what was wrong, what came, what is allowed, in one sentence.
+    """A mistake that the user can mend: what was wrong, what came, what is allowed, in one sentence.
 
     The command line prints it without a traceback and exits with status 2.
     """
 
 
 class Interrupted(Exception):
-    """Ctrl-C or SIGTERM was heeded: what is finished is kept, the same command goes on; exit status 130."""
+    """Ctrl-C or SIGTERM: what is finished is kept, and the same command goes on from there; exit status 130."""
 
 
 class Diverged(Exception):
-    """A run whose loss or weights stopped being finite; the run is marked failed and the sweep goes on."""
+    """A run's loss or weights stopped being finite; the run is marked failed and the sweep goes on."""
 
 
 def within(params: object, **limits: tuple[float, float]) -> None:
-    """Refuse a field of ``params`` that is not finite or lies outside its closed interval.
+    """Check that fields of ``params`` are finite and inside their closed intervals.
+
+    Args:
+        limits: field → lowest and highest allowed value; the highest may be infinite.
 
     Raises:
         UserError: which field, what it is, what is allowed.
@@ -32,7 +35,10 @@ def within(params: object, **limits: tuple[float, float]) -> None:
 
 
 def one_of(params: object, **choices: tuple[str, ...]) -> None:
-    """Refuse a field of ``params`` that is none of its choices.
+    """Check that fields of ``params`` are among their choices.
+
+    Args:
+        choices: field → allowed words.
 
     Raises:
         UserError: which field, what it is, what is allowed.

@@ -37,13 +37,13 @@ SUFFIXES = {
     "search_space": (".yaml",),
     "method_sets": (".yaml",),
 }
-CONTRACT = {
+REQUIRED_NAMES = {
     "benchmark": ("BENCHMARK", "load"),
     "method": ("Params", "loss or Method"),
     "backbone": ("task", "build"),
 }
 """What a plug-in's file has to define, by kind."""
-RENAMED = {
+RENAMED_IMPORTS = {
     "discriminator": "build_discriminator", "follow": "update_moving_average", "frozen": "frozen_copy",
     "gaussians": "multi_gaussian_kernel", "judged": "domain_logits", "mmd": "mmd_from_kernel", "pasted": "paste",
     "perturbed": "jitter_and_blur", "ramp": "dann_ramp", "random_state": "current_random_state",
@@ -55,27 +55,31 @@ RENAMED = {
 
 
 def names(kind: str) -> list[str]:
-    """All plug-ins of a kind, sorted; files whose name starts with ``_`` are helpers, not plug-ins."""
-    return sorted(_files(kind))
+    """Return the names of all plug-ins of a kind, sorted; files whose name starts with ``_`` are helpers.
+
+    Args:
+        kind: a key of :data:`FOLDERS`.
+    """
+    return sorted(_plugin_files(kind))
 
 
 def path(kind: str, name: str) -> Path:
-    """The file of a plug-in.
+    """Return the file of a plug-in.
 
     Raises:
-        UserError: no such plug-in; says which are near and which there are.
+        UserError: no such plug-in; names similar ones and all that there are.
     """
-    found = _files(kind)
-    if name in found:
-        return found[name]
-    near = difflib.get_close_matches(name, found, n=3)
-    guess = f"; did you mean {' or '.join(near)}?" if near else ";"
+    files = _plugin_files(kind)
+    if name in files:
+        return files[name]
+    close = difflib.get_close_matches(name, files, n=3)
+    suggestion = f"; did you mean {' or '.join(close)}?" if close else ";"
     words = kind.replace("_", " ")
-    raise UserError(f"there is no {words} named {name!r}{guess} there are: {', '.join(sorted(found)) or 'none'}")
+    raise UserError(f"there is no {words} named {name!r}{suggestion} there are: {', '.join(sorted(files)) or 'none'}")
 
 
 def summary(kind: str, name: str) -> str:
-    """The first line of a plug-in's docstring (of a YAML file: its first comment), read without running the file."""
+    """Return the first line of a plug-in's docstring (of a YAML file: its first comment); the file is not run."""
     text = path(kind, name).read_text(encoding="utf-8")
     if path(kind, name).suffix == ".yaml":
         return next((line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#")), "")
@@ -87,30 +91,31 @@ def summary(kind: str, name: str) -> str:
 
 
 def load(kind: str, name: str) -> ModuleType:
-    """The module of a benchmark, method or backbone that is a Python file, imported once a process.
+    """Import a benchmark, method or backbone that is a Python file, once a process.
 
     Raises:
-        UserError: no such plug-in, or its file does not run or lacks a part; says which file, where and why.
+        UserError: no such plug-in, or its file does not run or lacks a required name; says which file, where and why.
     """
     file = path(kind, name)
     try:
-        module = _imported(kind, name, file)
+        module = _import_plugin(kind, name, file)
     except UserError:
         raise
     except ImportError as error:
-        raise UserError(f"{file}, line {_line_in(file, error)}: {_import_advice(file, error)}") from error
+        raise UserError(f"{file}, line {_failing_line(file, error)}: {_import_advice(file, error)}") from error
     except Exception as error:
-        raise UserError(f"{file}, line {_line_in(file, error)}: {type(error).__name__}: {error}") from error
-    missing = [part for part in CONTRACT[kind] if not any(hasattr(module, name) for name in part.split(" or "))]
+        raise UserError(f"{file}, line {_failing_line(file, error)}: {type(error).__name__}: {error}") from error
+    missing = [part for part in REQUIRED_NAMES[kind] if not any(hasattr(module, name) for name in part.split(" or "))]
     if missing:
         raise UserError(
-            f"{file} does not define {' and '.join(missing)}; a {kind} has to define {' and '.join(CONTRACT[kind])}"
+            f"{file} does not define {' and '.join(missing)}; "
+            f"a {kind} has to define {' and '.join(REQUIRED_NAMES[kind])}"
         )
     return module
 
 
-def _files(kind: str) -> dict[str, Path]:
-    """Plug-ins by name; the folder that comes first wins."""
+def _plugin_files(kind: str) -> dict[str, Path]:
+    """Files by the plug-in's name; the folder that comes first wins."""
     found: dict[str, Path] = {}
     for folder in _folders(FOLDERS[kind]):
         for file in sorted(folder.glob("*")):
@@ -123,12 +128,12 @@ def _files(kind: str) -> dict[str, Path]:
 
 def _entry_points(plural: str) -> dict[str, tuple[str, Path]]:
     """Other packages' modules and their files, by the names that those packages give them."""
-    return _named_by_packages(plural, tuple(sys.path))
+    return _read_entry_points(plural, tuple(sys.path))
 
 
 @functools.cache
-def _named_by_packages(plural: str, _: tuple[str, ...]) -> dict[str, tuple[str, Path]]:
-    """Looked up once for a ``sys.path``: it reads the metadata of every installed package, a tenth of a second."""
+def _read_entry_points(plural: str, _: tuple[str, ...]) -> dict[str, tuple[str, Path]]:
+    """The same, once for each ``sys.path``: it reads the metadata of every installed package (0.1 seconds)."""
     found = {}
     for entry in importlib.metadata.entry_points(group=f"{PACKAGE.name}.{plural}"):
         try:
@@ -147,16 +152,16 @@ def _folders(plural: str) -> Iterator[Path]:
         yield PACKAGE.parent / plural
 
 
-def _imported(kind: str, name: str, file: Path) -> ModuleType:
+def _import_plugin(kind: str, name: str, file: Path) -> ModuleType:
     if file.parent == PACKAGE / FOLDERS[kind] and (file.parent / "__init__.py").is_file():
         return importlib.import_module(f"{PACKAGE.name}.{FOLDERS[kind]}.{name}")
     module, origin = _entry_points(FOLDERS[kind]).get(name, ("", None))
     if origin == file:
         return importlib.import_module(module)
-    return _from_file(f"{PACKAGE.name}_{kind}_{name}", file)
+    return _import_file(f"{PACKAGE.name}_{kind}_{name}", file)
 
 
-def _from_file(module_name: str, file: Path) -> ModuleType:
+def _import_file(module_name: str, file: Path) -> ModuleType:
     known = sys.modules.get(module_name)
     if known is not None and known.__file__ == str(file):
         return known
@@ -177,7 +182,7 @@ def _from_file(module_name: str, file: Path) -> ModuleType:
 def _import_advice(file: Path, error: ImportError) -> str:
     """What is wrong with an import; if this package no longer has it there, what to import instead."""
     is_ours = error.name is not None and error.name.startswith(f"{PACKAGE.name}.")
-    wanted = {RENAMED.get(name, name) for name in _imported_names(file, error.name)} if is_ours else set()
+    wanted = {RENAMED_IMPORTS.get(name, name) for name in _imported_names(file, error.name)} if is_ours else set()
     if not wanted:
         return f"{type(error).__name__}: {error}"
     api = _imported_names(PACKAGE / "api.py")
@@ -194,7 +199,7 @@ def _imported_names(file: Path, module: str | None = None) -> set[str]:
     return {alias.name for node in found for alias in node.names}
 
 
-def _line_in(file: Path, error: Exception) -> int:
+def _failing_line(file: Path, error: Exception) -> int:
     """The last line of ``file`` that was being run or parsed when it failed."""
     if isinstance(error, SyntaxError) and error.filename == str(file):
         return error.lineno or 1

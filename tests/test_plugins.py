@@ -207,7 +207,7 @@ def test_a_missing_library_is_told_as_python_tells_it(here: Path) -> None:
 
 
 def test_every_renamed_name_is_one_that_plugins_import_today() -> None:
-    assert set(plugins.RENAMED.values()) <= set(api.__all__)
+    assert set(plugins.RENAMED_IMPORTS.values()) <= set(api.__all__)
 
 
 def test_the_api_has_what_the_shipped_backbones_import() -> None:

@@ -29,8 +29,8 @@ def check(backbone: BackbonePlugin, benchmark: Benchmark, training: Training) ->
     for name, size in (("crop", benchmark.crop), ("window", training.window)):
         if size and (size[0] > benchmark.image_size[0] or size[1] > benchmark.image_size[1]):
             raise UserError(
-                f"{name} is {_spell_size(size)}, larger than {benchmark.name}'s images of {_spell_size(benchmark.image_size)}; "
-                "allowed: up to that, or a larger image_size"
+                f"{name} is {_spell_size(size)}, larger than {benchmark.name}'s images of "
+                f"{_spell_size(benchmark.image_size)}; allowed: up to that, or a larger image_size"
             )
     network = backbone.build_on_meta(len(benchmark.classes))
     _try_batch(network, backbone, training.piece, benchmark.train_size, len(benchmark.classes), training=True)
@@ -72,8 +72,8 @@ def _try_batch(
         if "more than 1 value per channel" not in str(error):
             raise UserError(f"{failure} ({_first_line(error)}); give another batch_size, crop or image_size") from error
         raise UserError(
-            f"{failure}: a BatchNorm of it would see one value a channel; give a larger batch_size, a smaller accumulate "
-            "or fewer devices"
+            f"{failure}: a BatchNorm of it would see one value a channel; give a larger batch_size, a smaller "
+            "accumulate or fewer devices"
         ) from error
     except (RuntimeError, AssertionError, TypeError, IndexError) as error:
         raise UserError(f"{failure} ({_first_line(error)}); multiples of 32 suit all encoders") from error

@@ -196,7 +196,7 @@ class Run:
             raise Stopped(f"stopped in epoch {self.epoch} after step {self.step}")
 
     def _build_evaluator(self) -> Evaluator:
-        """The evaluator of what this run's method predicts; it keeps no gradients, so batches of twice the piece fit."""
+        """The evaluator of this run's predictions; it keeps no gradients, so batches of twice the piece fit."""
         placement, training = self.placement, self.spec.training
         return Evaluator(
             self.learner, self.benchmark, self.channels, 2 * training.piece, placement.device, training.window,

@@ -1,4 +1,4 @@
-"""What a benchmark says of itself: one domain pair, its classes, its sizes, its metric."""
+"""The description of a benchmark: one domain pair, its classes, its sizes, its metric."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ from dta_bench.spec.run_spec import Headline, Task, Training
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One domain pair, as the table's heading states it.
+    """One domain pair, as the heading of a table states it.
 
-    ``standardisation`` says how an image becomes network input: ``per_sample`` subtracts the image's
-    own mean and divides by its own deviation (French et al.), ``imagenet`` uses ImageNet's channel
-    statistics. ``label_budget`` is the size of the labelled target subset that selection may read,
-    ``label_budget_source`` says who set it. ``augmentation`` names the parts of :mod:`dta_bench.data.augment`.
-    ``crop`` is the size of the random cuts that training sees of an image resized to ``image_size``; None: all of it.
-    ``epoch_length`` says which domain an epoch goes through once; the other is cut, or reshuffled and repeated.
+    Attributes:
+        source: name of the source domain, as ``target`` is of the target domain.
+        image_size: height and width in pixels to which images are resized.
+        headline: the metric by which runs are compared.
+        label_budget: images in the labelled subset, the only target labels that selection may read.
+        label_budget_source: who set the label budget.
+        standardisation: how an image becomes network input: ``per_sample`` subtracts the image's own mean and divides
+            by its own deviation (French et al.), ``imagenet`` uses ImageNet's channel statistics.
+        augmentation: parts of :mod:`dta_bench.data.augment`.
+        splits_stated: who says which images are in which set.
+        ignore_index: the label of pixels that are neither trained on nor measured.
+        epoch_length: the domain that an epoch goes through once; the other is cut, or reshuffled and repeated.
+        published_sizes: how many images the owners of the sets count: ``source`` (training and validation),
+            ``target_train``, ...
+        crop: height and width of the random crops that training sees of the resized images; None: the whole image.
     """
 
     name: str
@@ -36,14 +45,13 @@ class Benchmark:
     ignore_index: int = 255
     epoch_length: Literal["source", "target", "larger"] = "larger"
     published_sizes: Mapping[str, int] = field(default_factory=dict)
-    """How many images the owners of the sets count: ``source`` (training and validation), ``target_train``, ..."""
     crop: tuple[int, int] | None = None
 
     @property
     def train_size(self) -> tuple[int, int]:
-        """Height and width of what a network is trained on."""
+        """Height and width in pixels of what a network is trained on."""
         return self.crop or self.image_size
 
     def for_training(self, training: Training) -> Benchmark:
-        """As a run with this training sees it: at its image size, trained on its crops."""
+        """Return the benchmark at the image size and crop of a run's training."""
         return replace(self, image_size=training.image_size or self.image_size, crop=training.crop or self.crop)

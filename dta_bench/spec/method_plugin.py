@@ -1,4 +1,4 @@
-"""A method's file as one typed record: what the file must define, and what it may define, read in one place."""
+"""A method's file as one typed record: what the file must define, and what it may define."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SecondView = Literal["again", "strong"]
 
 @dataclass(frozen=True)
 class MethodPlugin:
-    """What a method's file says.
+    """What a method's file defines.
 
     Attributes:
         module: the file itself; ``loss`` or ``Method`` are read from it by :func:`dta_bench.nn.learner.build`.
@@ -47,20 +47,20 @@ class MethodPlugin:
     above_floor: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Only the name crosses to other processes; these load the file themselves."""
+        """Pickle only the name; another process loads the file itself."""
         return method_plugin, (self.name,)
 
     @property
     def file(self) -> Path:
-        """Where the method is defined."""
+        """The file that defines the method."""
         return Path(str(self.module.__file__))
 
     def defaults(self) -> Point:
-        """Every parameter with its default."""
+        """Return every parameter with its default."""
         return dataclasses.asdict(self.params_type())
 
     def params(self, values: Mapping[str, Any]) -> Any:
-        """The method's ``Params`` with these values; a whole number may stand for a float.
+        """Make the method's ``Params``; a whole number may stand for a float.
 
         Raises:
             pydantic.ValidationError: an unknown parameter, or a value of another type.
@@ -69,7 +69,7 @@ class MethodPlugin:
         return TypeAdapter(self.params_type).validate_python(dict(values))
 
     def before(self, values: Point) -> tuple[MethodPlugin, Point] | None:
-        """The method of the first stage, with all its parameters; None for a method of one stage."""
+        """Return the method of the first stage with all its parameters; None for a method of one stage."""
         if self.first_stage is None:
             return None
         name, changed = self.first_stage(values)
@@ -78,39 +78,39 @@ class MethodPlugin:
 
 
 def method_plugin(name: str) -> MethodPlugin:
-    """The method of this name.
+    """Load a method by its name.
 
     Raises:
-        UserError: no such method, or its file does not run, lacks a part, or says something that cannot be.
+        UserError: no such method, or its file does not run, lacks a part, or holds a value that is not allowed.
     """
     return read(name, plugins.load("method", name))
 
 
 def read(name: str, module: ModuleType) -> MethodPlugin:
-    """A method's module as a record.
+    """Read a method's module as a record.
 
     Raises:
-        UserError: one of its optional names holds what it cannot hold.
+        UserError: one of its optional names has a value that is not allowed.
     """
-    stated = {field.name for field in dataclasses.fields(MethodPlugin)} - {"name", "module", "params_type"}
-    values = {key: getattr(module, key) for key in stated if hasattr(module, key)}
+    optional = {field.name for field in dataclasses.fields(MethodPlugin)} - {"name", "module", "params_type"}
+    values = {key: getattr(module, key) for key in optional if hasattr(module, key)}
     if wrong := [problem for key, value in values.items() if (problem := _problem(key, value))]:
         raise UserError(f"{module.__file__}: {'; '.join(sorted(wrong))}")
     return MethodPlugin(name, module, module.Params, **values)
 
 
 def _problem(key: str, value: Any) -> str:
-    """Why an optional name of a method's file cannot hold ``value``; empty if it can."""
+    """Say why an optional name of a method's file cannot have ``value``; empty if it can."""
     tasks = get_args(Task)
     if key == "tasks":
-        sound = isinstance(value, tuple) and value and set(value) <= set(tasks)
+        is_allowed = isinstance(value, tuple) and value and set(value) <= set(tasks)
         allowed = f"a tuple of {' and '.join(map(repr, tasks))}"
     elif key == "second_view":
-        sound, allowed = value is None or value in get_args(SecondView), "'again', 'strong' or None"
+        is_allowed, allowed = value is None or value in get_args(SecondView), "'again', 'strong' or None"
     elif key == "uses_target_labels":
-        sound, allowed = isinstance(value, bool), "True or False"
+        is_allowed, allowed = isinstance(value, bool), "True or False"
     elif key == "above_floor":
-        sound, allowed = isinstance(value, str), "text"
+        is_allowed, allowed = isinstance(value, str), "text"
     else:
-        sound, allowed = callable(value), "a function"
-    return "" if sound else f"{key} is {value!r}; allowed: {allowed}"
+        is_allowed, allowed = callable(value), "a function"
+    return "" if is_allowed else f"{key} is {value!r}; allowed: {allowed}"

@@ -13,7 +13,7 @@ from dta_bench.spec.run_spec import Value
 
 
 def in_space_order(benchmark: str, method: str, params: Mapping[str, Value]) -> dict[str, Value]:
-    """A run's parameters: first those of the search space in its order, then the others as they come.
+    """Order a run's parameters: first those of its search space in its order, then the others as they come.
 
     Only YAML is read: no method is loaded, nor torch with it.
     """
@@ -30,7 +30,7 @@ def _swept_names(benchmark: str, method: str) -> tuple[str, ...]:
 
 
 def _sets(kind: str, name: str) -> dict[str, Any]:
-    """The sets of a file and of the file that it extends; none where it cannot be read, which a sweep would refuse."""
+    """The sets of a file and of the file that it extends; empty if it cannot be read, which a sweep would refuse."""
     try:
         content = yaml_file.read_mapping(plugins.path(kind, name), ())
     except UserError:

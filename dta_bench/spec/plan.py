@@ -1,4 +1,4 @@
-"""A sweep's finite space and the runs that were chosen of it."""
+"""A sweep's finite space, and the runs chosen from it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dta_bench.spec.search_space import RAMP, Point, SearchSpace
 from dta_bench.spec.search_space_file import SearchSpaceFile
 from dta_bench.spec.spelling import label_run
 
-ALWAYS_THE_FILES = (RAMP, "start")
-"""Parameters that go with a network and its training, not with a method's own sets."""
+PARAMETERS_OF_THE_FILE = (RAMP, "start")
+"""Parameters that belong to a network and its training, so that a method's own sets never replace them."""
 
 ALL = "all"
 """Stands for every method that does the benchmark's task and never sees a target label."""
@@ -22,9 +22,19 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line may say of a sweep; None leaves the choice to the file.
+    """What the command line says of a sweep; None, or an empty tuple, leaves the choice to the file.
 
-    ``methods`` may hold :data:`ALL`; without ``points`` each method then gets as many as the smallest space has.
+    Attributes:
+        methods: may hold :data:`ALL`; without ``points``, each method then gets as many as the smallest space has.
+        points: number of points of each method's space.
+        seeds: number of seeds of each point: 0, 1, 2, ...
+        labels: images in the labelled subset.
+        weights: pretrained weights of the backbones; ``none`` for random ones.
+        training: settings as ``key=value``.
+        search: how points are proposed, see :mod:`dta_bench.sweep.sampler`.
+        stop: stop rules, see :mod:`dta_bench.sweep.stop_rules`.
+        label_seed: of the draw of the labelled subset.
+        labels_drawn: how the labelled subset is drawn: ``random`` or ``stratified``.
     """
 
     backbones: tuple[str, ...] = ()
@@ -43,7 +53,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep's finite space: every combination that may run, and the runs that were chosen, in order."""
+    """A sweep's finite space: every combination that may run, and the runs chosen from it.
+
+    Attributes:
+        name: of the search space, or of the benchmark whose default search space it is.
+        method_plugins: the file's method, and those of the sweep, by name.
+        methods: of the sweep, baselines last.
+        points: how many points the first method has on the first backbone.
+        runs: in the order in which they start.
+        search: how points are proposed.
+        stop: stop rules.
+    """
 
     name: str
     file: SearchSpaceFile
@@ -61,7 +81,7 @@ class Plan:
     stop: tuple[str, ...] = ("none",)
 
     def spec(self, backbone: str, method: str, seed: int, point: Point) -> RunSpec:
-        """The run at one point: the method's defaults, then the file's row for the backbone, then the point."""
+        """Make the run at one point: the point over the file's row for the backbone over the method's defaults."""
         return RunSpec(
             benchmark=self.file.benchmark, backbone=backbone, weights=self.weights, method=method,
             params=self.params(backbone, method, point), training=self.training,
@@ -69,8 +89,10 @@ class Plan:
         )  # fmt: skip
 
     def params(self, backbone: str, method: str, point: Point) -> Point:
-        """All parameters of a run; those without effect at this point are zero (a ramp: its default), so that
-        equal runs are equal."""
+        """Return all parameters of a run.
+
+        Those without effect at this point are zero (a ramp has its default), so that equal runs have equal specs.
+        """
         defaults = self.defaults(method)
         merged: Point = defaults | self.row(backbone, method) | point
         space = self.space(method)
@@ -78,27 +100,27 @@ class Plan:
         return {k: v if k not in inert else defaults[k] if k == RAMP else 0 for k, v in merged.items()}
 
     def defaults(self, method: str) -> Point:
-        """Every parameter of a method with its default."""
+        """Return every parameter of a method with its default."""
         return self.method_plugins[method].defaults()
 
     def space(self, method: str) -> SearchSpace:
-        """The method's own sets if it has some and the file is of another method; else those of the file."""
+        """Return a method's search space: its own if it has one and the file is of another method, else the file's."""
         own = self._own_sets(method)
         return own.space if own else self.file.space(set(self.defaults(method)))
 
     def row(self, backbone: str, method: str) -> Point:
-        """What precedes a method's defaults: the row beside its own sets, else the file's row for the backbone.
+        """Return the parameters that replace a method's defaults: the row of its own sets, else the file's row.
 
-        The ramp goes with the length of training, the start of masks with the network's own dropout: both are always
+        The ramp depends on the length of training, the start of masks on the network's own dropout: both are always
         the file's.
         """
         own, of_file = self._own_sets(method), self.file.row(backbone)
-        row = own.row | {k: v for k, v in of_file.items() if k in ALWAYS_THE_FILES} if own else of_file
+        row = own.row | {k: v for k, v in of_file.items() if k in PARAMETERS_OF_THE_FILE} if own else of_file
         known = self.defaults(method)
         return {k: v for k, v in row.items() if k in known}
 
     def first_point(self, backbone: str, method: str) -> Point:
-        """The first row as a point of the method's space."""
+        """Return the row as a point of the method's space; a sweep runs it first."""
         space = self.space(method)
         row = self.defaults(method) | self.row(backbone, method)
         return space.canonical({k: row[k] for k in space.sets})
@@ -107,25 +129,25 @@ class Plan:
         return None if method == self.file.method else method_sets(method)
 
     def swept(self) -> tuple[str, ...]:
-        """Names of the parameters that have more than one value."""
+        """Return the names of the parameters that have more than one value."""
         sets = {k: v for method in self.methods for k, v in self.space(method).sets.items()}
         return tuple(name for name, values in sets.items() if len(values) > 1)
 
     def notes(self) -> list[str]:
-        """What a reader should know before the first run: perturbations that round to nothing, ramps that never end."""
-        found = []
+        """Return a sentence for each backbone whose ramp does not end within the training."""
+        sentences = []
         for backbone in self.backbones:
             row = self.file.row(backbone)
             ramp = float(row.get("ramp_up_epochs", 0) or 0)
             if ramp > self.training.epochs:
                 share = self.training.epochs / ramp
-                found.append(
+                sentences.append(
                     f"{backbone}: the ramp of {ramp:g} epochs ends at {share:.2f} of delta after {self.training.epochs}"
                 )
-        return found
+        return sentences
 
     def run_name(self, spec: RunSpec) -> str:
-        """The run's name: its method and what differs, ``dta lambda_2=0.01 lambda_3=0.2 epsilon=15 seed=0``."""
+        """Return the run's name: its method and what differs, ``dta lambda_2=0.01 lambda_3=0.2 epsilon=15 seed=0``."""
         space = self.space(spec.method)
         inert = space.inert(spec.params)
         params = {k: spec.params[k] for k in self.swept() if k in space.sets and k not in inert}

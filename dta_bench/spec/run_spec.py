@@ -1,7 +1,4 @@
-"""Experiments and runs: a search-space file read and checked, and the identity of one run.
-
-Nothing here imports torch, so that ``sweep --dry-run`` and errors come at once.
-"""
+"""One run as names and numbers: its training, its labelled subset, its identity, its scores and its result."""
 
 from __future__ import annotations
 
@@ -28,14 +25,22 @@ Size = Annotated[tuple[Side, Side], BeforeValidator(_square)]
 
 
 class Training(BaseModel):
-    """How long, with what optimiser and on what batches a run trains.
+    """How long, with which optimiser and on which batches a run trains.
 
-    ``batch_size`` is a batch of *each* domain. The learning rate is multiplied by ``decay_factor`` every
-    ``decay_every`` epochs. ``accumulate`` splits a batch into that many pieces whose gradients are averaged, and
-    ``devices`` before that into that many parts, each on a device of its own (CPUs where there are no GPUs).
-    ``checkpointing`` computes activations again in the backward pass instead of keeping them.
-    ``image_size`` takes the place of the benchmark's. Segmentation alone: ``crop`` trains on random cuts of the resized
-    image, ``window`` predicts it window by window (overlapping by a third or more) instead of whole.
+    Attributes:
+        epochs: number of epochs; they are counted from 1.
+        momentum: of SGD.
+        decay_every: epochs after which the learning rate is multiplied by ``decay_factor``; None keeps it.
+        batch_size: images of *each* domain in a batch.
+        precision: of forward passes; weights are float32.
+        channels_last: whether tensors of images lie in memory with the channels last.
+        accumulate: pieces into which a device's part of a batch is split; their gradients are averaged.
+        devices: devices over which a batch is split first (CPUs where there are no GPUs).
+        checkpointing: whether activations are computed again in the backward pass instead of kept.
+        image_size: height and width in pixels, instead of the benchmark's.
+        crop: for segmentation only: height and width of the random crops of the resized image to train on.
+        window: for segmentation only: height and width of the windows, overlapping by a third or more, in which an
+            image is predicted instead of at once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,12 +74,18 @@ class Training(BaseModel):
 
     @property
     def piece(self) -> int:
-        """How many images of each domain a device computes at once."""
+        """Images of each domain that a device computes at once."""
         return self.batch_size // (self.accumulate * self.devices)
 
 
 class LabelSubset(BaseModel):
-    """The labelled images of target train that selection may read: how many, drawn how."""
+    """How the labelled subset is drawn from target train.
+
+    Attributes:
+        size: number of images.
+        seed: of the draw.
+        stratified: whether each class gets its share.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -85,7 +96,14 @@ class LabelSubset(BaseModel):
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that decides a run's numbers, but for data and code, whose fingerprints are kept beside it."""
+    """Everything that decides a run's numbers, except data and code, whose fingerprints are stored beside it.
+
+    Attributes:
+        benchmark: name of the plug-in, as ``backbone`` and ``method`` are.
+        weights: pretrained weights of the backbone; ``none`` for random ones.
+        params: all parameters of the method.
+        seed: of weights, batches and masks.
+    """
 
     benchmark: str
     backbone: str
@@ -98,18 +116,18 @@ class RunSpec:
 
     @property
     def id(self) -> str:
-        """The first 12 hex digits of the SHA-256 of the canonical JSON of all fields; 2.0 is spelled 2."""
-        fields = self.to_dict() | {"params": {k: _one_spelling(v) for k, v in self.params.items()}}
+        """The run's identity: the first 12 hex digits of the SHA-256 of all fields as sorted JSON, where 2.0 is 2."""
+        fields = self.to_dict() | {"params": {k: _whole_as_int(v) for k, v in self.params.items()}}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict of names and numbers, fit for JSON and for crossing process boundaries."""
+        """Return a plain dict of names and numbers, for JSON and for other processes."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return fields | {"training": self.training.model_dump(), "label_subset": self.label_subset.model_dump()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> RunSpec:
-        """The inverse of :meth:`to_dict`."""
+        """Make the spec that :meth:`to_dict` was called on."""
         return cls(
             **data
             | {
@@ -119,15 +137,19 @@ class RunSpec:
         )
 
 
-def _one_spelling(value: Value) -> Value:
+def _whole_as_int(value: Value) -> Value:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one set of predictions, in percent. ``per_class`` holds accuracy (or IoU); absent classes are None.
+    """Scores of one set of predictions, in percent.
 
-    For label maps ``accuracy`` is over pixels, ``mean_class_accuracy`` the mean recall, ``miou`` the mean IoU.
+    Attributes:
+        accuracy: share of images, or of pixels of label maps, whose class is predicted.
+        mean_class_accuracy: mean recall over classes.
+        per_class: accuracy of each class, or its IoU for label maps; None for a class that is absent.
+        miou: mean IoU; None for images of one class each.
     """
 
     accuracy: float
@@ -136,18 +158,30 @@ class Scores:
     miou: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict; ``miou`` only where the task has it."""
+        """Return a plain dict; ``miou`` only for label maps."""
         return {k: v for k, v in dataclasses.asdict(self).items() if k != "miou" or v is not None}
 
     def means(self) -> dict[str, float]:
-        """The averages by name, ``miou`` only where the task has it."""
-        found = {"accuracy": self.accuracy, "mean_class_accuracy": self.mean_class_accuracy}
-        return found if self.miou is None else found | {"miou": self.miou}
+        """Return the averages by name; ``miou`` only for label maps."""
+        averages = {"accuracy": self.accuracy, "mean_class_accuracy": self.mean_class_accuracy}
+        return averages if self.miou is None else averages | {"miou": self.miou}
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What one finished run says: its last validation scores, the single measurement of the target test set."""
+    """The result of one finished run.
+
+    Attributes:
+        validation: scores on the labelled subset after the last epoch.
+        source_validation: scores on source validation after the last epoch.
+        test: the single measurement of the target test set.
+        collapsed: whether fewer than half of the classes are in use, see ``evaluation.metrics.collapsed``.
+        epochs: of its training.
+        seconds: of training steps.
+        measuring_seconds: of the evaluations after epochs.
+        whole: scores of target test with the labelled subset put back in, where it had been left out; only for
+            comparison with papers.
+    """
 
     run_id: str
     validation: Scores
@@ -155,7 +189,6 @@ class RunResult:
     test: Scores
     collapsed: bool
     epochs: int
-    seconds: float  # of training steps
-    measuring_seconds: float  # of measuring after each epoch
+    seconds: float
+    measuring_seconds: float
     whole: Scores | None = None
-    """Of target test with the labelled subset put back in, where it had been left out; for comparison alone."""

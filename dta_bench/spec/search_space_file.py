@@ -40,10 +40,18 @@ Sets = dict[str, tuple[FileValue, ...]]
 
 
 class SearchSpaceFile(BaseModel):
-    """A search-space file. Its first backbone is the default; ``labels`` overrides the benchmark's label budget.
+    """A search-space file.
 
-    ``backbones`` holds a row of parameters for each backbone: those that have a set too are swept, starting at the
-    row; the others stay fixed. ``points`` limits a sweep that does not say how many of its points it wants.
+    Attributes:
+        extends: another search space, whose keys this file replaces; one level.
+        baselines: methods that run beside ``method``.
+        seeds: number of seeds of each point.
+        points: number of points of a sweep that does not say how many it wants; None: all.
+        labels: the labelled subset; None takes the benchmark's label budget.
+        sets: parameter → values to try.
+        active_when: parameter → its parent, see :class:`dta_bench.spec.search_space.SearchSpace`.
+        backbones: a row of parameters for each backbone, the default backbone first. A parameter that has a set too is
+            swept, starting at the row; the others are fixed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,20 +69,24 @@ class SearchSpaceFile(BaseModel):
     backbones: dict[str, Row] = Field(min_length=1)
 
     def space(self, parameters: set[str]) -> SearchSpace:
-        """The sets of those parameters that a method has; a switch whose parent it lacks is dropped."""
+        """Return the search space of a method.
+
+        Args:
+            parameters: those that the method has; sets of others, and switches whose parent it lacks, are left out.
+        """
         sets = {name: values for name, values in self.sets.items() if name in parameters}
         return SearchSpace(sets, {c: p for c, p in self.active_when.items() if c in sets and p in sets})
 
     def row(self, backbone: str) -> Point:
-        """The parameters of a backbone; one that the file does not hold is given the first row."""
+        """Return the parameters of a backbone; a backbone that is not in the file gets the first row."""
         return dict(self.backbones.get(backbone, next(iter(self.backbones.values()))))
 
 
 def read(name_or_path: str | Path) -> SearchSpaceFile:
-    """A search-space file by its plug-in name, or by its path if that ends in ``.yaml`` or ``.yml``.
+    """Read a search-space file by its plug-in name, or by its path if that ends in ``.yaml`` or ``.yml``.
 
     Raises:
-        UserError: no such file, malformed YAML, or everything that is wrong in it, at once.
+        UserError: no such file, malformed YAML, or a list of everything that is wrong in it.
     """
     path = Path(name_or_path)
     if path.suffix not in {".yaml", ".yml"}:
@@ -85,7 +97,7 @@ def read(name_or_path: str | Path) -> SearchSpaceFile:
     for key in {"sets", "active_when"} & base.keys() & own.keys():
         if isinstance(own[key], dict) and isinstance(base[key], dict):
             merged[key] = base[key] | own[key]
-    problems = [*_misfits(merged), *_disagreements(merged)]
+    problems = [*_schema_problems(merged), *_inconsistencies(merged)]
     if not problems:
         return SearchSpaceFile.model_validate(merged)
     lines = [f"{base_path}: {what}" if _is_inherited(where, own, base) else what for where, what in problems]
@@ -93,7 +105,7 @@ def read(name_or_path: str | Path) -> SearchSpaceFile:
 
 
 def benchmark_of(name: str) -> str:
-    """The benchmark that a search space is for; its methods are not loaded, nor torch with them."""
+    """Return the benchmark of a search space; its methods are not loaded, nor torch with them."""
     path = plugins.path("search_space", name)
     own = _mapping(path)
     stated = (_base(path, own)[1] | own).get("benchmark")
@@ -129,16 +141,16 @@ def _is_inherited(where: tuple[Any, ...], own: Any, base: Any) -> bool:
 Problem = tuple[tuple[Any, ...], str]
 
 
-def _misfits(content: dict[str, Any]) -> Iterator[Problem]:
+def _schema_problems(content: dict[str, Any]) -> Iterator[Problem]:
     """Keys and values that the models refuse."""
     try:
         SearchSpaceFile.model_validate(content)
     except ValidationError as refused:
         for error in refused.errors():
-            yield error["loc"], _told(error)
+            yield error["loc"], _explain(error)
 
 
-def _told(error: Any) -> str:
+def _explain(error: Any) -> str:
     where = error["loc"]
     models: dict[Any, type[BaseModel]] = {"training": Training, "labels": LabelSubset}
     return yaml_file.explain(
@@ -146,8 +158,8 @@ def _told(error: Any) -> str:
     )
 
 
-def _disagreements(content: dict[str, Any]) -> Iterator[Problem]:
-    """Names against the plug-ins there are, rows against sets and methods; of parts that have their right shape."""
+def _inconsistencies(content: dict[str, Any]) -> Iterator[Problem]:
+    """Names of no plug-in, and rows that do not agree with sets and methods; parts of a wrong type are left out."""
     yield from _unknown_plug_ins(content)
     try:
         sets = TypeAdapter(Sets).validate_python(content.get("sets", {}))
@@ -198,25 +210,33 @@ def _row_problems(backbone: str, row: Point, space: SearchSpace, methods: list[t
     except UserError as error:
         yield where, f"backbones.{backbone}: {error}"
     for params in methods:
-        yield from ((where, f"backbones.{backbone}.{said}") for said in parameter_problems(params, row))
+        yield from ((where, f"backbones.{backbone}.{problem}") for problem in parameter_problems(params, row))
         swept = ({name: value} for name, values in space.sets.items() for value in values)
-        yield from ((("sets",), f"sets.{said}") for value in swept for said in parameter_problems(params, value))
+        yield from ((("sets",), f"sets.{problem}") for value in swept for problem in parameter_problems(params, value))
 
 
 def parameter_problems(params: type, values: Point) -> list[str]:
-    """What a method cannot be told: values of another type, words that it does not know."""
-    takes = {field.name for field in dataclasses.fields(params)}
+    """Say which values a method refuses, and why.
+
+    Args:
+        params: the method's ``Params``.
+        values: names that it does not have are left out.
+    """
+    known = {field.name for field in dataclasses.fields(params)}
     try:
-        TypeAdapter(params).validate_python({name: value for name, value in values.items() if name in takes})
+        TypeAdapter(params).validate_python({name: value for name, value in values.items() if name in known})
     except ValidationError as refused:
-        return [_told(error) for error in refused.errors()]
+        return [_explain(error) for error in refused.errors()]
     except UserError as refused_by_itself:
         return [str(refused_by_itself)]
     return []
 
 
 def with_settings(training: Training, settings: Sequence[str]) -> Training:
-    """A file's training with ``key=value`` settings of the command line over it; values are YAML.
+    """Return a file's training with the command line's settings over it.
+
+    Args:
+        settings: ``key=value``; a value is YAML.
 
     Raises:
         UserError: an unknown key, or a value that the key does not take.
@@ -231,5 +251,5 @@ def with_settings(training: Training, settings: Sequence[str]) -> Training:
     try:
         return Training.model_validate(training.model_dump() | fields)
     except ValidationError as refused:
-        said = [yaml_file.explain(error, list(Training.model_fields)) for error in refused.errors()]
-        raise UserError(f"--training cannot be used: {'; '.join(said)}") from refused
+        problems = [yaml_file.explain(error, list(Training.model_fields)) for error in refused.errors()]
+        raise UserError(f"--training cannot be used: {'; '.join(problems)}") from refused

@@ -6,24 +6,24 @@ from collections.abc import Mapping
 
 
 def spell_metric(metric: str) -> str:
-    """A metric's key in words: ``mean_class_accuracy`` → mean class accuracy, ``miou`` → mean IoU."""
+    """Spell a metric's key in words: ``mean_class_accuracy`` → mean class accuracy, ``miou`` → mean IoU."""
     return "mean IoU" if metric == "miou" else metric.replace("_", " ")
 
 
 def spell_method(method: str) -> str:
-    """A method's name in prose: the baselines are source-only and target-only, the others keep their name."""
+    """Spell a method's name in prose: the baselines are source-only and target-only, the others keep their name."""
     return method.replace("_", "-") if method in ("source_only", "target_only") else method
 
 
 def spell_value(value: object) -> str:
-    """A parameter's value, as short as it can be: 2.0 → 2."""
+    """Spell a parameter's value as briefly as possible: 2.0 → 2."""
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def label_run(
     method: str, params: Mapping[str, object], *, backbone: str | None = None, seed: int | None = None
 ) -> str:
-    """The label of a run or configuration: ``dta conv3_fc2 lambda_2=0.01 epsilon=15 seed=0``.
+    """Return the label of a run or configuration: ``dta conv3_fc2 lambda_2=0.01 epsilon=15 seed=0``.
 
     Args:
         params: the parameters in which it differs from those beside it, in the order of the search space.

@@ -1,4 +1,4 @@
-"""A YAML file as a mapping, and what is wrong with it in words: file, key, what came, what is allowed."""
+"""Read a YAML file as a mapping, and say what is wrong in it: file, key, value, what is allowed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from dta_bench.errors import UserError
 
 
 def read_mapping(path: Path, allowed: Iterable[str]) -> dict[str, Any]:
-    """The file's content.
+    """Read a YAML file.
+
+    Args:
+        allowed: the keys that an error names; other keys are not refused here.
 
     Raises:
-        UserError: it cannot be read, is no YAML, says a key twice, or is no mapping of the ``allowed`` keys.
+        UserError: the file cannot be read, is not YAML, has a key twice, or is no mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -49,7 +52,12 @@ def _refuse_repeated_keys(path: Path, node: yaml.Node | None) -> None:
 
 
 def explain(error: Any, allowed: list[str]) -> str:
-    """One of pydantic's errors; ``allowed`` are the keys that may stand where it lies."""
+    """Say one of pydantic's errors in words.
+
+    Args:
+        error: an entry of ``ValidationError.errors()``.
+        allowed: the keys that are allowed at its place.
+    """
     where = error["loc"]
     key = ".".join(map(str, where))
     if error["type"] == "extra_forbidden":
@@ -61,6 +69,6 @@ def explain(error: Any, allowed: list[str]) -> str:
 
 
 def suggestion(key: Any, allowed: Iterable[str]) -> str:
-    """``, did you mean ...?`` or nothing."""
-    near = difflib.get_close_matches(str(key), list(allowed), n=1)
-    return f", did you mean {near[0]}?" if near else ""
+    """Return ``, did you mean ...?`` if an allowed key is close to ``key``, else an empty string."""
+    close = difflib.get_close_matches(str(key), list(allowed), n=1)
+    return f", did you mean {close[0]}?" if close else ""
