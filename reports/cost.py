@@ -10,7 +10,7 @@ COLUMNS = ("method", "vat", "flops_ratio", "time_ratio", "images_per_second", "p
 
 
 def main() -> None:
-    """One table a backbone."""
+    """Print a table for each backbone."""
     print("# What a step costs\n")
     for backbone in BACKBONES:
         command = ["profile", "visda", "--backbone", backbone, "--batch", "4", "--rounds", "3", "--trace", "--json"]
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def show_trace(traced: dict[str, Any]) -> None:
-    """By which operators a row's time parts from its FLOPs."""
+    """Print by which operators a row's ratio of time differs from its ratio of FLOPs."""
     vat = "with VAT" if traced["vat"] else "without VAT"
     time, flops = f"{traced['time_ratio']:.2f} times the time", f"{traced['flops_ratio']:.3f} times the FLOPs"
     print(f"{traced['method']} {vat}, traced: {time}, {flops}; the gap by kind of operator:\n")

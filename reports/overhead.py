@@ -32,7 +32,7 @@ training:
 
 
 def main() -> None:
-    """One sweep in a folder of its own."""
+    """Run one sweep in a temporary folder and print its figures."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "search_spaces").mkdir()
         Path(folder, "search_spaces", "overhead.yaml").write_text(SPACE)

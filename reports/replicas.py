@@ -25,14 +25,14 @@ from dta_bench.nn.network import Labelled, Unlabelled
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import Training
 
-PLACES = (("fonts_digits", "conv3_fc2", 64), ("svhn_mnist", "conv9_fc1", 64), ("visda", "timm/resnet18", 16))
+NETWORKS = (("fonts_digits", "conv3_fc2", 64), ("svhn_mnist", "conv9_fc1", 64), ("visda", "timm/resnet18", 16))
 ROUNDS, STEPS = 5, 4
 
 
 def main(rounds: int) -> None:
-    """One row a network."""
+    """Print a row for each network."""
     rows = []
-    for benchmark, backbone, batch in PLACES:
+    for benchmark, backbone, batch in NETWORKS:
         found: dict[int, list[float]] = {1: [], 2: []}
         for _ in range(rounds):
             for count in found:
@@ -46,19 +46,19 @@ def main(rounds: int) -> None:
     print(json.dumps({"rows": rows, "rounds": rounds, "cores": os.cpu_count(), "load": os.getloadavg()[0]}, indent=1))
 
 
-def seconds_a_step(count: int, *of: object) -> float:
+def seconds_a_step(count: int, *network: object) -> float:
     """The mean over ``STEPS`` steps after a first one, exchange included, of the slowest of ``count`` replicas."""
     with tempfile.TemporaryDirectory() as folder:
-        spawn(steps, (count, folder, *of), nprocs=count)
+        spawn(steps, (count, folder, *network), nprocs=count)
         return max(float(Path(folder, str(rank)).read_text()) for rank in range(count))
 
 
 def steps(rank: int, count: int, folder: str, benchmark: str, backbone: str, batch: int) -> None:
-    """What a replica does."""
+    """Take the steps of one replica, and write its seconds a step to ``folder/rank``."""
     torch.set_num_threads(1)
     if count > 1:
         distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=count)
-    learns, source, target = prepared(benchmark, backbone, batch, count)
+    learns, source, target = learner_and_batches(benchmark, backbone, batch, count)
     for step in range(STEPS + 1):
         if step == 1:
             began = time.monotonic()
@@ -68,17 +68,21 @@ def steps(rank: int, count: int, folder: str, benchmark: str, backbone: str, bat
     os._exit(0)  # gloo's threads may abort an orderly end
 
 
-def prepared(benchmark: str, backbone: str, batch: int, count: int) -> tuple[learner.Learner, Labelled, Unlabelled]:
-    """A learner and this replica's part of a batch."""
+def learner_and_batches(
+    benchmark: str, backbone: str, batch: int, count: int
+) -> tuple[learner.Learner, Labelled, Unlabelled]:
+    """Build a learner and this replica's part of a batch."""
     torch.manual_seed(0)
-    defined = benchmark_of(benchmark)
-    found = pretrained.backbone(backbone, defined.image_size)
+    definition = benchmark_of(benchmark)
+    plugin = pretrained.backbone(backbone, definition.image_size)
     training = Training(epochs=1, optimizer="adam", learning_rate=1e-3, batch_size=batch, devices=count)
-    method, shape = method_plugin("dta"), (found.channels, *defined.image_size)
-    setting = Setting(training, len(defined.classes), shape, batch)
-    learns = learner.build(method, found.build(len(defined.classes)), method.params_type(start="stochastic"), setting)
+    method, shape = method_plugin("dta"), (plugin.channels, *definition.image_size)
+    setting = Setting(training, len(definition.classes), shape, batch)
+    learns = learner.build(
+        method, plugin.build(len(definition.classes)), method.params_type(start="stochastic"), setting
+    )
     images = [torch.randn(training.piece, *shape) for _ in range(2)]
-    labels = torch.randint(len(defined.classes), (training.piece,))
+    labels = torch.randint(len(definition.classes), (training.piece,))
     return learns, Labelled(images[0], labels), Unlabelled(images[1])
 
 

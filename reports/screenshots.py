@@ -21,7 +21,7 @@ PICTURES = HERE / "docs" / "pictures"
 
 
 def main(out: Path, name: str) -> None:
-    """All pictures, or one sentence where there is no browser."""
+    """Take all pictures; end with one sentence if there is no browser."""
     if not available():
         raise SystemExit(ABSENT)
     PICTURES.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def main(out: Path, name: str) -> None:
 
 
 def runs_page(out: Path) -> None:
-    """MLflow's runs page behind the link that ``dta-bench ui`` prints."""
+    """Take a picture of MLflow's runs page at the link that ``dta-bench ui`` prints."""
     command = [sys.executable, "-m", "dta_bench", "ui", "--out", str(out), "--port", "5077"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert server.stderr is not None
@@ -53,7 +53,7 @@ def runs_page(out: Path) -> None:
 
 
 def wait_for_port(port: int, seconds: float = 300) -> None:
-    """Until something listens on loopback."""
+    """Wait until something listens on a port of loopback."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         with socket.socket() as probe:

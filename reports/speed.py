@@ -20,18 +20,19 @@ from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import LabelSubset, RunResult, RunSpec, Training
 from dta_bench.tracking import Tracker
 
-RUNS, SEEDS, EPOCHS, KINDS = 500, 2, 5, 40  # 40 a run's epoch tells of, and those of its end: above 50 in all
+RUNS, SEEDS, EPOCHS, KINDS = 500, 2, 5, 40  # 40 metrics an epoch, and those at the end of a run: more than 50
 
 
 def main(count: int, kept: str | None = None) -> None:
     """Write the store, time the report in a process of its own, print both."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(kept or folder)
-        told = told_by(out) if (out / "mlflow.db").exists() else write(out, count)
+        metrics_each = metric_count(out) if (out / "mlflow.db").exists() else write(out, count)
         print("# How long a large report takes\n")
         print(f"`python reports/speed.py {count}` on {os.cpu_count()} cores, with {machine_load()} processes waiting:")
         print(
-            f"{count} runs of drawn predictions with {told} metrics each, written by the code that writes real ones.\n"
+            f"{count} runs of drawn predictions with {metrics_each} metrics each, written by the code that writes real "
+            "ones.\n"
         )
         print("| command | seconds | CPU seconds | peak memory, MiB |\n| --- | ---: | ---: | ---: |")
         report, helped = timed(out), timed(out, "--help")
@@ -41,22 +42,22 @@ def main(count: int, kept: str | None = None) -> None:
 
 
 def machine_load() -> str:
-    """How many processes want a core just before."""
+    """Return the mean number of processes that want a core, over the last minute."""
     return f"{os.getloadavg()[0]:.1f}"
 
 
 def row(seconds: float, cpu: float, peak: float) -> str:
-    """Three cells."""
+    """Return seconds, CPU seconds and MiB as three cells."""
     return f"{seconds:.1f} | {cpu:.1f} | {peak:.0f}"
 
 
-def told_by(out: Path) -> int:
-    """How many metrics a run of an earlier call has."""
+def metric_count(out: Path) -> int:
+    """Count the metrics of a run in the store."""
     return len(Tracker(f"sqlite:///{out / 'mlflow.db'}", out).runs("fonts_digits")[0].metrics)
 
 
 def write(out: Path, count: int) -> int:
-    """``count`` finished runs; how many metrics each has."""
+    """Write ``count`` finished runs; return how many metrics each has."""
     tracker = Tracker(f"sqlite:///{out / 'mlflow.db'}", out)
     tracker.check()
     benchmark = benchmark_of("fonts_digits")
@@ -79,10 +80,10 @@ def write(out: Path, count: int) -> int:
         log = tracker.open_run(spec, None, f"run {i}", set(), {"data_fingerprint": "drawn"})
         for epoch in range(1, EPOCHS + 1):
             log.log_epoch(epoch, {f"loss/part_{k}": float(rng.random()) for k in range(KINDS)})
-        log.log_epoch(EPOCHS, {"flops_ratio": 1.0 if i < SEEDS else 2.0})  # as execution.py notes it
+        log.log_epoch(EPOCHS, {"flops_ratio": 1.0 if i < SEEDS else 2.0})  # as run/execute.py logs it
         result = RunResult(spec.id, scored, scored, scored, False, EPOCHS, 1.0, 0.5)
         log.finish(result, arrays, confusion, benchmark.classes)
-    return told_by(out)
+    return metric_count(out)
 
 
 # A child's peak counts what its parent held at the fork, and this process holds torch: a small one stands between.
@@ -96,7 +97,7 @@ print(json.dumps([status, time.monotonic() - started, used.ru_utime + used.ru_st
 
 
 def timed(out: Path, *instead: str) -> tuple[float, float, float]:
-    """Seconds, CPU seconds, and peak memory in MiB, of a command in a process of its own."""
+    """Run a command in a process of its own; return its seconds, CPU seconds, and peak memory in MiB."""
     what = instead or ("report", "fonts_digits", "--out", str(out))
     command = [sys.executable, "-c", BETWEEN, sys.executable, "-m", "dta_bench", *what]
     status, seconds, cpu, peak = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -20,12 +20,12 @@ The difference is paired by seed and image, with its standard error over both.
 
 
 def main(out: str) -> None:
-    """One table a pair, in the order of the paper's."""
+    """Print a table for each pair, with rows in the paper's order."""
     print(INTRODUCTION)
     for pair in PAIRS:
         command = [sys.executable, "-m", "dta_bench", "report", pair, "--json", "--out", out]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        rows = {name(row): row for row in reversed(found["leaderboard"])}
+        rows = {row_name(row): row for row in reversed(found["leaderboard"])}
         print(f"## {pair}: {found['source']} -> {found['target']}\n")
         print("| row | target test | 95 % interval | less source-only | seeds |\n| --- | ---: | ---: | ---: | ---: |")
         for title in ("source-only", "entropy", *combinations(), "dta_released"):
@@ -35,20 +35,20 @@ def main(out: str) -> None:
 
 
 def cells(row: dict) -> list[str]:
-    """A row's figures."""
+    """Return the figures of a row as cells."""
     low, high = row["ci95"]
     gap = row["difference"]
-    told = f"{gap['points']:+.1f} ± {gap['standard_error']:.1f}" if row["competes"] else ""
-    return [f"{row['test']:.1f}", f"{low:.1f} to {high:.1f}", told, str(row["seeds"])]
+    difference = f"{gap['points']:+.1f} ± {gap['standard_error']:.1f}" if row["competes"] else ""
+    return [f"{row['test']:.1f}", f"{low:.1f} to {high:.1f}", difference, str(row["seeds"])]
 
 
 def combinations() -> list[str]:
-    """The names of Table 5's rows, in its order."""
+    """Return the names of Table 5's rows, in its order."""
     return ["VAT", "fDTA", "fDTA + VAT", "cDTA", "cDTA + VAT", "fDTA + cDTA", "fDTA + cDTA + VAT"]
 
 
-def name(row: dict) -> str:
-    """What Table 5 calls this configuration; configurations that it does not have keep their method's name."""
+def row_name(row: dict) -> str:
+    """Return Table 5's name of a configuration; one that it does not have gets its method's name."""
     params = row["params"]
     if row["method"] == "source_only":
         return "source-only"
