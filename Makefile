@@ -6,10 +6,10 @@ export RAY_USAGE_STATS_ENABLED := 0
 
 .PHONY: test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
-help:  ## What can be made
+help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
-demo: install  ## Install, then run the main job on real data: DTA from rendered fonts to handwriting
+demo: install  ## Install, then run a sweep on real data: DTA from rendered fonts to handwriting
 	$(BIN)/dta-bench sweep fonts_digits
 
 test: install-dev lint  ## Install, lint, type-check, check the layers, run the quick tests
@@ -21,10 +21,10 @@ test-slow: install-dev  ## The tests that need minutes
 test-cluster: install-dev  ## ray up on hosts of our own in network namespaces (root, iproute2, openssh-server, rsync, socat, faketime)
 	$(BIN)/python -m pytest -rs -m cluster --timeout 3600
 
-test-cluster-short: install-dev  ## Of these, a sweep with work on every node, and ray down
+test-cluster-short: install-dev  ## Only two of these: a sweep with work on every node, and ray down
 	$(BIN)/python -m pytest -rs -m cluster --timeout 1200 tests/cluster/test_on_a_cluster.py -k 'works_on_every_one or ray_down'
 
-faults: install-dev  ## Every fault injected on such a cluster, and what came of it, as reports/faults.md
+faults: install-dev  ## Inject every fault on such a cluster, and write what happened to reports/faults.md
 	$(BIN)/python reports/faults.py > reports/faults.md.new && mv reports/faults.md.new reports/faults.md
 
 scale: install  ## What a sweep of 1,000 runs costs its driver, and how it resumes, reports/scale.json, resume.json
@@ -35,10 +35,10 @@ scale: install  ## What a sweep of 1,000 runs costs its driver, and how it resum
 fleet: install  ## A sweep on many machines replayed as discrete events, reports/fleet.jsonl
 	for nodes in 50 2500; do $(BIN)/python reports/fleet.py --nodes $$nodes --runs $$((nodes * 20)); done > reports/fleet.jsonl
 
-overhead: install  ## What a sweep costs beside its training, reports/overhead.json
+overhead: install  ## What a sweep costs besides its training, reports/overhead.json
 	reports/alone.sh $(BIN)/python reports/overhead.py > reports/overhead.json.new && mv reports/overhead.json.new reports/overhead.json
 
-replicas: install  ## What a second device brings a run, reports/replicas.json
+replicas: install  ## How much faster a second device makes a run, reports/replicas.json
 	$(BIN)/python reports/replicas.py > reports/replicas.json.new && mv reports/replicas.json.new reports/replicas.json
 
 lint: install-dev  ## ruff, mypy --strict, import-linter
@@ -47,12 +47,12 @@ lint: install-dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: install-dev  ## Put the sources in shape
+format: install-dev  ## Format the sources
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-install: .venv/.installed  ## The package with its pinned dependencies, in .venv
-install-dev: .venv/.installed-dev  ## The same with what tests and checks need
+install: .venv/.installed  ## Install the package with its pinned dependencies in .venv
+install-dev: .venv/.installed-dev  ## The same, and what tests and checks need
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -94,7 +94,7 @@ picture: install  ## The README's picture, from the runs of make demo
 cost: install  ## The tables of what a step costs, reports/cost.md
 	$(BIN)/python reports/cost.py > reports/cost.md
 
-floors: install  ## The least that each method needs beside what it does, in FLOPs, reports/floors.md
+floors: install  ## The least work that each method needs beside what it does, in FLOPs, reports/floors.md
 	$(BIN)/python reports/floors.py > reports/floors.md.new && mv reports/floors.md.new reports/floors.md
 
 speed: install  ## How long a report of 500 runs takes, reports/speed.md
@@ -119,5 +119,5 @@ grid: install  ## The complete grid behind dta-bench replay, its table, rules an
 constraints:  ## Pin what is installed now
 	$(BIN)/pip list --format=freeze --exclude dta-bench --exclude pip --exclude setuptools > constraints.txt
 
-clean:  ## Remove what commands leave behind, but no results
+clean:  ## Remove caches and builds; results stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

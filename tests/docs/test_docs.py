@@ -9,12 +9,21 @@ from pathlib import Path
 
 import pytest
 from command_line import program
-from documentation import PAGES, ROOT, commands, walkthrough_commands
+from documentation import PAGES, ROOT, WALKTHROUGHS, commands, shown_files, walkthrough_commands
 from typer.testing import CliRunner
 
 import dta_bench
 from dta_bench import cli
 from dta_bench.cli.profile import FormsGroup
+
+PACKAGE = ROOT / "dta_bench"
+LOOKED_UP = ("dta_bench", "tests", "backbones", "search_spaces", "cluster", "docs")
+MADE_BY_READERS = {
+    "docs/api.md",
+    "benchmarks/pets.yaml",
+    "search_spaces/methods/mine.yaml",
+    *(name for text in WALKTHROUGHS for name in shown_files(text)),
+}
 
 
 def anchors(page: Path) -> set[str]:
@@ -33,6 +42,18 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: Path) -> 
         assert there.exists(), target
         if anchor:
             assert anchor in anchors(there), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_path_and_test_that_a_page_names_is_there(page: Path) -> None:
+    """Paths start at the checkout or at the package; what a reader makes is left out."""
+    text, folders = (
+        page.read_text(),
+        "|".join([*LOOKED_UP, *(path.name for path in PACKAGE.iterdir() if path.is_dir())]),
+    )
+    paths = set(re.findall(rf"`((?:{folders})/[\w./]+)`", text)) - MADE_BY_READERS
+    assert [path for path in paths if not (ROOT / path).exists() and not (PACKAGE / path).exists()] == []
+    assert set(re.findall(r"`(test_\w+)`", text)) <= {file.stem for file in (ROOT / "tests").rglob("test_*.py")}
 
 
 def test_the_pages_name_each_other() -> None:
