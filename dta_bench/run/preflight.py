@@ -97,8 +97,6 @@ def dropout_units(benchmark: Benchmark, backbone: str) -> dict[str, int]:
     Returns:
         ``delta_c``: channels of the feature maps (CAdD); ``delta_e``: hidden units (EAdD).
     """
-    import torch
-
     from dta_bench.nn import pretrained
 
     plugin = pretrained.backbone(backbone, benchmark.train_size)

@@ -17,7 +17,7 @@ from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import RunSpec
 
 
-def of(method: str, **params: object) -> RunSpec:
+def spec_with(method: str, **params: object) -> RunSpec:
     return dataclasses.replace(spec_of("source_only"), method=method, params=params)
 
 
@@ -26,11 +26,11 @@ def ratio_of(spec: RunSpec) -> float:
 
 
 def test_source_only_is_the_measure() -> None:
-    assert ratio_of(of("source_only")) == 1
+    assert ratio_of(spec_with("source_only")) == 1
 
 
 def test_it_is_the_ratio_that_profile_counts_at_another_batch_size() -> None:
-    spec = of("dta", lambda_3=0.0)
+    spec = spec_with("dta", lambda_3=0.0)
     benchmark = benchmark_of(spec.benchmark)
     found = pretrained.backbone(spec.backbone, benchmark.image_size)
     meta_network = found.build(len(benchmark.classes)).to("meta")
@@ -43,28 +43,28 @@ def test_it_is_the_ratio_that_profile_counts_at_another_batch_size() -> None:
 
 
 def test_a_weight_changes_nothing_and_a_term_that_is_on_costs() -> None:
-    without, weak, strong = (ratio_of(of("dta", lambda_3=w, epsilon=3.5)) for w in (0.0, 0.1, 0.2))
+    without, weak, strong = (ratio_of(spec_with("dta", lambda_3=w, epsilon=3.5)) for w in (0.0, 0.1, 0.2))
     assert without < weak
     assert weak == strong
 
 
 def test_each_repeat_of_a_phase_costs_also_where_it_is_told_as_a_float() -> None:
-    two, three, four = (ratio_of(of("mcd", repeats=n)) for n in (2, 3.0, 4.0))
+    two, three, four = (ratio_of(spec_with("mcd", repeats=n)) for n in (2, 3.0, 4.0))
     assert three - two == pytest.approx(four - three)
     assert two < three
 
 
 def test_a_method_that_freezes_weights_leaves_the_next_ones_count_alone() -> None:
     flops._FLOPS.clear()
-    alone = ratio_of(of("adr"))
+    alone = ratio_of(spec_with("adr"))
     flops._FLOPS.clear()
-    ratio_of(of("shot"))
-    assert ratio_of(of("adr")) == alone
+    ratio_of(spec_with("shot"))
+    assert ratio_of(spec_with("adr")) == alone
 
 
 def test_parameters_that_a_method_no_longer_takes_are_said() -> None:
     with pytest.raises(UserError, match="mcd does not take this run's parameters"):
-        ratio_of(of("mcd", repeats="often"))
+        ratio_of(spec_with("mcd", repeats="often"))
 
 
 def test_a_method_that_fails_is_said_and_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_a_method_that_fails_is_said_and_not_counted(tmp_path: Path, monkeypatch
     )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="a step of torn fails: ValueError: torn apart"):
-        ratio_of(of("torn"))
+        ratio_of(spec_with("torn"))
 
 
 def test_a_report_needs_no_torch() -> None:

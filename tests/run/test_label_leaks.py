@@ -30,7 +30,7 @@ METHODS = [
 ]  # fmt: skip
 
 
-def permuted(domains: Domains, subset: LabelSubset, seed: int = 0) -> Domains:
+def with_shuffled_labels(domains: Domains, subset: LabelSubset, seed: int = 0) -> Domains:
     """The same data with target train's labels shuffled everywhere outside the labelled subset."""
     train = domains.target_train
     chosen = set(split(domains, subset).target_validation.ids)
@@ -41,14 +41,14 @@ def permuted(domains: Domains, subset: LabelSubset, seed: int = 0) -> Domains:
     return dataclasses.replace(domains, target_train=LabelledImages(train.images, labels, train.ids))
 
 
-def trained(domains: Domains, benchmark: Benchmark, subset: LabelSubset, method: str = "dta", **params: float) -> Run:
+def train_run(domains: Domains, benchmark: Benchmark, subset: LabelSubset, method: str = "dta", **params: float) -> Run:
     spec = dataclasses.replace(spec_of(method, epochs=1, **params), label_subset=subset)
     splits = split(domains, subset)
     first = training.train_first_stage(resolve_on(spec, benchmark, splits), Placement(CPU))
     return training.Run(resolve_on(spec, benchmark, splits), Placement(CPU), first).train_to_the_end()
 
 
-def bits(run: Run) -> dict[str, bytes]:
+def weight_bytes(run: Run) -> dict[str, bytes]:
     return {name: tensor.numpy().tobytes() for name, tensor in run.network.state_dict().items()}
 
 
@@ -57,17 +57,17 @@ def test_no_bit_of_the_weights_depends_on_a_target_label_outside_the_subset(
     subset: LabelSubset, small_digits: Domains, digits_benchmark: Benchmark
 ) -> None:
     vat = {"lambda_3": 0.1, "epsilon": 3.5}
-    honest = trained(small_digits, digits_benchmark, subset, **vat)
-    shuffled = trained(permuted(small_digits, subset), digits_benchmark, subset, **vat)
-    assert bits(honest) == bits(shuffled)
+    honest = train_run(small_digits, digits_benchmark, subset, **vat)
+    shuffled = train_run(with_shuffled_labels(small_digits, subset), digits_benchmark, subset, **vat)
+    assert weight_bytes(honest) == weight_bytes(shuffled)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_no_method_reads_a_target_label(method: str, small_digits: Domains, digits_benchmark: Benchmark) -> None:
-    honest = trained(small_digits, digits_benchmark, SUBSETS[0], method)
-    shuffled = trained(permuted(small_digits, SUBSETS[0]), digits_benchmark, SUBSETS[0], method)
-    assert bits(honest) == bits(shuffled)
+    honest = train_run(small_digits, digits_benchmark, SUBSETS[0], method)
+    shuffled = train_run(with_shuffled_labels(small_digits, SUBSETS[0]), digits_benchmark, SUBSETS[0], method)
+    assert weight_bytes(honest) == weight_bytes(shuffled)
 
 
 def test_what_is_selected_does_not_depend_on_a_target_label_outside_the_subset(
@@ -77,11 +77,11 @@ def test_what_is_selected_does_not_depend_on_a_target_label_outside_the_subset(
     candidates = [{"lambda_2": 0.0}, {"lambda_2": 0.02}]
 
     def chosen(domains: Domains) -> tuple[int, list[dict[str, float | None]]]:
-        runs = [trained(domains, digits_benchmark, subset, **params) for params in candidates]
+        runs = [train_run(domains, digits_benchmark, subset, **params) for params in candidates]
         scores = [run.validation["validation"].scores for run in runs]
         return int(np.argmax([s.accuracy for s in scores])), [s.per_class for s in scores]
 
-    assert chosen(small_digits) == chosen(permuted(small_digits, subset))
+    assert chosen(small_digits) == chosen(with_shuffled_labels(small_digits, subset))
 
 
 def test_a_stratified_draw_is_a_use_of_labels_that_is_counted_and_said(small_digits: Domains) -> None:
@@ -143,7 +143,7 @@ def test_where_the_subset_is_cut_out_of_target_test_the_whole_is_scored_beside(
     small_digits: Domains, digits_benchmark: Benchmark
 ) -> None:
     transductive = dataclasses.replace(small_digits, target_test=small_digits.target_train)
-    run = trained(transductive, digits_benchmark, SUBSETS[0], "source_only")
+    run = train_run(transductive, digits_benchmark, SUBSETS[0], "source_only")
     result = finish(run).result
     assert result.whole is not None
     whole = run.evaluator.evaluate(small_digits.target_train).scores
@@ -152,7 +152,7 @@ def test_where_the_subset_is_cut_out_of_target_test_the_whole_is_scored_beside(
     assert result.test.accuracy * complement + result.validation.accuracy * 40 == pytest.approx(
         whole.accuracy * (complement + 40)
     )
-    assert finish(trained(small_digits, digits_benchmark, SUBSETS[0], "source_only")).result.whole is None
+    assert finish(train_run(small_digits, digits_benchmark, SUBSETS[0], "source_only")).result.whole is None
 
 
 def test_a_domain_to_tune_on_gives_the_subset_and_target_test_stays_whole(small_digits: Domains) -> None:

@@ -10,7 +10,7 @@ from dta_bench.run import preflight
 from dta_bench.spec.run_spec import Training
 
 
-def checked(name: str, **settings: object) -> None:
+def run_preflight(name: str, **settings: object) -> None:
     training = Training(**{"epochs": 1, "optimizer": "sgd", "learning_rate": 1e-3, "batch_size": 2} | settings)
     benchmark = SCENES.for_training(training)
     preflight.check(backbone(name, benchmark.train_size), benchmark, training)
@@ -30,7 +30,7 @@ def checked(name: str, **settings: object) -> None:
 )
 def test_what_does_not_fit_is_told(name: str, settings: dict[str, object], said: str) -> None:
     with pytest.raises(UserError, match=said):
-        checked(name, **settings)
+        run_preflight(name, **settings)
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def test_what_does_not_fit_is_told(name: str, settings: dict[str, object], said:
     ],
 )
 def test_what_fits_passes(name: str, settings: dict[str, object]) -> None:
-    checked(name, **settings)
+    run_preflight(name, **settings)
 
 
 def test_a_network_whose_constructor_reads_values_passes_too() -> None:
-    checked("smp/segformer/mit_b0")
+    run_preflight("smp/segformer/mit_b0")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from dta_bench.spec.run_spec import LabelSubset, Training
 CPU = torch.device("cpu")
 
 
-def numbers(finished: FinishedRun) -> list[float]:
+def figures(finished: FinishedRun) -> list[float]:
     arrays = [
         finished.arrays[name].astype(np.float64).sum() for name in sorted(finished.arrays) if name.endswith("logits")
     ]
@@ -33,13 +33,13 @@ def numbers(finished: FinishedRun) -> list[float]:
 def test_the_same_spec_gives_the_same_numbers(method: str, digits_benchmark: Benchmark, small_splits: Splits) -> None:
     first = training.train(resolve_on(spec_of(method), digits_benchmark, small_splits), Placement(CPU))
     again = training.train(resolve_on(spec_of(method), digits_benchmark, small_splits), Placement(CPU))
-    assert numbers(first) == numbers(again)
+    assert figures(first) == figures(again)
 
 
 def test_another_seed_gives_other_numbers(digits_benchmark: Benchmark, small_splits: Splits) -> None:
     first = training.train(resolve_on(spec_of(seed=0), digits_benchmark, small_splits), Placement(CPU))
     other = training.train(resolve_on(spec_of(seed=1), digits_benchmark, small_splits), Placement(CPU))
-    assert numbers(first) != numbers(other)
+    assert figures(first) != figures(other)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
@@ -52,26 +52,26 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_numbers(
     whole = training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))
 
     stop = StopRequest()
-    place = Placement(CPU, tmp_path / "run.pt", stop=stop)
-    interrupted = training.Run(resolve_on(spec, digits_benchmark, small_splits), place)
+    placement = Placement(CPU, tmp_path / "run.pt", stop=stop)
+    interrupted = training.Run(resolve_on(spec, digits_benchmark, small_splits), placement)
     take, steps = interrupted._take_step, 0
 
-    def counted(*batch: object) -> None:
+    def take_and_count(*batch: object) -> None:
         nonlocal steps
         take(*batch)  # type: ignore[arg-type]
         steps += 1
         stop.requested = steps == stop_after
 
-    interrupted._take_step = counted  # type: ignore[method-assign]
+    interrupted._take_step = take_and_count  # type: ignore[method-assign]
     with pytest.raises(Stopped):
-        until_stopped(interrupted)
+        train_until_stopped(interrupted)
     stop.requested = False
     torch.manual_seed(12345)  # what another process would have drawn
-    resumed = training.train(resolve_on(spec, digits_benchmark, small_splits), place)
-    assert numbers(resumed) == numbers(whole)
+    resumed = training.train(resolve_on(spec, digits_benchmark, small_splits), placement)
+    assert figures(resumed) == figures(whole)
 
 
-def until_stopped(run: training.Run) -> None:
+def train_until_stopped(run: training.Run) -> None:
     while True:
         run.train_epoch()
         run.start_next_epoch()
@@ -91,7 +91,7 @@ def test_target_labels_outside_the_subset_do_not_reach_training_or_validation(
     shuffled = dataclasses.replace(small_digits, target_train=LabelledImages(train.images, labels, train.ids))
     a = training.train(resolve_on(spec_of(), digits_benchmark, honest), Placement(CPU))
     b = training.train(resolve_on(spec_of(), digits_benchmark, splits.split(shuffled, subset)), Placement(CPU))
-    assert numbers(a) == numbers(b)
+    assert figures(a) == figures(b)
 
 
 def test_test_labels_are_read_only_by_the_last_measurement(digits_benchmark: Benchmark, small_splits: Splits) -> None:
