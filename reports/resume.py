@@ -24,7 +24,7 @@ from rich.console import Console
 from scale import plan_of
 
 from dta_bench.run import fingerprint
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.sweep.on_ray import worker
 from dta_bench.sweep.on_ray.cluster import Resources
 from dta_bench.sweep.sweep import sweep
@@ -38,20 +38,22 @@ def tracked_only(config: dict[str, Any], job: dict[str, Any]) -> None:
     from ray import tune
 
     worker.enter_working_directory(job)
-    spec, home = worker.RunSpec.from_dict(job["specs"][config["run"]]), Home(**job["home"])
-    marks, inert = fingerprint.fingerprints(spec, home.root), set(job["inert"][spec.id])
-    log = home.tracker().open_run(spec, job["parent"], job["names"][spec.id], inert, marks)
+    spec, workspace = worker.RunSpec.from_dict(job["specs"][config["run"]]), Workspace(**job["workspace"])
+    marks, inert = fingerprint.fingerprints(spec, workspace.root), set(job["inert"][spec.id])
+    log = workspace.tracker().open_run(spec, job["parent"], job["names"][spec.id], inert, marks)
     log.log_epoch(1, {f"metric/{number}": 0.5 for number in range(METRICS)})
     log.flush()
-    home.tracker().end_run(log.mlflow_run_id, "FINISHED")
+    workspace.tracker().end_run(log.mlflow_run_id, "FINISHED")
     tune.report({"score": 1.0, "epoch": 1, "run": spec.id, "outcome": "done", "reason": ""})
 
 
 def drive(runs: int, folder: Path) -> None:
     """Be the driver: a sweep as a user starts it, with runs that do not train."""
     worker.run_one = tracked_only
-    home = Home(str(folder), str(folder), f"sqlite:///{folder / 'mlflow.db'}")
-    sweep(plan_of(runs, folder, epochs=1), home, Resources(parallel=os.cpu_count()), Console(stderr=True, width=200))
+    workspace = Workspace(str(folder), str(folder), f"sqlite:///{folder / 'mlflow.db'}")
+    sweep(
+        plan_of(runs, folder, epochs=1), workspace, Resources(parallel=os.cpu_count()), Console(stderr=True, width=200)
+    )
 
 
 @contextmanager

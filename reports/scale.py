@@ -19,7 +19,7 @@ import ray
 from ray.cluster_utils import Cluster
 from rich.console import Console
 
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.sweep.choose_runs import make_plan
@@ -67,12 +67,12 @@ def plan_of(runs: int, folder: Path, epochs: int = EPOCHS) -> Plan:
 def measure(runs: int, folder: Path) -> dict[str, float]:
     """The driver's own seconds and memory for a sweep of ``runs`` runs."""
     plan = plan_of(runs, folder)
-    home = Home(str(folder), str(folder), "sqlite:///none.db")
+    workspace = Workspace(str(folder), str(folder), "sqlite:///none.db")
     with Path(os.devnull).open("w") as nowhere:
         view = ProgressView(Console(file=nowhere), runs, EPOCHS)
         used, started = _cpu(), time.monotonic()
         work = Work(plan.runs, EarlyStopping([], EPOCHS))
-        start = launch.Launch(plan, work, home, f"scale{runs}", Resources(), view)
+        start = launch.Launch(plan, work, workspace, f"scale{runs}", Resources(), view)
         errors = launch.run_tuner(start, launch.Interrupt(), "")
         wall, cpu = time.monotonic() - started, _cpu() - used
     assert (errors, view.done) == ({}, runs)

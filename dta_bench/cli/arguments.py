@@ -14,7 +14,7 @@ import typer
 from dta_bench.errors import UserError
 
 if TYPE_CHECKING:
-    from dta_bench.run.home import Home
+    from dta_bench.run.workspace import Workspace
     from dta_bench.spec.plan import Options, Plan
 
 
@@ -114,19 +114,19 @@ def plan_of(name: str, options: Options, benchmark: str | None = None) -> Plan:
     return make_plan(name, file, options)
 
 
-def home_of(
+def workspace_of(
     root: Path, out: Path, tracking_uri: str | None, *, skip_unreadable: bool = False, keep_network: bool = False
-) -> Home:
+) -> Workspace:
     """Where the data, the runs and the store are, as absolute paths.
 
     Raises:
         UserError: ``out`` cannot be written to.
     """
-    from dta_bench.run.home import Home
+    from dta_bench.run.workspace import Workspace
 
     out = out.expanduser().resolve()
     if out.exists() and (not out.is_dir() or not os.access(out, os.W_OK)):
         raise UserError(f"--out {out} is not a folder that can be written to; name another one")
     uri = tracking_uri or f"sqlite:///{out / 'mlflow.db'}"
     typed = shlex.join(["dta-bench", *sys.argv[1:]])
-    return Home(str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_network, typed)
+    return Workspace(str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_network, typed)

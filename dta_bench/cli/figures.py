@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dta_bench.cli.arguments import home_of
+from dta_bench.cli.arguments import workspace_of
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Root, TrackingUri
 from dta_bench.cli.terminal import chatter_on_stderr, print_json
 
@@ -29,7 +29,7 @@ def figures(
     with chatter_on_stderr() as stdout:
         from dta_bench.report.features.draw import draw_figures
 
-        drawn = draw_figures(run, beside, home_of(root, out, tracking_uri))
+        drawn = draw_figures(run, beside, workspace_of(root, out, tracking_uri))
         if as_json:
             print_json(drawn.model_dump(), stdout)
         else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dta_bench.cli.arguments import home_of, options_of, plan_of, refuse_unused
+from dta_bench.cli.arguments import options_of, plan_of, refuse_unused, workspace_of
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, TrackingUri
 from dta_bench.cli.terminal import chatter_on_stderr, console, print_json
 
@@ -43,11 +43,11 @@ def replay(
         from dta_bench.replay.command import keep_grid, replay_searches
         from dta_bench.replay.outputs import show_replay
 
-        home = home_of(DEFAULT_ROOT, out, tracking_uri)
+        workspace = workspace_of(DEFAULT_ROOT, out, tracking_uri)
         if keep is not None:
-            print_json(keep_grid(plan_of(name, options_of()), home, keep).model_dump(), stdout)
+            print_json(keep_grid(plan_of(name, options_of()), workspace, keep).model_dump(), stdout)
             return
-        replayed = replay_searches(name, table, repetitions, share, Path(home.out) / "reports" / name)
+        replayed = replay_searches(name, table, repetitions, share, Path(workspace.out) / "reports" / name)
         if as_json:
             print_json(replayed.json_object(), stdout)
         else:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dta_bench.cli.arguments import home_of, refuse_unused
+from dta_bench.cli.arguments import refuse_unused, workspace_of
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Root, TrackingUri
 from dta_bench.cli.output import print_report
 from dta_bench.cli.terminal import chatter_on_stderr
@@ -42,9 +42,9 @@ def report(
         from dta_bench.report import command
 
         form = command.requested_form(json=as_json, html=as_html, markdown=as_markdown)
-        home = home_of(root, out, tracking_uri)
+        workspace = workspace_of(root, out, tracking_uri)
         if paper is not None:
-            finished = command.report_paper(paper, home)
+            finished = command.report_paper(paper, workspace)
         else:
-            finished = command.report_runs(name or "", select, home)
+            finished = command.report_runs(name or "", select, workspace)
         print_report(finished, form, stdout)

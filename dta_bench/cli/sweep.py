@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from dta_bench.cli.arguments import home_of, options_of, parse_gpus_per_run, plan_of, refuse_unused
+from dta_bench.cli.arguments import options_of, parse_gpus_per_run, plan_of, refuse_unused, workspace_of
 from dta_bench.cli.options import (
     DEFAULT_OUT,
     DEFAULT_ROOT,
@@ -31,7 +31,7 @@ from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
 from dta_bench.errors import UserError
 
 if TYPE_CHECKING:
-    from dta_bench.run.home import Home
+    from dta_bench.run.workspace import Workspace
     from dta_bench.spec.plan import Plan
 
 
@@ -117,30 +117,32 @@ def sweep(
     )  # fmt: skip
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark)
-        home = home_of(root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_network=keep_network)
+        workspace = workspace_of(root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_network=keep_network)
         if dry_run:
-            _print_plan(plan, home, as_json, stdout, rate, price)
+            _print_plan(plan, workspace, as_json, stdout, rate, price)
             return
         from dta_bench.sweep.on_ray.cluster import Resources
         from dta_bench.sweep.sweep import sweep as run_sweep
 
         resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait)
-        swept = run_sweep(plan, home, resources, stderr_console(quiet))
+        swept = run_sweep(plan, workspace, resources, stderr_console(quiet))
         if swept.failed and not swept.done:
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
         from dta_bench.report import command
 
-        finished = command.report_runs(plan.name, "labels", home, only={run.id for run in plan.runs})
+        finished = command.report_runs(plan.name, "labels", workspace, only={run.id for run in plan.runs})
         print_report(finished, "json" if as_json else "screen", stdout)
 
 
-def _print_plan(plan: Plan, home: Home, as_json: bool, stdout: TextIO, rate: float | None, price: float | None) -> None:
+def _print_plan(
+    plan: Plan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None
+) -> None:
     """Print the runs of a plan, how many of them are done, and what the others would cost."""
     from dta_bench.cost.sweep_estimate import describe, estimate
     from dta_bench.sweep.state import state_of
 
-    state = state_of(plan.runs, home.tracker().runs(plan.file.benchmark), marks=None)
-    costs = estimate(plan, state.to_do, home.root, rate, price)
+    state = state_of(plan.runs, workspace.tracker().runs(plan.file.benchmark), marks=None)
+    costs = estimate(plan, state.to_do, workspace.root, rate, price)
     to_do = len(state.to_do) - len(state.running)
     if as_json:
         runs = [

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dta_bench.cli.arguments import home_of, options_of, plan_of
+from dta_bench.cli.arguments import options_of, plan_of, workspace_of
 from dta_bench.cli.options import (
     DEFAULT_OUT,
     DEFAULT_ROOT,
@@ -69,8 +69,8 @@ def train(
     )  # fmt: skip
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark)
-        home = home_of(root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_network=keep_network)
-        found = train_one(plan, settings or [], seed, home, stderr_console(quiet))
+        workspace = workspace_of(root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_network=keep_network)
+        found = train_one(plan, settings or [], seed, workspace, stderr_console(quiet))
     if as_json:
         print_json(found, stdout)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dta_bench.cli.arguments import home_of, refuse_unused
+from dta_bench.cli.arguments import refuse_unused, workspace_of
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Out, TrackingUri
 
 
@@ -27,7 +27,7 @@ def ui(
     from dta_bench.tracking import serve_ui
     from dta_bench.tracking.connection import is_server
 
-    home = home_of(DEFAULT_ROOT, out, tracking_uri)
-    if is_server(home.tracking_uri):
-        refuse_unused(context, ["--host", "--port"], f"on the server at {home.tracking_uri}")
-    serve_ui(home.tracking_uri, Path(home.out), host, port)
+    workspace = workspace_of(DEFAULT_ROOT, out, tracking_uri)
+    if is_server(workspace.tracking_uri):
+        refuse_unused(context, ["--host", "--port"], f"on the server at {workspace.tracking_uri}")
+    serve_ui(workspace.tracking_uri, Path(workspace.out), host, port)

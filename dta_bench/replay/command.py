@@ -9,7 +9,7 @@ from dta_bench.replay.grid import read_grid, shipped_grid
 from dta_bench.replay.outputs import write_replay
 from dta_bench.replay.replay_grid import replay_grid, summarise_grid
 from dta_bench.report.document.replay import GridSummary, Replay
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 
 
@@ -39,13 +39,13 @@ def replay_searches(name: str, grid_path: Path | None, repetitions: int, share: 
     return replay
 
 
-def keep_grid(plan: Plan, home: Home, path: Path) -> KeptGrid:
+def keep_grid(plan: Plan, workspace: Workspace, path: Path) -> KeptGrid:
     """Write the grid of a sweep's runs at ``path``.
 
     Raises:
         UserError: the grid is not complete.
     """
-    grid = collect_grid(plan, home.tracker())
+    grid = collect_grid(plan, workspace.tracker())
     grid.write(path)
     summary = summarise_grid(grid)
     return KeptGrid(name=grid.name, kept=str(path), bytes=path.stat().st_size, **summary.model_dump())

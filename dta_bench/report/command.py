@@ -23,7 +23,7 @@ from dta_bench.report.html.report_page import report_page
 from dta_bench.report.paper import tables
 from dta_bench.report.paper.render import paper_page, show_paper
 from dta_bench.report.terminal.show import show_report
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec import search_space_file
 
 Form = Literal["screen", "json", "html", "markdown"]
@@ -59,7 +59,7 @@ def requested_form(*, json: bool, html: bool, markdown: bool) -> Form:
     return requested[0] if requested else "screen"
 
 
-def report_runs(name: str, rule: str, home: Home, only: Collection[str] | None = None) -> FinishedReport:
+def report_runs(name: str, rule: str, workspace: Workspace, only: Collection[str] | None = None) -> FinishedReport:
     """The report of a benchmark's runs, or of a search space's benchmark's, kept in ``reports/<name>/``.
 
     Args:
@@ -73,13 +73,13 @@ def report_runs(name: str, rule: str, home: Home, only: Collection[str] | None =
     is_space = name in plugins.names("search_space")
     benchmark = search_space_file.benchmark_of(name) if is_space else name
     plugins.path("benchmark", benchmark)
-    folder = Path(home.out) / "reports" / name
-    report = build_report(home.tracker(), benchmark, rule, only, home.root)
+    folder = Path(workspace.out) / "reports" / name
+    report = build_report(workspace.tracker(), benchmark, rule, only, workspace.root)
     report = _add_replay(report, [folder, folder.parent / f"grid_{benchmark}"])
     if report.headline == "miou":
         from dta_bench.report.features import label_strips  # with torch, which takes as much memory as all of the rest
 
-        report = label_strips.add_pictures(report, home.tracker(), folder)
+        report = label_strips.add_pictures(report, workspace.tracker(), folder)
     write_report(report, folder)
     return FinishedReport(report, report_page(report), partial(show_report, report))
 
@@ -92,8 +92,8 @@ def _add_replay(report: Report, folders: list[Path]) -> Report:
     return report
 
 
-def report_paper(name: str, home: Home) -> FinishedReport:
+def report_paper(name: str, workspace: Workspace) -> FinishedReport:
     """A table of the paper rebuilt, kept in ``reports/paper/``."""
-    table = tables.paper_table(home.tracker(), name)
-    tables.write_paper(table, Path(home.out) / "reports" / "paper")
+    table = tables.paper_table(workspace.tracker(), name)
+    tables.write_paper(table, Path(workspace.out) / "reports" / "paper")
     return FinishedReport(table, paper_page(table), partial(show_paper, table))

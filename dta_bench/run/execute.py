@@ -13,9 +13,9 @@ from dta_bench.errors import Diverged, UserError
 from dta_bench.evaluation import scenes
 from dta_bench.run import checkpoint, fingerprint, network_file, train
 from dta_bench.run.finish import FinishedRun
-from dta_bench.run.home import Home
 from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import Resolved
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunResult
 from dta_bench.tracking import RunLog
 
@@ -55,7 +55,7 @@ class RunLabel:
 
 def execute(
     resolved: Resolved,
-    home: Home,
+    workspace: Workspace,
     label: RunLabel,
     stop: StopRequest,
     on_epoch: Callable[[int, dict[str, float]], None],
@@ -68,9 +68,9 @@ def execute(
     Args:
         on_epoch: called after each epoch with its number, from 1, and its metrics by name.
     """
-    placement = _placement(resolved, home, stop)
-    tags = _tags(resolved, home, placement)
-    log = home.tracker().open_run(resolved.spec, label.parent, label.name, set(label.inert), tags)
+    placement = _placement(resolved, workspace, stop)
+    tags = _tags(resolved, workspace, placement)
+    log = workspace.tracker().open_run(resolved.spec, label.parent, label.name, set(label.inert), tags)
 
     def each_epoch(epoch: int, metrics: dict[str, float]) -> None:
         log.log_epoch(epoch, metrics)
@@ -87,14 +87,16 @@ def execute(
     except Stopped as error:
         log.interrupt()
         return RunOutcome("stopped", reason=str(error))
-    _store(resolved, finished, log, home.keep_network)
+    _store(resolved, finished, log, workspace.keep_network)
     if placement.checkpoint is not None:
         checkpoint.discard(placement.checkpoint)
     score = getattr(finished.result.validation, resolved.benchmark.headline) or 0.0
     return RunOutcome("done", score, result=finished.result)
 
 
-def execute_as_replica(resolved: Resolved, home: Home, stop: StopRequest, on_epoch: train.OnEpoch) -> RunOutcome:
+def execute_as_replica(
+    resolved: Resolved, workspace: Workspace, stop: StopRequest, on_epoch: train.OnEpoch
+) -> RunOutcome:
     """Train as one of a run's further replicas; only the first replica stores anything.
 
     Raises:
@@ -102,13 +104,13 @@ def execute_as_replica(resolved: Resolved, home: Home, stop: StopRequest, on_epo
         UserError: an image that cannot be read.
     """
     try:
-        train.train(resolved, _placement(resolved, home, stop), on_epoch)
+        train.train(resolved, _placement(resolved, workspace, stop), on_epoch)
     except Diverged as error:
         return RunOutcome("failed", reason=str(error), diverged=True)
     return RunOutcome("done")
 
 
-def _tags(resolved: Resolved, home: Home, placement: Placement) -> dict[str, str]:
+def _tags(resolved: Resolved, workspace: Workspace, placement: Placement) -> dict[str, str]:
     """What a run's numbers depend on besides its spec, as MLflow tags."""
     found = dict(resolved.fingerprints) | {
         "commit": fingerprint.commit(),
@@ -118,11 +120,11 @@ def _tags(resolved: Resolved, home: Home, placement: Placement) -> dict[str, str
         "versions": " ".join(f"{k}={v}" for k, v in fingerprint.versions().items()),
     }
     found |= {f"note_{about}": note for about, note in resolved.splits.notes.items()}
-    return found | ({"command": home.command} if home.command else {})
+    return found | ({"command": workspace.command} if workspace.command else {})
 
 
-def _placement(resolved: Resolved, home: Home, stop: StopRequest) -> Placement:
-    return Placement(checkpoint=home.checkpoint(resolved.spec.id), stop=stop, workers=_loader_workers())
+def _placement(resolved: Resolved, workspace: Workspace, stop: StopRequest) -> Placement:
+    return Placement(checkpoint=workspace.checkpoint(resolved.spec.id), stop=stop, workers=_loader_workers())
 
 
 def _loader_workers() -> int:

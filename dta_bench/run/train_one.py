@@ -14,16 +14,16 @@ from dta_bench.data import load
 from dta_bench.errors import Interrupted, UserError
 from dta_bench.run import checkpoint, code_fingerprint, execute
 from dta_bench.run.execute import RunLabel
-from dta_bench.run.home import Home
 from dta_bench.run.placement import StopRequest
 from dta_bench.run.resolve import resolve
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.search_space import Point
 from dta_bench.spec.spelling import spell_metric
 
 
-def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: Console) -> dict[str, Any]:
+def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, console: Console) -> dict[str, Any]:
     """Train the plan's first point with some parameters changed.
 
     Args:
@@ -41,9 +41,9 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
     if (devices := spec.training.devices) > 1:
         raise UserError(f"a run on {devices} devices needs Ray, which train leaves alone; use sweep --points 1")
     # Refuse bad data before anything is written.
-    resolved = resolve(spec, home.root, home.skip_unreadable)
-    load.check_labels(resolved.benchmark, home.root, home.skip_unreadable)
-    tracker = home.tracker()
+    resolved = resolve(spec, workspace.root, workspace.skip_unreadable)
+    load.check_labels(resolved.benchmark, workspace.root, workspace.skip_unreadable)
+    tracker = workspace.tracker()
     tracker.check()
     tracker.experiment(resolved.benchmark)
     stop = StopRequest()
@@ -59,9 +59,9 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
             highlight=False,
         )
 
-    _note_if_it_starts_anew(spec, home, console)
+    _note_if_it_starts_anew(spec, workspace, console)
     label = RunLabel(None, plan.run_name(spec), frozenset(plan.space(spec.method).inert(spec.params)))
-    outcome = execute.execute(resolved, home, label, stop, print_epoch)
+    outcome = execute.execute(resolved, workspace, label, stop, print_epoch)
     if outcome.status == "stopped":
         raise Interrupted
     if outcome.result is None:
@@ -69,9 +69,9 @@ def train_one(plan: Plan, settings: list[str], seed: int, home: Home, console: C
     return _as_json(spec, label.name, outcome.result)
 
 
-def _note_if_it_starts_anew(spec: RunSpec, home: Home, console: Console) -> None:
+def _note_if_it_starts_anew(spec: RunSpec, workspace: Workspace, console: Console) -> None:
     """Print a note if the run cannot go on from its checkpoint, whose code fingerprint is of the old scheme."""
-    state = checkpoint.load(home.checkpoint(spec.id), {"run_id": spec.id})
+    state = checkpoint.load(workspace.checkpoint(spec.id), {"run_id": spec.id})
     if state is not None and code_fingerprint.is_old_scheme(state):
         console.print(f"note: {code_fingerprint.they_start_anew(1)}", highlight=False, soft_wrap=True)
 

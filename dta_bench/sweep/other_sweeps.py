@@ -10,25 +10,25 @@ from pathlib import Path
 from rich.console import Console
 
 from dta_bench.errors import UserError
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.tracking import ActiveSweep, Tracker
 
 
-def refuse_claimed_runs(plan: Plan, home: Home, tracker: Tracker, console: Console) -> None:
+def refuse_claimed_runs(plan: Plan, workspace: Workspace, tracker: Tracker, console: Console) -> None:
     """Check that no living sweep elsewhere works on a run of ``plan``; takes half a minute where a dead one has.
 
     Raises:
         UserError: one does.
     """
     with console.status("seeing whether another sweep is at work on these runs"):
-        other = tracker.living_sweep_elsewhere(plan.file.benchmark, location_of(home), run_ids(plan))
+        other = tracker.living_sweep_elsewhere(plan.file.benchmark, location_of(workspace), run_ids(plan))
     if other is not None:
         raise _refusal(plan, other)
 
 
 @contextmanager
-def claim_runs(plan: Plan, home: Home, tracker: Tracker, parent: str) -> Iterator[None]:
+def claim_runs(plan: Plan, workspace: Workspace, tracker: Tracker, parent: str) -> Iterator[None]:
     """Announce, within the block, that this sweep works on the runs of ``plan``.
 
     Of two sweeps that start at the same time, at most one goes on.
@@ -39,15 +39,15 @@ def claim_runs(plan: Plan, home: Home, tracker: Tracker, parent: str) -> Iterato
     Raises:
         UserError: another sweep has announced itself in the meantime.
     """
-    with tracker.announce_sweep(parent, location_of(home), run_ids(plan)):
-        if others := tracker.sweeps_elsewhere(plan.file.benchmark, location_of(home), run_ids(plan)):
+    with tracker.announce_sweep(parent, location_of(workspace), run_ids(plan)):
+        if others := tracker.sweeps_elsewhere(plan.file.benchmark, location_of(workspace), run_ids(plan)):
             raise _refusal(plan, others[0])
         yield
 
 
-def location_of(home: Home) -> str:
+def location_of(workspace: Workspace) -> str:
     """Machine and folder of this sweep. An announcement from the same location is of a dead sweep."""
-    return f"{platform.node()}:{Path(home.out).resolve()}"
+    return f"{platform.node()}:{Path(workspace.out).resolve()}"
 
 
 def run_ids(plan: Plan) -> set[str]:

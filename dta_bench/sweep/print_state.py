@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from dta_bench.run import code_fingerprint, preflight
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.spelling import spell_value
 from dta_bench.sweep.state import State
@@ -27,9 +27,9 @@ def print_state(plan: Plan, state: State, to_come: int, console: Console) -> Non
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
 
 
-def print_old_scheme(state: State, home: Home, console: Console) -> None:
+def print_old_scheme(state: State, workspace: Workspace, console: Console) -> None:
     """Print which runs count though their code fingerprint is of the old scheme, and which start anew because of it."""
-    anew = [run for run in state.old_checkpoints if home.checkpoint(run.id).exists()]
+    anew = [run for run in state.old_checkpoints if workspace.checkpoint(run.id).exists()]
     if state.old_scheme:
         console.print(f"note: {code_fingerprint.they_count(len(state.old_scheme))}", highlight=False, soft_wrap=True)
     if anew:

@@ -14,8 +14,8 @@ from rich.console import Console
 from dta_bench.data import load
 from dta_bench.errors import UserError
 from dta_bench.run import fingerprint
-from dta_bench.run.home import Home
 from dta_bench.run.resolve import resolve
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.spelling import spell_metric
@@ -38,7 +38,7 @@ class SweepResult:
     failed: dict[str, str]
 
 
-def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> SweepResult:
+def sweep(plan: Plan, workspace: Workspace, resources: Resources, console: Console) -> SweepResult:
     """Train the missing runs of ``plan``.
 
     Raises:
@@ -46,17 +46,17 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
         Interrupted: Ctrl-C or SIGTERM; the same call goes on.
     """
     # Mistakes in the data are reported before anything is written.
-    resolve(plan.runs[0], home.root, home.skip_unreadable)
-    load.check_labels(plan.benchmark, home.root, home.skip_unreadable)
-    _make_folder(Path(home.out, "runs"))
-    with _lock_folder(home):
-        tracker = home.tracker()
+    resolve(plan.runs[0], workspace.root, workspace.skip_unreadable)
+    load.check_labels(plan.benchmark, workspace.root, workspace.skip_unreadable)
+    _make_folder(Path(workspace.out, "runs"))
+    with _lock_folder(workspace):
+        tracker = workspace.tracker()
         tracker.check()
-        other_sweeps.refuse_claimed_runs(plan, home, tracker, console)
-        state = _current_state(plan, home, tracker)
+        other_sweeps.refuse_claimed_runs(plan, workspace, tracker, console)
+        state = _current_state(plan, workspace, tracker)
         to_come = count_runs(plan, state, tracker)
         print_state(plan, state, to_come, console)
-        print_old_scheme(state, home, console)
+        print_old_scheme(state, workspace, console)
         for stale, changes in state.stale:
             print_superseded(console, stale.name, changes)
             tracker.supersede(stale.mlflow_run_id)
@@ -64,15 +64,15 @@ def sweep(plan: Plan, home: Home, resources: Resources, console: Console) -> Swe
             view = ProgressView(
                 console, to_come, plan.training.epochs, len(state.done), spell_metric(plan.benchmark.headline)
             )
-            _train_missing(plan, state, home, tracker, resources, view)
+            _train_missing(plan, state, workspace, tracker, resources, view)
     return _result(plan, tracker)
 
 
-def _current_state(plan: Plan, home: Home, tracker: Tracker) -> State:
+def _current_state(plan: Plan, workspace: Workspace, tracker: Tracker) -> State:
     """The state of each run of the plan, judged by today's data and code."""
 
     def marks(run: RunSpec) -> dict[str, str]:
-        return fingerprint.fingerprints(run, home.root, home.skip_unreadable)
+        return fingerprint.fingerprints(run, workspace.root, workspace.skip_unreadable)
 
     return state_of(plan.runs, tracker.runs(plan.file.benchmark), marks, plan.stop != ("none",))
 
@@ -84,28 +84,28 @@ def _make_folder(folder: Path) -> None:
         raise UserError(f"{folder} cannot be made ({error.strerror}); name another folder with --out") from error
 
 
-def _lock_folder(home: Home) -> Any:
-    lock = FileLock(Path(home.out, "runs", "sweep.lock"))
+def _lock_folder(workspace: Workspace) -> Any:
+    lock = FileLock(Path(workspace.out, "runs", "sweep.lock"))
     try:
         return lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(
-            f"another sweep is running in {home.out}; wait for it, or give this one another folder with --out"
+            f"another sweep is running in {workspace.out}; wait for it, or give this one another folder with --out"
         ) from error
 
 
 def _train_missing(
-    plan: Plan, state: State, home: Home, tracker: Tracker, resources: Resources, view: ProgressView
+    plan: Plan, state: State, workspace: Workspace, tracker: Tracker, resources: Resources, view: ProgressView
 ) -> None:
     """Train under the sweep's parent run, announced to other sweeps, and leave no run and no parent RUNNING."""
     tracker.experiment(plan.benchmark)
     parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), {"search_space": plan.name})
-    with other_sweeps.claim_runs(plan, home, tracker, parent):
+    with other_sweeps.claim_runs(plan, workspace, tracker, parent):
         work = choose_work(plan, state, tracker)
         status, errors = "KILLED", dict[str, str]()
         try:
             with view:
-                errors = launch(Launch(plan, work, home, parent, resources, view))
+                errors = launch(Launch(plan, work, workspace, parent, resources, view))
             status = "FINISHED"
         finally:
             _close_runs(plan, tracker, errors, work.early_stopping)

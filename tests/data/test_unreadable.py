@@ -14,9 +14,9 @@ from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.run import execute
 from dta_bench.run.execute import RunLabel
-from dta_bench.run.home import Home
 from dta_bench.run.placement import StopRequest
 from dta_bench.run.resolve import resolve
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import LabelSubset, RunSpec
 
 BROKEN = "visda/validation/bus/1.jpg"
@@ -36,12 +36,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def home(root: Path, skip: bool) -> Home:
-    return Home(str(root), str(root / "out"), f"sqlite:///{root / 'out.db'}", skip)
+def workspace(root: Path, skip: bool) -> Workspace:
+    return Workspace(str(root), str(root / "out"), f"sqlite:///{root / 'out.db'}", skip)
 
 
 def run(root: Path, skip: bool, spec: RunSpec = SPEC) -> execute.RunOutcome:
-    where = home(root, skip)
+    where = workspace(root, skip)
     where.tracker().experiment(benchmark_of("visda"))
     return execute.execute(resolve(spec, str(root), skip), where, RunLabel(None, "run"), StopRequest(), lambda *_: None)
 
@@ -51,13 +51,13 @@ def test_a_run_stops_with_the_path_or_leaves_the_image_out(root: Path) -> None:
     assert (stopped.status, f"{root / BROKEN} cannot be read as an image" in stopped.reason) == ("failed", True)
     done = run(root, skip=True)
     assert done.status == "done"
-    (tracked,) = home(root, True).tracker().runs("visda")
+    (tracked,) = workspace(root, True).tracker().runs("visda")
     assert tracked.tags["note_unreadable"] == f"1: {BROKEN}"
     assert tracked.status == "FINISHED"
     from dta_bench.report.build import build_report
     from dta_bench.report.sentences import warnings
 
-    report = build_report(home(root, True).tracker(), "visda", "labels")
+    report = build_report(workspace(root, True).tracker(), "visda", "labels")
     assert f"Left out, they cannot be read: 1: {BROKEN}." in warnings(report)
 
 

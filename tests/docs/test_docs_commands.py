@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from dta_bench import cli
 from dta_bench.data.benchmark_plugin import benchmark_of
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 
 SMALL = {"sweep": ["--points", "1", "--seeds", "1", "--epochs", "1"], "train": ["--epochs", "1"]}
 """What makes a command that trains small; of an option that is given twice the last counts."""
@@ -47,7 +47,7 @@ def runs(line: str) -> bool:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with finished runs of the fonts pair."""
     out = tmp_path_factory.mktemp("documented")
-    tracker = Home(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker()
+    tracker = Workspace(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker()
     tracker.check()
     tracker.experiment(benchmark_of("fonts_digits"))
     for seed in (0, 1):
@@ -81,7 +81,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     for method in ("source_only", "dta_released"):
         said = run(f"dta-bench train fonts_digits --method {method} --seed 0 --json", out)
         assert said.returncode == 0, said.stderr
-    tracked = Home(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker().runs("fonts_digits")
+    tracked = Workspace(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker().runs("fonts_digits")
     return out, next(one.run_id for one in tracked if one.spec.method == "dta_released")
 
 

@@ -19,7 +19,7 @@ from dta_bench.evaluation import scenes as drawn
 from dta_bench.evaluation.evaluator import Evaluator
 from dta_bench.nn.network import Network
 from dta_bench.report.features.draw import draw_figures
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunResult, RunSpec
 
 
@@ -82,10 +82,10 @@ def test_a_picture_shows_label_maps_in_the_colours_of_its_legend(collected: draw
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [*SCENES.classes, "ignored"]
 
 
-def finished(home: Home, method: str, kept: drawn.Scenes | None) -> RunSpec:
+def finished(workspace: Workspace, method: str, kept: drawn.Scenes | None) -> RunSpec:
     """A run on drawn streets as a worker leaves it."""
     spec = dataclasses.replace(spec_of(method), benchmark="streets_mini", backbone="unet_mini")
-    tracker, benchmark = home.tracker(), benchmark_of(spec.benchmark)
+    tracker, benchmark = workspace.tracker(), benchmark_of(spec.benchmark)
     tracker.check()
     tracker.experiment(benchmark)
     log = tracker.open_run(spec, None, "run", set(), {})
@@ -101,20 +101,22 @@ def finished(home: Home, method: str, kept: drawn.Scenes | None) -> RunSpec:
 
 
 @pytest.fixture
-def home(out: Path) -> Home:
-    return Home(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}")
+def workspace(out: Path) -> Workspace:
+    return Workspace(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}")
 
 
-def test_a_runs_figures_are_strips_of_label_maps_beside_source_only(home: Home, collected: drawn.Scenes) -> None:
-    finished(home, "source_only", collected)
-    found = draw_figures(finished(home, "dta", collected).id, None, home)
+def test_a_runs_figures_are_strips_of_label_maps_beside_source_only(
+    workspace: Workspace, collected: drawn.Scenes
+) -> None:
+    finished(workspace, "source_only", collected)
+    found = draw_figures(finished(workspace, "dta", collected).id, None, workspace)
     assert list(found.files) == ["scenes", "worst"]
     page = Path(found.page).read_text()
     assert "Target test: input, truth, source-only, dta (dta seed=0)." in page
     assert page.count('src="data:image/png;base64,') == 2
 
 
-def test_a_run_without_label_maps_has_no_strips(home: Home) -> None:
-    spec = finished(home, "dta", None)
+def test_a_run_without_label_maps_has_no_strips(workspace: Workspace) -> None:
+    spec = finished(workspace, "dta", None)
     with pytest.raises(UserError, match=r"\(finished\) kept no label maps"):
-        draw_figures(spec.id, None, home)
+        draw_figures(spec.id, None, workspace)

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
@@ -27,7 +27,7 @@ def run_json(*arguments: str, cwd: Path) -> dict[str, Any]:
 
 
 def tracked(cwd: Path) -> list[Any]:
-    return Home(str(cwd), str(cwd), f"sqlite:///{cwd / 'mlflow.db'}").tracker().runs("fonts_digits")
+    return Workspace(str(cwd), str(cwd), f"sqlite:///{cwd / 'mlflow.db'}").tracker().runs("fonts_digits")
 
 
 def title(process: psutil.Process) -> str:

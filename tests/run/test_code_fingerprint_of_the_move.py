@@ -14,7 +14,7 @@ from small_runs import spec_of
 from dta_bench import plugins
 from dta_bench.run import checkpoint, code_fingerprint, train_one
 from dta_bench.run.code_fingerprint import OURS
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
 
 CLASSIFICATION = spec_of("dta")
@@ -104,10 +104,10 @@ def test_the_package_keeps_a_record_of_the_code_of_the_move() -> None:
 def test_train_says_that_a_checkpoint_of_the_old_scheme_is_not_taken_up(
     mark: str, is_said: bool, tmp_path: Path
 ) -> None:
-    home, console = Home("", str(tmp_path), ""), Console(file=io.StringIO(), width=80)
-    train_one._note_if_it_starts_anew(CLASSIFICATION, home, console)
+    workspace, console = Workspace("", str(tmp_path), ""), Console(file=io.StringIO(), width=80)
+    train_one._note_if_it_starts_anew(CLASSIFICATION, workspace, console)
     assert console.file.getvalue() == ""  # type: ignore[attr-defined]
-    checkpoint.save(home.checkpoint(CLASSIFICATION.id), {"run_id": CLASSIFICATION.id, "code_fingerprint": mark})
-    train_one._note_if_it_starts_anew(CLASSIFICATION, home, console)
+    checkpoint.save(workspace.checkpoint(CLASSIFICATION.id), {"run_id": CLASSIFICATION.id, "code_fingerprint": mark})
+    train_one._note_if_it_starts_anew(CLASSIFICATION, workspace, console)
     said = "note: 1 unfinished run starts again at the first epoch"
     assert console.file.getvalue().startswith(said) is is_said  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ import pytest
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.evaluation import metrics
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.spec.run_spec import RunResult, RunSpec
@@ -121,7 +121,7 @@ def test_runs_are_compared_with_those_of_an_earlier_start() -> None:
 
 def test_a_run_stopped_early_stays_so_only_in_a_sweep_with_stop_rules(tmp_path: Path) -> None:
     plan = plan_of(points=1, seeds=1)
-    tracker = Home("", str(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()
+    tracker = Workspace("", str(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()
     tracker.check()
     tracker.experiment(benchmark_of("fonts_digits"))
     run = plan.runs[0]
@@ -139,7 +139,7 @@ def test_a_run_stopped_early_stays_so_only_in_a_sweep_with_stop_rules(tmp_path: 
     arrays = {"target_validation_ids": np.array(["x"])}
     finished = RunResult(run.id, scores, scores, scores, collapsed=False, epochs=10, seconds=1.0, measuring_seconds=0.5)
     log.finish(finished, arrays, np.eye(10, dtype=np.int64), [str(k) for k in range(10)])
-    other = Home("", str(tmp_path / "another user"), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()
+    other = Workspace("", str(tmp_path / "another user"), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()
     bigger = plan_of(points=5, search="random")  # another sweep, from another folder, on the same store
     assert run in state_of(bigger.runs, other.runs("fonts_digits"), None).done
 

@@ -11,7 +11,7 @@ from small_runs import spec_of
 
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.run import code_fingerprint
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep import print_state
 from dta_bench.sweep.state import State, state_of
@@ -123,7 +123,7 @@ def test_a_sweep_says_in_one_line_how_many_runs_of_the_old_scheme_count(
     for each in (spec, other):
         store(tracker, each, data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
     said = console()
-    print_state.print_old_scheme(state(tracker, spec, other), Home("", str(tracker.out), ""), said)
+    print_state.print_old_scheme(state(tracker, spec, other), Workspace("", str(tracker.out), ""), said)
     assert said.file.getvalue().startswith(
         "note: 2 runs have a code fingerprint of the old scheme and count as made by"
     )
@@ -131,13 +131,13 @@ def test_a_sweep_says_in_one_line_how_many_runs_of_the_old_scheme_count(
 
 
 def test_a_sweep_says_which_runs_start_anew(spec: RunSpec, other: RunSpec, tracker: Tracker) -> None:
-    home = Home("", str(tracker.out), "")
-    home.checkpoint(spec.id).parent.mkdir()
-    home.checkpoint(spec.id).touch()  # the other has none
+    workspace = Workspace("", str(tracker.out), "")
+    workspace.checkpoint(spec.id).parent.mkdir()
+    workspace.checkpoint(spec.id).touch()  # the other has none
     for each in (spec, other):
         store(tracker, each, "KILLED", data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
     said = console()
-    print_state.print_old_scheme(state(tracker, spec, other), home, said)
+    print_state.print_old_scheme(state(tracker, spec, other), workspace, said)
     assert said.file.getvalue().startswith("note: 1 unfinished run starts again at the first epoch")
 
 

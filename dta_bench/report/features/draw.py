@@ -20,7 +20,7 @@ from dta_bench.report.features.gradcam import Deltas, grad_cam_figure
 from dta_bench.report.features.networks import TrainedRun, find_run, find_source_only, load_trained
 from dta_bench.report.features.tsne import tsne_figure
 from dta_bench.report.html import page
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.spelling import label_run, spell_method
@@ -42,7 +42,7 @@ class DrawnFigures(FrozenRecord):
     link: str
 
 
-def draw_figures(name: str, beside: str | None, home: Home) -> DrawnFigures:
+def draw_figures(name: str, beside: str | None, workspace: Workspace) -> DrawnFigures:
     """Draw what a run's network shows, or the label maps that it kept, beside another run.
 
     The figures go to ``reports/figures/<run>/`` with one page that holds them, and to the MLflow run.
@@ -54,7 +54,7 @@ def draw_figures(name: str, beside: str | None, home: Home) -> DrawnFigures:
     Raises:
         UserError: no such run, or it kept neither network nor label maps.
     """
-    tracker = home.tracker()
+    tracker = workspace.tracker()
     run = find_run(tracker, name)
     other = find_run(tracker, beside) if beside else find_source_only(tracker, run)
     note = "" if other else "No finished source-only run of the same setting and seed is there to stand beside it."
@@ -65,8 +65,8 @@ def draw_figures(name: str, beside: str | None, home: Home) -> DrawnFigures:
         drawn = _label_map_figures(tracker, sides)
     else:
         networks = [load_trained(tracker, side) for side in sides]
-        drawn = _network_figures(networks, _splits(run.spec, home.root), _deltas(run))
-    folder = Path(home.out) / "reports" / "figures" / run.run_id
+        drawn = _network_figures(networks, _splits(run.spec, workspace.root), _deltas(run))
+    folder = Path(workspace.out) / "reports" / "figures" / run.run_id
     files = _save(drawn, folder, tracker, run)
     link = ui_link(tracker.uri, run.experiment_id)
     (folder / "figures.html").write_text(page.html(_page(files, drawn, sides, link, note)), encoding="utf-8")

@@ -15,7 +15,7 @@ from uuid import uuid4
 from rich.console import Console
 
 from dta_bench.errors import UserError
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import node_check
 
@@ -51,7 +51,7 @@ class Resources:
 
 
 @contextmanager
-def connect(resources: Resources, run: RunSpec, home: Home, console: Console) -> Iterator[str]:
+def connect(resources: Resources, run: RunSpec, workspace: Workspace, console: Console) -> Iterator[str]:
     """Start a Ray on this machine, or connect to a cluster, wait for its nodes and check each of them.
 
     Args:
@@ -74,10 +74,10 @@ def connect(resources: Resources, run: RunSpec, home: Home, console: Console) ->
         return
     _join(address)
     _wait_for_nodes(resources, console)
-    shared_file = Path(home.out, "runs", f"sweep-{uuid4().hex[:12]}")
+    shared_file = Path(workspace.out, "runs", f"sweep-{uuid4().hex[:12]}")
     shared_file.write_text("every node must see this file\n")
     try:
-        _check_nodes(run, home, shared_file, console)
+        _check_nodes(run, workspace, shared_file, console)
         yield str(shared_file)
     finally:
         for file in shared_file.parent.glob(f"{shared_file.name}*"):
@@ -143,13 +143,13 @@ def _wait_for_nodes(resources: Resources, console: Console) -> None:
         time.sleep(1)
 
 
-def _check_nodes(run: RunSpec, home: Home, shared_file: Path, console: Console) -> None:
+def _check_nodes(run: RunSpec, workspace: Workspace, shared_file: Path, console: Console) -> None:
     """Let all nodes check themselves at once, and report all their problems in one sentence, before the first run."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     check = ray.remote(num_cpus=0, max_retries=0)(node_check.check_node)
-    job = {"shared_file": str(shared_file), "home": vars(home), "spec": run.to_dict(), "cwd": str(Path.cwd())}
+    job = {"shared_file": str(shared_file), "workspace": vars(workspace), "spec": run.to_dict(), "cwd": str(Path.cwd())}
     checks = {
         node["NodeID"]: check.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
         .remote(job, node["NodeID"])
@@ -162,7 +162,7 @@ def _check_nodes(run: RunSpec, home: Home, shared_file: Path, console: Console) 
         raise UserError(f"a node could not look around before the first run: {str(error).splitlines()[-1]}") from error
     problems = [f"{r.host} {problem}" for r in reports.values() for problem in r.problems]
     problems += _unseen_files(reports, shared_file) if not problems else []
-    problems += _differing_data(reports, run, home)
+    problems += _differing_data(reports, run, workspace)
     if problems:
         raise UserError(f"not every node is fit for work: {'; '.join(problems)}")
     for report in reports.values():
@@ -180,12 +180,13 @@ def _unseen_files(reports: dict[str, node_check.NodeReport], shared_file: Path) 
     ]
 
 
-def _differing_data(reports: dict[str, node_check.NodeReport], run: RunSpec, home: Home) -> list[str]:
+def _differing_data(reports: dict[str, node_check.NodeReport], run: RunSpec, workspace: Workspace) -> list[str]:
     from dta_bench.data import load
 
-    here = load.domains(run.benchmark, home.root).fingerprint
+    here = load.domains(run.benchmark, workspace.root).fingerprint
     return [
-        f"{report.host} has other data under {home.root} than the head ({report.fingerprint[:12]}, here {here[:12]})"
+        f"{report.host} has other data under {workspace.root} than the head"
+        f" ({report.fingerprint[:12]}, here {here[:12]})"
         for report in reports.values()
         if report.fingerprint and report.fingerprint != here
     ]

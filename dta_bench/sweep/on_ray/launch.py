@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dta_bench.errors import Interrupted, UserError
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.sweep.on_ray import cluster, gpu_share, multi_device, worker
 from dta_bench.sweep.on_ray.progress_callback import progress_callback
@@ -33,7 +33,7 @@ class Launch:
 
     plan: Plan
     work: Work
-    home: Home
+    workspace: Workspace
     parent: str
     resources: cluster.Resources
     view: ProgressView
@@ -80,7 +80,7 @@ def launch(start: Launch) -> dict[str, str]:
     for name in ("ray.tune", "ray.air"):  # a lost worker is retried, and the progress view shows it
         logging.getLogger(name).setLevel(logging.CRITICAL)
     interrupt = Interrupt(at_once=plan.training.devices > 1)
-    connected = cluster.connect(resources, start.work.runs[0], start.home, start.view.console)
+    connected = cluster.connect(resources, start.work.runs[0], start.workspace, start.view.console)
     try:
         with _interruptible(interrupt), connected as shared_file:
             errors = run_tuner(start, interrupt, shared_file)
@@ -143,7 +143,7 @@ def run_tuner(start: Launch, interrupt: Interrupt, shared_file: str) -> dict[str
         ),
         run_config=tune.RunConfig(
             name=start.parent,
-            storage_path=str(Path(start.home.out).resolve() / "runs" / "ray"),
+            storage_path=str(Path(start.workspace.out).resolve() / "runs" / "ray"),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             callbacks=[progress_callback(start, errors)],
             stop=lambda _, result: interrupt.requested or early_stopping.should_stop(result),
@@ -225,7 +225,7 @@ def _job(start: Launch, shared_file: str) -> dict[str, Any]:
     """All that a worker needs, as plain names and numbers; ``specs``, ``names`` and ``inert`` are by identity."""
     plan, runs = start.plan, start.work.runs
     return {
-        "home": vars(start.home),
+        "workspace": vars(start.workspace),
         "parent": start.parent,
         "cwd": str(Path.cwd()),
         "threads": start.resources.cpus_per_run,

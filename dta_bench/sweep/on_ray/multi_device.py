@@ -75,7 +75,7 @@ def _trainer(config: Config, job: Job, per_device: dict[str, float], devices: in
         ),
         run_config=train.RunConfig(
             name=f"{run_id}-{uuid4().hex[:6]}",
-            storage_path=str(Path(job["home"]["out"]).resolve() / "runs" / "ray" / "replicas"),
+            storage_path=str(Path(job["workspace"]["out"]).resolve() / "runs" / "ray" / "replicas"),
             callbacks=[TuneReportCallback()],
         ),
     )
@@ -122,23 +122,23 @@ def replica(job: Job) -> None:
 
     worker.enter_working_directory(job)
     from dta_bench.run.execute import RunLabel, execute, execute_as_replica
-    from dta_bench.run.home import Home
     from dta_bench.run.resolve import resolve
+    from dta_bench.run.workspace import Workspace
 
     torch.set_num_threads(job["threads"])
-    spec, home, stop = RunSpec.from_dict(job["specs"][job[RUN]]), Home(**job["home"]), PreemptionNotice()
+    spec, workspace, stop = RunSpec.from_dict(job["specs"][job[RUN]]), Workspace(**job["workspace"]), PreemptionNotice()
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         train.report(worker.epoch_report(spec, job, epoch, metrics))
 
     join_process_group(train.get_context())
     try:
-        resolved = resolve(spec, home.root, home.skip_unreadable)
+        resolved = resolve(spec, workspace.root, workspace.skip_unreadable)
         if distributed.get_rank():
-            outcome = execute_as_replica(resolved, home, stop, on_epoch)
+            outcome = execute_as_replica(resolved, workspace, stop, on_epoch)
         else:
             label = RunLabel(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
-            outcome = _shared_by_all(execute(resolved, home, label, stop, on_epoch))
+            outcome = _shared_by_all(execute(resolved, workspace, label, stop, on_epoch))
         train.report(worker.end_report(spec, outcome))
     finally:
         distributed.destroy_process_group()

@@ -37,12 +37,12 @@ def check_node(job: dict[str, Any], node: str) -> NodeReport:
     """Check the node on which this runs.
 
     Args:
-        job: ``shared_file``, ``home`` and ``cwd`` as a worker gets them, and the ``spec`` of a run.
+        job: ``shared_file``, ``workspace`` and ``cwd`` as a worker gets them, and the ``spec`` of a run.
         node: the node's id; a file with this ending is written beside the shared file.
     """
     problems = [_check_storage(Path(job["shared_file"]), node)]
-    problems.append(_check_tracker(job["home"]["tracking_uri"], Path(job["home"]["out"])))
-    fingerprint, problem = _check_data(RunSpec.from_dict(job["spec"]), job["home"]["root"], job["cwd"])
+    problems.append(_check_tracker(job["workspace"]["tracking_uri"], Path(job["workspace"]["out"])))
+    fingerprint, problem = _check_data(RunSpec.from_dict(job["spec"]), job["workspace"]["root"], job["cwd"])
     return NodeReport(platform.node(), tuple(p for p in [*problems, problem] if p), fingerprint, time.time())
 
 

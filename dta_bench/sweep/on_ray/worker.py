@@ -63,9 +63,9 @@ def run_one(config: Config, job: Job) -> None:
     import torch
 
     from dta_bench.run.execute import RunLabel, RunOutcome, execute
-    from dta_bench.run.home import Home
     from dta_bench.run.placement import StopRequest
     from dta_bench.run.resolve import resolve
+    from dta_bench.run.workspace import Workspace
 
     global _current
     torch.set_num_threads(job["threads"])
@@ -75,11 +75,11 @@ def run_one(config: Config, job: Job) -> None:
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         tune.report(epoch_report(spec, job, epoch, metrics))
 
-    home = Home(**job["home"])
-    resolved = resolve(spec, home.root, home.skip_unreadable)  # a node without the data raises; Tune tries another
+    workspace = Workspace(**job["workspace"])
+    resolved = resolve(spec, workspace.root, workspace.skip_unreadable)  # without the data: Tune tries another node
     _current = StopRequest()
     try:
-        outcome = execute(resolved, home, label, _current, on_epoch)
+        outcome = execute(resolved, workspace, label, _current, on_epoch)
     except UserError as error:  # such as a full disk, which would be as full the next time
         outcome = RunOutcome("failed", reason=str(error))
     if outcome.status == "stopped":

@@ -20,7 +20,7 @@ from dta_bench.report.features.draw import draw_figures
 from dta_bench.report.features.gradcam import Deltas, adversarial_masks, as_map, grad_cam, patch_grid
 from dta_bench.report.features.tsne import embed
 from dta_bench.run import network_file
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunResult, RunSpec
 
 
@@ -194,9 +194,9 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(out: Path) -> None:
     assert not (out / "harmed").exists()
 
 
-def kept(home: Home, spec: RunSpec, with_network: bool = True) -> None:
+def kept(workspace: Workspace, spec: RunSpec, with_network: bool = True) -> None:
     """A finished run of an untrained network, as a worker leaves it."""
-    tracker, benchmark = home.tracker(), benchmark_of(spec.benchmark)
+    tracker, benchmark = workspace.tracker(), benchmark_of(spec.benchmark)
     tracker.check()
     tracker.experiment(benchmark)
     labels = np.arange(40) % 10
@@ -212,35 +212,35 @@ def kept(home: Home, spec: RunSpec, with_network: bool = True) -> None:
 
 
 @pytest.fixture
-def home(out: Path) -> Home:
-    return Home(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}")
+def workspace(out: Path) -> Workspace:
+    return Workspace(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}")
 
 
-def test_a_runs_figures_stand_beside_source_only_on_a_page_and_on_its_run(home: Home) -> None:
-    kept(home, spec_of("dta"))
-    kept(home, spec_of("source_only"))
-    found = draw_figures(spec_of("dta").id[:8], None, home)
+def test_a_runs_figures_stand_beside_source_only_on_a_page_and_on_its_run(workspace: Workspace) -> None:
+    kept(workspace, spec_of("dta"))
+    kept(workspace, spec_of("source_only"))
+    found = draw_figures(spec_of("dta").id[:8], None, workspace)
     assert found.beside == spec_of("source_only").id
     assert found.note == ""
     page = Path(found.page).read_text()
     assert page.count('src="data:image/png;base64,') == 2
     assert found.link in page
-    (run,) = [r for r in home.tracker().runs("fonts_digits") if r.run_id == found.run_id]
+    (run,) = [r for r in workspace.tracker().runs("fonts_digits") if r.run_id == found.run_id]
     for name, path in found.files.items():
         assert Path(path).read_bytes()[:4] == b"\x89PNG"
-        with home.tracker().artifact(run, f"figures/{name}.png") as there:
+        with workspace.tracker().artifact(run, f"figures/{name}.png") as there:
             assert there.read_bytes() == Path(path).read_bytes()
 
 
-def test_a_run_without_its_network_says_how_to_get_it(home: Home) -> None:
-    kept(home, spec_of("dta"), with_network=False)
+def test_a_run_without_its_network_says_how_to_get_it(workspace: Workspace) -> None:
+    kept(workspace, spec_of("dta"), with_network=False)
     with pytest.raises(UserError, match=r"kept no network.*--keep-network"):
-        draw_figures(spec_of("dta").id, None, home)
+        draw_figures(spec_of("dta").id, None, workspace)
 
 
-def test_an_unknown_run_is_refused(home: Home) -> None:
+def test_an_unknown_run_is_refused(workspace: Workspace) -> None:
     with pytest.raises(UserError, match="there are no runs"):
-        draw_figures("abc", None, home)
-    kept(home, spec_of("dta"), with_network=False)
+        draw_figures("abc", None, workspace)
+    kept(workspace, spec_of("dta"), with_network=False)
     with pytest.raises(UserError, match="no run's identity begins with 'xyz'"):
-        draw_figures("xyz", None, home)
+        draw_figures("xyz", None, workspace)

@@ -19,7 +19,7 @@ from stored_runs import finish
 
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.report import command as reporting
-from dta_bench.run.home import Home
+from dta_bench.run.workspace import Workspace
 from dta_bench.tracking import Tracker
 
 pytestmark = [
@@ -30,28 +30,28 @@ RUNS = 12
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A folder with a dozen finished runs of the fonts pair, and their report."""
     out = tmp_path_factory.mktemp("looked-at")
-    home = Home(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}")
-    tracker = home.tracker()
+    workspace = Workspace(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}")
+    tracker = workspace.tracker()
     tracker.check()
     tracker.experiment(benchmark_of("fonts_digits"))
     for i, rate in enumerate(np.linspace(0.5, 0.9, RUNS - 2)):
         finish(tracker, spec_of("dta", seed=i % 2, lambda_2=0.01 * (i // 2)), float(rate))
     for seed in (0, 1):
         finish(tracker, spec_of("source_only", seed=seed), 0.45)
-    reporting.report_runs("fonts_digits", "labels", home)
-    return home
+    reporting.report_runs("fonts_digits", "labels", workspace)
+    return workspace
 
 
 @pytest.fixture(scope="module")
-def served(home: Home) -> Iterator[str]:
+def served(workspace: Workspace) -> Iterator[str]:
     """``dta-bench ui`` on a free port; the link that it prints."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "dta_bench", "ui", "--out", home.out, "--port", str(port)]
+    command = [sys.executable, "-m", "dta_bench", "ui", "--out", workspace.out, "--port", str(port)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     link = re.search(r"http\S+", process.stderr.readline())
@@ -76,8 +76,8 @@ def test_the_printed_link_shows_the_runs_with_our_columns_best_first(served: str
         assert headless_browser.errors(driver) == []
 
 
-def test_ten_runs_can_be_compared_at_once(home: Home, served: str) -> None:
-    tracker = Tracker(home.tracking_uri, Path(home.out))
+def test_ten_runs_can_be_compared_at_once(workspace: Workspace, served: str) -> None:
+    tracker = Tracker(workspace.tracking_uri, Path(workspace.out))
     ids = [run.mlflow_run_id for run in tracker.runs("fonts_digits")][:10]
     experiment = tracker.experiments()["fonts_digits"]
     asked = f"runs={quote(json.dumps(ids))}&experiments={quote(json.dumps([experiment]))}"
@@ -87,8 +87,8 @@ def test_ten_runs_can_be_compared_at_once(home: Home, served: str) -> None:
         assert headless_browser.errors(driver) == []
 
 
-def test_a_run_says_what_it_is_and_on_what_data(home: Home, served: str) -> None:
-    tracker = Tracker(home.tracking_uri, Path(home.out))
+def test_a_run_says_what_it_is_and_on_what_data(workspace: Workspace, served: str) -> None:
+    tracker = Tracker(workspace.tracking_uri, Path(workspace.out))
     run = tracker.runs("fonts_digits")[0]
     with headless_browser.browser() as driver:
         driver.get(f"{served.partition('?')[0]}/{run.mlflow_run_id}")
@@ -99,8 +99,8 @@ def test_a_run_says_what_it_is_and_on_what_data(home: Home, served: str) -> None
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_report_opens_without_a_network_and_without_an_error(home: Home, dark: bool) -> None:
-    page = Path(home.out) / "reports" / "fonts_digits" / "report.html"
+def test_the_report_opens_without_a_network_and_without_an_error(workspace: Workspace, dark: bool) -> None:
+    page = Path(workspace.out) / "reports" / "fonts_digits" / "report.html"
     with headless_browser.browser(dark=dark) as driver:
         driver.execute_cdp_cmd("Network.enable", {})
         driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["http://*", "https://*"]})
@@ -114,8 +114,8 @@ def test_the_report_opens_without_a_network_and_without_an_error(home: Home, dar
         assert headless_browser.errors(driver) == []
 
 
-def test_the_report_fits_a_telephone(home: Home) -> None:
-    page = Path(home.out) / "reports" / "fonts_digits" / "report.html"
+def test_the_report_fits_a_telephone(workspace: Workspace) -> None:
+    page = Path(workspace.out) / "reports" / "fonts_digits" / "report.html"
     with headless_browser.browser() as driver:
         size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

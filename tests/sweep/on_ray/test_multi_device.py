@@ -54,9 +54,9 @@ def listening_addresses(driver: subprocess.Popen[str]) -> set[str]:
 
 
 def run_history(out: Path, run: object) -> list[tuple[int, float]]:
-    from dta_bench.run.home import Home
+    from dta_bench.run.workspace import Workspace
 
-    tracker = Home(str(out), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker()
+    tracker = Workspace(str(out), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker()
     steps, values = tracker.history(run, ["loss/total"])["loss/total"]  # type: ignore[arg-type]
     return list(zip(steps, values, strict=True))
 
