@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -112,7 +111,7 @@ class Run:
 
     def train_to_the_end(self, on_epoch: OnEpoch = lambda *_: None) -> Run:
         """Train from the checkpoint, if there is one, to the end of the last epoch."""
-        self.resume()
+        checkpoint.resume_run(self)
         while self.epoch <= self.spec.training.epochs:
             on_epoch(self.epoch, self.train_epoch())
             self.start_next_epoch()
@@ -238,36 +237,4 @@ class Run:
 
     def _save(self, seconds: float) -> None:
         self._saved_at = time.monotonic()
-        if self.placement.checkpoint is None:
-            return
-        device = self.placement.device
-        random, on_cuda = distributed.gather(torch.get_rng_state(), device), device.type == "cuda"
-        cuda = distributed.gather(torch.cuda.get_rng_state(self.placement.device), device) if on_cuda else None
-        if not distributed.rank():
-            self._write(self.placement.checkpoint, seconds, random, cuda)
-        distributed.any_replica(
-            False, self.placement.device
-        )  # no replica goes on or ends before the checkpoint is written
-
-    def _write(self, path: Path, seconds: float, random: list[Tensor], cuda: list[Tensor] | None) -> None:
-        state = dict(self.resolved.fingerprints) | {
-            "run_id": self.spec.id, "epoch": self.epoch, "step": self.step, "sums": self.sums, "best": self.best,
-            "seconds": seconds, "measuring_seconds": self.measuring_seconds, "learner": self.learner.position(),
-            "asked": self.subset_queries,
-            "random": random, "random_cuda": cuda,
-        }  # fmt: skip
-        checkpoint.save(path, state)
-
-    def resume(self) -> None:
-        """Go on from the checkpoint, if there is one of this run with the same data, code and weights."""
-        path = self.placement.checkpoint
-        state = checkpoint.load(path, {"run_id": self.spec.id} | dict(self.resolved.fingerprints)) if path else None
-        if state is None:
-            return
-        self.learner.restore(state["learner"])
-        self.epoch, self.step, self.sums = state["epoch"], state["step"], state["sums"]
-        self.best, self.subset_queries = state["best"], state["asked"]
-        self.seconds, self.measuring_seconds = state["seconds"], state["measuring_seconds"]
-        torch.set_rng_state(state["random"][distributed.rank()])
-        if state["random_cuda"] is not None:
-            torch.cuda.set_rng_state(state["random_cuda"][distributed.rank()], self.placement.device)
+        checkpoint.save_run(self, seconds)
