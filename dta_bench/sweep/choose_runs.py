@@ -66,7 +66,11 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
         _check_task(plan.method_plugins[method], benchmark)
     for backbone in plan.backbones:
         _check_backbone(backbone, benchmark.for_training(training), options.weights, training)
-    wanted = options.points or file.points or (_smallest(plan) if ALL in options.methods else None)
+    wanted = options.points if options.points is not None else file.points
+    if wanted is None and ALL in options.methods:
+        wanted = _smallest(plan)
+    if options.points is not None or plan.methods[0] == file.method:  # a file's own number is not meant for others
+        _check_points(plan, wanted)
     chosen = {(b, m): _points(plan, b, m, wanted) for b in plan.backbones for m in plan.methods}
     count = len(chosen[plan.backbones[0], plan.methods[0]])
     if plan.search == "tpe":  # which points it takes is seen as it goes: any of them may be a run of this sweep
@@ -133,14 +137,21 @@ def _check_backbone(name: str, benchmark: Benchmark, weights: str, training: Tra
         backbone.build(len(benchmark.classes), weights)
 
 
+def _check_points(plan: Plan, wanted: int | None) -> None:
+    """The first method has as many points as are wanted of it."""
+    method = plan.methods[0]
+    space = plan.space(method)
+    total = len(space.points())
+    if space.sets and wanted is not None and not 1 <= wanted <= total:
+        raise UserError(f"--points {wanted} is outside this space; {plan.name} has 1 to {total} points for {method}")
+
+
 def _points(plan: Plan, backbone: str, method: str, wanted: int | None) -> list[Point]:
-    """The first ``wanted`` points (all, if None) in Optuna's order, the published row first."""
+    """The first ``wanted`` points (all, if None or if there are fewer) in Optuna's order, the published row first."""
     space = plan.space(method)
     if not space.sets:
         return [{}]
     total = len(space.points())
-    if wanted is not None and not 1 <= wanted <= total and method == plan.methods[0]:
-        raise UserError(f"--points {wanted} is outside this space; {plan.name} has 1 to {total} points for {method}")
     count, first = min(wanted or total, total), plan.first_point(backbone, method)
     if plan.search != "random":
         return sampler.grid_order(space, first, count)

@@ -48,6 +48,22 @@ def test_a_methods_row_comes_first_in_its_sweep(here: Path) -> None:
     assert params == [{"repeats": 2, "class_balance": 0.01}, {"repeats": 4, "class_balance": 0.01}]
 
 
+def test_a_method_with_fewer_points_than_the_file_wants_of_its_own_gets_all_it_has(here: Path) -> None:
+    (here / "mcd.yaml").write_text("sets:\n  repeats: [4, 2]\n")
+    file = search_space_file.read("digits")
+    assert file.points is not None
+    assert file.points > 2
+    plan = make_plan("digits", file, Options(methods=("mcd",), seeds=1))
+    assert sum(run.method == "mcd" for run in plan.runs) == 2
+
+
+@pytest.mark.parametrize("points", [0, 3])
+def test_points_that_the_user_wants_and_the_method_has_not_are_refused(here: Path, points: int) -> None:
+    (here / "mcd.yaml").write_text("sets:\n  repeats: [4, 2]\n")
+    with pytest.raises(UserError, match=f"--points {points} is outside this space; digits has 1 to 2 points for mcd"):
+        make_plan("digits", search_space_file.read("digits"), Options(methods=("mcd",), points=points))
+
+
 def test_a_method_of_another_task_is_refused_before_any_run() -> None:
     with pytest.raises(UserError, match="digits is classification, but the method minent does segmentation"):
         make_plan("digits", search_space_file.read("digits"), Options(methods=("minent",), points=1))
