@@ -139,7 +139,7 @@ def _print_plan(
 ) -> None:
     """Print the runs of a plan, how many of them are done, and what the others would cost."""
     from dta_bench.cost.sweep_estimate import describe, estimate
-    from dta_bench.sweep.state import state_of
+    from dta_bench.sweep.done_runs import state_of
 
     state = state_of(plan.runs, workspace.tracker().runs(plan.file.benchmark), marks=None)
     costs = estimate(plan, state.to_do, workspace.root, rate, price)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dta_bench.errors import UserError
 from dta_bench.replay.grid import CURVES, Grid, GridPoint, GridRun, round_numbers
-from dta_bench.report.configurations import FinishedRun, group_runs
+from dta_bench.report.configurations import StoredRun, group_runs
 from dta_bench.report.selection.rules import FINAL
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
@@ -49,11 +49,11 @@ def _check_complete(plan: Plan, specs: list[RunSpec], tracked: dict[str, Tracked
         )
 
 
-def _finished_runs(tracker: Tracker, runs: list[TrackedRun]) -> list[FinishedRun]:
+def _finished_runs(tracker: Tracker, runs: list[TrackedRun]) -> list[StoredRun]:
     return [run for c in group_runs(tracker, runs) for run in c.runs]
 
 
-def _grid_run(run: FinishedRun, tracker: Tracker, headline: str) -> GridRun:
+def _grid_run(run: StoredRun, tracker: Tracker, headline: str) -> GridRun:
     metrics = {curve: _metric_of(curve, headline) for curve in CURVES}
     history = tracker.history(run.tracked, list(metrics.values()))
     tests = {

@@ -29,7 +29,7 @@ _LABELS_IN_USE: WeakValueDictionary[bytes, NDArray[np.int64]] = WeakValueDiction
 
 
 @dataclass(frozen=True)
-class FinishedRun:
+class StoredRun:
     """A finished run: its scores, and its stored predictions, which are fetched when first asked for.
 
     ``fetch`` takes names of arrays and returns those that the run stored, by name.
@@ -100,7 +100,7 @@ class Configuration:
     backbone: str
     weights: str
     params: Params
-    runs: tuple[FinishedRun, ...]
+    runs: tuple[StoredRun, ...]
 
     def mean(self, part: str, metric: str) -> float:
         """A score averaged over seeds, such as ``mean("test", "accuracy")``, in percent."""
@@ -135,10 +135,10 @@ def group_runs(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configurati
     Raises:
         UserError: none is finished.
     """
-    groups: dict[str, list[FinishedRun]] = {}
+    groups: dict[str, list[StoredRun]] = {}
     for run in runs:
         if run.status == "FINISHED":
-            finished = FinishedRun(run, partial(tracker.predictions, run))
+            finished = StoredRun(run, partial(tracker.predictions, run))
             groups.setdefault(_all_but_seed(run.spec), []).append(finished)
     if not groups:
         raise UserError("no finished run yet; start or resume a sweep first")
@@ -163,7 +163,7 @@ def _share_equal(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return _LABELS_IN_USE.setdefault(labels.tobytes(), labels)
 
 
-def _configuration(runs: Sequence[FinishedRun]) -> Configuration:
+def _configuration(runs: Sequence[StoredRun]) -> Configuration:
     spec = runs[0].spec
     params = in_space_order(spec.benchmark, spec.method, spec.params)
     by_seed = sorted(runs, key=lambda run: run.spec.seed)

@@ -8,7 +8,7 @@ from dta_bench.run import code_fingerprint, preflight
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.spelling import spell_value
-from dta_bench.sweep.state import State
+from dta_bench.sweep.done_runs import State
 
 
 def print_state(plan: Plan, state: State, to_come: int, console: Console) -> None:

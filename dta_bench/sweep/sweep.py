@@ -20,12 +20,12 @@ from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.spelling import spell_metric
 from dta_bench.sweep import other_sweeps
+from dta_bench.sweep.done_runs import State, state_of
 from dta_bench.sweep.early_stopping import EarlyStopping
 from dta_bench.sweep.on_ray.cluster import Resources
 from dta_bench.sweep.on_ray.launch import Launch, launch
 from dta_bench.sweep.print_state import print_old_scheme, print_state, print_superseded
 from dta_bench.sweep.progress_view import ProgressView
-from dta_bench.sweep.state import State, state_of
 from dta_bench.sweep.work import choose_work, count_runs
 from dta_bench.tracking import STOPPED, Tracker
 

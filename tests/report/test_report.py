@@ -12,7 +12,7 @@ from stored_runs import LABELS, Runs, classes_of, finish, logits_of, markdown_of
 
 from dta_bench.errors import UserError
 from dta_bench.report.build import build_report
-from dta_bench.report.configurations import FinishedRun
+from dta_bench.report.configurations import StoredRun
 from dta_bench.report.document.report import Report
 from dta_bench.report.files import write_report
 from dta_bench.report.html import page
@@ -354,6 +354,6 @@ def test_a_record_fetches_only_what_is_asked_for(runs: Runs) -> None:
         asked.extend(names)
         return runs.predictions(runs.tracked[0], names)
 
-    run = FinishedRun(runs.tracked[0], fetch)
+    run = StoredRun(runs.tracked[0], fetch)
     assert (run.test_correct == run.test_correct).all()
     assert sorted(asked) == ["target_test_labels", "target_test_logits"]

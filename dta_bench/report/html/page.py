@@ -83,7 +83,9 @@ def html(page: Page) -> str:
         loader=PackageLoader("dta_bench.report.html"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    style = environment.get_template("style.css").render()
+    style = environment.get_template("style.css").render(
+        on_light=css_variables(ON_LIGHT), on_dark=css_variables(ON_DARK)
+    )
     return environment.get_template("page.html").render(page=page, style=Markup(style)) + "\n"
 
 

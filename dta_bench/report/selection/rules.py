@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dta_bench.errors import UserError
 from dta_bench.evaluation.label_free import label_free_criteria
-from dta_bench.report.configurations import BASELINES, Configuration, FinishedRun
+from dta_bench.report.configurations import BASELINES, Configuration, StoredRun
 from dta_bench.report.selection import validators
 
 Rule = Callable[[Sequence[Configuration], str], list[float]]
@@ -69,14 +69,14 @@ def mixval(configurations: Sequence[Configuration], headline: str) -> list[float
     return validators.mean_rank(*(_mean_over_seeds(configurations, criterion_of) for criterion_of in kinds))
 
 
-def _class_ami(run: FinishedRun) -> float:
+def _class_ami(run: StoredRun) -> float:
     """Agreement of predicted classes with clusters of the target's features."""
     stored = _stored(run, "target_train_logits", "probe_target_train_rows", "probe_target_train_features")
     logits, rows, features = stored
     return validators.class_ami(_floats(features), logits[rows].argmax(axis=1), logits.shape[1])
 
 
-def _dev(run: FinishedRun) -> float:
+def _dev(run: StoredRun) -> float:
     """Minus the risk on source validation, weighted towards images that look like the target (DEV)."""
     logits, truth, rows = _stored(
         run, "source_validation_logits", "source_validation_labels", "probe_source_validation_rows"
@@ -87,7 +87,7 @@ def _dev(run: FinishedRun) -> float:
     return -validators.deep_embedded_validation(validators.density_ratio(*features), losses)
 
 
-def _consistency(run: FinishedRun, intra: bool) -> float:
+def _consistency(run: StoredRun, intra: bool) -> float:
     logits, guesses, kind = _stored(run, "probe_mixed_logits", "probe_mixed_labels", "probe_mixed_intra")
     chosen = kind.astype(bool) == intra
     if not chosen.any():  # a single predicted class has no image of another to be mixed with
@@ -95,7 +95,7 @@ def _consistency(run: FinishedRun, intra: bool) -> float:
     return validators.interpolation_consistency(logits[chosen], guesses[chosen])
 
 
-FINAL: dict[str, Callable[[FinishedRun], float]] = {
+FINAL: dict[str, Callable[[StoredRun], float]] = {
     "class_ami": _class_ami,
     "dev": _dev,
     "mixval_intra": partial(_consistency, intra=True),
@@ -134,18 +134,18 @@ def competitors(configurations: Sequence[Configuration]) -> list[Configuration]:
 
 
 def _mean_over_seeds(
-    configurations: Sequence[Configuration], criterion_of: Callable[[FinishedRun], float]
+    configurations: Sequence[Configuration], criterion_of: Callable[[StoredRun], float]
 ) -> list[float]:
     return [float(np.mean([criterion_of(run) for run in c.runs])) for c in configurations]
 
 
-def _criterion(run: FinishedRun, name: str) -> float:
+def _criterion(run: StoredRun, name: str) -> float:
     """As logged at the last epoch; of a run that did not log it, from its stored logits."""
     logged = run.tracked.metrics.get(f"target_train/{name}")
     return label_free_criteria(run.target_train_logits())[name] if logged is None else logged
 
 
-def _stored(run: FinishedRun, *names: str) -> list[NDArray[Any]]:
+def _stored(run: StoredRun, *names: str) -> list[NDArray[Any]]:
     """Arrays of a run.
 
     Raises:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid4
 
 from rich.console import Console
@@ -25,9 +24,7 @@ LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "tok
 They have to be set before Ray is imported. Without the first, which Ray has by default on macOS and Windows, Ray takes
 127.0.0.1 for the machine's address and listens everywhere.
 """
-CLOCK_SECONDS = 30.0  # a clock that is further off is reported
 REACH_SECONDS = 5.0  # how long the head may take for its first answer
-CHECK_SECONDS = 300.0  # how long a node may take to check itself
 
 
 @dataclass(frozen=True)
@@ -73,11 +70,11 @@ def connect(resources: Resources, run: RunSpec, workspace: Workspace, console: C
         yield ""
         return
     _join(address)
-    _wait_for_nodes(resources, console)
+    node_check.wait_for_nodes(resources.nodes, resources.wait_minutes, console)
     shared_file = Path(workspace.out, "runs", f"sweep-{uuid4().hex[:12]}")
     shared_file.write_text("every node must see this file\n")
     try:
-        _check_nodes(run, workspace, shared_file, console)
+        node_check.check_nodes(run, workspace, shared_file, console)
         yield str(shared_file)
     finally:
         for file in shared_file.parent.glob(f"{shared_file.name}*"):
@@ -119,74 +116,3 @@ def _knock(address: str) -> None:
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
-
-
-def worker_nodes() -> list[dict[str, Any]]:
-    """The nodes that are alive and have a CPU to train on."""
-    import ray
-
-    return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
-
-
-def _wait_for_nodes(resources: Resources, console: Console) -> None:
-    """Wait for the promised nodes: ``ray up`` does not, and a sweep started at once would run on the first alone."""
-    deadline, printed = time.monotonic() + 60 * resources.wait_minutes, -1
-    while (here := len(worker_nodes())) < resources.nodes:
-        if here != printed:
-            console.print(f"waiting for worker nodes: {here} of {resources.nodes} are here", highlight=False)
-            printed = here
-        if time.monotonic() > deadline:
-            raise UserError(
-                f"{here} of {resources.nodes} worker nodes joined in {resources.wait_minutes:g} minutes; ray status on"
-                f" the head says what the others do, --nodes {max(here, 1)} starts without them"
-            )
-        time.sleep(1)
-
-
-def _check_nodes(run: RunSpec, workspace: Workspace, shared_file: Path, console: Console) -> None:
-    """Let all nodes check themselves at once, and report all their problems in one sentence, before the first run."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    check = ray.remote(num_cpus=0, max_retries=0)(node_check.check_node)
-    job = {"shared_file": str(shared_file), "workspace": vars(workspace), "spec": run.to_dict(), "cwd": str(Path.cwd())}
-    checks = {
-        node["NodeID"]: check.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
-        .remote(job, node["NodeID"])
-        for node in worker_nodes()
-    }  # fmt: skip
-    started = time.time()
-    try:
-        reports = dict(zip(checks, ray.get(list(checks.values()), timeout=CHECK_SECONDS), strict=True))
-    except ray.exceptions.RayError as error:
-        raise UserError(f"a node could not look around before the first run: {str(error).splitlines()[-1]}") from error
-    problems = [f"{r.host} {problem}" for r in reports.values() for problem in r.problems]
-    problems += _unseen_files(reports, shared_file) if not problems else []
-    problems += _differing_data(reports, run, workspace)
-    if problems:
-        raise UserError(f"not every node is fit for work: {'; '.join(problems)}")
-    for report in reports.values():
-        if not started - CLOCK_SECONDS < report.clock < time.time() + CLOCK_SECONDS:
-            off = report.clock - time.time()
-            console.print(f"note: the clock of {report.host} is {off:+.0f} s off; steps are right, times are not")
-
-
-def _unseen_files(reports: dict[str, node_check.NodeReport], shared_file: Path) -> list[str]:
-    return [
-        f"what {report.host} writes to {shared_file.parent} is not seen here; --out must be storage that all nodes"
-        " share"
-        for node, report in reports.items()
-        if not node_check.appears(shared_file.with_name(f"{shared_file.name}.{node}"))
-    ]
-
-
-def _differing_data(reports: dict[str, node_check.NodeReport], run: RunSpec, workspace: Workspace) -> list[str]:
-    from dta_bench.data import load
-
-    here = load.domains(run.benchmark, workspace.root).fingerprint
-    return [
-        f"{report.host} has other data under {workspace.root} than the head"
-        f" ({report.fingerprint[:12]}, here {here[:12]})"
-        for report in reports.values()
-        if report.fingerprint and report.fingerprint != here
-    ]

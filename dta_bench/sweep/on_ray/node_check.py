@@ -1,4 +1,7 @@
-"""A cluster node's check of itself before the first run: shared storage, the data, and the way to MLflow."""
+"""The nodes of a cluster before the first run: wait for them, let each check itself, refuse those that cannot be used.
+
+A node checks the shared storage, the data, and the way to MLflow.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import tenacity
+from rich.console import Console
 
 from dta_bench.errors import UserError
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
 
+CLOCK_SECONDS = 30.0  # a clock that is further off is reported
+CHECK_SECONDS = 300.0  # how long a node may take to check itself
 APPEAR_SECONDS = 10.0  # a network file system may take this long to show a new file
 
 
@@ -31,6 +38,85 @@ class NodeReport:
     problems: tuple[str, ...]
     fingerprint: str
     clock: float
+
+
+def worker_nodes() -> list[dict[str, Any]]:
+    """The nodes that are alive and have a CPU to train on."""
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
+
+
+def wait_for_nodes(nodes: int, wait_minutes: float, console: Console) -> None:
+    """Wait for the promised worker nodes; ``ray up`` does not, and a sweep would begin on the first node alone.
+
+    Raises:
+        UserError: fewer than ``nodes`` are there after ``wait_minutes``.
+    """
+    deadline, printed = time.monotonic() + 60 * wait_minutes, -1
+    while (here := len(worker_nodes())) < nodes:
+        if here != printed:
+            console.print(f"waiting for worker nodes: {here} of {nodes} are here", highlight=False)
+            printed = here
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{here} of {nodes} worker nodes joined in {wait_minutes:g} minutes; ray status on"
+                f" the head says what the others do, --nodes {max(here, 1)} starts without them"
+            )
+        time.sleep(1)
+
+
+def check_nodes(run: RunSpec, workspace: Workspace, shared_file: Path, console: Console) -> None:
+    """Let all nodes check themselves at once, before the first run.
+
+    Raises:
+        UserError: a node cannot be used; all problems of all nodes, in one sentence.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    check = ray.remote(num_cpus=0, max_retries=0)(check_node)
+    job = {"shared_file": str(shared_file), "workspace": vars(workspace), "spec": run.to_dict(), "cwd": str(Path.cwd())}
+    checks = {
+        node["NodeID"]: check.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+        .remote(job, node["NodeID"])
+        for node in worker_nodes()
+    }  # fmt: skip
+    started = time.time()
+    try:
+        reports = dict(zip(checks, ray.get(list(checks.values()), timeout=CHECK_SECONDS), strict=True))
+    except ray.exceptions.RayError as error:
+        raise UserError(f"a node could not look around before the first run: {str(error).splitlines()[-1]}") from error
+    problems = [f"{r.host} {problem}" for r in reports.values() for problem in r.problems]
+    problems += _unseen_files(reports, shared_file) if not problems else []
+    problems += _differing_data(reports, run, workspace)
+    if problems:
+        raise UserError(f"not every node is fit for work: {'; '.join(problems)}")
+    for report in reports.values():
+        if not started - CLOCK_SECONDS < report.clock < time.time() + CLOCK_SECONDS:
+            off = report.clock - time.time()
+            console.print(f"note: the clock of {report.host} is {off:+.0f} s off; steps are right, times are not")
+
+
+def _unseen_files(reports: dict[str, NodeReport], shared_file: Path) -> list[str]:
+    return [
+        f"what {report.host} writes to {shared_file.parent} is not seen here; --out must be storage that all nodes"
+        " share"
+        for node, report in reports.items()
+        if not appears(shared_file.with_name(f"{shared_file.name}.{node}"))
+    ]
+
+
+def _differing_data(reports: dict[str, NodeReport], run: RunSpec, workspace: Workspace) -> list[str]:
+    from dta_bench.data import load
+
+    here = load.domains(run.benchmark, workspace.root).fingerprint
+    return [
+        f"{report.host} has other data under {workspace.root} than the head"
+        f" ({report.fingerprint[:12]}, here {here[:12]})"
+        for report in reports.values()
+        if report.fingerprint and report.fingerprint != here
+    ]
 
 
 def check_node(job: dict[str, Any], node: str) -> NodeReport:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import ConfusionMatrix
+from dta_bench.report.html.charts.colours import SIDE_COLOURS
 from dta_bench.report.html.charts.heat import confusion
 from dta_bench.report.html.page import Figure, Section
-from dta_bench.report.html.sections.links import SIDE_LOOKS, seed_links, side_name
+from dta_bench.report.html.sections.links import seed_links, side_name
 
 
 def confusions_section(report: Report) -> Section | None:
@@ -19,6 +20,6 @@ def confusions_section(report: Report) -> Section | None:
 
 def _figure(report: Report, side: str, matrix: ConfusionMatrix) -> Figure:
     name = side_name(report, side)
-    drawing = confusion(matrix.counts, matrix.classes, name, SIDE_LOOKS[side])
+    drawing = confusion(matrix.counts, matrix.classes, name, SIDE_COLOURS[side])
     caption = f"{name}: % of each true class (row) taken for each class, target test, all seeds together."
     return Figure(drawing, caption, seed_links(report, side))

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import EndedRun
 from dta_bench.report.html.charts.chart import Axes, Series, lines
+from dta_bench.report.html.charts.colours import ENDED_COLOURS, SIDE_COLOURS
 from dta_bench.report.html.page import Figure
 from dta_bench.report.html.sections.links import run_page, side_name
 from dta_bench.spec.spelling import spell_metric
 
-LOOKS = {"stopped": 4, "failed": 2, "collapsed": 5}
 """The look of a run by how it ended."""
 MOST_LINES = 60
 """Lines that are drawn; the table below the figure has all runs."""
@@ -34,8 +34,8 @@ def _selected_lines(report: Report) -> list[Series]:
     runs = [run for run in (report.curves or {}).get("selected", []) if key in run.metrics]
     return [
         Series(
-            side_name(report, "selected"), *run.metrics[key], look=1, link=run_page(report, run.mlflow_run_id),
-            named=i == 0,
+            side_name(report, "selected"), *run.metrics[key], look=SIDE_COLOURS["selected"],
+            link=run_page(report, run.mlflow_run_id), named=i == 0,
         )
         for i, run in enumerate(runs)
     ]  # fmt: skip
@@ -43,7 +43,7 @@ def _selected_lines(report: Report) -> list[Series]:
 
 def _line(report: Report, run: EndedRun, named: bool) -> Series:
     return Series(
-        run.how, *run.curve, look=LOOKS.get(run.how, 6), link=run_page(report, run.mlflow_run_id),
+        run.how, *run.curve, look=ENDED_COLOURS.get(run.how, 6), link=run_page(report, run.mlflow_run_id),
         ends=f"{run.name}: {run.reason}", named=named,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Where runs are shown in MLflow, and how the sides of a report are called and drawn."""
+"""Where runs are shown in MLflow, and how the sides of a report are called."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import SeedCurves
 from dta_bench.report.document.scores import LeaderboardRow
 from dta_bench.spec.spelling import label_run, spell_method
-
-SIDE_LOOKS = {"selected": 1, "source_only": 2, "target_only": 3}
-"""Each side's look in a figure."""
 
 
 def side_name(report: Report, side: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LeaderboardRow, differing_params
+from dta_bench.report.html.charts.colours import SIDE_COLOURS
 from dta_bench.report.html.charts.intervals import Dot, intervals
 from dta_bench.report.html.page import Cell, Figure, Section, Table
 from dta_bench.report.html.sections.cells import count_cell, interval_cell, number_cell
@@ -93,7 +94,7 @@ def _figure(report: Report, best: BestRows) -> Figure:
     dots = [
         Dot(
             label_run(method, {}, backbone=backbone if several else None), row.test, row.ci95[0], row.ci95[1],
-            look=1 if row.competes else 2 if method == "source_only" else 3,
+            look=SIDE_COLOURS.get("selected" if row.competes else method, 3),
             link=first_run_page(report, row), bold=row is report.leaderboard[0] and row.competes,
         )
         for (method, backbone), row in best.items()

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import EndedRun, SeedCurves
 from dta_bench.report.html.charts.chart import Axes, Series, lines
+from dta_bench.report.html.charts.colours import SIDE_COLOURS
 from dta_bench.report.html.page import Cell, Figure, Section, Table
 from dta_bench.report.html.sections.cut_short import cut_short_figures
-from dta_bench.report.html.sections.links import SIDE_LOOKS, links_to, run_page, seed_links, side_name
+from dta_bench.report.html.sections.links import links_to, run_page, seed_links, side_name
 from dta_bench.spec.spelling import spell_metric
 
 PANELS = (
@@ -39,7 +40,7 @@ def _panel(report: Report, curves: dict[str, list[SeedCurves]], key: str, title:
     title = title.format(metric=spell_metric(report.headline))
     series = [
         Series(
-            side_name(report, side), *run.metrics[key], look=SIDE_LOOKS[side],
+            side_name(report, side), *run.metrics[key], look=SIDE_COLOURS[side],
             link=run_page(report, run.mlflow_run_id), named=i == 0,
         )
         for side, runs in curves.items()

@@ -1,4 +1,7 @@
-"""Which runs of a plan are done: decided by the runs' identities and fingerprints in the tracking store alone."""
+"""Which runs of a plan are done: decided by the identities and fingerprints in the tracking store alone.
+
+A finished run counts while data, code and weights are those of today.
+"""
 
 from __future__ import annotations
 

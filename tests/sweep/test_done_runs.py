@@ -14,7 +14,7 @@ from dta_bench.run import code_fingerprint
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep import print_state
-from dta_bench.sweep.state import State, state_of
+from dta_bench.sweep.done_runs import State, state_of
 from dta_bench.tracking import Tracker
 
 OLD = "0e0b16e371a5"
