@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from dta_bench.report.html.charts.colours import ON_DARK, ON_LIGHT, css_variables
+
 
 @dataclass(frozen=True)
 class Cell:
