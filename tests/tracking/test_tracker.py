@@ -301,7 +301,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
 def test_mlflow_prints_nothing_of_its_own(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from small_runs import spec_of\n"
-        "from dta_bench import tracking; from dta_bench.data import load\n"
+        "from dta_bench import tracking; from dta_bench.data.benchmark_plugin import benchmark_of\n"
         "t = tracking.Tracker('sqlite:///mlflow.db', Path('.')); t.check()\n"
         "t.experiment(benchmark_of('fonts_digits'))\n"
         "t.open_run(spec_of(), None, 'a run', set(), {}).fail('because')\n"
