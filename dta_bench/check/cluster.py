@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import fnmatch
 import logging
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from dta_bench import plugins
 from dta_bench.check.findings import Findings
 from dta_bench.errors import UserError
 
@@ -191,8 +193,17 @@ def _joins(file: File) -> str:
 def _checkout(file: File) -> str:
     if "." not in (file.get("file_mounts") or {}).values():
         return "file_mounts do not hold the checkout ('.')"
-    missing = EXCLUDED - set(file.get("rsync_exclude") or [])
-    return f"rsync_exclude lacks {', '.join(sorted(missing))}" if missing else ""
+    patterns = [str(pattern) for pattern in file.get("rsync_exclude") or []]
+    if hits := [pattern for pattern in patterns if _leaves_out_our_code(pattern)]:
+        return f"rsync_exclude {hits[0]} also leaves out folders of dta_bench; write /{hits[0]}, the checkout's own"
+    missing = EXCLUDED - {pattern.removeprefix("/") for pattern in patterns}
+    return f"rsync_exclude lacks {', '.join(f'/{name}' for name in sorted(missing))}" if missing else ""
+
+
+def _leaves_out_our_code(pattern: str) -> bool:
+    """Whether an rsync pattern without a leading slash, which matches at any depth, matches a part of this package."""
+    names = {path.name for path in plugins.PACKAGE.rglob("*") if path.name != "__pycache__" and path.suffix != ".pyc"}
+    return "/" not in pattern and any(fnmatch.fnmatch(name, pattern) for name in names)
 
 
 def _pinned(file: File) -> str:
