@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dta_bench.benchmarks._splits import hold_out_share, hold_out_share_per_class
-from dta_bench.domains.image_files import ImageFiles, fingerprint, list_images, stays_inside_folder
+from dta_bench.domains.data_fingerprint import fingerprint
+from dta_bench.domains.image_files import ImageFiles, list_images, stays_inside_folder
 from dta_bench.domains.images import Domains, LabelledImages
 from dta_bench.domains.label_maps import Colours, LabelMaps, fingerprint_entries
 from dta_bench.errors import UserError

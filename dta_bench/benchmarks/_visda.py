@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dta_bench.benchmarks import _image_lists
-from dta_bench.domains import image_files
+from dta_bench.domains import data_fingerprint
 from dta_bench.domains.download import Archive
 from dta_bench.domains.images import LabelledImages
 from dta_bench.domains.label_maps import fingerprint_entries
@@ -63,8 +63,8 @@ def domains(root: Path, *parts: str) -> list[LabelledImages]:
 
 
 def fingerprint(root: Path, *parts: LabelledImages) -> str:
-    """SHA-256 over the path, the size in bytes and the label of every image."""
-    return image_files.fingerprint(root, [entry for part in parts for entry in fingerprint_entries(part)])
+    """The fingerprint of the contents and the label of every image."""
+    return data_fingerprint.fingerprint(root, [entry for part in parts for entry in fingerprint_entries(part)])
 
 
 def archives(*parts: str) -> list[Archive]:

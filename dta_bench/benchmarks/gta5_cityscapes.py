@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dta_bench.benchmarks import _road_scenes
 from dta_bench.benchmarks._splits import hold_out_share
-from dta_bench.domains.image_files import fingerprint
+from dta_bench.domains.data_fingerprint import fingerprint
 from dta_bench.domains.images import Domains
 from dta_bench.domains.label_maps import fingerprint_entries
 from dta_bench.spec.benchmark import Benchmark

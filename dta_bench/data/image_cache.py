@@ -262,7 +262,7 @@ def _boot() -> str:
 
 
 def _key(name: str) -> bytes:
-    return hashlib.blake2b(name.encode(), digest_size=16).digest()
+    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
 def _pack(array: Bytes) -> bytes:

@@ -56,7 +56,7 @@ def split_supervised(domains: Domains, subset: LabelSubset) -> Splits:
 
 def subset_hash(images: LabelledImages) -> str:
     """SHA-256 over the sorted ids: the same images have the same hash on every machine."""
-    return hashlib.sha256("\n".join(sorted(images.ids)).encode()).hexdigest()
+    return hashlib.sha256("\n".join(sorted(images.ids)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _draw(images: LabelledImages, subset: LabelSubset) -> Indices:

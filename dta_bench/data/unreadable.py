@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from dta_bench.domains import data_fingerprint
 from dta_bench.domains.images import Domains, LabelledImages, is_lazy
 from dta_bench.errors import UserError
 
@@ -45,7 +45,7 @@ def leave_out(domains: Domains, names: Sequence[str]) -> Domains:
     removed = set(names)
     sets = {name: getattr(domains, name) for name in SETS}
     remaining = {name: images.without(removed) for name, images in sets.items() if images is not None}
-    fingerprint = hashlib.sha256("\n".join([domains.fingerprint, *sorted(removed)]).encode()).hexdigest()
+    fingerprint = data_fingerprint.without(domains.fingerprint, removed)
     return dataclasses.replace(domains, **remaining, fingerprint=fingerprint, unreadable=tuple(sorted(removed)))
 
 

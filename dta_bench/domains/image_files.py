@@ -1,10 +1,8 @@
-"""Image files in a folder: list them, read one when it is asked for, and take a fingerprint of them."""
+"""Image files in a folder: list them, and read one when it is asked for."""
 
 from __future__ import annotations
 
-import hashlib
-import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, overload
@@ -122,30 +120,3 @@ def require_path(path: Path, instruction: str) -> None:
     """
     if not path.exists():
         raise UserError(f"{path} is missing: {instruction}")
-
-
-def fingerprint(root: Path, entries: Iterable[tuple[str, str]]) -> str:
-    """Identify a data set whose files are too large to read whole.
-
-    Args:
-        root: the folder that the paths are relative to.
-        entries: (path, label) of each file, in any order.
-
-    Returns:
-        SHA-256 over the sorted (path, size in bytes, label) of all files, in hexadecimal.
-
-    Raises:
-        UserError: a file is missing.
-    """
-    total = hashlib.sha256()
-    for path, label in sorted(entries):
-        try:
-            status = (root / path).stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError("it is no file")
-        except OSError as error:
-            raise UserError(
-                f"{root / path} is missing, though its data set names it; get the data set again"
-            ) from error
-        total.update(f"{path}\t{status.st_size}\t{label}\n".encode())
-    return total.hexdigest()

@@ -111,7 +111,7 @@ class Domains:
     target_train: LabelledImages
     target_test: LabelledImages
     fingerprint: str
-    """SHA-256 over the images and labels (or over the file list with sizes, for sets too large to read)."""
+    """SHA-256 over the images and labels; of files as :mod:`dta_bench.domains.data_fingerprint` writes it."""
     subset_of: LabelledImages | None = None
     """The images that the labelled subset is drawn from; None: ``target_train``."""
     unreadable: tuple[str, ...] = ()

@@ -106,7 +106,7 @@ class LabelMaps(Sequence[NDArray[np.uint8]]):
 
 
 def fingerprint_entries(images: LabelledImages) -> list[tuple[str, str]]:
-    """What :func:`~dta_bench.domains.image_files.fingerprint` takes of a set whose ids are its image files' paths.
+    """What :func:`~dta_bench.domains.data_fingerprint.fingerprint` takes of a set whose ids are its image files' paths.
 
     Returns:
         (path, label) of each file. A label map is a file of its own, whose label is what its numbers stand for.

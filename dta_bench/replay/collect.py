@@ -8,7 +8,7 @@ from dta_bench.report.configurations import StoredRun, group_runs
 from dta_bench.report.selection.rules import FINAL
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import TrackedRun, Tracker
+from dta_bench.tracking import TrackedRun, Tracker, standing_runs
 
 PARTS = {"labels": "validation/", "source": "source_validation/"}  # the others are target_train/<criterion>
 PROVENANCE = ("commit", "data_fingerprint", "code_fingerprint", "versions", "device")
@@ -23,7 +23,8 @@ def collect_grid(plan: Plan, tracker: Tracker) -> Grid:
     benchmark = plan.benchmark
     method, backbone = plan.methods[0], plan.backbones[0]
     space = plan.space(method)
-    tracked = {run.run_id: run for run in tracker.runs(benchmark.name) if run.status == "FINISHED"}
+    stored = standing_runs(tracker.runs(benchmark.name))[0]
+    tracked = {run.run_id: run for run in stored if run.status == "FINISHED"}
     specs_by_point = [
         (point, [plan.spec(backbone, method, seed, point) for seed in plan.seeds]) for point in space.points()
     ]

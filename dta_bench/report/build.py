@@ -12,7 +12,7 @@ from dta_bench.report.details import add_details
 from dta_bench.report.document.report import Report
 from dta_bench.report.selection.every_rule import add_every_choice
 from dta_bench.report.summary import summarise
-from dta_bench.tracking import Tracker, ui_link
+from dta_bench.tracking import Tracker, standing_runs, ui_link
 
 
 def build_report(
@@ -28,7 +28,9 @@ def build_report(
     Raises:
         UserError: no finished run, or an unknown rule.
     """
-    runs = [run for run in tracker.runs(benchmark_name) if only is None or run.run_id in only]
+    stored = [run for run in tracker.runs(benchmark_name) if only is None or run.run_id in only]
+    known = [run for run in stored if not run.unknown_fields]
+    runs, repeated = standing_runs(known)
     benchmark = benchmark_of(benchmark_name)
     if not any(run.status == "FINISHED" for run in runs):
         raise UserError(
@@ -36,12 +38,13 @@ def build_report(
         )
     configurations = group_runs(tracker, runs)
     report = summarise(benchmark, configurations, runs, "labels" if rule == "all" else rule)
+    report = report.with_parts(repeated_runs=len(repeated), newer_runs=len(stored) - len(known))
     if rule == "all":
         report = add_every_choice(report, benchmark, configurations, root)
     if only is None:
         chosen = report.leaderboard[0].mlflow_run_ids if report.selected else []
         with contextlib.suppress(Exception):  # a store that may only be read has its report all the same
             tracker.experiment(benchmark)  # an older store has no saved view yet
-            tracker.mark_chosen(runs, report.rule, chosen)
+            tracker.mark_chosen(stored, report.rule, chosen)
     report = report.with_parts(link=ui_link(tracker.uri, runs[0].experiment_id))
     return add_details(report, tracker, runs)

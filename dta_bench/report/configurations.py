@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from dta_bench.domains import data_fingerprint
 from dta_bench.errors import UserError
 from dta_bench.report.document.frozen_record import Params
 from dta_bench.report.statistics import map_intervals
@@ -148,14 +149,25 @@ def group_runs(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configurati
 def comparable_groups(configurations: Sequence[Configuration]) -> list[list[Configuration]]:
     """Configurations grouped by what must be equal for a comparison: training, labelled subset, data."""
     groups: dict[str, list[Configuration]] = {}
+    data = _data_of_fingerprint(configurations)
     for configuration in configurations:
         tracked = configuration.runs[0].tracked
         shared = {
             "training": tracked.spec.training.model_dump(), "labels": tracked.spec.label_subset.model_dump(),
-            "data": tracked.tags.get("data_fingerprint"),
+            "data": data[tracked.tags.get("data_fingerprint", "")],
         }  # fmt: skip
         groups.setdefault(json.dumps(shared, sort_keys=True), []).append(configuration)
     return list(groups.values())
+
+
+def _data_of_fingerprint(configurations: Sequence[Configuration]) -> dict[str, str]:
+    """Fingerprint → what names its data: an older one counts as the only one of contents with the same listing."""
+    marks = {c.runs[0].tracked.tags.get("data_fingerprint", "") for c in configurations}
+    contents: dict[str, list[str]] = {}
+    for mark in marks:
+        if data_fingerprint.is_of_contents(mark):
+            contents.setdefault(data_fingerprint.listing(mark), []).append(mark)
+    return {mark: contents[mark][0] if len(contents.get(mark, ())) == 1 else mark for mark in marks}
 
 
 def _share_equal(labels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -82,8 +82,32 @@ def warnings(report: Report) -> list[str]:
             f"{'Runs' if count > 1 else 'Run'} with a code fingerprint of the old scheme: {count}. A sweep counts such"
             " runs as made by today's code only while no shipped file that decides their numbers has changed."
         )
+    sentences += _counted_twice_or_not_at_all(report)
     if report.left_out:
         sentences.append(f"{_count_configurations(report.left_out)} other training, labels or data, not compared here.")
+    return sentences
+
+
+def _counted_twice_or_not_at_all(report: Report) -> list[str]:
+    """What stands in the table though it was made by other code or on unverified data, and what was left out."""
+    sentences = []
+    if report.mixed_code:
+        sentences.append(
+            f"Mixed code: runs of {'; '.join(report.mixed_code)} were made by several versions of the code; what they"
+            " differ by may be the code."
+        )
+    if report.unverified_data:
+        sentences.append(
+            f"Contents not verified: the data fingerprint of {report.unverified_data} of the compared runs covers"
+            " paths, sizes and labels alone."
+        )
+    if report.repeated_runs:
+        sentences.append(
+            f"Runs that repeat a spec and seed and are not counted: {report.repeated_runs}; of several, the"
+            " finished one that was started last stands."
+        )
+    if report.newer_runs:
+        sentences.append(f"Left out, their spec has fields of a newer dta-bench: {report.newer_runs} runs.")
     return sentences
 
 

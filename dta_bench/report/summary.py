@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dta_bench.domains import data_fingerprint
 from dta_bench.report.configurations import BASELINES, Configuration, comparable_groups
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import EarlyStop, LabelledSubset, Provenance
@@ -85,6 +86,8 @@ def summarise(
         whole=_averages(chosen, "whole"),
         unreadable=sorted({r.tracked.tags[UNREADABLE] for c in group for r in c.runs if UNREADABLE in r.tracked.tags}),
         old_fingerprints=sum(is_old_scheme(r.tracked.tags) for c in group for r in c.runs),
+        unverified_data=_count_unverified(group),
+        mixed_code=mixed_code(group),
         published=rows_of_benchmark(benchmark.name),
         training=group[0].runs[0].spec.training,
         provenance=_provenance(group),
@@ -216,6 +219,23 @@ def _row(
 def _stopped(run: TrackedRun) -> bool:
     """Whether a stop rule ended it before its last epoch; it has no result."""
     return run.status == "KILLED" and STOPPED in run.tags
+
+
+def _count_unverified(group: list[Configuration]) -> int:
+    """Runs with a fingerprint of the scheme before that of others in the group."""
+    marks = [run.tracked.tags.get("data_fingerprint", "") for c in group for run in c.runs]
+    of_contents = sum(map(data_fingerprint.is_of_contents, marks))
+    return len(marks) - of_contents if of_contents else 0
+
+
+def mixed_code(group: Sequence[Configuration]) -> list[str]:
+    """Methods on a backbone whose runs have several code fingerprints, each with these, in words."""
+    marks: dict[tuple[str, str], set[str]] = {}
+    for configuration in group:
+        for run in configuration.runs:
+            mark = run.tracked.tags.get("code_fingerprint", "not recorded")
+            marks.setdefault((configuration.method, configuration.backbone), set()).add(mark)
+    return [f"{method} on {backbone} ({', '.join(sorted(m))})" for (method, backbone), m in marks.items() if len(m) > 1]
 
 
 def _label_questions(group: list[Configuration]) -> int:

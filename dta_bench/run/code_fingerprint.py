@@ -27,10 +27,12 @@ SILENT = {
     "errors.py": "holds exceptions, and checks that only raise them",
     "data/benchmark_plugin.py": "reads a benchmark's file, which is followed, as is what reads YAML",
     "domains/download.py": "fetches files; which files there are is in the data's fingerprint",
+    "domains/data_fingerprint.py": "tells which data there are; what is read of them does not depend on it",
     "plugins.py": "finds plug-in files; the files that it finds are followed",
     "run/fingerprint.py": "describes a run after the fact",
     "run/code_fingerprint.py": "this file",
     "run/syntax_digest.py": "serves this file only",
+    "spec/identity.py": "tells runs apart",
     "spec/search_space.py": "lists the values that a sweep may try; a run's own are in its spec",
     "spec/yaml_file.py": "reads a YAML file and explains mistakes in it",
 }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from dta_bench.spec import identity
 
 Value = float | int | str | bool
 Task = Literal["classification", "segmentation"]
@@ -116,9 +116,8 @@ class RunSpec:
 
     @property
     def id(self) -> str:
-        """The run's identity: the first 12 hex digits of the SHA-256 of all fields as sorted JSON, where 2.0 is 2."""
-        fields = self.to_dict() | {"params": {k: _whole_as_int(v) for k, v in self.params.items()}}
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
+        """The run's identity, a hash of its fields, see :mod:`dta_bench.spec.identity`."""
+        return identity.identity(self.to_dict(), _defaults())
 
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dict of names and numbers, for JSON and for other processes."""
@@ -136,9 +135,34 @@ class RunSpec:
             }
         )
 
+    @classmethod
+    def read_stored(cls, data: dict[str, Any]) -> tuple[RunSpec, tuple[str, ...]]:
+        """Read a spec that another version may have stored; fields that it lacks have their defaults.
 
-def _whole_as_int(value: Value) -> Value:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+        Returns:
+            The spec, and the names of stored fields that this version does not know.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is no spec, or holds a value that is not allowed today.
+        """
+        known = {
+            "": frozenset(field.name for field in dataclasses.fields(cls)),
+            "training": frozenset(Training.model_fields),
+            "label_subset": frozenset(LabelSubset.model_fields),
+        }
+        kept, unknown = identity.split_unknown(data, known)
+        return cls.from_dict(kept), unknown
+
+
+def _defaults() -> dict[str, dict[str, Any]]:
+    """Part of a spec → the default of each of its fields that has one."""
+    own = {field.name: field.default for field in dataclasses.fields(RunSpec)}
+    parts: dict[str, type[BaseModel]] = {"training": Training, "label_subset": LabelSubset}
+    defaults = {"": {name: value for name, value in own.items() if value is not dataclasses.MISSING}}
+    return defaults | {
+        part: {name: field.default for name, field in model.model_fields.items() if not field.is_required()}
+        for part, model in parts.items()
+    }
 
 
 @dataclass(frozen=True)

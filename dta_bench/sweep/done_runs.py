@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from dta_bench.domains import data_fingerprint
 from dta_bench.run import code_fingerprint
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import STOPPED, TrackedRun
+from dta_bench.tracking import STOPPED, TrackedRun, standing_runs
 
 Marks = Mapping[str, str]
-CODE = "code_fingerprint"
+CODE, DATA = "code_fingerprint", "data_fingerprint"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class State:
         stopped: were stopped early, and stay so where the sweep stops runs.
         stale: were made by other data, code or weights than today's; each with what differs, in words.
         old_scheme: done, diverged or stopped runs whose code fingerprint is of the old scheme and still counts.
+        unverified: done, diverged or stopped runs whose data agree with today's in paths, sizes and labels, all that
+            their fingerprint covers.
         old_checkpoints: runs to do whose last start wrote its checkpoint under the old scheme; they start anew.
     """
 
@@ -36,6 +39,7 @@ class State:
     stopped: tuple[RunSpec, ...] = ()
     old_scheme: tuple[RunSpec, ...] = ()
     old_checkpoints: tuple[RunSpec, ...] = ()
+    unverified: tuple[RunSpec, ...] = ()
 
 
 def state_of(
@@ -49,7 +53,7 @@ def state_of(
             identity alone decides.
         stops: whether this sweep stops runs early; one that does not takes up what another has stopped.
     """
-    known = {run.run_id: run for run in tracked}
+    known = {run.run_id: run for run in standing_runs(tracked)[0]}
     done, diverged, running, to_do, stale, stopped = [], [], [], [], [], []
     for run in runs:
         found = known.get(run.id)
@@ -74,6 +78,10 @@ def state_of(
         tuple(done), tuple(diverged), tuple(running), tuple(to_do), tuple(stale), tuple(stopped),
         old_scheme=tuple(run for run in (*done, *diverged, *stopped) if run.id in old),
         old_checkpoints=tuple(run for run in to_do if run.id in old - other),
+        unverified=tuple(
+            run for run in (*done, *diverged, *stopped)
+            if marks is not None and _is_unverified(known[run.id], marks(run))
+        ),
     )  # fmt: skip
 
 
@@ -83,15 +91,27 @@ def _changes(found: TrackedRun, marks: Marks) -> str:
         f"{name.removesuffix('_fingerprint')} was {_shown(found.tags.get(name, 'not recorded'))}"
         f"{_by_whom(found) if name == CODE else ''}, is {_shown(value)}"
         for name, value in marks.items()
-        if found.tags.get(name) != value
+        if not _is_same(name, found.tags.get(name), value)
         and not (name == CODE and code_fingerprint.is_of_the_move(found.tags, found.spec))
     )
 
 
+def _is_unverified(found: TrackedRun, marks: Marks) -> bool:
+    verdict = data_fingerprint.compare(found.tags.get(DATA, ""), marks.get(DATA, ""))
+    return verdict == "not verified"
+
+
 def _shown(mark: str) -> str:
     """The first 12 characters of a fingerprint, behind the name of its scheme if it has one."""
-    scheme, colon, digits = mark.rpartition(":")
-    return f"{scheme}{colon}{digits[:12]}"
+    scheme, colon, digits = mark.partition(":")
+    return f"{scheme}{colon}{digits[:12]}" if colon else mark[:12]
+
+
+def _is_same(name: str, stored: str | None, today: str) -> bool:
+    """Whether a stored fingerprint is today's; of data, under the scheme that it was taken by."""
+    if name == DATA and stored is not None:
+        return data_fingerprint.compare(stored, today) != "other"
+    return stored == today
 
 
 def _by_whom(found: TrackedRun) -> str:

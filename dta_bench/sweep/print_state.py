@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from dta_bench.domains import data_fingerprint
 from dta_bench.run import code_fingerprint, preflight
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
@@ -28,10 +29,14 @@ def print_state(plan: Plan, state: State, to_come: int, console: Console) -> Non
 
 
 def print_old_scheme(state: State, workspace: Workspace, console: Console) -> None:
-    """Print which runs count though their code fingerprint is of the old scheme, and which start anew because of it."""
+    """Print which runs count though a fingerprint of theirs is of an older scheme, and which start anew."""
     anew = [run for run in state.old_checkpoints if workspace.checkpoint(run.id).exists()]
     if state.old_scheme:
         console.print(f"note: {code_fingerprint.they_count(len(state.old_scheme))}", highlight=False, soft_wrap=True)
+    if state.unverified:
+        console.print(
+            f"note: {data_fingerprint.they_are_not_verified(len(state.unverified))}", highlight=False, soft_wrap=True
+        )
     if anew:
         console.print(f"note: {code_fingerprint.they_start_anew(len(anew))}", highlight=False, soft_wrap=True)
 

@@ -27,7 +27,7 @@ from dta_bench.sweep.on_ray.launch import Launch, launch
 from dta_bench.sweep.print_state import print_old_scheme, print_state, print_superseded
 from dta_bench.sweep.progress_view import ProgressView
 from dta_bench.sweep.work import choose_work, count_runs
-from dta_bench.tracking import STOPPED, Tracker
+from dta_bench.tracking import STOPPED, Tracker, standing_runs
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def sweep(plan: Plan, workspace: Workspace, resources: Resources, console: Conso
         to_come = count_runs(plan, state, tracker)
         print_state(plan, state, to_come, console)
         print_old_scheme(state, workspace, console)
+        tracker.adopt(tracker.runs(plan.file.benchmark))
         for stale, changes in state.stale:
             print_superseded(console, stale.name, changes)
             tracker.supersede(stale.mlflow_run_id)
@@ -137,7 +138,7 @@ def _close_runs(plan: Plan, tracker: Tracker, errors: dict[str, str], early_stop
 
 
 def _result(plan: Plan, tracker: Tracker) -> SweepResult:
-    tracked = {run.run_id: run for run in tracker.runs(plan.file.benchmark)}
+    tracked = {run.run_id: run for run in standing_runs(tracker.runs(plan.file.benchmark))[0]}
     runs = [tracked[run.id] for run in plan.runs if run.id in tracked]
     others = [run for run in runs if run.status != "FINISHED" and STOPPED not in run.tags]
     reasons = {run.name: run.tags.get("reason", run.status.lower()) for run in others}

@@ -10,7 +10,7 @@ from dta_bench.sweep.done_runs import State
 from dta_bench.sweep.early_stopping import EarlyStopping
 from dta_bench.sweep.run_queue import AdaptiveQueue, PlannedQueue, RunEnd, RunQueue, point_key, points_left
 from dta_bench.sweep.stop_rules import stop_rules
-from dta_bench.tracking import STOPPED, Tracker
+from dta_bench.tracking import STOPPED, Tracker, standing_runs
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _show_earlier_runs(plan: Plan, state: State, tracker: Tracker, early_stoppin
     """Let the stop rules compare new runs with those that an earlier start has done or stopped."""
     metrics = {"score": f"validation/{plan.benchmark.headline}"}
     metrics |= {name: f"target_train/{name}" for name in ("classes_in_use", "entropy")}
-    tracked = {run.run_id: run for run in tracker.runs(plan.file.benchmark)}
+    tracked = {run.run_id: run for run in standing_runs(tracker.runs(plan.file.benchmark))[0]}
     for run in (*state.done, *state.stopped):
         if run.id not in early_stopping.exempt:
             histories = tracker.history(tracked[run.id], list(metrics.values()))
@@ -70,7 +70,7 @@ def _without_stopped_points(state: State) -> list[RunSpec]:
 def _earlier_ends(plan: Plan, state: State, tracker: Tracker) -> dict[str, RunEnd]:
     """Identity → end of the runs that have ended before: in an earlier start, or in another sweep of this store."""
     headline = f"validation/{plan.benchmark.headline}"
-    tracked = {run.run_id: run for run in tracker.runs(plan.file.benchmark)}
+    tracked = {run.run_id: run for run in standing_runs(tracker.runs(plan.file.benchmark))[0]}
     ends = {run.id: RunEnd("done", tracked[run.id].metrics[headline], plan.training.epochs) for run in state.done}
     ends |= {run.id: RunEnd("failed") for run in state.diverged}
     return ends | {

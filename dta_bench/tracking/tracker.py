@@ -24,12 +24,20 @@ from dta_bench.tracking.retry import with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 
 PAGE = 1000
+IDENTITY = "identity"  # the tag of a run that an earlier version stored under another identity
 STOPPED = "stopped_epoch"  # the tag of a run that a rule stopped early; it has no result
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run as it stands in the store. ``run_id`` is the RunSpec's identity, ``mlflow_run_id`` MLflow's own."""
+    """A run as it stands in the store. ``run_id`` is the RunSpec's identity, ``mlflow_run_id`` MLflow's own.
+
+    Attributes:
+        run_id: computed anew from the stored spec. A spec with fields of a newer version keeps the identity that this
+            version gave it.
+        alias: the identity under which the run was stored, its tag ``run_id``.
+        unknown_fields: fields of the stored spec that this version does not know.
+    """
 
     mlflow_run_id: str
     run_id: str
@@ -40,6 +48,8 @@ class TrackedRun:
     metrics: dict[str, float]
     experiment_id: str
     artifact_uri: str
+    alias: str = ""
+    unknown_fields: tuple[str, ...] = ()
 
 
 class Tracker:
@@ -205,7 +215,7 @@ class Tracker:
             provenance: tags to set: commit, host, fingerprints and the like.
         """
         experiment = self._client.get_experiment_by_name(spec.benchmark).experiment_id
-        known = self._client.search_runs([experiment], f"tags.run_id = '{spec.id}'", max_results=1)
+        known = self._stored_run(str(experiment), spec)
         tags = provenance | ui_metadata.source_tags(provenance) | ({"mlflow.parentRunId": parent} if parent else {})
         if known:
             self._reopen(known[0], name, tags)
@@ -217,6 +227,22 @@ class Tracker:
         if not (known and known[0].data.params):  # also where a worker was killed before it described its run
             log.describe(inert, provenance.get("data_fingerprint", ""))
         return log
+
+    def _stored_run(self, experiment: str, spec: RunSpec) -> list[Any]:
+        """The run of a spec, by its identity, or by the one under which an earlier version stored it."""
+        for tag in ("run_id", IDENTITY):
+            filter_string = f"tags.{tag} = '{spec.id}'"
+            newest_first = ["attributes.start_time DESC"]
+            known = self._client.search_runs([experiment], filter_string, max_results=1, order_by=newest_first)
+            if known:
+                return list(known)
+        return []
+
+    def adopt(self, runs: Iterable[TrackedRun]) -> None:
+        """Note today's identity beside that of runs which an earlier version stored under another one."""
+        for run in runs:
+            if run.alias != run.run_id and run.tags.get(IDENTITY) != run.run_id:
+                self._client.set_tag(run.mlflow_run_id, IDENTITY, run.run_id)
 
     def _reopen(self, run: Any, name: str, tags: dict[str, str]) -> None:
         from mlflow.entities import RunTag
@@ -250,7 +276,8 @@ class Tracker:
         """Take a run's identity away, because other data or code made it; nothing else is deleted."""
         run = self._client.get_run(mlflow_run_id)
         self._client.set_tag(mlflow_run_id, "superseded_run_id", run.data.tags["run_id"])
-        self._client.delete_tag(mlflow_run_id, "run_id")
+        for tag in {"run_id", IDENTITY} & run.data.tags.keys():
+            self._client.delete_tag(mlflow_run_id, tag)
         self._client.update_run(mlflow_run_id, name=f"{run.info.run_name} (superseded)")
 
     def history(self, run: TrackedRun, keys: Collection[str]) -> dict[str, tuple[list[int], list[float]]]:
@@ -304,11 +331,13 @@ def _load(path: Path, names: Collection[str] | None) -> Arrays:
 def _tracked_run(run: Any) -> TrackedRun | None:
     tags = dict(run.data.tags)
     try:
-        spec = RunSpec.from_dict(json.loads(tags["spec"]))
+        spec, unknown = RunSpec.read_stored(json.loads(tags["spec"]))
     except (KeyError, ValueError, TypeError):
         return None
     return TrackedRun(
-        mlflow_run_id=run.info.run_id, run_id=tags["run_id"], name=run.info.run_name, status=run.info.status,
+        mlflow_run_id=run.info.run_id, run_id=tags["run_id"] if unknown else spec.id,
+        name=run.info.run_name, status=run.info.status,
         spec=spec, tags=tags, metrics=dict(run.data.metrics),
         experiment_id=run.info.experiment_id, artifact_uri=run.info.artifact_uri,
+        alias=tags["run_id"], unknown_fields=unknown,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from dta_bench.domains import data_fingerprint
 from dta_bench.spec.run_spec import RunSpec
 
 VIEW = "dta-bench"
@@ -59,7 +60,7 @@ def data_sets(spec: RunSpec, fingerprint: str) -> list[Any]:
         "source": "training, labelled", "target train": "training, unlabelled",
         f"target subset of {spec.label_subset.size}": "selection, labelled", "target test": "evaluation",
     }  # fmt: skip
-    source, digest = json.dumps({"name": spec.benchmark}), fingerprint[:12] or "unknown"
+    source, digest = json.dumps({"name": spec.benchmark}), data_fingerprint.shorten(fingerprint) or "unknown"
     return [
         DatasetInput(
             Dataset(f"{spec.benchmark} {name}", digest, "local", source), [InputTag("mlflow.data.context", context)]

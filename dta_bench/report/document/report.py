@@ -73,6 +73,14 @@ class Report(Document):
     unreadable: list[str]
     old_fingerprints: int = 0
     """Runs whose code fingerprint is of the old scheme."""
+    unverified_data: int = 0
+    """Runs whose data fingerprint is of an older scheme than that of other runs: paths, sizes and labels alone."""
+    mixed_code: list[str] | None = None
+    """Methods on a backbone whose runs were made by several versions of the code."""
+    repeated_runs: int = 0
+    """Finished or unfinished runs left out because another run of the same spec and seed stands for them."""
+    newer_runs: int = 0
+    """Runs left out because their spec has fields of a newer version."""
     published: list[PublishedRow]
     training: Training
     provenance: Provenance
@@ -114,4 +122,4 @@ class Report(Document):
 
     def with_parts(self, **parts: Any) -> Report:
         """The same report with further parts, whose types are checked."""
-        return Report(**{name: getattr(self, name) for name in self.model_fields_set}, **parts)
+        return Report(**{name: getattr(self, name) for name in self.model_fields_set} | parts)

@@ -13,7 +13,7 @@ from dta_bench.run import execute, network_file
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.spelling import spell_method
-from dta_bench.tracking import TrackedRun, Tracker
+from dta_bench.tracking import TrackedRun, Tracker, standing_runs
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def find_run(tracker: Tracker, name: str) -> TrackedRun:
     if not tracker.exists():
         raise UserError(f"there are no runs in {tracker.uri}; run a sweep there first, or name its --out")
     known = [run for benchmark in tracker.experiments() for run in tracker.runs(benchmark)]
-    found = [run for run in known if run.run_id.startswith(name) or run.mlflow_run_id.startswith(name)]
+    found = [run for run in known if any(i.startswith(name) for i in (run.run_id, run.alias, run.mlflow_run_id))]
+    found = standing_runs(found)[0] if len({run.run_id for run in found}) == 1 else found
     if len(found) != 1:
         problem = (
             f"{len(found)} runs' identities begin with {name!r}" if found else f"no run's identity begins with {name!r}"
@@ -85,7 +86,7 @@ def find_source_only(tracker: Tracker, run: TrackedRun) -> TrackedRun | None:
 
     if run.spec.method == "source_only":
         return None
-    finished = [one for one in tracker.runs(run.spec.benchmark) if one.status == "FINISHED"]
+    finished = [one for one in standing_runs(tracker.runs(run.spec.benchmark))[0] if one.status == "FINISHED"]
     same = [r for r in finished if r.spec.method == "source_only" and setting(r.spec) == setting(run.spec)]
     return same[0] if same else None
 
