@@ -7,7 +7,8 @@
 from dta_bench.benchmarks._splits import domains_in_memory, hold_out_per_class, hold_out_share, hold_out_share_per_class
 from dta_bench.domains.data_fingerprint import fingerprint
 from dta_bench.domains.download import Archive
-from dta_bench.domains.image_files import ImageFiles, list_images, read_image
+from dta_bench.domains.file_tree import list_images
+from dta_bench.domains.image_files import ImageFiles, read_image
 from dta_bench.domains.images import Domains, Image, LabelledImages
 from dta_bench.domains.label_maps import LabelMaps, fingerprint_entries
 from dta_bench.errors import UserError, one_of, within

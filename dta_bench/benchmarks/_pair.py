@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dta_bench.benchmarks import _pair_list
+from dta_bench.benchmarks._pair_list import listed
+from dta_bench.benchmarks._pair_masks import pair_masks
 from dta_bench.benchmarks._splits import hold_out_share, hold_out_share_per_class
 from dta_bench.domains.data_fingerprint import fingerprint
-from dta_bench.domains.image_files import ImageFiles, list_images, stays_inside_folder
+from dta_bench.domains.file_names import NamesOnDisk, composed
+from dta_bench.domains.file_tree import DataFolder, is_junk, list_images, read_trees
+from dta_bench.domains.image_files import ImageFiles
 from dta_bench.domains.images import Domains, LabelledImages
 from dta_bench.domains.label_maps import Colours, LabelMaps, fingerprint_entries
 from dta_bench.errors import UserError
@@ -21,7 +25,6 @@ if TYPE_CHECKING:
     from dta_bench.benchmarks._pair_file import DomainFolder, PairFile
 
 IGNORED = 255
-MAX_LISTED = 5  # of many names, so many are listed
 
 
 def load(file: PairFile, root: Path) -> Domains:
@@ -44,14 +47,37 @@ def load(file: PairFile, root: Path) -> Domains:
     return Domains(*hold_out(source, file.validation_share, seed=0), train, test, fingerprint(root, entries))
 
 
+def folders(file: PairFile, root: Path) -> list[DataFolder]:
+    """The folders that the pair's images and masks lie in, for the count of their files."""
+    places = [(file.source, file.source.folder), (file.target, file.target.folder)]
+    if file.target.test:
+        places.append((file.target, file.target.test))
+    found = [one for domain, folder in places for one in _folders_of(file, domain, root / _on_disk(root, folder))]
+    return list({one.path.resolve(): one for one in found}.values())
+
+
+def _folders_of(file: PairFile, domain: DomainFolder, folder: Path) -> list[DataFolder]:
+    if file.task == "segmentation":
+        return [DataFolder(folder / domain.images, "without_mask"), DataFolder(folder / domain.masks, "unused_masks")]
+    if domain.list:
+        return [DataFolder(folder, "not_listed")]
+    return [DataFolder(folder, "in_no_class", frozenset(map(composed, file.leave_out)))]
+
+
+def _on_disk(root: Path, folder: str) -> str:
+    """A folder as it is spelled on disk."""
+    return folder if (root / folder).is_dir() else NamesOnDisk(root).find(folder) or folder
+
+
 def _read_domain(file: PairFile, domain: DomainFolder, folder: str, root: Path) -> LabelledImages:
+    folder = _on_disk(root, folder)
     if not (root / folder).is_dir():
         raise UserError(
             f"{root / folder} is missing: put the images of the domain {folder!r} there, or name their root"
         )
     if file.task == "segmentation":
         return _with_masks(file, domain, folder, root)
-    entries = _from_list(file, domain, folder, root) if domain.list else _from_folders(file, folder, root)
+    entries = _from_list(file, domain, root / folder) if domain.list else _from_folders(file, folder, root)
     paths = [f"{folder}/{path}" for path, _ in entries]
     labels = np.array([label for _, label in entries], dtype=np.int64)
     _check_has_every_class(file, labels, root / folder)
@@ -60,71 +86,46 @@ def _read_domain(file: PairFile, domain: DomainFolder, folder: str, root: Path) 
 
 def _from_folders(file: PairFile, folder: str, root: Path) -> list[tuple[str, int]]:
     """(path, class index) of every image in the folders of every class."""
-    names = _index_of_name(file)
-    folders = sorted(path.name for path in (root / folder).iterdir() if path.is_dir() and path.name[0] != ".")
-    unknown = [name for name in folders if name not in names and name not in file.leave_out]
+    names, left_out = _index_of_name(file), set(map(composed, file.leave_out))
+    found = sorted(path.name for path in (root / folder).iterdir() if path.is_dir())
+    of_classes = [name for name in found if composed(name) in names and name[0] != "."]
+    unknown = [name for name in found if composed(name) not in {*names, *left_out} and not is_junk(name)]
     if unknown:
         raise UserError(
-            f"{root / folder} has folders that are no class: {_listed(unknown)}"
+            f"{root / folder} has folders that are no class: {listed(unknown)}"
             f"{yaml_file.suggestion(unknown[0], names)} "
             f"Classes: {', '.join(file.classes)}. Give a folder's name beside its class (dog: [hund]) or in leave_out"
         )
+    trees = read_trees([root / folder / name for name in of_classes])
     return [
-        (f"{name}/{path}", names[name])
-        for name in folders
-        if name in names
-        for path in list_images(root / folder / name)
+        (f"{name}/{path}", names[composed(name)])
+        for name, tree in zip(of_classes, trees, strict=True)
+        for path in tree.images()
     ]
 
 
-def _from_list(file: PairFile, domain: DomainFolder, folder: str, root: Path) -> list[tuple[str, int]]:
+def _from_list(file: PairFile, domain: DomainFolder, folder: Path) -> list[tuple[str, int]]:
     """(path, class index) of the images of a list file, in its order; a class is given as a name or an index."""
-    list_file = root / folder / str(domain.list)
-    try:
-        lines = list_file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{list_file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    entries = [_entry(line, f"{list_file} line {number}", file) for number, line in enumerate(lines, 1) if line.strip()]
-    of_classes = [(path, label) for path, label in entries if label is not None]
-    repeated = [path for path, count in Counter(path for path, _ in of_classes).items() if count > 1]
-    if repeated:
-        raise UserError(f"{list_file} names {_listed(repeated)} more than once; allowed: once")
-    return of_classes
-
-
-def _entry(line: str, where: str, file: PairFile) -> tuple[str, int | None]:
-    """Path and class index of a line; None for a class that the pair leaves out."""
-    path, _, word = line.strip().rpartition(" ")
-    path, names = path.strip(), _index_of_name(file)
-    if not stays_inside_folder(path):
-        raise UserError(f"{where} is {line.strip()!r}; expected a relative path within its folder, then a class")
-    if word in names or word in file.leave_out:
-        return path, names.get(word)
-    if word.isascii() and word.isdigit() and int(word) < len(file.classes):
-        return path, int(word)
-    raise UserError(
-        f"{where} has the class {word!r}{yaml_file.suggestion(word, names)}; "
-        f"allowed: {', '.join(file.classes)}, or an index 0..{len(file.classes) - 1}"
-    )
+    names = {composed(name): None for name in file.leave_out} | _index_of_name(file)
+    return _pair_list.read(folder / str(domain.list), folder, names, list(file.classes))
 
 
 def _with_masks(file: PairFile, domain: DomainFolder, folder: str, root: Path) -> LabelledImages:
-    """Every image with the mask of the same name, whatever their suffixes."""
+    """Every image with its mask, which has the same name but for the suffixes that the pair states."""
     images, masks = root / folder / domain.images, root / folder / domain.masks
     for path, what in ((images, "images"), (masks, "masks")):
         if not path.is_dir():
             raise UserError(
                 f"{path} is missing: put the {what} there, or say what their folder is called ({what}: ...)"
             )
-    mask_of_stem = {str(Path(path).with_suffix("")): path for path in list_images(masks)}
-    image_paths = list_images(images)
-    without_mask = [path for path in image_paths if str(Path(path).with_suffix("")) not in mask_of_stem]
-    if without_mask or not image_paths:
-        problem = f"{_listed(without_mask)} without a mask of the same name in {masks}" if without_mask else "no image"
-        raise UserError(f"{images} has {problem}")
-    names = [f"{folder}/{domain.images}/{path}" for path in image_paths]
+    pairs = pair_masks(
+        images, masks,
+        file.image_suffix if domain.image_suffix is None else domain.image_suffix,
+        file.mask_suffix if domain.mask_suffix is None else domain.mask_suffix,
+    )  # fmt: skip
+    names = [f"{folder}/{domain.images}/{image}" for image, _ in pairs]
     image_files = ImageFiles(root, names)
-    maps = [f"{folder}/{domain.masks}/{mask_of_stem[str(Path(path).with_suffix(''))]}" for path in image_paths]
+    maps = [f"{folder}/{domain.masks}/{mask}" for _, mask in pairs]
     values = domain.values or file.values
     known = None if values else np.isin(np.arange(256), [*range(len(file.classes)), IGNORED])
     labels = LabelMaps(
@@ -154,18 +155,19 @@ def _class_of_colour(file: PairFile, domain: DomainFolder) -> Colours | None:
 def _check_has_every_class(file: PairFile, labels: NDArray[np.int64], folder: Path) -> None:
     present = set(labels.tolist())
     empty = [name for index, name in enumerate(file.classes) if index not in present]
+    if not present and (unlabelled := list_images(folder)):
+        raise UserError(
+            f"{folder} has {len(unlabelled)} images, but none with a label (none lies in the folder of a class or is "
+            "listed with one); labels of the source train, and labels of the target are needed to choose and to "
+            f"measure: put each image into the folder of its class ({', '.join(file.classes)}), or give a list"
+        )
     if empty:
         raise UserError(
-            f"{folder} has no image of {_listed(empty)}; both domains need every class: give the name that it has "
+            f"{folder} has no image of {listed(empty)}; both domains need every class: give the name that it has "
             "there beside the class, or take the class out of classes and into leave_out"
         )
 
 
 def _index_of_name(file: PairFile) -> dict[str, int]:
-    """Name → class index, for every name of every class."""
-    return {name: i for i, (one, others) in enumerate(file.classes.items()) for name in (one, *others)}
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return ", ".join(names[:MAX_LISTED]) + more
+    """Composed name → class index, for every name of every class."""
+    return {composed(name): i for i, (one, others) in enumerate(file.classes.items()) for name in (one, *others)}

@@ -7,12 +7,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from dta_bench.domains.file_names import composed
 from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import Headline, Task
 
 IGNORED = 255
+TEXTS = {
+    **dict.fromkeys(("leave_out", "values", "colours", "source", "target", "folder", "name", "list", "images"), False),
+    **dict.fromkeys(("masks", "image_suffix", "mask_suffix", "test"), False), "classes": True,
+}  # fmt: skip
+"""Keys whose value (or names in it) is text; True: the values of a mapping too."""
 DEFAULT_AUGMENTATION = {
     "classification": ("source:random_resized_crop", "target:resize", "hflip"),  # that of VisDA
     "segmentation": ("resize",),
@@ -25,9 +31,9 @@ def _as_square(given: Any) -> Any:
 
 def _with_other_names(given: Any) -> Any:
     """Class → its other names in folders and lists, from a list of classes or a mapping."""
-    if isinstance(given, list):
+    if isinstance(given, list) and all(isinstance(name, str) for name in given):
         return dict.fromkeys(given, ())
-    if isinstance(given, dict):
+    if isinstance(given, dict) and all(isinstance(other, str | list | None) for other in given.values()):
         return {name: (other,) if isinstance(other, str) else tuple(other or ()) for name, other in given.items()}
     raise ValueError("allowed: a list of names, or a mapping from names to the folders' names")
 
@@ -52,7 +58,7 @@ class DomainFolder(BaseModel):
 
     For classification the folder has a folder for each class, or a file ``list`` in which each line has an image's path
     and its class, as a name or an index. For segmentation it has the folders ``images`` and ``masks``; an image and its
-    mask have the same name.
+    mask have the same name, but for ``image_suffix`` and ``mask_suffix``.
 
     Attributes:
         folder: the folder.
@@ -60,6 +66,8 @@ class DomainFolder(BaseModel):
         list: the list file, in the folder.
         images: the folder of images, for segmentation.
         masks: the folder of masks, for segmentation.
+        image_suffix: what an image's name (without its type) ends in and its mask's does not; None: the pair's.
+        mask_suffix: what a mask's name (without its type) ends in and its image's does not; None: the pair's.
         values: class → its numbers in this domain's masks.
         colours: class → its colour (red, green, blue) in this domain's masks.
     """
@@ -71,6 +79,8 @@ class DomainFolder(BaseModel):
     list: str | None = None
     images: str = "images"
     masks: str = "masks"
+    image_suffix: str | None = None
+    mask_suffix: str | None = None
     values: dict[str, Annotated[tuple[Byte, ...], BeforeValidator(_as_tuple)]] | None = None
     colours: dict[str, tuple[Byte, Byte, Byte]] | None = None
 
@@ -102,6 +112,8 @@ class PairFile(BaseModel):
         standardisation: see :class:`~dta_bench.spec.benchmark.Benchmark`.
         augmentation: see :class:`~dta_bench.data.augment.Augmentation`; None: ``DEFAULT_AUGMENTATION``.
         epoch_length: the domain that an epoch goes through once.
+        image_suffix: what images' names end in and their masks' do not, in both domains; a domain may have its own.
+        mask_suffix: what masks' names end in and their images' do not, in both domains; a domain may have its own.
         values: class → its numbers in the masks of both domains; a domain may have its own.
         colours: class → its colour (red, green, blue) in the masks of both domains; a domain may have its own.
     """
@@ -121,6 +133,8 @@ class PairFile(BaseModel):
     standardisation: Literal["per_sample", "imagenet"] = "imagenet"
     augmentation: tuple[str, ...] | None = None
     epoch_length: Literal["source", "target", "larger"] = "larger"
+    image_suffix: str = ""
+    mask_suffix: str = ""
     values: dict[str, Annotated[tuple[Byte, ...], BeforeValidator(_as_tuple)]] | None = None
     colours: dict[str, tuple[Byte, Byte, Byte]] | None = None
 
@@ -135,7 +149,8 @@ class PairFile(BaseModel):
 
 
 def _repeated_names(file: PairFile) -> list[str]:
-    names = [name for one, others in file.classes.items() for name in {one, *others}] + list(file.leave_out)
+    of_classes = [name for one, others in file.classes.items() for name in {composed(one), *map(composed, others)}]
+    names = of_classes + list(map(composed, file.leave_out))
     repeated = sorted({name for name in names if names.count(name) > 1})
     return [f"{name!r} stands for two of classes and leave_out" for name in repeated]
 
@@ -160,7 +175,7 @@ def read(path: Path) -> PairFile:
     Raises:
         UserError: lists everything that is wrong in it.
     """
-    content = yaml_file.read_mapping(path, PairFile.model_fields)
+    content = yaml_file.read_mapping(path, PairFile.model_fields, TEXTS)
     try:
         return PairFile.model_validate(content)
     except ValidationError as refused:

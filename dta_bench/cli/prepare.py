@@ -41,6 +41,7 @@ def prepare(
     else:
         from dta_bench.data.verify import as_text
 
-        print(as_text(found), file=stdout)
+        text = as_text(found).encode(errors="backslashreplace").decode()  # names of files may be no UTF-8
+        print(text, file=stdout)
     if found["problems"]:
         raise typer.Exit(2)

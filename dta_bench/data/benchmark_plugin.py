@@ -11,6 +11,7 @@ from types import ModuleType
 from dta_bench import plugins
 from dta_bench.benchmarks import _pair, _pair_file
 from dta_bench.domains.download import Archive
+from dta_bench.domains.file_tree import DataFolder
 from dta_bench.domains.images import Domains
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
@@ -24,6 +25,7 @@ class BenchmarkPlugin:
         load: data root → the four labelled sets.
         archives: what may be downloaded, for files that define ``archives()``.
         by_hand: how to get the data where that needs a login (``BY_HAND``); ``{root}`` stands for the data root.
+        folders: data root → the folders whose files ``prepare`` counts; none for files in Python.
     """
 
     name: str
@@ -33,6 +35,7 @@ class BenchmarkPlugin:
     load: Callable[[Path], Domains]
     archives: Callable[[], list[Archive]] = list
     by_hand: str = ""
+    folders: Callable[[Path], list[DataFolder]] = lambda _: []
 
 
 def benchmark_plugin(name: str) -> BenchmarkPlugin:
@@ -45,7 +48,9 @@ def benchmark_plugin(name: str) -> BenchmarkPlugin:
     if file.suffix == ".yaml":
         pair = _pair_file.read(file)
         load = functools.partial(_pair.load, pair)
-        return BenchmarkPlugin(name, file, _pair_file.opening(file), _pair_file.benchmark(name, pair), load)
+        folders = functools.partial(_pair.folders, pair)
+        definition = _pair_file.benchmark(name, pair)
+        return BenchmarkPlugin(name, file, _pair_file.opening(file), definition, load, folders=folders)
     return _read(name, file, plugins.load("benchmark", name))
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress import TransferSpeedColumn as SpeedColumn
 
-from dta_bench.data import manifest
+from dta_bench.data import inventory, manifest
 from dta_bench.data.benchmark_plugin import BenchmarkPlugin, benchmark_plugin
 from dta_bench.data.verify import SETS, inspect
 from dta_bench.domains import download
@@ -50,6 +50,7 @@ def prepare(
         result = _inspect(plugin.benchmark, domains, console)
     except KeyboardInterrupt as stopped:
         raise Interrupted from stopped
+    result["files"] = inventory.count_files(plugin.folders(root), domains, result["unreadable"], root)
     result["problems"] += _wrong_files(archives, root) + _wrong_sizes(plugin.benchmark, domains)
     if not manifest.write(result, root):
         result["notes"].append(f"{root} cannot be written, so this is not kept beside the data")

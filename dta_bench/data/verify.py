@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.data import duplicates
+from dta_bench.data import duplicates, inventory
 from dta_bench.data.duplicates import ImageSignatures
 from dta_bench.domains.images import Domains, LabelledImages
 from dta_bench.errors import UserError
@@ -176,6 +176,7 @@ def as_text(result: dict[str, Any]) -> str:
     ]
     lines += [
         "",
+        *inventory.as_lines(result.get("files", [])),
         *[f"note: {note}" for note in result["notes"]],
         *[f"wrong: {problem}" for problem in result["problems"]],
     ]

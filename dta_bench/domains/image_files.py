@@ -15,8 +15,6 @@ from dta_bench.errors import UserError
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-
 
 @dataclass(frozen=True)
 class ImageFiles(Sequence[Image]):
@@ -91,12 +89,6 @@ def open_picture(path: Path, kind: str) -> Picture:
         return Image.open(path)
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} cannot be read as {kind}; get the file again") from error
-
-
-def list_images(folder: Path) -> list[str]:
-    """Paths of all image files under ``folder``, relative to it and sorted; hidden files and folders are left out."""
-    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
 
 
 def stays_inside_folder(path: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,26 @@ import yaml
 
 from dta_bench.errors import UserError
 
+NULL = "tag:yaml.org,2002:null"
+KINDS = {"int": "a number", "float": "a number", "bool": "true or false", "timestamp": "a date", "null": "nothing"}
 
-def read_mapping(path: Path, allowed: Iterable[str]) -> dict[str, Any]:
+
+def read_mapping(path: Path, allowed: Iterable[str], texts: Mapping[str, bool] | None = None) -> dict[str, Any]:
     """Read a YAML file.
 
     Args:
         allowed: the keys that an error names; other keys are not refused here.
+        texts: keys, at any depth, whose value is text, a list of texts, or a mapping from texts (True: to texts too).
 
     Raises:
-        UserError: the file cannot be read, is not YAML, has a key twice, or is no mapping.
+        UserError: the file cannot be read, is not YAML, has a key twice, is no mapping, or has a word where text is
+            wanted that YAML takes for something else (``no``, ``007``).
     """
     try:
         text = path.read_text(encoding="utf-8")
-        _refuse_repeated_keys(path, yaml.compose(text, yaml.SafeLoader))
+        node = yaml.compose(text, yaml.SafeLoader)
+        _refuse_repeated_keys(path, node)
+        _refuse_words_of_yaml(path, node, texts or {})
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -31,6 +38,8 @@ def read_mapping(path: Path, allowed: Iterable[str]) -> dict[str, Any]:
         raise UserError(f"{path}{line}: not YAML: {getattr(error, 'problem', None) or error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except (ValueError, TypeError, RecursionError) as error:  # 2020-13-45 is no date; brackets in brackets without end
+        raise UserError(f"{path} cannot be read as YAML: {error}; quote what is text") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} holds {type(content).__name__}; allowed: {', '.join(allowed)}")
     return content
@@ -49,6 +58,42 @@ def _refuse_repeated_keys(path: Path, node: yaml.Node | None) -> None:
             raise UserError(f"{path}, line {key.start_mark.line + 1}: {key.value} is there twice; allowed: once")
         seen.add(str(key.value))
         _refuse_repeated_keys(path, value)
+
+
+def _refuse_words_of_yaml(path: Path, root: yaml.Node | None, texts: Mapping[str, bool]) -> None:
+    """Refuse unquoted words where text is wanted that YAML takes for a number, a truth value, a date or nothing."""
+    words = list(dict.fromkeys(_words_of_yaml(root, texts)))
+    if words:
+        listed = ", ".join(f"{word or 'nothing'} (as {kind})" for word, kind in words[:5])
+        quoted = ", ".join(f'"{word}"' for word, _ in words[:5])
+        raise UserError(f"{path}: YAML reads {listed} where a name is wanted; quote it: {quoted}")
+
+
+def _words_of_yaml(node: yaml.Node | None, texts: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
+    """(word, what YAML takes it for) of each word that is no text where text is wanted."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        if str(key.value) in texts:
+            for text in _text_nodes(value, texts[str(key.value)]):
+                kind = KINDS.get(text.tag.rpartition(":")[2])
+                if kind:
+                    yield str(text.value), kind
+        yield from _words_of_yaml(value, texts)
+
+
+def _text_nodes(node: yaml.Node, with_values: bool) -> Iterator[yaml.ScalarNode]:
+    """The words of a list, the keys of a mapping (and its values), or a single word; not the absence of one."""
+    if isinstance(node, yaml.ScalarNode) and node.tag != NULL:
+        yield node
+    elif isinstance(node, yaml.SequenceNode):
+        yield from (item for item in node.value if isinstance(item, yaml.ScalarNode))
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                yield key
+            if with_values:
+                yield from _text_nodes(value, with_values)
 
 
 def explain(error: Any, allowed: list[str]) -> str:
