@@ -81,7 +81,7 @@ def _read_domain(file: PairFile, domain: DomainFolder, folder: str, root: Path) 
     paths = [f"{folder}/{path}" for path, _ in entries]
     labels = np.array([label for _, label in entries], dtype=np.int64)
     _check_has_every_class(file, labels, root / folder)
-    return LabelledImages(ImageFiles(root, paths), labels, paths)
+    return LabelledImages(ImageFiles(root, paths, domain.bits), labels, paths)
 
 
 def _from_folders(file: PairFile, folder: str, root: Path) -> list[tuple[str, int]]:
@@ -124,7 +124,7 @@ def _with_masks(file: PairFile, domain: DomainFolder, folder: str, root: Path) -
         file.mask_suffix if domain.mask_suffix is None else domain.mask_suffix,
     )  # fmt: skip
     names = [f"{folder}/{domain.images}/{image}" for image, _ in pairs]
-    image_files = ImageFiles(root, names)
+    image_files = ImageFiles(root, names, domain.bits)
     maps = [f"{folder}/{domain.masks}/{mask}" for _, mask in pairs]
     values = domain.values or file.values
     known = None if values else np.isin(np.arange(256), [*range(len(file.classes)), IGNORED])

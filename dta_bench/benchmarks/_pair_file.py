@@ -70,6 +70,7 @@ class DomainFolder(BaseModel):
         mask_suffix: what a mask's name (without its type) ends in and its image's does not; None: the pair's.
         values: class → its numbers in this domain's masks.
         colours: class → its colour (red, green, blue) in this domain's masks.
+        bits: how many bits hold numbers in this domain's images of 16 bits; the upper 8 of them are read. None: all 16.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,6 +84,7 @@ class DomainFolder(BaseModel):
     mask_suffix: str | None = None
     values: dict[str, Annotated[tuple[Byte, ...], BeforeValidator(_as_tuple)]] | None = None
     colours: dict[str, tuple[Byte, Byte, Byte]] | None = None
+    bits: Annotated[int, Field(ge=9, le=16)] | None = None
 
 
 class TargetFolder(DomainFolder):

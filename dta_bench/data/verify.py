@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.data import duplicates, inventory
+from dta_bench.data import duplicates, inventory, odd_files, unknown_values
 from dta_bench.data.duplicates import ImageSignatures
+from dta_bench.data.unknown_values import UnknownValues
 from dta_bench.domains.images import Domains, LabelledImages
+from dta_bench.domains.label_maps import Value
+from dta_bench.domains.picture_file import StoredPicture
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 
@@ -30,16 +33,25 @@ class _ReadImage:
         problem: why it cannot be used, as a sentence; empty if it can.
         signature: its digest and thumbnail; None if it cannot be used.
         pixel_counts: (256,) how many pixels have each label; None without a label map.
+        stored: what its file holds besides its pixels; None without a file.
+        map: pixels, unknown values, and whether it is a JPEG, of its label map; None without one.
     """
 
     def __init__(self, images: LabelledImages, index: int) -> None:
         self.id, self.problem = images.ids[index], ""
         self.signature: tuple[str, duplicates.Thumbnails] | None = None
         self.pixel_counts: Counts | None = None
+        self.stored: StoredPicture | None = None
+        self.map: tuple[int, dict[Value, int], bool] | None = None
         try:
             image = images.images[index]
             if not isinstance(images.labels, np.ndarray):
-                self.pixel_counts = np.bincount(images.labels[index].ravel(), minlength=256)
+                read = unknown_values.read_map(images, index)
+                if read.labels.shape != image.shape[:2]:
+                    raise UserError(f"{self.id} is {image.shape[:2]}, but its label map {read.labels.shape}")
+                self.pixel_counts = np.bincount(read.labels.ravel(), minlength=256)
+                self.map = read.labels.size, read.unknown, read.is_jpeg
+            self.stored = odd_files.look_at(images, index)
         except UserError as error:
             self.problem = str(error)
             return
@@ -59,7 +71,8 @@ def inspect(benchmark: Benchmark, domains: Domains, on_image: OnImage = lambda: 
 
     Returns:
         The benchmark's own statements, and ``fingerprint``; ``sizes`` (images of each set); ``class_counts`` (images
-        of each class in each set, or pixels for label maps); ``unreadable`` (ids); ``notes`` and ``problems`` (lists
+        of each class in each set, or pixels for label maps); ``ignored_pixels`` (of each set of label maps, those whose
+        values stand for no class); ``unreadable`` (ids); ``notes`` and ``problems`` (lists
         of sentences, ``problems`` being empty for sound data).
     """
     sets: dict[str, LabelledImages] = {name: getattr(domains, name) for name in SETS}
@@ -68,6 +81,16 @@ def inspect(benchmark: Benchmark, domains: Domains, on_image: OnImage = lambda: 
     problems: list[str] = []
     counts = {name: _class_counts(name, images, read, benchmark, problems) for name, images in sets.items()}
     problems += [image.problem for image in read.values() if image.problem]
+    unknown = {name: _unknown_values(images, read) for name, images in sets.items()}
+    file_notes: list[str] = []
+    for name, images in sets.items():
+        stored = [read[one].stored for one in images.ids]
+        for more_notes, more in (
+            odd_files.describe(name, images, stored),
+            unknown_values.describe(name, unknown[name]),
+        ):
+            file_notes += more_notes
+            problems += more
     copy_problems, notes = _copies({name: _signatures(images, read) for name, images in sets.items()})
     return {
         "benchmark": benchmark.name,
@@ -81,10 +104,18 @@ def inspect(benchmark: Benchmark, domains: Domains, on_image: OnImage = lambda: 
         "class_counts": {
             name: dict(zip(benchmark.classes, map(int, of_set), strict=True)) for name, of_set in counts.items()
         },
+        "ignored_pixels": {
+            name: of_set.as_json() for name, of_set in unknown.items() if benchmark.task == "segmentation"
+        },
         "unreadable": [image.id for image in read.values() if image.problem],
-        "notes": notes,
+        "notes": file_notes + notes,
         "problems": problems + copy_problems,
     }
+
+
+def _unknown_values(images: LabelledImages, read: dict[str, _ReadImage]) -> UnknownValues:
+    maps = [read[one].map for one in images.ids]
+    return unknown_values.collect(images, [one for one in maps if one is not None])
 
 
 def _read_images(sets: dict[str, LabelledImages], on_image: OnImage) -> dict[str, _ReadImage]:

@@ -49,5 +49,5 @@ def test_colours_are_looked_up_pixel_by_pixel(colours: dict[tuple[int, int, int]
     picture = known[rng.integers(len(known), size=(5, 7))]
     with tempfile.TemporaryDirectory() as folder:
         Image.fromarray(picture).save(Path(folder, "map.png"))
-        found = _read_colours(Path(folder, "map.png"), colours, 255)
+        found, _, _ = _read_colours(Path(folder, "map.png"), colours, 255)
     assert found.tolist() == [[colours.get(tuple(pixel), 255) for pixel in row] for row in picture.tolist()]
