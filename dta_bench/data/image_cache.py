@@ -10,9 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import shutil
 import struct
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,16 +20,11 @@ import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.data import augment
+from dta_bench.data import augment, cache_folder
 from dta_bench.data.augment import Shrink
 from dta_bench.domains.images import LabelledImages, Splits, UnlabelledImages, is_lazy
-from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 
-FORMAT = 1
-FOLDER_VARIABLE, LIMIT_VARIABLE = "DTA_BENCH_CACHE", "DTA_BENCH_CACHE_GB"
-"""The environment variables for the folder of all stores (``off``: no cache) and for their limit in GiB."""
-DEFAULT_GB = 32.0
 MAP_SIZE = 2**40  # bytes; LMDB wants one value for all processes, and a file takes only as much disk as it has content
 HEADER = struct.Struct("<III")  # height, width, channels (0 for a label map)
 Bytes = NDArray[np.uint8]
@@ -142,7 +135,7 @@ class Store:
         if environment is None:
             return
         content = _pack(array)
-        if _used_bytes(self.folder.parent) + len(content) > self.limit:
+        if cache_folder.used_bytes(self.folder.parent) + len(content) > self.limit:
             self._full = True
             return
         try:
@@ -191,74 +184,20 @@ def open_store(fingerprint: str) -> Store | None:
         None if the user wants no cache, or its folder cannot be written.
 
     Raises:
-        UserError: the limit in the environment variable is no number.
+        UserError: the limit in the environment variable is no number, or the folder's home is unknown.
     """
-    folder, limit = _folder(), _limit()
+    folder, limit = cache_folder.folder_of_stores(), cache_folder.limit_in_bytes()
     if folder is None or not limit:
         return None
-    own_folder = folder / hashlib.sha256(f"{FORMAT} {_boot()} {fingerprint}".encode()).hexdigest()[:16]
     try:
-        own_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if folder.stat().st_uid != os.getuid():
-            raise OSError("it is another user's")
-        if not (own_folder / "data.mdb").exists():  # it was removed since this process opened it
-            _close(own_folder)
-        (own_folder / "used").touch()
-        _make_room(folder, own_folder, limit)
-        return Store(own_folder, min(limit, _used_bytes(folder) + shutil.disk_usage(folder).free // 2))
+        store = cache_folder.make_store(folder, fingerprint)
+        if not (store / cache_folder.CONTENT).exists():  # it was removed since this process opened it
+            _close(store)
+        cache_folder.make_room(folder, store, limit)
+        return Store(store, cache_folder.bytes_to_take(folder, limit))
     except OSError as error:
         warnings.warn(f"images are not kept, {folder} cannot be used: {error}", stacklevel=2)
         return None
-
-
-def _make_room(folder: Path, own_folder: Path, limit: int) -> None:
-    """Remove other stores, those unused for longest first, until half of the limit is free."""
-    others = sorted(path for path in folder.iterdir() if path != own_folder and path.is_dir())
-    for oldest in sorted(others, key=_last_used):
-        if _used_bytes(folder) <= limit // 2:
-            return
-        shutil.rmtree(oldest, ignore_errors=True)  # a process that has it open can still read the removed file
-
-
-def _last_used(store: Path) -> float:
-    try:
-        return (store / "used").stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _used_bytes(folder: Path) -> int:
-    """Bytes on disk that all stores in ``folder`` take together."""
-    total = 0
-    for file in folder.glob("*/data.mdb"):
-        try:
-            total += 512 * file.stat().st_blocks
-        except OSError:  # removed meanwhile
-            continue
-    return total
-
-
-def _folder() -> Path | None:
-    given = os.environ.get(FOLDER_VARIABLE, "")
-    if given.lower() == "off":
-        return None
-    return Path(given).expanduser() if given else Path(tempfile.gettempdir(), f"dta-bench-images-{os.getuid()}")
-
-
-def _limit() -> int:
-    given = os.environ.get(LIMIT_VARIABLE, "") or str(DEFAULT_GB)
-    try:
-        return max(0, int(float(given) * 2**30))
-    except (ValueError, OverflowError) as error:
-        raise UserError(f"{LIMIT_VARIABLE} is {given!r}; allowed: a number of gibibytes, 0 for none") from error
-
-
-def _boot() -> str:
-    """Identifies this boot of the machine, so that a store that a crash may have damaged is not read again."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
 
 
 def _key(name: str) -> bytes:

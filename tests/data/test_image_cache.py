@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dta_bench.benchmarks import gta5_cityscapes, visda
-from dta_bench.data import image_cache
+from dta_bench.data import cache_folder, image_cache
 from dta_bench.data.augment import Shrink
 from dta_bench.data.image_cache import CachedImages, Store
 from dta_bench.data.splits import split
@@ -89,7 +89,7 @@ def test_other_data_and_another_rule_find_nothing() -> None:
 
 def test_another_boot_of_the_machine_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     store().put("x", noise(1)[0])
-    monkeypatch.setattr(image_cache, "_boot", lambda: "after a crash")
+    monkeypatch.setattr(cache_folder, "_boot", lambda: "after a crash")
     assert store().get("x") is None
 
 
@@ -101,7 +101,7 @@ def test_it_stays_within_its_bound_and_what_does_not_fit_is_decoded_again(
     kept = CachedImages(images, [str(i) for i in range(40)], image_cache._unchanged, store(), "")
     for _ in range(2):
         assert all((kept[i] == list(images)[i]).all() for i in range(40))
-    assert image_cache._used_bytes(folder) <= 2 * 2**20
+    assert cache_folder.used_bytes(folder / f"dta-bench-images-{os.geteuid()}") <= 2 * 2**20
     assert 40 < images.reads < 80
 
 
@@ -157,7 +157,7 @@ def test_processes_write_at_once_and_one_that_is_killed_harms_nothing(folder: Pa
     doomed = FORK.Process(target=write_and_read, args=(10**9,))
     for process in (doomed, *writers):
         process.start()
-    while not list(folder.glob("*/turned1")):
+    while not list(folder.glob("*/*/turned1")):
         time.sleep(0.01)
     doomed.kill()
     for process in (doomed, *writers):
@@ -214,3 +214,68 @@ def test_images_in_memory_stay_as_they_are(small_splits) -> None:  # type: ignor
     scenes = LabelledImages([np.zeros((6, 8, 3), dtype=np.uint8)] * 2, maps, ["a", "b"])
     whole = dataclasses.replace(small_splits, source_train=scenes)
     assert image_cache.with_cache(whole, gta5_cityscapes.BENCHMARK).source_train.labels is maps
+
+
+def fill_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open stores until older ones have to make room."""
+    monkeypatch.setenv("DTA_BENCH_CACHE_GB", str(2 / 1024))
+    for name in "abcd":
+        used = store(name)
+        for i in range(8):
+            used.put(str(i), noise(1, (256, 256, 3))[0])
+    store("last")
+
+
+def test_a_folder_that_holds_other_things_is_used_without_touching_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = {".ssh/id": "key", "lsun/data.mdb": "x" * 3 * 2**20, "images-0123456789abcdef/data.mdb": "y" * 3 * 2**20}
+    for name, text in theirs.items():
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(text)
+    fill_beyond_the_limit(monkeypatch)
+    assert {name: (folder / name).read_text() for name in theirs} == theirs
+    assert store("last").get("0") is None
+    store("last").put("0", noise(1)[0])
+    assert store("last").get("0") is not None  # and other people's files do not count as ours
+
+
+def test_what_lies_beside_the_stores_and_inside_them_is_not_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DTA_BENCH_CACHE_GB", str(2 / 1024))
+    old = store("old")
+    for i in range(8):
+        old.put(str(i), noise(1, (256, 256, 3))[0])
+    mine = [old.folder / "mine.txt", old.folder.parent / "images-00000000000000ff" / "data.mdb"]
+    for file in mine:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("mine")
+    store("new")
+    assert not (old.folder / "data.mdb").exists()
+    assert [file.read_text() for file in mine] == ["mine", "mine"]
+
+
+def test_a_planted_link_in_place_of_the_folder_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    folder.mkdir()
+    (folder / f"dta-bench-images-{os.geteuid()}").symlink_to(tmp_path / "elsewhere")
+    with pytest.warns(UserWarning, match="is a link, and another user may have planted it"):
+        assert image_cache.open_store("data") is None
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_the_folder_of_stores_is_its_owners_alone(folder: Path) -> None:
+    own = folder / f"dta-bench-images-{os.geteuid()}"
+    own.mkdir(parents=True, mode=0o777)
+    own.chmod(0o777)
+    assert store().folder.stat().st_mode & 0o777 == 0o700
+    assert own.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user, which only root can")
+def test_another_users_folder_is_refused(folder: Path) -> None:
+    own = folder / f"dta-bench-images-{os.geteuid()}"
+    own.mkdir(parents=True)
+    os.chown(own, 65534, 65534)
+    with pytest.warns(UserWarning, match="is another user's"):
+        assert image_cache.open_store("data") is None
+    assert list(own.iterdir()) == []
