@@ -111,7 +111,7 @@ def enter_working_directory(job: Job) -> None:
     if Path(job["cwd"]).is_dir():
         os.chdir(job["cwd"])
         if job["cwd"] not in sys.path:
-            sys.path.insert(0, job["cwd"])
+            sys.path.append(job["cwd"])  # at the end: a random.py of the user must not hide the library of this name
     shared_file = job["shared_file"]
     if shared_file and not Path(shared_file).exists():
         raise UserError(f"{os.uname().nodename} does not see {shared_file}; --out must be storage that all nodes share")
