@@ -1,7 +1,8 @@
-"""FLOPs of a run's step, counted on the meta device, where nothing is computed."""
+"""FLOPs of a run's step, counted on the meta device, where nothing is computed; where that fails, on the CPU."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from pydantic import ValidationError
@@ -50,18 +51,25 @@ def flops_per_image(benchmark: Benchmark, backbone: str) -> float:
     """Return the FLOPs of a source-only step, divided by its source images."""
     key = (benchmark.name, backbone)
     if key not in _FLOPS:
-        net, shape = meta_network(benchmark, backbone)
-        _FLOPS[key] = measure.flops(net, SOURCE_ONLY, shape) / shape.size
+        _FLOPS[key] = _count_step(benchmark, backbone, SOURCE_ONLY)
     return _FLOPS[key]
 
 
 def _count(spec: RunSpec, configured: ConfiguredMethod, benchmark: Benchmark) -> float:
-    net, shape = meta_network(benchmark, spec.backbone)
     try:
-        flops = measure.flops(net, configured, shape)
+        per_image = _count_step(benchmark, spec.backbone, configured)
+    except UserError:
+        raise
     except Exception as error:  # a user's method may do anything
         raise UserError(f"a step of {spec.method} fails: {type(error).__name__}: {error}") from error
-    return flops / shape.size / flops_per_image(benchmark, spec.backbone)
+    return per_image / flops_per_image(benchmark, spec.backbone)
+
+
+def _count_step(benchmark: Benchmark, backbone: str, configured: ConfiguredMethod) -> float:
+    """The FLOPs of a step for each image of a domain."""
+    meta_net, shape = meta_network(benchmark, backbone)
+    build = functools.partial(pretrained.backbone(backbone, benchmark.image_size).build, len(benchmark.classes))
+    return measure.on_meta_or_cpu(measure.flops, meta_net, build, configured, shape) / shape.size
 
 
 def meta_network(benchmark: Benchmark, backbone: str) -> tuple[Network, BatchShape]:

@@ -4,14 +4,38 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from dta_bench.cost.counters import FlopCounter, SavedBytes
 from dta_bench.cost.step import BatchShape, ConfiguredMethod, Step, build_step, build_steps
+from dta_bench.nn.meta_device import try_meta_then_cpu
 from dta_bench.nn.network import Network
+
+Count = TypeVar("Count")
+
+CountStep = Callable[[Network, ConfiguredMethod, BatchShape], int]
+"""Counts something of one step of a method on a network: its FLOPs, or the bytes that it keeps."""
+
+
+def on_meta_or_cpu(
+    count: Callable[[Network, ConfiguredMethod, BatchShape], Count],
+    meta_net: Network,
+    build: Callable[[], Network],
+    configured: ConfiguredMethod,
+    shape: BatchShape,
+) -> Count:
+    """Count something of a step on the meta device; of a step that fails there, on the CPU, where it is computed.
+
+    Args:
+        count: :func:`flops`, :func:`flops_by_operator`, :func:`saved_bytes` or ``peak_memory.peak_bytes``; the device
+            changes nothing in what they count.
+        build: builds the same network on the CPU; only called where the meta device fails.
+    """
+    return try_meta_then_cpu(lambda: count(meta_net, configured, shape), lambda: count(build(), configured, shape))
 
 
 def flops(meta_net: Network, configured: ConfiguredMethod, shape: BatchShape) -> int:

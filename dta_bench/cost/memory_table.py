@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dta_bench.cost import peak_memory, step
+from dta_bench.errors import UserError
 from dta_bench.nn import pretrained
 from dta_bench.spec.plan import Plan
 
@@ -39,9 +40,14 @@ def memory_costs(plan: Plan, image_size: int | None) -> dict[str, Any]:
     for piece in PIECES:
         try:
             rows += peak_memory.memory_needs(network, measured, shape, [piece])
-        except ValueError as error:
+        except UserError:
+            raise
+        except Exception as error:  # a user's method may do anything, and the meta device lacks some operators
             if "more than 1 value per channel" not in str(error):
-                raise
+                raise UserError(
+                    f"the memory of a step on {backbone} cannot be counted without computing it "
+                    f"({type(error).__name__}: {str(error).partition(chr(10))[0]}); dta-bench profile step measures it"
+                ) from error
     return {
         "benchmark": benchmark.name, "backbone": backbone, "image_size": list(size), "precision": "float32",
         "cards_gib": list(peak_memory.CARDS), "slack": peak_memory.SLACK,

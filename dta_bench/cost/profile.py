@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import copy
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 import torch
 
-from dta_bench.cost.measure import allocated_bytes, flops, saved_bytes, step_seconds
+from dta_bench.cost.measure import CountStep, allocated_bytes, flops, on_meta_or_cpu, saved_bytes, step_seconds
 from dta_bench.cost.step import SOURCE_ONLY, BatchShape, ConfiguredMethod, without_and_with_vat
 from dta_bench.nn.network import Network
 from dta_bench.nn.pretrained import BackbonePlugin
@@ -81,51 +81,61 @@ def profile(
         The row of source-only, then one or two rows for each method.
     """
     net = backbone.build(classes).to(device)
-    meta_net = copy.deepcopy(net).to("meta")
+    count = _Counts(net)
     shape = BatchShape(backbone.task, classes, batch, backbone.channels, image_size)
     measured = [SOURCE_ONLY]
     for method in methods:
         measured += without_and_with_vat(method, params.get(method.name, {}))
-    base = flops(meta_net, SOURCE_ONLY, shape)
+    base = count.of(flops, SOURCE_ONLY, shape)
     seconds = step_seconds(net, measured, shape, device, rounds)
     ratios = [statistics.median(t / s for t, s in zip(times, seconds[0], strict=True)) for times in seconds]
     return [
         Row(
             method=configured.name,
             vat=configured.vat,
-            flops_ratio=flops(meta_net, configured, shape) / base,
+            flops_ratio=count.of(flops, configured, shape) / base,
             floor=configured.floor,
             above_floor=configured.above_floor,
             time_ratio=ratio,
             images_per_second=batch / statistics.median(times),
-            peak_memory_mib=_peak_bytes(net, meta_net, configured, shape, device) / 2**20,
-            shares=shares(meta_net, configured, shape),
+            peak_memory_mib=_peak_bytes(net, count, configured, shape, device) / 2**20,
+            shares=shares(lambda one: count.of(flops, one, shape), configured),
         )
         for configured, times, ratio in zip(measured, seconds, ratios, strict=True)
     ]
 
 
+class _Counts:
+    """Counts steps of a network: on its copy on the meta device, or, where a step fails there, on the CPU."""
+
+    def __init__(self, net: Network) -> None:
+        self._net, self._meta_net = net, copy.deepcopy(net).to("meta")
+
+    def of(self, what: CountStep, configured: ConfiguredMethod, shape: BatchShape) -> int:
+        return on_meta_or_cpu(what, self._meta_net, lambda: copy.deepcopy(self._net).cpu(), configured, shape)
+
+
 def _peak_bytes(
-    net: Network, meta_net: Network, configured: ConfiguredMethod, shape: BatchShape, device: torch.device
+    net: Network, count: _Counts, configured: ConfiguredMethod, shape: BatchShape, device: torch.device
 ) -> int:
     """What :data:`MEMORY` says of the device's type."""
     if device.type == "cuda":
         return allocated_bytes(net, configured, shape, device)
-    return saved_bytes(meta_net, configured, shape)
+    return count.of(saved_bytes, configured, shape)
 
 
-def shares(meta_net: Network, configured: ConfiguredMethod, shape: BatchShape) -> dict[str, float]:
+def shares(count_flops: Callable[[ConfiguredMethod], int], configured: ConfiguredMethod) -> dict[str, float]:
     """Return each term's part of a step's FLOPs: what turning the term off saves.
 
     Args:
-        meta_net: a network on the meta device.
+        count_flops: a method with its parameters → the FLOPs of its step.
 
     Returns:
         Parts that add up to 1; ``target`` is what is left, the clean pass over the target batch.
     """
-    whole = flops(meta_net, configured, shape)
-    parts = {"task": flops(meta_net, SOURCE_ONLY, shape) / whole}
+    whole = count_flops(configured)
+    parts = {"task": count_flops(SOURCE_ONLY) / whole}
     for term, switch in SWITCHES.items():
         if any(getattr(configured.params, name, 0.0) for name in switch):
-            parts[term] = 1 - flops(meta_net, configured.changed(switch), shape) / whole
+            parts[term] = 1 - count_flops(configured.changed(switch)) / whole
     return parts | {"target": 1 - sum(parts.values())}

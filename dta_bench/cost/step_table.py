@@ -63,7 +63,7 @@ def operator_costs(plan: Plan, batch: int, image_size: int | None, rounds: int) 
     for method in plan.methods:
         measured += step.without_and_with_vat(plan.method_plugins[method], plan.params(backbone, method, {}))
     net = plugin.build(len(benchmark.classes))
-    flops = [_flops_by_kind(copy.deepcopy(net).to("meta"), configured, shape) for configured in measured]
+    flops = [_flops_by_kind(net, configured, shape) for configured in measured]
     seconds = operators.seconds_by_kind(step.build_steps(net.to(device), measured, shape, device), rounds, device)
     return [
         {
@@ -76,9 +76,13 @@ def operator_costs(plan: Plan, batch: int, image_size: int | None, rounds: int) 
     ]  # fmt: skip
 
 
-def _flops_by_kind(meta_net: Network, configured: step.ConfiguredMethod, shape: step.BatchShape) -> dict[str, int]:
+def _flops_by_kind(net: Network, configured: step.ConfiguredMethod, shape: step.BatchShape) -> dict[str, int]:
     by_kind: dict[str, int] = {}
-    for operator, count in measure.flops_by_operator(meta_net, configured, shape).items():
+    meta_net = copy.deepcopy(net).to("meta")
+    by_operator = measure.on_meta_or_cpu(
+        measure.flops_by_operator, meta_net, lambda: copy.deepcopy(net), configured, shape
+    )
+    for operator, count in by_operator.items():
         kind = operators.kind_of(operator)
         by_kind[kind] = by_kind.get(kind, 0) + count
     return by_kind

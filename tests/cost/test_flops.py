@@ -78,6 +78,31 @@ def test_a_method_that_fails_is_said_and_not_counted(tmp_path: Path, monkeypatch
         ratio_of(spec_with("torn"))
 
 
+READS_VALUES = '''"""A step that compares values."""
+import torch
+from dataclasses import dataclass
+from dta_bench.nn.losses import cross_entropy_of
+
+@dataclass(frozen=True)
+class Params:
+    pass
+
+def loss(net, source, target, epoch, params):
+    logits = net(source.image)
+    equal = torch.equal(logits, logits)  # aten::equal does not exist on the meta device
+    return {"task": torch.nn.functional.cross_entropy(logits, source.label) * (1.0 if equal else 2.0)}
+'''
+
+
+def test_a_step_that_the_meta_device_cannot_run_is_counted_on_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "reader.py").write_text(READS_VALUES)
+    monkeypatch.chdir(tmp_path)
+    assert ratio_of(spec_with("reader")) == pytest.approx(1)
+
+
 def test_a_report_needs_no_torch() -> None:
     """Torch alone takes more memory than the report of 500 runs."""
     script = (

@@ -75,7 +75,8 @@ def test_a_step_stays_below_the_bar_on_the_papers_networks(
 @pytest.mark.parametrize("method", ["dta", "dta_released"])
 def test_the_shares_of_a_step_sum_to_one_and_name_the_terms_that_are_on(method: str) -> None:
     plugin = method_plugin(method)
-    found = shares(digits_net(), ConfiguredMethod(plugin, plugin.params_type(delta_c=0.0)), DIGITS)
+    net = digits_net()
+    found = shares(lambda one: flops(net, one, DIGITS), ConfiguredMethod(plugin, plugin.params_type(delta_c=0.0)))
     assert sum(found.values()) == pytest.approx(1)
     assert {"task", "target", "c_dta", "vat"} <= set(found)
     assert "f_dta" not in found

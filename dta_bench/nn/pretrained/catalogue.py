@@ -57,7 +57,8 @@ class BackbonePlugin:
             with torch.device("meta"):
                 return self.build(num_classes)
         except Exception:  # what is really wrong with the network, the second attempt raises again
-            return self.build(num_classes).to("meta")
+            with torch.device("cpu"):
+                return self.build(num_classes).to("meta")
 
 
 def backbone(name: str, image_size: Size | None = None) -> BackbonePlugin:
