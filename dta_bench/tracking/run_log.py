@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import tempfile
 import time
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from dta_bench.errors import UserError
 from dta_bench.spec.run_spec import RunResult, RunSpec
-from dta_bench.tracking import ui_metadata
+from dta_bench.tracking import metric_names, ui_metadata
 from dta_bench.tracking.retry import retrying
 from dta_bench.tracking.spool import Entry, Spool
 
@@ -123,7 +125,8 @@ class RunLog:
         """Send one entry with the time at which it was written, by which MLflow recognises one that comes twice."""
         from mlflow.entities import Metric
 
-        metrics = [Metric(key, value, entry["at"], entry["step"]) for key, value in entry["metrics"].items()]
+        named = {metric_names.encode(key): value for key, value in entry["metrics"].items()}
+        metrics = [Metric(key, value, entry["at"], entry["step"]) for key, value in named.items()]
         self._client.log_batch(self.mlflow_run_id, metrics=metrics)
 
     def _log_arrays(self, arrays: Arrays) -> None:
@@ -150,9 +153,11 @@ def _final(result: RunResult) -> dict[str, float]:
 
 
 def _csv(confusion: NDArray[np.int64], classes: Sequence[str]) -> str:
-    head = ",".join(["true \\ predicted", *classes])
-    rows = [",".join([name, *map(str, row)]) for name, row in zip(classes, confusion, strict=True)]
-    return "\n".join([head, *rows]) + "\n"
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["true \\ predicted", *classes])
+    table.writerows([name, *row] for name, row in zip(classes, confusion.tolist(), strict=True))
+    return text.getvalue()
 
 
 def _figure(confusion: NDArray[np.int64], classes: Sequence[str]) -> Any:
@@ -163,8 +168,8 @@ def _figure(confusion: NDArray[np.int64], classes: Sequence[str]) -> Any:
     axes = figure.subplots()
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     shown = axes.imshow(100 * share, cmap="cividis", vmin=0, vmax=100)
-    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", parse_math=False)
+    axes.set_yticks(range(len(classes)), classes, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     figure.colorbar(shown, label="% of the true class")

@@ -18,7 +18,7 @@ import numpy as np
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import connection, heartbeat, ui_metadata
+from dta_bench.tracking import connection, heartbeat, metric_names, ui_metadata
 from dta_bench.tracking.heartbeat import ActiveSweep
 from dta_bench.tracking.retry import with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
@@ -288,10 +288,13 @@ class Tracker:
         """
         histories = {}
         for key in keys:
-            by_epoch = {m.step: float(m.value) for m in self._client.get_metric_history(run.mlflow_run_id, key)}
+            by_epoch = {m.step: float(m.value) for m in self._stored_history(run, key)}
             epochs = sorted(by_epoch)
             histories[key] = (epochs, [by_epoch[epoch] for epoch in epochs])
         return histories
+
+    def _stored_history(self, run: TrackedRun, key: str) -> Any:
+        return self._client.get_metric_history(run.mlflow_run_id, metric_names.encode(key))
 
     def read_text(self, run: TrackedRun, name: str) -> str:
         """Read a text file of a run's artifacts, such as ``confusion.csv``."""
@@ -337,7 +340,7 @@ def _tracked_run(run: Any) -> TrackedRun | None:
     return TrackedRun(
         mlflow_run_id=run.info.run_id, run_id=tags["run_id"] if unknown else spec.id,
         name=run.info.run_name, status=run.info.status,
-        spec=spec, tags=tags, metrics=dict(run.data.metrics),
+        spec=spec, tags=tags, metrics={metric_names.decode(key): value for key, value in run.data.metrics.items()},
         experiment_id=run.info.experiment_id, artifact_uri=run.info.artifact_uri,
         alias=tags["run_id"], unknown_fields=unknown,
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """Runs in a real sqlite MLflow: each identity has one run, whatever happens; a store that cannot be used is refused."""
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -7,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -24,6 +26,7 @@ from dta_bench.evaluation import metrics
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunResult, RunSpec
 from dta_bench.tracking import RunLog, TrackedRun, Tracker, serve_ui, ui_link
+from dta_bench.tracking.retry import retrying
 
 CLASSES = ("zero", "one", "two")
 MARKS = {"data_fingerprint": "d1", "code_fingerprint": "c1"}
@@ -398,3 +401,33 @@ def test_a_port_that_is_taken_is_refused(tracker: Tracker) -> None:
         taken.listen()
         with pytest.raises(UserError, match="--port"):
             serve_ui(tracker.uri, tracker.out, "127.0.0.1", taken.getsockname()[1])
+
+
+def test_class_names_that_mlflow_refuses_come_back_as_they_were_written(tracker: Tracker) -> None:
+    names = ("T-shirt & top", "cat, black", "$a$ $b$")
+    confusion = np.array([[3, 1, 0], [0, 2, 0], [0, 0, 1]])
+    scores = metrics.scores(confusion, names)
+    result = RunResult("any", scores, scores, scores, collapsed=False, epochs=1, seconds=1.0, measuring_seconds=0.5)
+    opened(tracker, spec_of()).finish(result, {"target_validation_ids": np.array(["a"])}, confusion, names)
+    run = only(tracker)
+    assert run.metrics["test/class/T-shirt & top"] == pytest.approx(75.0)
+    assert tracker.history(run, ["test/class/cat, black"])["test/class/cat, black"] == ([1], [100.0])
+    rows = list(csv.reader(tracker.read_text(run, "confusion.csv").splitlines()))
+    assert rows[0][1:] == [row[0] for row in rows[1:]] == list(names)
+
+
+def test_a_locked_store_is_waited_for(tracker: Tracker, caplog: pytest.LogCaptureFixture) -> None:
+    locker = sqlite3.connect(tracker.out / "other.db", isolation_level=None)
+    locker.execute("CREATE TABLE t (x)")
+    locker.execute("BEGIN EXCLUSIVE")
+
+    def write() -> None:
+        with contextlib.closing(sqlite3.connect(tracker.out / "other.db", timeout=0)) as database:
+            try:
+                database.execute("INSERT INTO t VALUES (1)")
+            except sqlite3.OperationalError:
+                locker.rollback()
+                raise
+
+    retrying(tracker.uri)(write)
+    assert "locked by another program" in caplog.text
