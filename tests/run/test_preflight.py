@@ -1,5 +1,7 @@
 """Sizes and batches that a network cannot take are told in a sentence before any run."""
 
+from pathlib import Path
+
 import pytest
 from drawn_scenes import SCENES
 
@@ -66,3 +68,54 @@ def test_what_images_of_one_class_cannot_have_is_told(settings: dict[str, object
     benchmark = benchmark_of("fonts_digits").for_training(training)
     with pytest.raises(UserError, match=said):
         preflight.check(backbone("conv3_fc2"), benchmark, training)
+
+
+READS_VALUES = '''"""A network whose forward pass compares values."""
+import torch
+from torch import nn
+from dta_bench.api import Network
+
+task = "classification"
+channels = 1
+
+
+class Compare(nn.Module):
+    def forward(self, images):
+        if torch.equal(images, images + 1):  # aten::equal does not exist on the meta device
+            raise ValueError("never")
+        return images
+
+
+def build(num_classes, weights="none"):
+    neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 8))
+    return Network(nn.Sequential(Compare(), nn.Conv2d(1, 4, %d)), neck, nn.Linear(8, num_classes))
+'''
+
+
+def write_backbone(folder: Path, kernel: int) -> None:
+    (folder / "backbones").mkdir()
+    (folder / "backbones" / "compares.py").write_text(READS_VALUES % kernel)
+
+
+def check_digits(name: str) -> None:
+    benchmark = benchmark_of("digits")
+    training = Training(epochs=1, optimizer="sgd", learning_rate=1e-3, batch_size=8)
+    preflight.check(backbone(name, benchmark.train_size), benchmark, training)
+
+
+def test_a_network_that_the_meta_device_cannot_run_is_tried_on_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_backbone(tmp_path, kernel=3)
+    monkeypatch.chdir(tmp_path)
+    check_digits("compares")
+    assert preflight.dropout_units(benchmark_of("digits"), "compares") == {"delta_c": 4, "delta_e": 8}
+
+
+def test_what_fails_on_the_cpu_too_is_refused_with_the_reason_of_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_backbone(tmp_path, kernel=99)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"compares takes no 28 x 28 images.*Kernel size can't be greater"):
+        check_digits("compares")
