@@ -1,11 +1,12 @@
-"""How many runs share a GPU: as many as its memory allows, by the memory that one run was measured to need."""
+"""How many GPUs, or what part of one, a run gets from Ray."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from dta_bench.errors import UserError
+from dta_bench.spec.plan import Plan
 
 Job = dict[str, Any]
 
@@ -13,6 +14,36 @@ FRAGMENTATION = 1.2  # the allocator's fragments, and workspaces that a single m
 CUDA_CONTEXT = 600 * 2**20  # bytes that CUDA itself takes for each process
 MAX_RUNS = 8  # processes on one GPU: more of them mostly wait for each other
 OPTIMIZER_STATE = {"sgd": 1, "adam": 2, "adamw": 2}  # tensors as large as the weights that an optimiser keeps
+
+
+def gpus_for(plan: Plan, wanted: float | Literal["auto"] | None) -> float:
+    """The GPUs that a run of a plan asks Ray for on each device.
+
+    Args:
+        wanted: what the user asked for; ``auto`` measures on a GPU of the cluster how many runs can share it; None is
+            a whole GPU where there are any.
+
+    Raises:
+        UserError: part of a GPU for a run on several devices, or not even one run fits.
+    """
+    import ray
+
+    if plan.training.devices > 1 and wanted not in (None, 0, 1):
+        raise UserError(
+            f"a run on {plan.training.devices} devices has a GPU on each of them; leave out --gpus-per-run {wanted}"
+        )
+    if wanted != "auto" and wanted is not None:
+        return wanted
+    if not ray.cluster_resources().get("GPU", 0):
+        return 0.0
+    if wanted is None:
+        return 1.0
+    networks = [
+        {"benchmark": plan.file.benchmark, "backbone": b, "methods": {m: plan.params(b, m, {}) for m in plan.methods}}
+        for b in plan.backbones
+    ]
+    job = {"networks": networks, "training": plan.training.model_dump()}
+    return gpus_per_run(*ray.get(ray.remote(num_gpus=1)(measure_memory).remote(job)))
 
 
 def gpus_per_run(needed: int, total: int) -> float:

@@ -123,7 +123,10 @@ def run_tuner(start: Launch, interrupt: Interrupt, shared_file: str) -> dict[str
     from ray import tune
 
     resources, devices = start.resources, start.plan.training.devices
-    per_device = {"CPU": float(resources.cpus_per_run), "GPU": _gpus_per_run(start)}
+    per_device = {
+        "CPU": float(resources.cpus_per_run),
+        "GPU": gpu_share.gpus_for(start.plan, start.resources.gpus_per_run),
+    }
     job = _job(start, shared_file)
     if devices > 1:
         trainable = multi_device.trainable(job, per_device, devices)
@@ -173,31 +176,6 @@ def concurrent_runs(per_device: dict[str, float], devices: int, parallel: int | 
         has = " and ".join(f"{available.get(kind, 0):g} {kind}s" for kind, amount in per_device.items() if amount)
         raise UserError(f"a run on {devices} devices needs {needs}, and the cluster has {has}; give fewer devices")
     return min(fit, parallel or fit)
-
-
-def _gpus_per_run(start: Launch) -> float:
-    """The GPUs that a run asks Ray for on each device.
-
-    By default that is a whole GPU where there are any; ``auto`` measures on one of them how many runs can share it.
-    """
-    import ray
-
-    plan, wanted = start.plan, start.resources.gpus_per_run
-    devices = plan.training.devices
-    if devices > 1 and wanted not in (None, 0, 1):
-        raise UserError(f"a run on {devices} devices has a GPU on each of them; leave out --gpus-per-run {wanted}")
-    if wanted != "auto" and wanted is not None:
-        return wanted
-    if not ray.cluster_resources().get("GPU", 0):
-        return 0.0
-    if wanted is None:
-        return 1.0
-    networks = [
-        {"benchmark": plan.file.benchmark, "backbone": b, "methods": {m: plan.params(b, m, {}) for m in plan.methods}}
-        for b in plan.backbones
-    ]
-    job = {"networks": networks, "training": plan.training.model_dump()}
-    return gpu_share.gpus_per_run(*ray.get(ray.remote(num_gpus=1)(gpu_share.measure_memory).remote(job)))
 
 
 def searcher(plan: Plan, work: Work) -> Any:

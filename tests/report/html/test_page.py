@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from dta_bench.report.html.charts.bars import class_bars
-from dta_bench.report.html.charts.chart import Axes, Series, lines
 from dta_bench.report.html.charts.drawing import Scale
 from dta_bench.report.html.charts.heat import confusion
 from dta_bench.report.html.charts.intervals import Dot, intervals
+from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.charts.parallel import Line, parallel
 from dta_bench.report.html.page import Cell, Figure, Page, Section, Table, html, markdown
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import EndedRun
-from dta_bench.report.html.charts.chart import Axes, Series, lines
 from dta_bench.report.html.charts.colours import ENDED_COLOURS, SIDE_COLOURS
+from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.page import Figure
 from dta_bench.report.html.sections.links import run_page, side_name
 from dta_bench.spec.spelling import spell_metric

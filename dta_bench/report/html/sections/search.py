@@ -8,7 +8,7 @@ from dta_bench import plugins
 from dta_bench.report.document.replay import ReplayedSearch
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LeaderboardRow, differing_params
-from dta_bench.report.html.charts.chart import Axes, Series, lines
+from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.charts.parallel import Line, parallel
 from dta_bench.report.html.page import Figure, Section
 from dta_bench.report.html.sections.links import first_run_page, runs_page

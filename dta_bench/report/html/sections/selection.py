@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dta_bench.report.choice_sentences import choice_sentences, disagreement_sentences
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LabelBudgetRow, RuleRow
-from dta_bench.report.html.charts.chart import Axes, Series, lines
+from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.page import Cell, Figure, Section, Table
 from dta_bench.report.html.sections.cells import number_cell
 from dta_bench.report.html.sections.links import runs_page

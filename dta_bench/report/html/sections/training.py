@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import EndedRun, SeedCurves
-from dta_bench.report.html.charts.chart import Axes, Series, lines
 from dta_bench.report.html.charts.colours import SIDE_COLOURS
+from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.page import Cell, Figure, Section, Table
 from dta_bench.report.html.sections.cut_short import cut_short_figures
 from dta_bench.report.html.sections.links import links_to, run_page, seed_links, side_name
