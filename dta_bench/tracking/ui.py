@@ -53,6 +53,7 @@ def _serve(uri: str, out: Path, host: str, port: int) -> None:
     # It runs in a process group of its own: MLflow answers Ctrl-C with a traceback and passes no signal on.
     # Its job runners, which nothing here uses, stay off: that saves eight processes and 700 MB.
     env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
+    env["PYTHONSAFEPATH"] = "1"  # a random.py of the user in this folder must not hide the library of this name
     server = subprocess.Popen(command, stdout=sys.stderr, process_group=0, env=env)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)

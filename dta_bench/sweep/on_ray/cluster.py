@@ -17,6 +17,8 @@ from dta_bench.errors import UserError
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import node_check
+from dta_bench.sweep.on_ray.session_folder import session_folder
+from dta_bench.sweep.on_ray.worker_path import own_path_only
 
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 """Settings under which a Ray of one machine listens on loopback alone, and only to those who have its token.
@@ -95,7 +97,7 @@ def _start_local(resources: Resources, devices: int) -> None:
     try:
         ray.init(
             address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-            _node_ip_address="127.0.0.1",
+            _node_ip_address="127.0.0.1", _temp_dir=str(session_folder()), job_config=own_path_only(),
         )  # fmt: skip
     except Exception as error:  # Ray has no exception class of its own here
         raise UserError(f"Ray does not start on this machine: {str(error).splitlines()[0]}") from error
@@ -106,7 +108,7 @@ def _join(address: str) -> None:
 
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", job_config=own_path_only())
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(f"no Ray cluster answers at {address}: {str(error).splitlines()[0]}") from error
 
