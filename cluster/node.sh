@@ -53,6 +53,8 @@ head() {
 # One server for all, started again whenever it ends. It listens on the private address alone.
 mlflow() {
   export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false PYTHONWARNINGS=ignore
+  # The database's URL holds a password, and every user of the machine sees the arguments of its processes.
+  export MLFLOW_BACKEND_STORE_URI=$store
   if [ "$store" = "sqlite:///$HOME/mlflow.db" ] && [ ! -f ~/mlflow.db ] && [ -f "$DTA_BENCH_OUT/mlflow-copy.db" ]; then
     cp "$DTA_BENCH_OUT/mlflow-copy.db" ~/mlflow.db
   fi
@@ -61,7 +63,7 @@ mlflow() {
     if (exec 3<> "/dev/tcp/$address/5000") 2> /dev/null; then sleep 2; continue; fi
     command mlflow server --host "$address" --port 5000 --workers "${DTA_BENCH_MLFLOW_WORKERS:-4}" \
       --allowed-hosts "$address:5000,127.0.0.1:5000,localhost:5000" \
-      --backend-store-uri "$store" --artifacts-destination "$DTA_BENCH_ARTIFACTS" || true
+      --artifacts-destination "$DTA_BENCH_ARTIFACTS" || true
     sleep 2
   done
 }

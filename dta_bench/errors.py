@@ -1,13 +1,25 @@
 """The exceptions that a user sees, and checks of parameters that raise them."""
 
 import math
+import traceback
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from dta_bench.credentials import mask
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 class UserError(Exception):
     """A mistake that the user can mend: what was wrong, what came, what is allowed, in one sentence.
 
-    The command line prints it without a traceback and exits with status 2.
+    The command line prints it without a traceback and exits with status 2. Credentials in the sentence are masked,
+    because it is also stored with a failed run.
     """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(mask(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class Interrupted(Exception):
@@ -16,6 +28,22 @@ class Interrupted(Exception):
 
 class Diverged(Exception):
     """A run's loss or weights stopped being finite; the run is marked failed and the sweep goes on."""
+
+
+def call_masked(function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+    """Call a function; an unexpected error that names credentials is replaced by one with its text, masked.
+
+    Ray writes its workers' errors into files, and requests, urllib3 and SQLAlchemy name the store's URL in theirs.
+    """
+    try:
+        return function(*args, **kwargs)
+    except UserError:
+        raise
+    except Exception:
+        text = traceback.format_exc()
+        if mask(text) == text:
+            raise
+    raise RuntimeError(mask(text))  # outside the block, so that it does not carry the first error along
 
 
 def within(params: object, **limits: tuple[float, float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Any
 
 import typer
@@ -18,6 +19,7 @@ from dta_bench.cli.report import report
 from dta_bench.cli.sweep import sweep
 from dta_bench.cli.train import train
 from dta_bench.cli.ui import ui
+from dta_bench.credentials import mask
 from dta_bench.errors import Interrupted, UserError
 
 ORDER = ("list", "prepare", "train", "sweep", "report", "replay", "figures", "profile", "check", "ui")
@@ -63,3 +65,6 @@ def main() -> None:
     except Interrupted:
         print("dta-bench: interrupted; what was finished is kept, the same command goes on", file=sys.stderr)
         sys.exit(130)
+    except Exception:  # requests, urllib3 and SQLAlchemy put the URL that they were given into their errors
+        print(mask(traceback.format_exc()), end="", file=sys.stderr)
+        sys.exit(1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from dta_bench.credentials import mask_command
 from dta_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -128,5 +129,5 @@ def workspace_of(
     if out.exists() and (not out.is_dir() or not os.access(out, os.W_OK)):
         raise UserError(f"--out {out} is not a folder that can be written to; name another one")
     uri = tracking_uri or f"sqlite:///{out / 'mlflow.db'}"
-    typed = shlex.join(["dta-bench", *sys.argv[1:]])
+    typed = shlex.join(["dta-bench", *mask_command(sys.argv[1:])])
     return Workspace(str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_network, typed)

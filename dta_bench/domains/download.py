@@ -19,6 +19,7 @@ from typing import Any, Literal
 import tenacity
 from filelock import FileLock, Timeout
 
+from dta_bench.credentials import mask
 from dta_bench.errors import UserError
 
 READ_TIMEOUT = 20.0  # seconds without a byte after which a connection counts as lost
@@ -136,7 +137,7 @@ def _transfer(url: str, part: Path, state: Path, on_progress: OnProgress) -> Non
     """Try once: download the rest of the file, or all of it if it has changed or the server cannot send a part."""
     size, last = _size(part), _read_state(state)
     request = urllib.request.Request(url, headers={"User-Agent": "dta-bench"})
-    if size and last.get("url") == url and last.get("version"):
+    if size and last.get("url") == mask(url) and last.get("version"):
         request.add_header("Range", f"bytes={size}-")
         request.add_header("If-Range", last["version"])
     try:
@@ -147,7 +148,7 @@ def _transfer(url: str, part: Path, state: Path, on_progress: OnProgress) -> Non
             total = size + length if length else 0
             _check_space(part, length)
             version = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
-            state.write_text(json.dumps({"url": url, "version": version}), encoding="utf-8")
+            state.write_text(json.dumps({"url": mask(url), "version": version}), encoding="utf-8")
             _copy(answer, part, size, total, on_progress)
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:

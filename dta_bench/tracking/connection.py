@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from dta_bench.credentials import strip_user
 from dta_bench.errors import UserError
 
 REACH_SECONDS = 5.0  # how long a tracking server may take for its first answer
@@ -74,7 +75,7 @@ def sqlite_path(uri: str) -> Path | None:
 def _knock(uri: str) -> None:
     """Check that something listens. Any answer will do, even a refusal: MLflow finds out what it is."""
     try:
-        urllib.request.build_opener().open(f"{uri.rstrip('/')}/health", timeout=REACH_SECONDS).close()
+        urllib.request.build_opener().open(f"{strip_user(uri).rstrip('/')}/health", timeout=REACH_SECONDS).close()
     except urllib.error.HTTPError:
         return
     except OSError as error:

@@ -15,6 +15,7 @@ from urllib.request import url2pathname
 
 import numpy as np
 
+from dta_bench.credentials import mask
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
@@ -333,6 +334,7 @@ def _load(path: Path, names: Collection[str] | None) -> Arrays:
 
 def _tracked_run(run: Any) -> TrackedRun | None:
     tags = dict(run.data.tags)
+    tags |= {key: mask(tags[key]) for key in ("command", "reason") if key in tags}  # an earlier version stored them
     try:
         spec, unknown = RunSpec.read_stored(json.loads(tags["spec"]))
     except (KeyError, ValueError, TypeError):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dta_bench.credentials import strip_user
 from dta_bench.errors import UserError
 from dta_bench.tracking.connection import is_server
 from dta_bench.tracking.tracker import Tracker
@@ -17,7 +18,7 @@ from dta_bench.tracking.ui_metadata import VIEW
 
 def ui_link(uri: str, experiment_id: str, port: int = 5000) -> str:
     """The link to an experiment's table of runs, with our columns and order; a local store is served at ``port``."""
-    base = uri.rstrip("/") if is_server(uri) else f"http://127.0.0.1:{port}"
+    base = strip_user(uri).rstrip("/") if is_server(uri) else f"http://127.0.0.1:{port}"
     return f"{base}/#/experiments/{experiment_id}/runs?viewStateShareKey={VIEW}"
 
 
@@ -46,7 +47,7 @@ def _check_free(host: str, port: int) -> None:
 
 def _serve(uri: str, out: Path, host: str, port: int) -> None:
     command = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", host, "--port", str(port),
+        sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port),
         "--workers", "1", "--uvicorn-opts", "--log-level warning",
         "--serve-artifacts", "--artifacts-destination", str(out / "mlartifacts"),
     ]  # fmt: skip
@@ -54,6 +55,7 @@ def _serve(uri: str, out: Path, host: str, port: int) -> None:
     # Its job runners, which nothing here uses, stay off: that saves eight processes and 700 MB.
     env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
     env["PYTHONSAFEPATH"] = "1"  # a random.py of the user in this folder must not hide the library of this name
+    env["MLFLOW_BACKEND_STORE_URI"] = uri  # it may hold a password, and everybody sees the arguments of a process
     server = subprocess.Popen(command, stdout=sys.stderr, process_group=0, env=env)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)

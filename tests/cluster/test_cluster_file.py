@@ -2,6 +2,7 @@
 
 import copy
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -151,6 +152,27 @@ def test_a_node_refuses_to_start_while_a_placeholder_is_left(tmp_path: Path) -> 
         assert done.returncode == 1
         assert "a placeholder is left: s3://FILL_IN_BUCKET/mlflow" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == [".dta-bench.env"]
+
+
+def test_the_password_of_mlflows_database_is_in_no_argument_of_a_process(tmp_path: Path) -> None:
+    url = "postgresql://user:MARKER@db/mlflow"
+    (tmp_path / ".dta-bench.env").write_text(
+        f"DTA_BENCH_OUT={tmp_path} DTA_BENCH_ROOT={tmp_path} DTA_BENCH_ARTIFACTS={tmp_path}\n"
+        f"DTA_BENCH_STORE={url} DTA_BENCH_ADDRESS=127.0.0.1\n"
+    )
+    (tmp_path / "bin").mkdir()
+    stand_in = tmp_path / "bin" / "mlflow"  # it notes how it was called, and ends the script that calls it for ever
+    stand_in.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n'
+                        f'echo "$MLFLOW_BACKEND_STORE_URI" > {tmp_path}/environment\nkill $PPID\n')  # fmt: skip
+    stand_in.chmod(0o755)
+    script = tmp_path / "checkout" / "cluster" / "node.sh"  # a checkout without .venv, which would come first in PATH
+    script.parent.mkdir(parents=True)
+    shutil.copy(CHECKOUT / "cluster" / "node.sh", script)
+    env = {"HOME": str(tmp_path), "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+    subprocess.run([script, "mlflow"], env=env, capture_output=True, timeout=60)
+    assert "server --host 127.0.0.1" in (tmp_path / "arguments").read_text()
+    assert "MARKER" not in (tmp_path / "arguments").read_text()
+    assert (tmp_path / "environment").read_text().strip() == url
 
 
 def test_the_check_is_a_command_with_status_2_for_what_fails() -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dta_bench.errors import UserError
+from dta_bench.errors import UserError, call_masked
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray.tune_space import RUN
 
@@ -79,7 +79,7 @@ def run_one(config: Config, job: Job) -> None:
     resolved = resolve(spec, workspace.root, workspace.skip_unreadable)  # without the data: Tune tries another node
     _current = StopRequest()
     try:
-        outcome = execute(resolved, workspace, label, _current, on_epoch)
+        outcome = call_masked(execute, resolved, workspace, label, _current, on_epoch)
     except UserError as error:  # such as a full disk, which would be as full the next time
         outcome = RunOutcome("failed", reason=str(error))
     if outcome.status == "stopped":
