@@ -317,8 +317,17 @@ class Tracker:
 
     @contextlib.contextmanager
     def artifact(self, run: TrackedRun, name: str) -> Iterator[Path]:
-        """A file of a run's artifacts, on this machine within the block."""
+        """A file of a run's artifacts, on this machine within the block.
+
+        Raises:
+            UserError: a server says that it is a file of this machine, which would show any file in a report.
+        """
         parts = urlsplit(run.artifact_uri)
+        if connection.is_server(self.uri) and parts.scheme in ("file", ""):
+            raise UserError(
+                f"the MLflow server {self.uri} says that {name} of run {run.name} lies at {run.artifact_uri!r}, a path"
+                " of this machine, which is not followed; start the server with --artifacts-destination"
+            )
         local = Path(url2pathname(parts.path)) / name
         if parts.scheme == "file" and local.is_file():  # MLflow takes 80 ms, and reports read hundreds of runs
             yield local

@@ -18,7 +18,7 @@ from dta_bench.errors import UserError
 from dta_bench.run import checkpoint
 from dta_bench.spec import search_space_file
 from dta_bench.sweep.print_state import print_superseded
-from dta_bench.tracking import Tracker
+from dta_bench.tracking import TrackedRun, Tracker
 
 
 class Hostile:
@@ -94,3 +94,12 @@ def test_a_name_from_the_server_is_no_markup_and_no_control_code_on_the_screen()
     print_superseded(Console(file=stream, width=200), nasty, "data was a, is b")
     assert "[red]red[/red] [/nothing]" in stream.getvalue()
     assert not {"\x1b", "\x07"} & set(stream.getvalue())
+
+
+@pytest.mark.parametrize("prefix", ["file://", "FILE://", "file://localhost", ""])
+def test_a_server_that_names_a_path_of_this_machine_is_not_followed(prefix: str, out: Path) -> None:
+    (out / "confusion.csv").write_text("the secret")
+    spec = spec_of()
+    run = TrackedRun("1", spec.id, "a run", "FINISHED", spec, {}, {}, "1", f"{prefix}{out}")
+    with pytest.raises(UserError, match="a path of this machine, which is not followed"):
+        Tracker("http://127.0.0.1:9", out).read_text(run, "confusion.csv")

@@ -5,13 +5,17 @@ Both are drawn from the same sections and say the same; only the HTML has the fi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dta_bench.report.html.charts.colours import ON_DARK, ON_LIGHT, css_variables
+
+LINK = ":/?#@!$&'*+,;=%-._~"  # of a link, what stays as it is
 
 
 @dataclass(frozen=True)
@@ -93,21 +97,21 @@ def html(page: Page) -> str:
 
 def markdown(page: Page) -> str:
     """The page in Markdown, without its figures."""
-    lines = [f"# {page.title}", "", page.answer, ""]
-    lines += [*[f"* {warning}" for warning in page.warnings], ""] if page.warnings else []
+    lines = [f"# {_plain(page.title)}", "", _plain(page.answer), ""]
+    lines += [*[f"* {_plain(warning)}" for warning in page.warnings], ""] if page.warnings else []
     for section in page.sections:
-        lines += [f"## {section.title}", ""]
+        lines += [f"## {_plain(section.title)}", ""]
         for words in section.words:
-            lines += [words, ""]
+            lines += [_plain(words), ""]
         for table in section.tables:
-            body = [*_rows(table), "", *([table.caption, ""] if table.caption else [])]
+            body = [*_rows(table), "", *([_plain(table.caption), ""] if table.caption else [])]
             fold = [f"<details><summary>{escape(table.folded)}</summary>", ""], ["</details>", ""]
             lines += [*fold[0], *body, *fold[1]] if table.folded else body
         if section.commands:
-            lines += ["```", *section.commands, "```", ""]
+            lines += [*_code(section.commands), ""]
         for figure in section.figures:
             if not section.tables:
-                lines += [f"(Figure, in the HTML page: {figure.caption})", ""]
+                lines += [f"(Figure, in the HTML page: {_plain(figure.caption)})", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -118,9 +122,19 @@ def _rows(table: Table) -> list[str]:
 
 
 def _linked(cell: Cell) -> str:
-    return f"[{_plain(cell.text)}]({cell.link})" if cell.link and cell.text else _plain(cell.text)
+    return f"[{_plain(cell.text)}]({quote(cell.link, safe=LINK)})" if cell.link and cell.text else _plain(cell.text)
 
 
 def _plain(text: str) -> str:
-    """The text without characters that would end its cell or row."""
-    return text.replace("|", "\\|").replace("\n", " ")
+    """The text with nothing that Markdown takes for HTML, code, a link, or the end of a cell or row."""
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", " ".join(text.splitlines()))
+    text = re.sub(r"\\(?=[!-/:-@[-`{-~])", "&#92;", text)
+    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
+    return re.sub(r"([|`]|(?<=\])\()", r"\\\1", text)
+
+
+def _code(commands: Sequence[str]) -> list[str]:
+    """A block of code that no command can end: its fence is longer than any row of backticks in it."""
+    longest = max((len(row) for command in commands for row in re.findall("`+", command)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [fence, *commands, fence]

@@ -217,3 +217,15 @@ def test_an_even_set_of_values_still_has_a_picture() -> None:
     flat: list[Any] = [Line("a", [1], 50.0), Line("b", [1], 50.0)]
     assert "NaN" not in str(parallel(["delta_c"], flat, "t", "score")).replace("nan", "NaN")
     assert elements(lines([Series("a", [1], [5.0], 1)], Axes("t", "x", "y")), "circle")
+
+
+def test_no_text_becomes_html_code_or_a_link_in_markdown() -> None:
+    text = markdown(page_with("<img src=x> `a` [b](http://c) &lt; d|e\n# f"))
+    shown = "&lt;img src=x> \\`a\\` [b]\\(http://c) &amp;lt; d\\|e # f"
+    assert text.count(shown) == text.count("img src=x") - 1  # the command stands as it is, in a block of code
+    assert "\n# f" not in text.replace("```\n<img src=x> `a` [b](http://c) &lt; d|e\n# f\n```", "")
+
+
+def test_no_command_ends_its_block_of_code() -> None:
+    text = markdown(Page("t", "k", "a", sections=[Section("s", "s", commands=["a ``` b"])]))
+    assert "````\na ``` b\n````" in text
