@@ -124,10 +124,15 @@ def workspace_of(
         UserError: ``out`` cannot be written to.
     """
     from dta_bench.run.workspace import Workspace
+    from dta_bench.tracking.store_file import sqlite_uri
 
     out = out.expanduser().resolve()
+    try:
+        str(out).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(f"--out {str(out)!r} has a name that is not UTF-8, which MLflow cannot store") from error
     if out.exists() and (not out.is_dir() or not os.access(out, os.W_OK)):
         raise UserError(f"--out {out} is not a folder that can be written to; name another one")
-    uri = tracking_uri or f"sqlite:///{out / 'mlflow.db'}"
+    uri = tracking_uri or sqlite_uri(out / "mlflow.db")
     typed = shlex.join(["dta-bench", *mask_command(sys.argv[1:])])
     return Workspace(str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_network, typed)

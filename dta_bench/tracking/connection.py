@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from dta_bench.credentials import strip_user
 from dta_bench.errors import UserError
+from dta_bench.tracking import store_file
 
 REACH_SECONDS = 5.0  # how long a tracking server may take for its first answer
 SERVERS = ("http", "https")
@@ -58,18 +59,13 @@ def check(uri: str, out: Path) -> None:
         _knock(uri)
         return
     _try_to_write(out)
-    if (path := sqlite_path(uri)) is not None:
+    if (path := store_file.sqlite_path(uri)) is not None:
         _try_to_write(path.parent)
 
 
 def is_server(uri: str) -> bool:
     """Whether a server holds the store; it then also keeps the artifacts."""
     return urlsplit(uri).scheme in SERVERS
-
-
-def sqlite_path(uri: str) -> Path | None:
-    """The file of a sqlite store; None for another store."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def _knock(uri: str) -> None:

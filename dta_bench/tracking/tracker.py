@@ -19,7 +19,7 @@ from dta_bench.credentials import mask
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import connection, heartbeat, metric_names, ui_metadata
+from dta_bench.tracking import connection, heartbeat, metric_names, store_file, ui_metadata
 from dta_bench.tracking.heartbeat import ActiveSweep
 from dta_bench.tracking.retry import with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
@@ -66,6 +66,9 @@ class Tracker:
 
     @cached_property
     def _client(self) -> Any:
+        path = store_file.sqlite_path(self.uri)
+        if path is not None and path.exists():
+            store_file.check_file(path)  # before MLflow opens it: MLflow would migrate it unasked
         return connection.client(self.uri)
 
     def check(self) -> None:
@@ -77,12 +80,14 @@ class Tracker:
         connection.check(self.uri, self.out)
         try:
             self._client.search_experiments(max_results=1)
+        except UserError:
+            raise
         except Exception as error:  # MLflow and its stores raise many kinds
             raise UserError(f"the MLflow store {self.uri} cannot be used: {str(error).splitlines()[0]}") from error
 
     def exists(self) -> bool:
         """Whether there is a store; asking does not create one."""
-        path = connection.sqlite_path(self.uri)
+        path = store_file.sqlite_path(self.uri)
         return path is None or path.exists()
 
     def experiments(self) -> dict[str, str]:
