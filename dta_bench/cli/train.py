@@ -59,7 +59,7 @@ def train(
 
     The same command continues an interrupted run, and prints the result of a finished one again.
     """
-    from dta_bench.run.train_one import train_one
+    from dta_bench.sweep.train_one import train_one
 
     if method == "all":
         raise UserError("train runs one method; --method all is for dta-bench sweep")

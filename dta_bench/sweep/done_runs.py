@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dta_bench.domains import data_fingerprint
-from dta_bench.run import code_fingerprint
+from dta_bench.run import code_fingerprint, fingerprint
+from dta_bench.run.workspace import Workspace
+from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import STOPPED, TrackedRun, standing_runs
+from dta_bench.tracking import STOPPED, TrackedRun, Tracker, standing_runs
 
 Marks = Mapping[str, str]
 CODE, DATA = "code_fingerprint", "data_fingerprint"
@@ -83,6 +85,15 @@ def state_of(
             if marks is not None and _is_unverified(known[run.id], marks(run))
         ),
     )  # fmt: skip
+
+
+def state_today(plan: Plan, runs: Iterable[RunSpec], workspace: Workspace, tracker: Tracker) -> State:
+    """The state of some runs of a plan, judged by today's data, code and weights."""
+
+    def marks(run: RunSpec) -> Marks:
+        return fingerprint.fingerprints(run, workspace.root, workspace.skip_unreadable)
+
+    return state_of(runs, tracker.runs(plan.file.benchmark), marks, plan.stop != ("none",))
 
 
 def _changes(found: TrackedRun, marks: Marks) -> str:

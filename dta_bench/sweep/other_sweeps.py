@@ -15,16 +15,22 @@ from dta_bench.spec.plan import Plan
 from dta_bench.tracking import ActiveSweep, Tracker
 
 
-def refuse_claimed_runs(plan: Plan, workspace: Workspace, tracker: Tracker, console: Console) -> None:
-    """Check that no living sweep elsewhere works on a run of ``plan``; takes half a minute where a dead one has.
+def refuse_claimed_runs(
+    benchmark: str, runs: set[str], workspace: Workspace, tracker: Tracker, console: Console
+) -> None:
+    """Check that no living sweep elsewhere works on one of ``runs``; takes half a minute where a dead one has.
+
+    Args:
+        benchmark: the name of the experiment.
+        runs: identities.
 
     Raises:
         UserError: one does.
     """
     with console.status("seeing whether another sweep is at work on these runs"):
-        other = tracker.living_sweep_elsewhere(plan.file.benchmark, location_of(workspace), run_ids(plan))
+        other = tracker.living_sweep_elsewhere(benchmark, location_of(workspace), runs)
     if other is not None:
-        raise _refusal(plan, other)
+        raise _refusal(runs, other)
 
 
 @contextmanager
@@ -41,7 +47,7 @@ def claim_runs(plan: Plan, workspace: Workspace, tracker: Tracker, parent: str) 
     """
     with tracker.announce_sweep(parent, location_of(workspace), run_ids(plan)):
         if others := tracker.sweeps_elsewhere(plan.file.benchmark, location_of(workspace), run_ids(plan)):
-            raise _refusal(plan, others[0])
+            raise _refusal(run_ids(plan), others[0])
         yield
 
 
@@ -55,8 +61,8 @@ def run_ids(plan: Plan) -> set[str]:
     return {run.id for run in plan.runs}
 
 
-def _refusal(plan: Plan, other: ActiveSweep) -> UserError:
-    count = len(other.runs & run_ids(plan))
+def _refusal(runs: set[str], other: ActiveSweep) -> UserError:
+    count = len(other.runs & runs)
     return UserError(
         f"another sweep is at work on {count} of these runs in the same store, at {other.location}; wait for it, or"
         " give the same command there once it has ended"

@@ -5,23 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from dta_bench.data import load
-from dta_bench.errors import UserError
-from dta_bench.run import fingerprint
 from dta_bench.run.resolve import resolve
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
-from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.spelling import spell_metric
 from dta_bench.sweep import other_sweeps
-from dta_bench.sweep.done_runs import State, state_of
+from dta_bench.sweep.done_runs import State, state_today
 from dta_bench.sweep.early_stopping import EarlyStopping
+from dta_bench.sweep.folder_lock import lock_folder
 from dta_bench.sweep.on_ray.cluster import Resources
 from dta_bench.sweep.on_ray.launch import Launch, launch
 from dta_bench.sweep.print_state import print_old_scheme, print_state, print_superseded
@@ -48,12 +43,11 @@ def sweep(plan: Plan, workspace: Workspace, resources: Resources, console: Conso
     # Mistakes in the data are reported before anything is written.
     resolve(plan.runs[0], workspace.root, workspace.skip_unreadable)
     load.check_labels(plan.benchmark, workspace.root, workspace.skip_unreadable)
-    _make_folder(Path(workspace.out, "runs"))
-    with _lock_folder(workspace):
+    with lock_folder(workspace):
         tracker = workspace.tracker()
         tracker.check()
-        other_sweeps.refuse_claimed_runs(plan, workspace, tracker, console)
-        state = _current_state(plan, workspace, tracker)
+        other_sweeps.refuse_claimed_runs(plan.file.benchmark, other_sweeps.run_ids(plan), workspace, tracker, console)
+        state = state_today(plan, plan.runs, workspace, tracker)
         to_come = count_runs(plan, state, tracker)
         print_state(plan, state, to_come, console)
         print_old_scheme(state, workspace, console)
@@ -67,32 +61,6 @@ def sweep(plan: Plan, workspace: Workspace, resources: Resources, console: Conso
             )
             _train_missing(plan, state, workspace, tracker, resources, view)
     return _result(plan, tracker)
-
-
-def _current_state(plan: Plan, workspace: Workspace, tracker: Tracker) -> State:
-    """The state of each run of the plan, judged by today's data and code."""
-
-    def marks(run: RunSpec) -> dict[str, str]:
-        return fingerprint.fingerprints(run, workspace.root, workspace.skip_unreadable)
-
-    return state_of(plan.runs, tracker.runs(plan.file.benchmark), marks, plan.stop != ("none",))
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be made ({error.strerror}); name another folder with --out") from error
-
-
-def _lock_folder(workspace: Workspace) -> Any:
-    lock = FileLock(Path(workspace.out, "runs", "sweep.lock"))
-    try:
-        return lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(
-            f"another sweep is running in {workspace.out}; wait for it, or give this one another folder with --out"
-        ) from error
 
 
 def _train_missing(

@@ -12,10 +12,11 @@ from rich.console import Console
 from small_runs import spec_of
 
 from dta_bench import plugins
-from dta_bench.run import checkpoint, code_fingerprint, train_one
+from dta_bench.run import checkpoint, code_fingerprint
 from dta_bench.run.code_fingerprint import OURS
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.sweep import train_one
 
 CLASSIFICATION = spec_of("dta")
 SEGMENTATION = replace(CLASSIFICATION, method="advent", params={}, benchmark="streets_mini", backbone="unet_mini")

@@ -15,16 +15,21 @@ from dta_bench.errors import Interrupted, UserError
 from dta_bench.run import checkpoint, code_fingerprint, execute
 from dta_bench.run.execute import RunLabel
 from dta_bench.run.placement import StopRequest
-from dta_bench.run.resolve import resolve
+from dta_bench.run.resolve import Resolved, resolve
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.search_space import Point
 from dta_bench.spec.spelling import spell_metric
+from dta_bench.sweep import other_sweeps
+from dta_bench.sweep.done_runs import state_today
+from dta_bench.sweep.folder_lock import lock_folder
+from dta_bench.sweep.print_state import print_superseded
+from dta_bench.tracking import TrackedRun, Tracker, standing_runs
 
 
 def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, console: Console) -> dict[str, Any]:
-    """Train the plan's first point with some parameters changed.
+    """Train the plan's first point with some parameters changed, unless that run is done.
 
     Args:
         settings: parameters as ``key=value``.
@@ -34,7 +39,8 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
         What ``--json`` prints.
 
     Raises:
-        UserError: an unknown parameter or value, missing data, a run that diverged.
+        UserError: an unknown parameter or value, missing data, a run that diverged, now or before, or another command
+            that trains in the same folder or, as a sweep elsewhere, on the same run.
         Interrupted: Ctrl-C or SIGTERM; the checkpoint is kept.
     """
     spec = _spec_with_settings(plan, settings, seed)
@@ -43,9 +49,24 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
     # Refuse bad data before anything is written.
     resolved = resolve(spec, workspace.root, workspace.skip_unreadable)
     load.check_labels(resolved.benchmark, workspace.root, workspace.skip_unreadable)
-    tracker = workspace.tracker()
-    tracker.check()
-    tracker.experiment(resolved.benchmark)
+    with lock_folder(workspace):
+        tracker = workspace.tracker()
+        tracker.check()
+        other_sweeps.refuse_claimed_runs(spec.benchmark, {spec.id}, workspace, tracker, console)
+        state = state_today(plan, [spec], workspace, tracker)
+        if state.done:
+            return _show_again(spec, tracker, console)
+        if state.diverged:
+            raise UserError(f"{plan.run_name(spec)} is not tried again, it diverged on this data and code")
+        for stale, changes in state.stale:
+            print_superseded(console, stale.name, changes)
+            tracker.supersede(stale.mlflow_run_id)
+        tracker.experiment(resolved.benchmark)
+        return _train(plan, resolved, workspace, console)
+
+
+def _train(plan: Plan, resolved: Resolved, workspace: Workspace, console: Console) -> dict[str, Any]:
+    spec = resolved.spec
     stop = StopRequest()
     signal.signal(signal.SIGTERM, lambda *_: setattr(stop, "requested", True))
     signal.signal(signal.SIGINT, lambda *_: setattr(stop, "requested", True))
@@ -67,6 +88,29 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
     if outcome.result is None:
         raise UserError(f"the run failed: {outcome.reason}")
     return _as_json(spec, label.name, outcome.result)
+
+
+def _show_again(spec: RunSpec, tracker: Tracker, console: Console) -> dict[str, Any]:
+    """What ``--json`` prints of a run that is done: its stored scores; ``done_before`` is true."""
+    (found,) = (run for run in standing_runs(tracker.runs(spec.benchmark))[0] if run.run_id == spec.id)
+    console.print(f"{found.name} is done; its result is shown again, nothing is trained", highlight=False)
+    return {
+        "run_id": spec.id, "name": found.name, "spec": spec.to_dict(),
+        "test": _means(found, "test") | {"per_class": _per_class(found)},
+        "validation": _means(found, "validation"), "source_validation": _means(found, "source_validation"),
+        "collapsed": found.tags.get("collapsed") == "true", "seconds": found.metrics.get("seconds"),
+        "done_before": True,
+    }  # fmt: skip
+
+
+def _means(found: TrackedRun, part: str) -> dict[str, Any]:
+    names = ("accuracy", "mean_class_accuracy", "miou")
+    return {name: found.metrics[f"{part}/{name}"] for name in names if f"{part}/{name}" in found.metrics}
+
+
+def _per_class(found: TrackedRun) -> dict[str, float]:
+    prefix = "test/class/"
+    return {key.removeprefix(prefix): value for key, value in found.metrics.items() if key.startswith(prefix)}
 
 
 def _note_if_it_starts_anew(spec: RunSpec, workspace: Workspace, console: Console) -> None:
@@ -104,5 +148,5 @@ def _as_json(spec: RunSpec, name: str, result: Any) -> dict[str, Any]:
     return {
         "run_id": spec.id, "name": name, "spec": spec.to_dict(), "test": result.test.to_dict(),
         "validation": result.validation.to_dict(), "source_validation": result.source_validation.to_dict(),
-        "collapsed": result.collapsed, "seconds": dataclasses.asdict(result)["seconds"],
+        "collapsed": result.collapsed, "seconds": dataclasses.asdict(result)["seconds"], "done_before": False,
     }  # fmt: skip
