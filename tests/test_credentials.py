@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from dta_bench.credentials import mask, mask_command, strip_user
 from dta_bench.errors import UserError, call_masked
+from dta_bench.errors.credentials import mask, mask_command, strip_user
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from dta_bench.cli.report import report
 from dta_bench.cli.sweep import sweep
 from dta_bench.cli.train import train
 from dta_bench.cli.ui import ui
-from dta_bench.credentials import mask
 from dta_bench.errors import Interrupted, UserError
+from dta_bench.errors.credentials import mask
 
 ORDER = ("list", "prepare", "train", "sweep", "report", "replay", "figures", "profile", "check", "ui")
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from dta_bench.credentials import mask_command
 from dta_bench.errors import UserError
+from dta_bench.errors.credentials import mask_command
 
 if TYPE_CHECKING:
     from dta_bench.run.workspace import Workspace

@@ -19,8 +19,8 @@ from typing import Any, Literal
 import tenacity
 from filelock import FileLock, Timeout
 
-from dta_bench.credentials import mask
 from dta_bench.errors import UserError
+from dta_bench.errors.credentials import mask
 
 READ_TIMEOUT = 20.0  # seconds without a byte after which a connection counts as lost
 CONNECT_TIMEOUT = 5.0  # seconds for the first answer, so that a machine without a network says so soon

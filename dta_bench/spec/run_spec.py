@@ -150,6 +150,8 @@ class RunSpec:
             "training": frozenset(Training.model_fields),
             "label_subset": frozenset(LabelSubset.model_fields),
         }
+        if not isinstance(data, dict) or not all(isinstance(data.get(part, {}), dict) for part in known):
+            raise TypeError("a stored spec is an object, and so are its parts")
         kept, unknown = identity.split_unknown(data, known)
         return cls.from_dict(kept), unknown
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dta_bench.credentials import strip_user
 from dta_bench.errors import UserError
+from dta_bench.errors.credentials import strip_user
 from dta_bench.tracking import store_file
 
 REACH_SECONDS = 5.0  # how long a tracking server may take for its first answer

@@ -15,8 +15,8 @@ from urllib.request import url2pathname
 
 import numpy as np
 
-from dta_bench.credentials import mask
 from dta_bench.errors import UserError
+from dta_bench.errors.credentials import mask
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import connection, heartbeat, metric_names, store_file, ui_metadata

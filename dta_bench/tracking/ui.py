@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dta_bench.credentials import strip_user
 from dta_bench.errors import UserError
+from dta_bench.errors.credentials import strip_user
 from dta_bench.tracking.connection import is_server
 from dta_bench.tracking.tracker import Tracker
 from dta_bench.tracking.ui_metadata import VIEW

@@ -27,7 +27,8 @@ MAIN_KEYS = {
     "schema_version", "benchmark", "source", "target", "headline", "rule", "runs", "left_out", "compared",
     "too_few_seeds", "subset", "selected", "validation", "inflation", "regret", "test", "source_only", "target_only",
     "difference", "comparisons", "leaderboard", "collapsed", "failed", "stopped", "unfinished", "whole", "unreadable",
-    "old_fingerprints", "published", "training", "provenance",
+    "old_fingerprints", "published", "training", "provenance", "mixed_code", "newer_runs", "repeated_runs",
+    "unverified_data",
 }  # fmt: skip
 DETAIL_KEYS = {"link", "curves", "confusion", "cost", "ended", "commands"}
 

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from dta_bench.credentials import mask
+from dta_bench.errors.credentials import mask
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
