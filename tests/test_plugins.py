@@ -163,7 +163,8 @@ def test_a_failed_file_is_read_anew_once_it_is_mended(here: Path) -> None:
 def test_an_installed_package_finds_what_its_wheel_carries(tmp_path: Path) -> None:
     package = tmp_path / "site" / "dta_bench"
     package.mkdir(parents=True)
-    for module in ("__init__", "errors", "plugins"):
+    shutil.copytree(plugins.PACKAGE / "errors", package / "errors")
+    for module in ("__init__", "plugins"):
         shutil.copy(plugins.PACKAGE / f"{module}.py", package)
     (package / "backbones").mkdir()
     (package / "backbones" / "carried.py").write_text(GOOD)

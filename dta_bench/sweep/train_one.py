@@ -58,6 +58,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
             return _show_again(spec, tracker, console)
         if state.diverged:
             raise UserError(f"{plan.run_name(spec)} is not tried again, it diverged on this data and code")
+        tracker.adopt(tracker.runs(spec.benchmark))
         for stale, changes in state.stale:
             print_superseded(console, stale.name, changes)
             tracker.supersede(stale.mlflow_run_id)
