@@ -19,7 +19,7 @@ from dta_bench.errors import UserError
 from dta_bench.errors.credentials import mask
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import connection, heartbeat, metric_names, store_file, ui_metadata
+from dta_bench.tracking import connection, heartbeat, metric_names, moved_store, store_file, ui_metadata
 from dta_bench.tracking.heartbeat import ActiveSweep
 from dta_bench.tracking.retry import with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
@@ -69,6 +69,7 @@ class Tracker:
         path = store_file.sqlite_path(self.uri)
         if path is not None and path.exists():
             store_file.check_file(path)  # before MLflow opens it: MLflow would migrate it unasked
+            moved_store.point_to_own_artifacts(path)
         return connection.client(self.uri)
 
     def check(self) -> None:
