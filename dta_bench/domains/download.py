@@ -83,8 +83,18 @@ def fetch(archive: Archive, root: Path, mirror: str | None = None, on_progress: 
             return
         if not path.exists():
             _download(url, path, on_progress)
-        _check(archive, path)
-        _unpack(archive, path, root)
+        is_ours = _state_of(path).exists()
+        _check(archive, path, is_ours)
+        _unpack(archive, path, root, is_ours)
+        _state_of(path).unlink(missing_ok=True)
+
+
+def _state_of(path: Path) -> Path:
+    """The file beside a download that says where it comes from; it stays until the download is checked and unpacked.
+
+    A file without it was put there by the user, and is never removed.
+    """
+    return path.with_name(path.name + ".state")
 
 
 @contextmanager
@@ -101,7 +111,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _download(url: str, path: Path, on_progress: OnProgress) -> None:
-    part, state = path.with_name(path.name + ".part"), path.with_name(path.name + ".state")
+    part, state = path.with_name(path.name + ".part"), _state_of(path)
     last_size = -1
 
     def is_stuck(attempt: tenacity.RetryCallState) -> bool:
@@ -126,7 +136,6 @@ def _download(url: str, path: Path, on_progress: OnProgress) -> None:
     except _Unavailable as error:
         raise UserError(f"{url} cannot be downloaded ({error})") from error
     part.replace(path)
-    state.unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:
@@ -197,16 +206,24 @@ def md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _check(archive: Archive, path: Path) -> None:
+def _check(archive: Archive, path: Path, is_ours: bool) -> None:
     if not archive.md5:
         return
     actual = md5(path)
     if actual != archive.md5:
-        path.unlink()
-        raise UserError(f"{path} came with MD5 {actual}, expected {archive.md5}; it was removed, run the command again")
+        raise UserError(f"{path} came with MD5 {actual}, expected {archive.md5}; {_discard(path, is_ours)}")
 
 
-def _unpack(archive: Archive, path: Path, root: Path) -> None:
+def _discard(path: Path, is_ours: bool) -> str:
+    """Remove a bad file that was downloaded; says what became of it, and what to do."""
+    if not is_ours:
+        return "it was there before, so it stays: move it away, and run the command again to download it"
+    path.unlink()
+    _state_of(path).unlink(missing_ok=True)
+    return "it was removed, run the command again"
+
+
+def _unpack(archive: Archive, path: Path, root: Path, is_ours: bool) -> None:
     if not archive.unpack:
         return
     try:
@@ -215,9 +232,9 @@ def _unpack(archive: Archive, path: Path, root: Path) -> None:
         else:
             _untar(path, root / archive.into)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError) as error:
+        raise UserError(f"{path} cannot be unpacked ({error}); {_discard(path, is_ours)}") from error
+    if is_ours:
         path.unlink()
-        raise UserError(f"{path} cannot be unpacked ({error}); it was removed, run the command again") from error
-    path.unlink()
 
 
 def _gunzip(path: Path) -> None:
@@ -238,6 +255,8 @@ def _untar(path: Path, into: Path) -> None:
         packed.extractall(unfinished, filter="data")
     for member in unfinished.iterdir():
         if (into / member.name).is_dir():
-            shutil.rmtree(into / member.name)
+            raise UserError(
+                f"{into / member.name} is there already, and not complete; move it away, and run the command again"
+            )
         member.replace(into / member.name)
     unfinished.rmdir()

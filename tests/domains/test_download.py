@@ -221,6 +221,30 @@ def tar_gz(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def test_a_damaged_archive_that_the_user_put_there_stays(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/a.tar.gz").write_bytes(b"mine")
+    with pytest.raises(UserError, match="cannot be unpacked .*; it was there before, so it stays: move it away"):
+        fetch(Archive(f"{server.url}/a.tar.gz", "set/a.tar.gz", "", "tar", "set", {"set/x": ""}), tmp_path)
+    assert (tmp_path / "set/a.tar.gz").read_bytes() == b"mine"
+
+
+def test_an_archive_that_the_user_put_there_is_unpacked_and_stays(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/a.tar.gz").write_bytes(tar_gz({"inner/x.bin": b"x"}))
+    fetch(Archive(f"{server.url}/a.tar.gz", "set/a.tar.gz", "", "tar", "set", {"set/inner/x.bin": ""}), tmp_path)
+    assert {"inner", "a.tar.gz"} <= {path.name for path in (tmp_path / "set").iterdir()}
+
+
+def test_a_folder_in_the_place_of_an_archives_content_is_not_replaced(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "set/inner").mkdir(parents=True)
+    (tmp_path / "set/inner/mine.txt").write_text("mine")
+    server.files = {"/a.tar.gz": tar_gz({"inner/x.bin": b"x"})}
+    with pytest.raises(UserError, match="inner is there already, and not complete; move it away"):
+        fetch(Archive(f"{server.url}/a.tar.gz", "set/a.tar.gz", "", "tar", "set", {"set/inner/x.bin": ""}), tmp_path)
+    assert (tmp_path / "set/inner/mine.txt").read_text() == "mine"
+
+
 def test_archives_are_unpacked_and_removed(server: Server, tmp_path: Path) -> None:
     server.files = {"/a.tar.gz": tar_gz({"inner/x.bin": b"x"}), "/y.gz": gzip.compress(b"y")}
     fetch(Archive(f"{server.url}/a.tar.gz", "set/a.tar.gz", "", "tar", "set", {"set/inner/x.bin": ""}), tmp_path)
