@@ -141,6 +141,7 @@ def _print_plan(
     from dta_bench.cost.sweep_estimate import describe, estimate
     from dta_bench.sweep.done_runs import state_of
 
+    workspace.tracker().check_address()
     state = state_of(plan.runs, workspace.tracker().runs(plan.file.benchmark), marks=None)
     costs = estimate(plan, state.to_do, workspace.root, rate, price)
     to_do = len(state.to_do) - len(state.running)

@@ -45,6 +45,7 @@ def keep_grid(plan: Plan, workspace: Workspace, path: Path) -> KeptGrid:
     Raises:
         UserError: the grid is not complete.
     """
+    workspace.tracker().check_address()
     grid = collect_grid(plan, workspace.tracker())
     grid.write(path)
     summary = summarise_grid(grid)

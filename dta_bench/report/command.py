@@ -74,6 +74,7 @@ def report_runs(name: str, rule: str, workspace: Workspace, only: Collection[str
     benchmark = search_space_file.benchmark_of(name) if is_space else name
     plugins.path("benchmark", benchmark)
     folder = Path(workspace.out) / "reports" / name
+    workspace.tracker().check_address()  # a server that is away is waited for only by runs that would lose something
     report = build_report(workspace.tracker(), benchmark, rule, only, workspace.root)
     report = _add_replay(report, [folder, folder.parent / f"grid_{benchmark}"])
     if report.headline == "miou":

@@ -49,6 +49,20 @@ def check(uri: str, out: Path) -> None:
     Raises:
         UserError: MLflow cannot write to this kind of store, a server does not answer, or a folder is not writable.
     """
+    check_address(uri)
+    if is_server(uri):
+        return
+    _try_to_write(out)
+    if (path := store_file.sqlite_path(uri)) is not None:
+        _try_to_write(path.parent)
+
+
+def check_address(uri: str) -> None:
+    """Check that MLflow knows this kind of store, and that a server answers; nothing is written.
+
+    Raises:
+        UserError: it does not.
+    """
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if scheme not in SERVERS + DATABASES:
         raise UserError(
@@ -57,10 +71,6 @@ def check(uri: str, out: Path) -> None:
         )
     if scheme in SERVERS:
         _knock(uri)
-        return
-    _try_to_write(out)
-    if (path := store_file.sqlite_path(uri)) is not None:
-        _try_to_write(path.parent)
 
 
 def is_server(uri: str) -> bool:

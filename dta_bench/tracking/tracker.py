@@ -72,6 +72,14 @@ class Tracker:
             moved_store.point_to_own_artifacts(path)
         return connection.client(self.uri)
 
+    def check_address(self) -> None:
+        """Check within seconds that there is something to read from: a kind of store that MLflow has, and that answers.
+
+        Raises:
+            UserError: there is not.
+        """
+        connection.check_address(self.uri)
+
     def check(self) -> None:
         """Check within seconds that runs can be written; create a sqlite store if it is missing.
 

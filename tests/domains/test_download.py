@@ -224,7 +224,7 @@ def tar_gz(files: dict[str, bytes]) -> bytes:
 def test_a_damaged_archive_that_the_user_put_there_stays(server: Server, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set/a.tar.gz").write_bytes(b"mine")
-    with pytest.raises(UserError, match="cannot be unpacked .*; it was there before, so it stays: move it away"):
+    with pytest.raises(UserError, match=r"(?s)cannot be unpacked .*; it was there before, so it stays: move it away"):
         fetch(Archive(f"{server.url}/a.tar.gz", "set/a.tar.gz", "", "tar", "set", {"set/x": ""}), tmp_path)
     assert (tmp_path / "set/a.tar.gz").read_bytes() == b"mine"
 

@@ -55,6 +55,7 @@ def draw_figures(name: str, beside: str | None, workspace: Workspace) -> DrawnFi
         UserError: no such run, or it kept neither network nor label maps.
     """
     tracker = workspace.tracker()
+    tracker.check_address()
     run = find_run(tracker, name)
     other = find_run(tracker, beside) if beside else find_source_only(tracker, run)
     note = "" if other else "No finished source-only run of the same setting and seed is there to stand beside it."
