@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from dta_bench.methods import source_only
-from dta_bench.nn import learner
+from dta_bench.nn import distributed, learner
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.spec import method_plugin
@@ -146,7 +146,8 @@ def build_step(
         A function without arguments that takes the step.
     """
     outside = _requires_grad(net)
-    step_learner = _build_learner(net, configured.method, configured.params, shape)
+    with distributed.alone():
+        step_learner = _build_learner(net, configured.method, configured.params, shape)
     inside = _requires_grad(net)
     _set_requires_grad(net, outside)
     step_learner.at = Progress(RAMPED_UP, RAMPED_UP - 1, RAMPED_UP)
@@ -155,7 +156,8 @@ def build_step(
     def take_step() -> None:
         _set_requires_grad(net, inside)
         try:
-            step_learner.step(*source_and_target)
+            with distributed.alone():
+                step_learner.step(*source_and_target)
         finally:
             _set_requires_grad(net, outside)
 

@@ -8,13 +8,27 @@ wrapper. The price is that communication does not overlap with computation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
+
+_alone = False
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within the block this process exchanges nothing: a step that one replica takes to be measured, not to train."""
+    global _alone
+    before, _alone = _alone, True
+    try:
+        yield
+    finally:
+        _alone = before
 
 
 def replica_count() -> int:
@@ -125,4 +139,4 @@ def _shares(size: int) -> list[range]:
 
 
 def _has_replicas() -> bool:
-    return distributed.is_available() and distributed.is_initialized()
+    return not _alone and distributed.is_available() and distributed.is_initialized()
