@@ -24,7 +24,7 @@ ROOTS = ("run/train.py", "data/load.py")
 """Where following imports starts: the training of a run, and the sets it is given."""
 SILENT = {
     "__init__.py": "holds the version's number",
-    "errors.py": "holds exceptions, and checks that only raise them",
+    "errors/__init__.py": "holds exceptions, and checks that only raise them",
     "data/benchmark_plugin.py": "reads a benchmark's file, which is followed, as is what reads YAML",
     "domains/download.py": "fetches files; which files there are is in the data's fingerprint",
     "domains/data_fingerprint.py": "tells which data there are; what is read of them does not depend on it",
