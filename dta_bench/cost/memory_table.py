@@ -43,10 +43,11 @@ def memory_costs(plan: Plan, image_size: int | None) -> dict[str, Any]:
         except UserError:
             raise
         except Exception as error:  # a user's method may do anything, and the meta device lacks some operators
-            if "more than 1 value per channel" not in str(error):
+            reason = str(error).partition("\n")[0]
+            if "more than 1 value per channel" not in reason:
                 raise UserError(
                     f"the memory of a step on {backbone} cannot be counted without computing it "
-                    f"({type(error).__name__}: {str(error).partition(chr(10))[0]}); dta-bench profile step measures it"
+                    f"({type(error).__name__}: {reason}); dta-bench profile step measures it"
                 ) from error
     return {
         "benchmark": benchmark.name, "backbone": backbone, "image_size": list(size), "precision": "float32",

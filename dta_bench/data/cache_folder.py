@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from dta_bench.data.private_folder import make_private
+from dta_bench.domains.private_folder import make_private
 from dta_bench.errors import UserError
 
 FORMAT = 1

@@ -12,7 +12,6 @@ import hashlib
 import os
 import platform
 import sqlite3
-import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dta_bench.domains.private_folder import make_private
 from dta_bench.errors import UserError
 
 FORMAT = 1
@@ -98,12 +98,8 @@ def _file() -> Path | None:
         cache = Path(os.environ.get(FOLDER_VARIABLE) or "~/.cache").expanduser()
         if not cache.is_absolute():
             return None
-        folder = cache / "dta-bench"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        state = folder.lstat()
-    except (OSError, RuntimeError):  # no folder can be made, or no home is known
-        return None
-    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o022:
+        folder = make_private(cache / "dta-bench")
+    except (OSError, RuntimeError):  # no folder can be made, it is not this user's alone, or no home is known
         return None
     machine = hashlib.sha256(platform.node().encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return folder / f"contents-{FORMAT}-{machine}.sqlite"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import tenacity
 
-from dta_bench.tracking import connection
+from dta_bench.tracking import connection, store_file
 
 PATIENCE = 900.0  # seconds that a server may be away before a run gives up; its checkpoint is kept
 _TRANSIENT = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
@@ -32,7 +31,7 @@ def retrying(uri: str, patience: float = PATIENCE, given_up: threading.Event | N
     stop: Any = tenacity.stop_after_delay(patience)
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(
-            lambda error: _is_locked(error) or (connection.is_server(uri) and _out_of_reach(error))
+            lambda error: store_file.is_locked(error) or (connection.is_server(uri) and _out_of_reach(error))
         ),
         wait=tenacity.wait_exponential_jitter(multiplier=0.5, max=10),
         stop=stop if given_up is None else stop | tenacity.stop_when_event_set(given_up),
@@ -65,17 +64,8 @@ def _out_of_reach(error: BaseException) -> bool:
     return isinstance(error, RequestException | ConnectionError | TimeoutError)
 
 
-def _is_locked(error: BaseException | None) -> bool:
-    """Whether another program that has locked a SQLite file is the cause of an error."""
-    while error is not None:
-        if isinstance(error, sqlite3.Error):
-            return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def _warn_once(state: tenacity.RetryCallState) -> None:
     if state.attempt_number == 1:
-        locked = state.outcome is not None and _is_locked(state.outcome.exception())
+        locked = state.outcome is not None and store_file.is_locked(state.outcome.exception())
         problem = "store is locked by another program" if locked else "server does not answer"
         logging.getLogger("dta_bench").warning(f"the MLflow {problem}; trying again")

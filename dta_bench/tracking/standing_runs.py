@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dta_bench.tracking.tracker import TrackedRun
+from dta_bench.tracking.tracked_run import TrackedRun
 
 
 def standing_runs(runs: Iterable[TrackedRun]) -> tuple[list[TrackedRun], list[TrackedRun]]:

@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
-
-import numpy as np
 
 from dta_bench.errors import UserError
-from dta_bench.errors.credentials import mask
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import connection, heartbeat, metric_names, moved_store, store_file, ui_metadata
+from dta_bench.tracking import connection, heartbeat, metric_names, moved_store, store_file, stored_files, ui_metadata
 from dta_bench.tracking.heartbeat import ActiveSweep
 from dta_bench.tracking.retry import with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
+from dta_bench.tracking.tracked_run import TrackedRun, read_run
 
 PAGE = 1000
 IDENTITY = "identity"  # the tag of a run that an earlier version stored under another identity
 STOPPED = "stopped_epoch"  # the tag of a run that a rule stopped early; it has no result
-
-
-@dataclass(frozen=True)
-class TrackedRun:
-    """A run as it stands in the store. ``run_id`` is the RunSpec's identity, ``mlflow_run_id`` MLflow's own.
-
-    Attributes:
-        run_id: computed anew from the stored spec. A spec with fields of a newer version keeps the identity that this
-            version gave it.
-        alias: the identity under which the run was stored, its tag ``run_id``.
-        unknown_fields: fields of the stored spec that this version does not know.
-    """
-
-    mlflow_run_id: str
-    run_id: str
-    name: str
-    status: str
-    spec: RunSpec
-    tags: dict[str, str]
-    metrics: dict[str, float]
-    experiment_id: str
-    artifact_uri: str
-    alias: str = ""
-    unknown_fields: tuple[str, ...] = ()
 
 
 class Tracker:
@@ -203,7 +173,7 @@ class Tracker:
         experiment = self._client.get_experiment_by_name(benchmark)
         if experiment is None:
             return []
-        runs = (_tracked_run(run) for run in self._search(experiment.experiment_id, "tags.run_id != ''"))
+        runs = (read_run(run) for run in self._search(experiment.experiment_id, "tags.run_id != ''"))
         return [run for run in runs if run is not None]
 
     def _search(self, experiment: str, filter_string: str) -> Iterator[Any]:
@@ -327,7 +297,7 @@ class Tracker:
     def predictions(self, run: TrackedRun, names: Collection[str] | None = None) -> Arrays:
         """Read a finished run's predictions by name (only ``names``, if given); see ``FinishedRun.arrays``."""
         with self.artifact(run, PREDICTIONS) as path:
-            return _load(path, names)
+            return stored_files.load_arrays(path, names)
 
     @contextlib.contextmanager
     def artifact(self, run: TrackedRun, name: str) -> Iterator[Path]:
@@ -336,36 +306,5 @@ class Tracker:
         Raises:
             UserError: a server says that it is a file of this machine, which would show any file in a report.
         """
-        parts = urlsplit(run.artifact_uri)
-        if connection.is_server(self.uri) and parts.scheme in ("file", ""):
-            raise UserError(
-                f"the MLflow server {self.uri} says that {name} of run {run.name} lies at {run.artifact_uri!r}, a path"
-                " of this machine, which is not followed; start the server with --artifacts-destination"
-            )
-        local = Path(url2pathname(parts.path)) / name
-        if parts.scheme == "file" and local.is_file():  # MLflow takes 80 ms, and reports read hundreds of runs
-            yield local
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(self._client.download_artifacts(run.mlflow_run_id, name, folder))
-
-
-def _load(path: Path, names: Collection[str] | None) -> Arrays:
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files if names is None or name in names}
-
-
-def _tracked_run(run: Any) -> TrackedRun | None:
-    tags = dict(run.data.tags)
-    tags |= {key: mask(tags[key]) for key in ("command", "reason") if key in tags}  # an earlier version stored them
-    try:
-        spec, unknown = RunSpec.read_stored(json.loads(tags["spec"]))
-    except (KeyError, ValueError, TypeError):
-        return None
-    return TrackedRun(
-        mlflow_run_id=run.info.run_id, run_id=tags["run_id"] if unknown else spec.id,
-        name=run.info.run_name, status=run.info.status,
-        spec=spec, tags=tags, metrics={metric_names.decode(key): value for key, value in run.data.metrics.items()},
-        experiment_id=run.info.experiment_id, artifact_uri=run.info.artifact_uri,
-        alias=tags["run_id"], unknown_fields=unknown,
-    )  # fmt: skip
+        with stored_files.on_this_machine(self._client, self.uri, run, name) as path:
+            yield path

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from dta_bench.data.private_folder import make_private
+from dta_bench.domains.private_folder import make_private
 from dta_bench.errors import UserError
 
 SOCKET_PATH_BYTES = 103  # the longest name of a Unix socket: 107 on Linux, 103 on macOS

@@ -1,0 +1,52 @@
+"""A run as it stands in the store, read from what MLflow keeps of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from dta_bench.errors.credentials import mask
+from dta_bench.spec.run_spec import RunSpec
+from dta_bench.tracking import metric_names
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """A run as it stands in the store. ``run_id`` is the RunSpec's identity, ``mlflow_run_id`` MLflow's own.
+
+    Attributes:
+        run_id: computed anew from the stored spec. A spec with fields of a newer version keeps the identity that this
+            version gave it.
+        alias: the identity under which the run was stored, its tag ``run_id``.
+        unknown_fields: fields of the stored spec that this version does not know.
+    """
+
+    mlflow_run_id: str
+    run_id: str
+    name: str
+    status: str
+    spec: RunSpec
+    tags: dict[str, str]
+    metrics: dict[str, float]
+    experiment_id: str
+    artifact_uri: str
+    alias: str = ""
+    unknown_fields: tuple[str, ...] = ()
+
+
+def read_run(run: Any) -> TrackedRun | None:
+    """Read a run of MLflow; None for one whose spec cannot be read."""
+    tags = dict(run.data.tags)
+    tags |= {key: mask(tags[key]) for key in ("command", "reason") if key in tags}  # an earlier version stored them
+    try:
+        spec, unknown = RunSpec.read_stored(json.loads(tags["spec"]))
+    except (KeyError, ValueError, TypeError):
+        return None
+    return TrackedRun(
+        mlflow_run_id=run.info.run_id, run_id=tags["run_id"] if unknown else spec.id,
+        name=run.info.run_name, status=run.info.status,
+        spec=spec, tags=tags, metrics={metric_names.decode(key): value for key, value in run.data.metrics.items()},
+        experiment_id=run.info.experiment_id, artifact_uri=run.info.artifact_uri,
+        alias=tags["run_id"], unknown_fields=unknown,
+    )  # fmt: skip
