@@ -139,10 +139,12 @@ def _print_plan(
 ) -> None:
     """Print the runs of a plan, how many of them are done, and what the others would cost."""
     from dta_bench.cost.sweep_estimate import describe, estimate
-    from dta_bench.sweep.done_runs import state_of
+    from dta_bench.run.code_fingerprint import code_fingerprint
+    from dta_bench.sweep.done_runs import CODE, state_of
 
     workspace.tracker().check_address()
-    state = state_of(plan.runs, workspace.tracker().runs(plan.file.benchmark), marks=None)
+    stored = workspace.tracker().runs(plan.file.benchmark)
+    state = state_of(plan.runs, stored, lambda run: {CODE: code_fingerprint(run)})  # a dry run needs no data
     costs = estimate(plan, state.to_do, workspace.root, rate, price)
     to_do = len(state.to_do) - len(state.running)
     if as_json:
@@ -152,11 +154,13 @@ def _print_plan(
         ]
         found = {
             "points": plan.points, "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
-            "running": len(state.running), "to_do": to_do, "estimate": costs,
+            "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale), "estimate": costs,
         }  # fmt: skip
         print_json(found, stdout)
         return
     for run in plan.runs:
         print(f"{run.id}  {run.backbone:<12} {plan.run_name(run)}", file=stdout)
     print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {to_do} to do", file=stdout)
+    if state.stale:
+        print(f"{len(state.stale)} of these are stored, made by other code; they will run again", file=stdout)
     print(describe(costs), file=stdout)

@@ -45,21 +45,20 @@ class State:
 
 
 def state_of(
-    runs: Iterable[RunSpec], tracked: Iterable[TrackedRun], marks: Callable[[RunSpec], Marks] | None,
+    runs: Iterable[RunSpec], tracked: Iterable[TrackedRun], marks: Callable[[RunSpec], Marks],
     stops: bool = False,
 ) -> State:  # fmt: skip
     """Compare a plan with the store.
 
     Args:
-        marks: today's fingerprints of a run; None where there is no data to compare with (a dry run), then
-            identity alone decides.
+        marks: today's fingerprints of a run; only those are compared (a dry run has no data to compare).
         stops: whether this sweep stops runs early; one that does not takes up what another has stopped.
     """
     known = {run.run_id: run for run in standing_runs(tracked)[0]}
     done, diverged, running, to_do, stale, stopped = [], [], [], [], [], []
     for run in runs:
         found = known.get(run.id)
-        changes = _changes(found, marks(run)) if found is not None and marks is not None else ""
+        changes = _changes(found, marks(run)) if found is not None else ""
         if found is not None and found.status == "FINISHED" and not changes:
             done.append(run)
             continue
@@ -82,7 +81,7 @@ def state_of(
         old_checkpoints=tuple(run for run in to_do if run.id in old - other),
         unverified=tuple(
             run for run in (*done, *diverged, *stopped)
-            if marks is not None and _is_unverified(known[run.id], marks(run))
+            if _is_unverified(known[run.id], marks(run))
         ),
     )  # fmt: skip
 

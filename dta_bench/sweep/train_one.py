@@ -12,7 +12,7 @@ from rich.console import Console
 
 from dta_bench.data import load
 from dta_bench.errors import Interrupted, UserError
-from dta_bench.run import checkpoint, code_fingerprint, execute
+from dta_bench.run import execute
 from dta_bench.run.execute import RunLabel
 from dta_bench.run.placement import StopRequest
 from dta_bench.run.resolve import Resolved, resolve
@@ -24,7 +24,7 @@ from dta_bench.spec.spelling import spell_metric
 from dta_bench.sweep import other_sweeps
 from dta_bench.sweep.done_runs import state_today
 from dta_bench.sweep.folder_lock import lock_folder
-from dta_bench.sweep.print_state import print_superseded
+from dta_bench.sweep.print_state import print_old_scheme, print_superseded
 from dta_bench.tracking import TrackedRun, Tracker, standing_runs
 
 
@@ -54,6 +54,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
         tracker.check()
         other_sweeps.refuse_claimed_runs(spec.benchmark, {spec.id}, workspace, tracker, console)
         state = state_today(plan, [spec], workspace, tracker)
+        print_old_scheme(state, workspace, console)
         if state.done:
             return _show_again(spec, tracker, console)
         if state.diverged:
@@ -81,7 +82,6 @@ def _train(plan: Plan, resolved: Resolved, workspace: Workspace, console: Consol
             highlight=False,
         )
 
-    _note_if_it_starts_anew(spec, workspace, console)
     label = RunLabel(None, plan.run_name(spec), frozenset(plan.space(spec.method).inert(spec.params)))
     outcome = execute.execute(resolved, workspace, label, stop, print_epoch)
     if outcome.status == "stopped":
@@ -112,13 +112,6 @@ def _means(found: TrackedRun, part: str) -> dict[str, Any]:
 def _per_class(found: TrackedRun) -> dict[str, float]:
     prefix = "test/class/"
     return {key.removeprefix(prefix): value for key, value in found.metrics.items() if key.startswith(prefix)}
-
-
-def _note_if_it_starts_anew(spec: RunSpec, workspace: Workspace, console: Console) -> None:
-    """Print a note if the run cannot go on from its checkpoint, whose code fingerprint is of the old scheme."""
-    state = checkpoint.load(workspace.checkpoint(spec.id), {"run_id": spec.id})
-    if state is not None and code_fingerprint.is_old_scheme(state):
-        console.print(f"note: {code_fingerprint.they_start_anew(1)}", highlight=False, soft_wrap=True)
 
 
 def _spec_with_settings(plan: Plan, settings: list[str], seed: int) -> RunSpec:

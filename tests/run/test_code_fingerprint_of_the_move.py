@@ -16,7 +16,8 @@ from dta_bench.run import checkpoint, code_fingerprint
 from dta_bench.run.code_fingerprint import OURS
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.sweep import train_one
+from dta_bench.sweep.done_runs import State
+from dta_bench.sweep.print_state import print_old_scheme
 
 CLASSIFICATION = spec_of("dta")
 SEGMENTATION = replace(CLASSIFICATION, method="advent", params={}, benchmark="streets_mini", backbone="unet_mini")
@@ -101,14 +102,12 @@ def test_the_package_keeps_a_record_of_the_code_of_the_move() -> None:
     assert {"run/train.py", "nn/distributed.py", "backbones/conv3_fc2.py", "benchmarks/_pair.py"} <= recorded.keys()
 
 
-@pytest.mark.parametrize(("mark", "is_said"), [("0e0b16e371a5", True), ("ast1:0e0b16e371a5", False)])
-def test_train_says_that_a_checkpoint_of_the_old_scheme_is_not_taken_up(
-    mark: str, is_said: bool, tmp_path: Path
-) -> None:
+def test_it_is_said_that_a_checkpoint_of_the_old_scheme_is_not_taken_up(tmp_path: Path) -> None:
     workspace, console = Workspace("", str(tmp_path), ""), Console(file=io.StringIO(), width=80)
-    train_one._note_if_it_starts_anew(CLASSIFICATION, workspace, console)
+    state = State((), (), (), (CLASSIFICATION,), old_checkpoints=(CLASSIFICATION,))
+    print_old_scheme(state, workspace, console)
     assert console.file.getvalue() == ""  # type: ignore[attr-defined]
-    checkpoint.save(workspace.checkpoint(CLASSIFICATION.id), {"run_id": CLASSIFICATION.id, "code_fingerprint": mark})
-    train_one._note_if_it_starts_anew(CLASSIFICATION, workspace, console)
+    checkpoint.save(workspace.checkpoint(CLASSIFICATION.id), {"run_id": CLASSIFICATION.id})
+    print_old_scheme(state, workspace, console)
     said = "note: 1 unfinished run starts again at the first epoch"
-    assert console.file.getvalue().startswith(said) is is_said  # type: ignore[attr-defined]
+    assert console.file.getvalue().startswith(said)  # type: ignore[attr-defined]

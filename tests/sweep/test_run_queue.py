@@ -129,8 +129,8 @@ def test_a_run_stopped_early_stays_so_only_in_a_sweep_with_stop_rules(tmp_path: 
     tracker.end_run(log.mlflow_run_id, "KILLED", "asha: 3 of 4 runs had a better score", stopped_epoch=3)
     (tracked,) = tracker.runs("fonts_digits")
     assert (tracked.status, tracked.tags[STOPPED]) == ("KILLED", "3")
-    assert state_of(plan.runs, [tracked], None, stops=True).stopped == (run,)
-    assert run in state_of(plan.runs, [tracked], None).to_do
+    assert state_of(plan.runs, [tracked], lambda _: {}, stops=True).stopped == (run,)
+    assert run in state_of(plan.runs, [tracked], lambda _: {}).to_do
     tracker.open_run(run, None, "a", set(), {})  # opened again
     (tracked,) = tracker.runs("fonts_digits")
     assert STOPPED not in tracked.tags
@@ -141,7 +141,7 @@ def test_a_run_stopped_early_stays_so_only_in_a_sweep_with_stop_rules(tmp_path: 
     log.finish(finished, arrays, np.eye(10, dtype=np.int64), [str(k) for k in range(10)])
     other = Workspace("", str(tmp_path / "another user"), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()
     bigger = plan_of(points=5, search="random")  # another sweep, from another folder, on the same store
-    assert run in state_of(bigger.runs, other.runs("fonts_digits"), None).done
+    assert run in state_of(bigger.runs, other.runs("fonts_digits"), lambda _: {}).done
 
 
 def test_random_search_is_planned_ahead_and_grid_stays_as_it_was() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 from filelock import FileLock
 from real_sweeps import run_json, start, tracked
 
+from dta_bench.run.workspace import Workspace
+
 TRAIN = ("train", "fonts_digits", "--method", "source_only", "--epochs", "1")
 SWEEP = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1", "--epochs", "1")
 
@@ -29,6 +31,19 @@ def test_a_run_that_is_done_is_shown_again_and_not_trained(tmp_path: Path) -> No
     assert (first.pop("done_before"), second.pop("done_before")) == (False, True)
     assert second["test"] == first["test"]
     assert second["run_id"] == first["run_id"]
+
+
+def test_a_dry_run_counts_a_run_of_other_code_as_one_to_do(tmp_path: Path) -> None:
+    run_json(*TRAIN, cwd=tmp_path)
+    dry = (*SWEEP, "--dry-run")
+    before = run_json(*dry, cwd=tmp_path)
+    assert (before["done"], before["of_other_code"]) == (1, 0)
+    (run,) = tracked(tmp_path)
+    Workspace(str(tmp_path), str(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()._client.set_tag(
+        run.mlflow_run_id, "code_fingerprint", "ast1:000000000000"
+    )
+    after = run_json(*dry, cwd=tmp_path)
+    assert (after["done"], after["of_other_code"], after["to_do"]) == (0, 1, 1)
 
 
 def test_train_and_sweep_share_the_lock_of_their_folder(tmp_path: Path) -> None:
