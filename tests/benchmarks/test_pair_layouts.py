@@ -1,6 +1,5 @@
 """Layouts that people have: junk beside images, links, lists with TAB or comma, suffixes of masks, words of YAML."""
 
-import os
 import shutil
 import tempfile
 import unicodedata
@@ -10,12 +9,11 @@ import fake_datasets
 import numpy as np
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dta_bench.benchmarks import _pair, _pair_file, _pair_list
 from dta_bench.benchmarks._pair_masks import pair_masks
-from dta_bench.data import inventory
 from dta_bench.domains.file_tree import list_images
 from dta_bench.domains.image_files import stays_inside_folder
 from dta_bench.errors import UserError
@@ -122,72 +120,3 @@ def test_a_class_that_yaml_reads_as_something_else_is_to_be_quoted(word: str, tm
 def test_a_yaml_file_without_texts_is_read_as_before(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("classes: [no]")
     assert yaml_file.read_mapping(tmp_path / "a.yaml", []) == {"classes": [False]}
-
-
-FILES = st.sampled_from(
-    [
-        b"0.png",
-        b"1.jpg",
-        b"\xe9.png",
-        "é.png".encode(),
-        b"a.gif",
-        b"none",
-        b".DS_Store",
-        b"Thumbs.db",
-        b"._0.png",
-        b"2.jfif",
-    ]
-)
-FOLDERS = st.sampled_from(
-    [b"src/cat", b"src/dog", b"src", b"tgt/cat", b"tgt/dog", b"tgt", b"src/@eaDir/x", b"tgt/frog", b"src/cat/sub.png"]
-)
-LINKS = st.tuples(FOLDERS, st.sampled_from([b"src", b"tgt/cat", b"outside", b"nowhere", b"."]))
-
-
-def check_a_tree(files: set[tuple[bytes, bytes]], links: list[tuple[bytes, bytes]]) -> None:
-    """Load a pair of these files and count them, or be refused in a sentence."""
-    with tempfile.TemporaryDirectory() as temporary:
-        root = Path(temporary)
-        base = os.fsencode(temporary)
-        always = {(d + c, n) for d in (b"src", b"tgt") for c in (b"/cat", b"/dog") for n in (b"0.png", b"1.jpg")}
-        for folder, name in {*always, *files, (b"outside", b"o.png")}:
-            Path(os.fsdecode(base + b"/" + folder)).mkdir(parents=True, exist_ok=True)
-            Path(os.fsdecode(base + b"/" + folder + b"/" + name)).touch()
-        for i, (folder, to) in enumerate(links):
-            Path(os.fsdecode(base + b"/" + folder)).mkdir(parents=True, exist_ok=True)
-            Path(os.fsdecode(base + b"/" + folder + b"/link%d" % i)).symlink_to(os.fsdecode(base + b"/" + to))
-        file = read_pair(root, leave_out=["frog"])
-        try:
-            domains = _pair.load(file, root)
-            counts = inventory.count_files(_pair.folders(file, root), domains, [], root)
-        except UserError:
-            return
-        for count in counts:
-            kinds = sum(count[kind] for kind in inventory.WORDS) + sum(count["other_suffixes"].values())
-            assert kinds == count["on_disk"]
-            if not links:
-                assert count["on_disk"] == sum(len(names) for _, _, names in os.walk(count["folder"]))
-                domain = Path(count["folder"]).name + "/"
-                ids = [i for s in inventory.SETS[:4] for i in getattr(domains, s).ids if i.startswith(domain)]
-                assert count["images"] == len(ids)
-        assert all(isinstance(line, str) for line in inventory.as_lines(counts))
-
-
-TREES = (st.sets(st.tuples(FOLDERS, FILES), max_size=12), st.lists(LINKS, max_size=3))
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(*TREES)
-def test_any_tree_is_counted_to_the_last_file_or_refused(
-    files: set[tuple[bytes, bytes]], links: list[tuple[bytes, bytes]]
-) -> None:
-    check_a_tree(files, links)
-
-
-@pytest.mark.slow
-@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(*TREES)
-def test_thousands_of_trees_are_counted_or_refused(
-    files: set[tuple[bytes, bytes]], links: list[tuple[bytes, bytes]]
-) -> None:
-    check_a_tree(files, links)
