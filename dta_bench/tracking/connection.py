@@ -34,8 +34,9 @@ def client(uri: str) -> Any:
     with contextlib.redirect_stdout(io.StringIO()):
         from mlflow import MlflowClient
 
-    for name in ("mlflow", "mlflow.store.db.utils", "alembic"):  # MLflow sets its own levels when imported
+    for name in ("mlflow", "alembic"):  # MLflow sets its own levels when imported
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # tracebacks of errors that are handled here
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 

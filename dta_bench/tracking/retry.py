@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import tenacity
 
+from dta_bench.errors import UserError
 from dta_bench.tracking import connection, store_file
 
 PATIENCE = 900.0  # seconds that a server may be away before a run gives up; its checkpoint is kept
@@ -30,9 +31,7 @@ def retrying(uri: str, patience: float = PATIENCE, given_up: threading.Event | N
     """
     stop: Any = tenacity.stop_after_delay(patience)
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(
-            lambda error: store_file.is_locked(error) or (connection.is_server(uri) and _out_of_reach(error))
-        ),
+        retry=tenacity.retry_if_exception(lambda error: _is_passing(uri, error)),
         wait=tenacity.wait_exponential_jitter(multiplier=0.5, max=10),
         stop=stop if given_up is None else stop | tenacity.stop_when_event_set(given_up),
         sleep=tenacity.nap.sleep if given_up is None else tenacity.sleep_using_event(given_up),
@@ -53,6 +52,48 @@ def with_retries(method: Callable[Arguments, Result]) -> Callable[Arguments, Res
         return retrying(owner.uri)(method, *args, **kwargs)
 
     return called
+
+
+class PatientClient:
+    """A client of MLflow for a store without a server: each of its calls waits while another program locks the store.
+
+    MLflow does what a call says in one transaction, so that a call which met a lock has done nothing.
+
+    Args:
+        client: of MLflow.
+        uri: of the store.
+    """
+
+    def __init__(self, client: Any, uri: str) -> None:
+        self._client, self._uri = client, uri
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        return functools.partial(wait_while_locked, self._uri, found) if callable(found) else found
+
+
+def wait_while_locked(uri: str, function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+    """Call a function of a store, again and again while another program has locked its file.
+
+    Raises:
+        UserError: the store is still locked after ``PATIENCE``.
+    """
+    try:
+        return retrying(uri, PATIENCE)(function, *args, **kwargs)
+    except Exception as error:
+        if isinstance(error, UserError) or not store_file.is_locked(error):
+            raise
+        raise UserError(
+            f"the MLflow store {uri} has been locked by another program for {PATIENCE / 60:.0f} minutes; end that"
+            " program, and give the same command again"
+        ) from error
+
+
+def _is_passing(uri: str, error: BaseException) -> bool:
+    """Whether another try may help."""
+    if isinstance(error, UserError):
+        return False
+    return store_file.is_locked(error) or (connection.is_server(uri) and _out_of_reach(error))
 
 
 def _out_of_reach(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import os
 import re
 import sqlite3
 import struct
@@ -14,6 +15,7 @@ from urllib.parse import quote, unquote
 from dta_bench.errors import UserError
 
 HEADER = b"SQLite format 3\0"
+HEADER_BYTES = 100
 
 
 def sqlite_uri(path: Path) -> str:
@@ -53,7 +55,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
 
 
 def check_file(path: Path) -> None:
-    """Check that an existing file is a store that this MLflow can use; nothing is written.
+    """Check that an existing file is a store that this MLflow can use; nothing of its content is changed.
 
     Raises:
         UserError: what is wrong, and what to do.
@@ -61,9 +63,12 @@ def check_file(path: Path) -> None:
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder, but the MLflow database should be there; name another folder with --out")
-    _check_length(path)
-    with contextlib.closing(connect_read_only(path)) as database:
+    _check_header(path)
+    with contextlib.closing(_connect_for_check(path)) as database:
         try:
+            database.execute("BEGIN")
+            database.execute("PRAGMA schema_version")
+            _check_length(path)  # now, while a lock keeps writers from changing it
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             known = "alembic_version" in tables
             query = "SELECT version_num FROM alembic_version"
@@ -71,6 +76,7 @@ def check_file(path: Path) -> None:
         except sqlite3.DatabaseError as error:
             if is_locked(error):
                 raise
+            _check_length(path)
             raise UserError(damaged(path, str(error))) from error
     if not revisions:
         raise UserError(
@@ -129,12 +135,18 @@ def _mlflow_revisions() -> tuple[frozenset[str], str]:
     return frozenset(script.revision for script in scripts.walk_revisions()), str(scripts.get_current_head())
 
 
-def _check_length(path: Path) -> None:
-    """Check the first bytes of a database, and that it is as long as they say; SQLite itself reads what is there."""
+def _connect_for_check(path: Path) -> sqlite3.Connection:
+    """Connect so that SQLite can take back what a killed program left half written, where the file can be written."""
+    if not os.access(path, os.W_OK):
+        return connect_read_only(path)
+    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=rw", uri=True)
+
+
+def _check_header(path: Path) -> None:
+    """Check the first bytes of a database; SQLite itself takes an empty file for an empty database."""
     try:
         length = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(100)
+        head = _head(path)
     except OSError as error:
         raise UserError(f"the MLflow store {path} cannot be read ({error.strerror})") from error
     if not length:
@@ -144,14 +156,23 @@ def _check_length(path: Path) -> None:
         )
     if not head.startswith(HEADER):
         raise UserError(damaged(path, "its first bytes are not those of a database: file is not a database"))
-    if length < 100:
+    if len(head) < HEADER_BYTES:
         raise UserError(damaged(path, f"it is cut off: {length} bytes"))
+
+
+def _check_length(path: Path) -> None:
+    """Check that a database is as long as its first bytes say; SQLite itself reads what is there."""
+    head, length = _head(path), path.stat().st_size
     page_size = struct.unpack(">H", head[16:18])[0]
     pages, changed, valid_for = struct.unpack(">I", head[28:32])[0], head[24:28], head[92:96]
     expected = pages * (65536 if page_size == 1 else page_size)
-    interrupted = path.with_name(f"{path.name}-journal").exists()  # SQLite takes back what was being written
-    if changed == valid_for and length < expected and not interrupted:
+    if changed == valid_for and length < expected:
         raise UserError(damaged(path, f"it is cut off: {length} of {expected} bytes"))
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEADER_BYTES)
 
 
 def is_locked(error: BaseException | None) -> bool:

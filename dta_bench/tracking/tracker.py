@@ -14,7 +14,7 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import connection, heartbeat, metric_names, moved_store, store_file, stored_files, ui_metadata
 from dta_bench.tracking.heartbeat import ActiveSweep
-from dta_bench.tracking.retry import with_retries
+from dta_bench.tracking.retry import PatientClient, wait_while_locked, with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 from dta_bench.tracking.tracked_run import TrackedRun, read_run
 
@@ -38,9 +38,10 @@ class Tracker:
     def _client(self) -> Any:
         path = store_file.sqlite_path(self.uri)
         if path is not None and path.exists():
-            store_file.check_file(path)  # before MLflow opens it: MLflow would migrate it unasked
+            wait_while_locked(self.uri, store_file.check_file, path)  # before MLflow opens it, and migrates it unasked
             moved_store.point_to_own_artifacts(path)
-        return connection.client(self.uri)
+        client = connection.client(self.uri)
+        return client if connection.is_server(self.uri) else PatientClient(client, self.uri)
 
     def check_address(self) -> None:
         """Check within seconds that there is something to read from: a kind of store that MLflow has, and that answers.

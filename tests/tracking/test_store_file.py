@@ -2,13 +2,15 @@
 
 import contextlib
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dta_bench.errors import UserError
 from dta_bench.tracking import Tracker
-from dta_bench.tracking.store_file import sqlite_path, sqlite_uri
+from dta_bench.tracking.store_file import check_file, sqlite_path, sqlite_uri
 
 
 @pytest.mark.parametrize("name", ["what? now", "100%25", "a#b", "plain name", "%3F", "café"])
@@ -59,3 +61,25 @@ def test_a_damaged_store_is_refused_in_words(whole: bytes, tmp_path: Path) -> No
     assert "cut off" in refusal(whole[: len(whole) // 2], tmp_path)
     assert "first bytes" in refusal(b"\0" * 4096 + whole[4096:], tmp_path)
     assert "empty file" in refusal(b"", tmp_path)
+
+
+KILLED = """
+import os, sqlite3, sys
+store = sqlite3.connect(sys.argv[1], isolation_level=None)
+store.execute("PRAGMA cache_size = 1")
+store.execute("CREATE TABLE big (x)")
+store.execute("BEGIN")
+for _ in range(50):
+    store.execute("INSERT INTO big VALUES (?)", (os.urandom(100_000),))
+os._exit(0)
+"""
+
+
+def test_what_a_killed_program_left_half_written_is_no_damage(whole: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    file.write_bytes(whole)
+    subprocess.run([sys.executable, "-c", KILLED, str(file)], check=True)
+    assert (tmp_path / "mlflow.db-journal").exists()
+    check_file(file)
+    assert not (tmp_path / "mlflow.db-journal").exists()
+    assert Tracker(sqlite_uri(file), tmp_path).runs("any") == []

@@ -25,8 +25,8 @@ from dta_bench.errors import UserError
 from dta_bench.evaluation import metrics
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunResult, RunSpec
-from dta_bench.tracking import RunLog, TrackedRun, Tracker, serve_ui, ui_link
-from dta_bench.tracking.retry import retrying
+from dta_bench.tracking import RunLog, TrackedRun, Tracker, retry, serve_ui, ui_link
+from dta_bench.tracking.retry import PatientClient, retrying
 
 CLASSES = ("zero", "one", "two")
 MARKS = {"data_fingerprint": "d1", "code_fingerprint": "c1"}
@@ -414,6 +414,36 @@ def test_class_names_that_mlflow_refuses_come_back_as_they_were_written(tracker:
     assert tracker.history(run, ["test/class/cat, black"])["test/class/cat, black"] == ([1], [100.0])
     rows = list(csv.reader(tracker.read_text(run, "confusion.csv").splitlines()))
     assert rows[0][1:] == [row[0] for row in rows[1:]] == list(names)
+
+
+class LockedClient:
+    """Stands for MLflow's client on a store that is locked for some calls."""
+
+    def __init__(self, locked_calls: int) -> None:
+        self.locked_calls = locked_calls
+        self.done = 0
+
+    def set_tag(self, run: str, key: str, value: str) -> str:
+        if self.locked_calls:
+            self.locked_calls -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        self.done += 1
+        return f"{run} {key} {value}"
+
+
+def test_every_call_of_the_client_waits_while_the_store_is_locked(caplog: pytest.LogCaptureFixture) -> None:
+    client = LockedClient(locked_calls=2)
+    assert PatientClient(client, "sqlite:///x.db").set_tag("run", "key", value="yes") == "run key yes"
+    assert client.done == 1
+    assert "locked by another program" in caplog.text
+
+
+def test_a_store_that_stays_locked_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "PATIENCE", 0.0)
+    with pytest.raises(UserError, match=r"x\.db has been locked by another program for 0 minutes; end that program"):
+        PatientClient(LockedClient(locked_calls=9), "sqlite:///x.db").set_tag("run", "key", "yes")
 
 
 def test_a_locked_store_is_waited_for(tracker: Tracker, caplog: pytest.LogCaptureFixture) -> None:
