@@ -22,8 +22,8 @@ from rich.console import Console
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
+from dta_bench.sweep.apply_stop_rules import EarlyStopping
 from dta_bench.sweep.choose_runs import make_plan
-from dta_bench.sweep.early_stopping import EarlyStopping
 from dta_bench.sweep.on_ray import launch, worker
 from dta_bench.sweep.on_ray.cluster import Resources
 from dta_bench.sweep.progress_view import ProgressView

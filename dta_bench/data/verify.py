@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.data import duplicates, inventory, odd_files, unknown_values
+from dta_bench.data import depth_and_orientation, duplicates, inventory, unknown_values
 from dta_bench.data.duplicates import ImageSignatures
 from dta_bench.data.unknown_values import UnknownValues
 from dta_bench.domains.images import Domains, LabelledImages
@@ -51,7 +51,7 @@ class _ReadImage:
                     raise UserError(f"{self.id} is {image.shape[:2]}, but its label map {read.labels.shape}")
                 self.pixel_counts = np.bincount(read.labels.ravel(), minlength=256)
                 self.map = read.labels.size, read.unknown, read.is_jpeg
-            self.stored = odd_files.look_at(images, index)
+            self.stored = depth_and_orientation.look_at(images, index)
         except UserError as error:
             self.problem = str(error)
             return
@@ -86,7 +86,7 @@ def inspect(benchmark: Benchmark, domains: Domains, on_image: OnImage = lambda: 
     for name, images in sets.items():
         stored = [read[one].stored for one in images.ids]
         for more_notes, more in (
-            odd_files.describe(name, images, stored),
+            depth_and_orientation.describe(name, images, stored),
             unknown_values.describe(name, unknown[name]),
         ):
             file_notes += more_notes

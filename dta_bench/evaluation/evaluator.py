@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dta_bench.data.batches import evaluation_batches
 from dta_bench.domains.images import Image, Item, LabelledImages, SelectedItems
-from dta_bench.evaluation import metrics, segmentation
+from dta_bench.evaluation import label_map_predictions, metrics
 from dta_bench.evaluation.label_free import label_free_criteria
 from dta_bench.nn import distributed
 from dta_bench.nn.learner import Learner
@@ -93,17 +93,17 @@ class Evaluator:
         """Predict images and compute the label-free criteria."""
         if self.benchmark.task == "segmentation":
             first = distributed.own_share(len(images)).start
-            own = segmentation.image_statistics(
+            own = label_map_predictions.image_statistics(
                 self.network, self.batches(_own(images)), self.device, self.window, first
             )
-            of_all = segmentation.set_statistics(*(self._joined(rows, images) for rows in own))
+            of_all = label_map_predictions.set_statistics(*(self._joined(rows, images) for rows in own))
             return LabelFreeEvaluation(of_all.label_free(), {"pixels": of_all.pixels})
         logits = self._logits(images)
         return LabelFreeEvaluation(label_free_criteria(logits), {"logits": logits})
 
-    def predict_label_maps(self, images: Sequence[Image]) -> Iterator[segmentation.LabelMap]:
+    def predict_label_maps(self, images: Sequence[Image]) -> Iterator[label_map_predictions.LabelMap]:
         """The predicted label map of each image, (height, width) at the benchmark's image size."""
-        return segmentation.predictions(self.network, self.batches(images), self.device, self.window)
+        return label_map_predictions.predictions(self.network, self.batches(images), self.device, self.window)
 
     def _logits_and_labels(self, images: LabelledImages) -> Arrays:
         return {"logits": self._logits(images.images), "labels": np.asarray(images.labels)}
@@ -113,7 +113,7 @@ class Evaluator:
 
     def _confusions(self, images: LabelledImages) -> Arrays:
         assert not isinstance(images.labels, np.ndarray)
-        own = segmentation.confusions(
+        own = label_map_predictions.confusions(
             self.network, self.batches(_own(images.images)), _own(images.labels), len(self.benchmark.classes),
             self.benchmark.ignore_index, self.device, self.window,
         )  # fmt: skip

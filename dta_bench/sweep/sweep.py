@@ -14,8 +14,8 @@ from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.spelling import spell_metric
 from dta_bench.sweep import other_sweeps
+from dta_bench.sweep.apply_stop_rules import EarlyStopping
 from dta_bench.sweep.done_runs import State, state_today
-from dta_bench.sweep.early_stopping import EarlyStopping
 from dta_bench.sweep.folder_lock import lock_folder
 from dta_bench.sweep.on_ray.cluster import Resources
 from dta_bench.sweep.on_ray.launch import Launch, launch

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.sweep.apply_stop_rules import EarlyStopping
 from dta_bench.sweep.done_runs import State
-from dta_bench.sweep.early_stopping import EarlyStopping
 from dta_bench.sweep.run_queue import AdaptiveQueue, PlannedQueue, RunEnd, RunQueue, point_key, points_left
 from dta_bench.sweep.stop_rules import stop_rules
 from dta_bench.tracking import STOPPED, Tracker, standing_runs

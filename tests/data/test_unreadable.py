@@ -55,7 +55,7 @@ def test_a_run_stops_with_the_path_or_leaves_the_image_out(root: Path) -> None:
     assert tracked.tags["note_unreadable"] == f"1: {BROKEN}"
     assert tracked.status == "FINISHED"
     from dta_bench.report.build import build_report
-    from dta_bench.report.sentences import warnings
+    from dta_bench.report.headline_and_warnings import warnings
 
     report = build_report(workspace(root, True).tracker(), "visda", "labels")
     assert f"Left out, they cannot be read: 1: {BROKEN}." in warnings(report)

@@ -15,10 +15,10 @@ from dta_bench.report.build import build_report
 from dta_bench.report.configurations import StoredRun
 from dta_bench.report.document.report import Report
 from dta_bench.report.files import write_report
+from dta_bench.report.headline_and_warnings import answer, warnings
 from dta_bench.report.html import page
 from dta_bench.report.html.report_page import report_page
 from dta_bench.report.paper.published import rows_of_benchmark
-from dta_bench.report.sentences import answer, warnings
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.tracking import Tracker
 

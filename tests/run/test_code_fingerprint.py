@@ -160,7 +160,7 @@ def test_what_decides_numbers_is_in_the_closure(run: str) -> None:
     always = {
         "data/augment", "data/batches", "data/image_cache", "data/load", "data/prefetch", "data/splits",
         "data/unreadable", "evaluation/evaluator", "evaluation/label_free", "evaluation/metrics", "evaluation/probes",
-        "evaluation/segmentation", "nn/activation_checkpointing", "nn/distributed", "nn/learner", "nn/network",
+        "evaluation/label_map_predictions", "nn/activation_checkpointing", "nn/distributed", "nn/learner", "nn/network",
         "nn/pretrained/__init__", "nn/pretrained/fcn", "nn/pretrained/smp_networks", "nn/pretrained/timm_networks",
         "nn/pretrained/unet", "run/checkpoint", "run/finish", "run/placement", "run/resolve", "run/train",
         "spec/benchmark", "spec/method_plugin", "spec/run_spec",

@@ -16,9 +16,9 @@ from dta_bench.run.workspace import Workspace
 from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.spec.run_spec import RunResult, RunSpec
+from dta_bench.sweep.apply_stop_rules import EarlyStopping
 from dta_bench.sweep.choose_runs import make_plan
 from dta_bench.sweep.done_runs import state_of
-from dta_bench.sweep.early_stopping import EarlyStopping
 from dta_bench.sweep.on_ray.queue_searcher import QueueSearcher
 from dta_bench.sweep.run_queue import AdaptiveQueue, PlannedQueue, RunEnd, point_key, points_left
 from dta_bench.sweep.stop_rules import Asha

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dta_bench.report.document.report import Report
+from dta_bench.report.headline_and_warnings import answer, warnings
 from dta_bench.report.html.page import Page, Section
 from dta_bench.report.html.sections.classes import classes_section
 from dta_bench.report.html.sections.confusions import confusions_section
@@ -14,7 +15,6 @@ from dta_bench.report.html.sections.scenes import scenes_section
 from dta_bench.report.html.sections.search import search_section
 from dta_bench.report.html.sections.selection import selection_section
 from dta_bench.report.html.sections.training import training_section
-from dta_bench.report.sentences import answer, warnings
 from dta_bench.spec.spelling import spell_metric
 
 

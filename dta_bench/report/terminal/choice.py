@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from dta_bench.report.choice_sentences import choice_sentences, comparison_sentences, disagreement_sentences
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LabelBudgetRow, RuleRow
+from dta_bench.report.how_it_was_chosen import choice_sentences, comparison_sentences, disagreement_sentences
 from dta_bench.report.labels import label_choice
 
 ORACLE_STYLE = "magenta"  # the oracle is a bound, and looks unlike the rules

@@ -11,9 +11,9 @@ from rich.table import Table
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import TargetScores, differing_params
+from dta_bench.report.headline_and_warnings import answer, count_seeds, describe_rule, warnings
 from dta_bench.report.labels import label_row
 from dta_bench.report.paper.published import published_beside_ours
-from dta_bench.report.sentences import answer, count_seeds, describe_rule, warnings
 from dta_bench.report.terminal.choice import ORACLE_STYLE, show_choice
 from dta_bench.spec.spelling import label_run, spell_method, spell_metric
 

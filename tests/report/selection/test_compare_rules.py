@@ -9,9 +9,9 @@ import pytest
 from stored_runs import CLASSES, LABELS, Runs, classes_of, report_of, screen_of
 
 from dta_bench.errors import UserError
-from dta_bench.report.choice_sentences import disagreement_sentences
 from dta_bench.report.configurations import Configuration, group_runs
 from dta_bench.report.document.scores import RuleRow
+from dta_bench.report.how_it_was_chosen import disagreement_sentences
 from dta_bench.report.selection.compare_rules import all_rules
 from dta_bench.report.selection.rules import RULES, scores
 from dta_bench.spec.benchmark import Benchmark

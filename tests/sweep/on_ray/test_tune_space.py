@@ -7,8 +7,8 @@ import pytest
 
 from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
+from dta_bench.sweep.apply_stop_rules import EarlyStopping
 from dta_bench.sweep.choose_runs import make_plan
-from dta_bench.sweep.early_stopping import EarlyStopping
 from dta_bench.sweep.on_ray.launch import searcher
 from dta_bench.sweep.on_ray.tune_space import config_of
 from dta_bench.sweep.run_queue import PlannedQueue

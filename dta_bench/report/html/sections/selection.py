@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dta_bench.report.choice_sentences import choice_sentences, disagreement_sentences
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LabelBudgetRow, RuleRow
+from dta_bench.report.how_it_was_chosen import choice_sentences, disagreement_sentences
 from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.page import Cell, Figure, Section, Table
 from dta_bench.report.html.sections.cells import number_cell

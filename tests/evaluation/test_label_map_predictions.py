@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from dta_bench.data.batches import Batches
 from dta_bench.data.splits import split
 from dta_bench.domains.images import Domains, LabelledImages
-from dta_bench.evaluation import segmentation
+from dta_bench.evaluation import label_map_predictions
 from dta_bench.evaluation.evaluator import Evaluator
 from dta_bench.nn.network import Network
 from dta_bench.report.configurations import group_runs
+from dta_bench.report.headline_and_warnings import answer
 from dta_bench.report.html.page import html, markdown
 from dta_bench.report.html.report_page import report_page
-from dta_bench.report.sentences import answer
 from dta_bench.report.summary import summarise
 from dta_bench.report.terminal.show import show_report
 from dta_bench.run import train
@@ -66,7 +66,7 @@ def test_miou_of_a_set_is_torchmetrics_over_all_its_pixels_at_the_labels_size(se
     guesses = rng.integers(0, 4, (5, 6, 7))
     labels = [rng.choice([0, 1, 2, 255], (12, 21)).astype(np.uint8) for _ in range(5)]
     batches = [torch.from_numpy(guesses[i : i + 2]).float()[:, None] for i in range(0, 5, 2)]
-    found = segmentation.confusions(Colours(4), batches, labels, 4, 255, CPU).sum(axis=0)
+    found = label_map_predictions.confusions(Colours(4), batches, labels, 4, 255, CPU).sum(axis=0)
 
     reference = torchmetrics.JaccardIndex("multiclass", num_classes=4, ignore_index=255, average="none")
     enlarged = torch.from_numpy(guesses.repeat(2, axis=1).repeat(3, axis=2))
@@ -79,8 +79,8 @@ def test_images_counts_do_not_depend_on_the_batch() -> None:
     rng = np.random.default_rng(0)
     images = torch.from_numpy(rng.integers(0, 4, (5, 1, 6, 7))).float()
     labels = [rng.integers(0, 4, (6, 7)).astype(np.uint8) for _ in range(5)]
-    one = segmentation.confusions(Colours(4), images.split(1), labels, 4, 255, CPU)
-    all_at_once = segmentation.confusions(Colours(4), [images], labels, 4, 255, CPU)
+    one = label_map_predictions.confusions(Colours(4), images.split(1), labels, 4, 255, CPU)
+    all_at_once = label_map_predictions.confusions(Colours(4), [images], labels, 4, 255, CPU)
     np.testing.assert_array_equal(one, all_at_once)
 
 
@@ -88,7 +88,9 @@ def test_statistics_of_a_stream_are_those_of_all_logits_at_once() -> None:
     torch.manual_seed(0)
     net = nn.Conv2d(3, 5, 3, padding=1)
     images = torch.randn(6, 3, 8, 9)
-    found = segmentation.set_statistics(*segmentation.image_statistics(net, images.split(4), CPU)).label_free()
+    found = label_map_predictions.set_statistics(
+        *label_map_predictions.image_statistics(net, images.split(4), CPU)
+    ).label_free()
     p = net(images).detach().double().softmax(1).movedim(1, -1).reshape(-1, 5)
     mean = p.mean(0)
     assert found["entropy"] == pytest.approx(float(-(p * p.log()).sum(1).mean()), rel=1e-5)
@@ -99,12 +101,12 @@ def test_windows_of_a_network_that_looks_at_single_pixels_give_what_the_whole_im
     torch.manual_seed(0)
     net, images = nn.Conv2d(3, 5, 1), torch.randn(2, 3, 37, 50)
     with torch.no_grad():
-        torch.testing.assert_close(segmentation.sliding_window(net, images, (16, 21)), net(images))
+        torch.testing.assert_close(label_map_predictions.sliding_window(net, images, (16, 21)), net(images))
 
 
 @pytest.mark.parametrize(("length", "window"), [(50, 21), (64, 64), (1024, 512), (65, 64), (1000, 300)])
 def test_windows_cover_all_and_overlap_by_a_third_or_more(length: int, window: int) -> None:
-    starts = segmentation._starts(length, window)
+    starts = label_map_predictions._starts(length, window)
     assert starts[0] == 0
     assert starts[-1] == length - window
     assert all(0 < b - a <= -(-2 * window // 3) for a, b in itertools.pairwise(starts))
