@@ -25,6 +25,7 @@ def options_of(
     method: Sequence[str] | None = None,
     points: int | None = None,
     seeds: int | None = None,
+    confirm: int | None = None,
     epochs: int | None = None,
     weights: str = "none",
     training: Sequence[str] | None = None,
@@ -50,7 +51,7 @@ def options_of(
     return Options(
         backbones=tuple(backbone or ()), methods=tuple(method or ()), points=points, seeds=seeds, epochs=epochs,
         labels=labels, weights=weights, training=tuple(training or ()), search=search, stop=tuple(stop or ("none",)),
-        label_seed=labels_seed, labels_drawn=labels_drawn,
+        label_seed=labels_seed, labels_drawn=labels_drawn, confirm=confirm,
     )  # fmt: skip
 
 

@@ -49,7 +49,16 @@ def sweep(
         int | None, typer.Option(min=1, help="Run this many points of each method, the published row first.")
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Run every point with seeds 0 to N-1. Default: the search space's.")
+        int | None,
+        typer.Option(min=1, help="Run every point with seeds 0 to N-1, at most 1000. Default: the search space's."),
+    ] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Then run what is chosen of each method, and the baselines, with N fresh seeds from 1000 on, which"
+            " choose nothing; 0 for none. Default: the search space's.",
+        ),
     ] = None,
     parallel: Annotated[int | None, typer.Option(min=1, help="Runs at the same time. Default: as many as fit.")] = None,
     cpus_per_run: Annotated[int, typer.Option(min=1, help="CPU cores of one run.")] = 1,
@@ -104,7 +113,8 @@ def sweep(
 ) -> None:
     """Run what is missing of a sweep, then print its table.
 
-    The same command starts a sweep, resumes it, and shows it once it is finished.
+    The same command starts a sweep, resumes it, and shows it once it is finished. With --confirm, what is chosen of
+    each method runs again with fresh seeds, and the table is of these.
     """
     if not dry_run:
         refuse_unused(context, ["--price", "--images-per-second"], "without --dry-run")
@@ -114,6 +124,7 @@ def sweep(
     options = options_of(
         backbone=backbone, method=method, points=points, seeds=seeds, epochs=epochs, weights=weights,
         training=training, labels=labels, labels_seed=labels_seed, labels_drawn=labels_drawn, search=search, stop=stop,
+        confirm=confirm,
     )  # fmt: skip
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark)
@@ -121,6 +132,7 @@ def sweep(
         if dry_run:
             _print_plan(plan, workspace, as_json, stdout, rate, price)
             return
+        from dta_bench.sweep.confirmation import RULE, reported_runs
         from dta_bench.sweep.on_ray.cluster import Resources
         from dta_bench.sweep.sweep import sweep as run_sweep
 
@@ -130,7 +142,7 @@ def sweep(
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
         from dta_bench.report import command
 
-        finished = command.report_runs(plan.name, "labels", workspace, only={run.id for run in plan.runs})
+        finished = command.report_runs(plan.name, RULE, workspace, only=reported_runs(plan))
         print_report(finished, "json" if as_json else "screen", stdout)
 
 
@@ -140,21 +152,35 @@ def _print_plan(
     """Print the runs of a plan, how many of them are done, and what the others would cost."""
     from dta_bench.cost.sweep_estimate import describe, estimate
     from dta_bench.run.code_fingerprint import code_fingerprint
+    from dta_bench.spec.seeds import confirmation_seeds
+    from dta_bench.sweep.confirmation import describe_confirmation, expect_runs
     from dta_bench.sweep.done_runs import CODE, state_of
+    from dta_bench.sweep.work import count_runs
 
-    workspace.tracker().check_address()
-    stored = workspace.tracker().runs(plan.file.benchmark)
+    tracker = workspace.tracker()
+    tracker.check_address()
+    stored = tracker.runs(plan.file.benchmark)
+
     state = state_of(plan.runs, stored, lambda run: {CODE: code_fingerprint(run)})  # a dry run needs no data
-    costs = estimate(plan, state.to_do, workspace.root, rate, price)
+    confirming = expect_runs(plan, tracker, search_is_over=count_runs(plan, state, tracker) == 0)
+    confirming_to_do = confirming.runs
+    if confirming.known:
+        confirming_to_do = state_of(confirming.runs, stored, lambda run: {CODE: code_fingerprint(run)}).to_do
+    costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
     to_do = len(state.to_do) - len(state.running)
     if as_json:
         runs = [
             {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params}
             for r in plan.runs
         ]
+        confirmation = {
+            "seeds": list(confirmation_seeds(plan.confirm)), "runs": len(confirming.runs),
+            "done": len(confirming.runs) - len(confirming_to_do), "to_do": len(confirming_to_do),
+        }  # fmt: skip
         found = {
             "points": plan.points, "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
-            "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale), "estimate": costs,
+            "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale),
+            "confirmation": confirmation, "estimate": costs,
         }  # fmt: skip
         print_json(found, stdout)
         return
@@ -163,4 +189,6 @@ def _print_plan(
     print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {to_do} to do", file=stdout)
     if state.stale:
         print(f"{len(state.stale)} of these are stored, made by other code; they will run again", file=stdout)
+    if confirming.runs:
+        print(describe_confirmation(plan, confirming, len(confirming_to_do)), file=stdout)
     print(describe(costs), file=stdout)

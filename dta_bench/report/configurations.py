@@ -20,6 +20,7 @@ from dta_bench.report.statistics.intervals import Outcomes, outcomes
 from dta_bench.report.statistics.map_intervals import MapOutcomes
 from dta_bench.spec.parameter_order import in_space_order
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.spec.seeds import is_confirmation
 from dta_bench.tracking import TrackedRun, Tracker
 
 METRICS = ("accuracy", "mean_class_accuracy", "miou")
@@ -95,13 +96,19 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class Configuration:
-    """All seeds of one configuration, by ascending seed; ``params`` are in the order of the search space."""
+    """All seeds of one configuration; ``params`` are in the order of the search space.
+
+    Attributes:
+        runs: of the search, by ascending seed. Whatever chooses reads these alone.
+        confirmation: runs with confirmation seeds, by ascending seed; nothing is chosen by them.
+    """
 
     method: str
     backbone: str
     weights: str
     params: Params
     runs: tuple[StoredRun, ...]
+    confirmation: tuple[StoredRun, ...] = ()
 
     def mean(self, part: str, metric: str) -> float:
         """A score averaged over seeds, such as ``mean("test", "accuracy")``, in percent."""
@@ -133,6 +140,8 @@ class Configuration:
 def group_runs(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configuration]:
     """Group the finished ones of ``runs`` into configurations, in the order in which they were first started.
 
+    A configuration of which only confirmation runs are finished has been searched by nobody, and is left out.
+
     Raises:
         UserError: none is finished.
     """
@@ -141,9 +150,10 @@ def group_runs(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configurati
         if run.status == "FINISHED":
             finished = StoredRun(run, partial(tracker.predictions, run))
             groups.setdefault(_all_but_seed(run.spec), []).append(finished)
-    if not groups:
+    searched = [group for group in groups.values() if not all(is_confirmation(run.spec.seed) for run in group)]
+    if not searched:
         raise UserError("no finished run yet; start or resume a sweep first")
-    return [_configuration(group) for group in groups.values()]
+    return [_configuration(group) for group in searched]
 
 
 def comparable_groups(configurations: Sequence[Configuration]) -> list[list[Configuration]]:
@@ -179,7 +189,8 @@ def _configuration(runs: Sequence[StoredRun]) -> Configuration:
     spec = runs[0].spec
     params = in_space_order(spec.benchmark, spec.method, spec.params)
     by_seed = sorted(runs, key=lambda run: run.spec.seed)
-    return Configuration(spec.method, spec.backbone, spec.weights, params, tuple(by_seed))
+    search = tuple(run for run in by_seed if not is_confirmation(run.spec.seed))
+    return Configuration(spec.method, spec.backbone, spec.weights, params, search, tuple(by_seed[len(search) :]))
 
 
 def _all_but_seed(spec: RunSpec) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +21,8 @@ from dta_bench.report.document.scores import (
 )
 from dta_bench.report.paper.published import rows_of_benchmark
 from dta_bench.report.selection.compare_rules import regret
-from dta_bench.report.selection.rules import Unavailable, competitors, scores
+from dta_bench.report.selection.ranking import choices, rank
+from dta_bench.report.selection.rules import competitors
 from dta_bench.report.statistics.intervals import Outcomes, interval, minus, score, standard_error
 from dta_bench.report.statistics.map_intervals import MapOutcomes
 from dta_bench.report.statistics.paired_tests import comparisons
@@ -50,7 +49,7 @@ def summarise(
         UserError: an unknown rule.
     """
     group, headline = largest_group(configurations), benchmark.headline
-    ranked = _rank(group, rule, headline)
+    ranked = rank(group, rule, headline)
     eligible = competitors([c for c, _ in ranked])
     chosen = next(iter(eligible), None)
     competing = {id(c) for c in eligible}
@@ -99,33 +98,9 @@ def largest_group(configurations: Sequence[Configuration]) -> list[Configuration
     return max(comparable_groups(configurations), key=lambda group: sum(len(c.runs) for c in group))
 
 
-def _rank(group: list[Configuration], rule: str, headline: str) -> list[tuple[Configuration, float | None]]:
-    """Best by the rule first; fewer seeds after more, baselines last; among equals what was started first."""
-    values: dict[int, float | None] = {id(c): None for c in group}
-    competing = competitors(group)
-    values |= _scores_by_id(competing, rule, headline)
-    others = [c for c in group if c not in competing]
-    with contextlib.suppress(Unavailable):  # what does not compete may be older, and have stored less
-        values |= _scores_by_id(others, rule, headline)
-    pairs = [(c, values[id(c)]) for c in group]
-    return sorted(pairs, key=lambda pair: (pair[0].method in BASELINES, -len(pair[0].runs), -_sort_value(pair[1])))
-
-
 def _best_of_each_method(ranked: list[Configuration]) -> list[Configuration]:
     """The first of each method; on the first one's backbone and weights, lest networks be compared."""
-    same = [c for c in ranked if (c.backbone, c.weights) == (ranked[0].backbone, ranked[0].weights)]
-    first: dict[str, Configuration] = {}
-    for configuration in same:
-        first.setdefault(configuration.method, configuration)
-    return list(first.values())
-
-
-def _scores_by_id(group: list[Configuration], rule: str, headline: str) -> dict[int, float]:
-    return {id(c): value for c, value in zip(group, scores(group, rule, headline), strict=True)}
-
-
-def _sort_value(value: float | None) -> float:
-    return -math.inf if value is None or math.isnan(value) else value
+    return choices([c for c in ranked if (c.backbone, c.weights) == (ranked[0].backbone, ranked[0].weights)])
 
 
 def _baseline(group: list[Configuration], method: str, chosen: Configuration | None) -> Configuration | None:

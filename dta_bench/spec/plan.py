@@ -35,6 +35,7 @@ class Options:
         stop: stop rules, see :mod:`dta_bench.sweep.stop_rules`.
         label_seed: of the draw of the labelled subset.
         labels_drawn: how the labelled subset is drawn: ``random`` or ``stratified``.
+        confirm: number of confirmation runs of what is chosen of each method; 0 for none.
     """
 
     backbones: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class Options:
     stop: tuple[str, ...] = ("none",)
     label_seed: int | None = None
     labels_drawn: str | None = None
+    confirm: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,10 @@ class Plan:
         method_plugins: the file's method, and those of the sweep, by name.
         methods: of the sweep, baselines last.
         points: how many points the first method has on the first backbone.
-        runs: in the order in which they start.
+        runs: of the search, in the order in which they start.
         search: how points are proposed.
         stop: stop rules.
+        confirm: number of confirmation runs of what is chosen of each method, and of each baseline.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Plan:
     runs: tuple[RunSpec, ...]
     search: str = "grid"
     stop: tuple[str, ...] = ("none",)
+    confirm: int = 0
 
     def spec(self, backbone: str, method: str, seed: int, point: Point) -> RunSpec:
         """Make the run at one point: the point over the file's row for the backbone over the method's defaults."""

@@ -17,6 +17,7 @@ from dta_bench.spec import yaml_file
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import LabelSubset, Training
 from dta_bench.spec.search_space import Point, SearchSpace, Value
+from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED
 
 
 def _value(given: Any) -> Value:
@@ -46,6 +47,7 @@ class SearchSpaceFile(BaseModel):
         extends: another search space, whose keys this file replaces; one level.
         baselines: methods that run beside ``method``.
         seeds: number of seeds of each point.
+        confirm: number of confirmation runs of what is chosen of each method; see :mod:`dta_bench.spec.seeds`.
         points: number of points of a sweep that does not say how many it wants; None: all.
         labels: the labelled subset; None takes the benchmark's label budget.
         sets: parameter → values to try.
@@ -60,7 +62,8 @@ class SearchSpaceFile(BaseModel):
     benchmark: str
     method: str = "dta"
     baselines: tuple[str, ...] = ("source_only",)
-    seeds: int = Field(default=1, gt=0)
+    seeds: int = Field(default=1, gt=0, le=FIRST_CONFIRMATION_SEED)
+    confirm: int = Field(default=0, ge=0)
     points: int | None = Field(default=None, gt=0)
     training: Training
     labels: LabelSubset | None = None

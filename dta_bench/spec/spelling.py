@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def spell_metric(metric: str) -> str:
@@ -18,6 +18,15 @@ def spell_method(method: str) -> str:
 def spell_value(value: object) -> str:
     """Spell a parameter's value as briefly as possible: 2.0 → 2."""
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def spell_seeds(seeds: Sequence[int]) -> str:
+    """Spell ascending seeds: ``seed 0``, ``seeds 1000 to 1002``, ``seeds 0, 2, 3``."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        return f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"seeds {', '.join(map(str, seeds))}"
 
 
 def label_run(

@@ -15,6 +15,7 @@ from dta_bench.spec.plan import ALL, Options, Plan
 from dta_bench.spec.run_spec import LabelSubset, Training
 from dta_bench.spec.search_space import Point
 from dta_bench.spec.search_space_file import SearchSpaceFile, with_settings
+from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED
 from dta_bench.sweep import sampler, stop_rules
 
 DEFAULT = {"classification": "any_pair", "segmentation": "any_segmentation_pair"}
@@ -43,13 +44,14 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     """Choose a sweep's runs: the file's first row with all its seeds, then the baselines, then the other points.
 
     Raises:
-        UserError: more points asked for than the space has, or an unknown method or backbone.
+        UserError: more points or seeds asked for than there are, or an unknown method or backbone.
     """
     benchmark = benchmark_of(file.benchmark)
     methods = _methods(options.methods, file, benchmark)
     baselines = tuple(b for b in file.baselines if b not in methods)
     settings = [*options.training, *([f"epochs={options.epochs}"] if options.epochs else [])]
     training = with_settings(file.training, settings)
+    _check_seeds(options.seeds)
     sampler.check_search(options.search)
     stop_rules.check(options.stop)
     plan = Plan(
@@ -59,7 +61,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
         label_subset=_subset(file.labels or LabelSubset(size=benchmark.label_budget), options),
         backbones=options.backbones or (next(iter(file.backbones)),), methods=methods + baselines,
         seeds=tuple(range(options.seeds or file.seeds)), points=0, runs=(),
-        search=options.search, stop=options.stop,
+        search=options.search, stop=options.stop, confirm=file.confirm if options.confirm is None else options.confirm,
     )  # fmt: skip
     _check_names(plan)
     for method in plan.methods:
@@ -89,6 +91,15 @@ def _subset(labels: LabelSubset, options: Options) -> LabelSubset:
         "stratified": None if options.labels_drawn is None else options.labels_drawn == "stratified",
     }  # fmt: skip
     return labels.model_copy(update={key: value for key, value in asked.items() if value is not None})
+
+
+def _check_seeds(seeds: int | None) -> None:
+    """A search never reaches the seeds of confirmation runs."""
+    if seeds is not None and seeds > FIRST_CONFIRMATION_SEED:
+        raise UserError(
+            f"--seeds {seeds} reaches the seeds from {FIRST_CONFIRMATION_SEED} on, which are for confirmation runs"
+            f" (--confirm); allowed: 1 to {FIRST_CONFIRMATION_SEED}"
+        )
 
 
 def _check_names(plan: Plan) -> None:

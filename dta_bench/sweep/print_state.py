@@ -8,7 +8,7 @@ from dta_bench.domains import data_fingerprint
 from dta_bench.run import code_fingerprint, preflight
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
-from dta_bench.spec.spelling import spell_value
+from dta_bench.spec.spelling import spell_seeds, spell_value
 from dta_bench.sweep.done_runs import State
 
 
@@ -26,6 +26,24 @@ def print_state(plan: Plan, state: State, to_come: int, console: Console) -> Non
         console.print(f"not tried again, they diverged on this data and code: {names}", highlight=False, soft_wrap=True)
     for note in [*plan.notes(), *_perturbations_of_nothing(plan)]:
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
+
+
+def print_confirmation(plan: Plan, state: State, to_come: int, console: Console) -> None:
+    """Print what is confirmed with which seeds, and how many of these runs are done and to come.
+
+    Args:
+        plan: of the confirmation runs.
+    """
+    chosen = [run for run in plan.runs if run.seed == plan.seeds[0]]
+    console.print(
+        f"[bold]confirming[/bold] what the search chose, with {spell_seeds(plan.seeds)}, which choose nothing: "
+        f"{len(plan.runs)} runs of {len(chosen)} configurations; {len(state.done)} done, {to_come} to do",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if state.diverged:
+        names = ", ".join(plan.run_name(run) for run in state.diverged)
+        console.print(f"not tried again, they diverged on this data and code: {names}", highlight=False, soft_wrap=True)
 
 
 def print_old_scheme(state: State, workspace: Workspace, console: Console) -> None:

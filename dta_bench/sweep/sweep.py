@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -15,14 +16,17 @@ from dta_bench.spec.plan import Plan
 from dta_bench.spec.spelling import spell_metric
 from dta_bench.sweep import other_sweeps
 from dta_bench.sweep.apply_stop_rules import EarlyStopping
+from dta_bench.sweep.confirmation import confirmation_plan
 from dta_bench.sweep.done_runs import State, state_today
 from dta_bench.sweep.folder_lock import lock_folder
 from dta_bench.sweep.on_ray.cluster import Resources
 from dta_bench.sweep.on_ray.launch import Launch, launch
-from dta_bench.sweep.print_state import print_old_scheme, print_state, print_superseded
+from dta_bench.sweep.print_state import print_confirmation, print_old_scheme, print_state, print_superseded
 from dta_bench.sweep.progress_view import ProgressView
 from dta_bench.sweep.work import choose_work, count_runs
-from dta_bench.tracking import STOPPED, Tracker, standing_runs
+from dta_bench.tracking import CONFIRM, STOPPED, Tracker, standing_runs
+
+Announce = Callable[[Plan, State, int, Console], None]
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class SweepResult:
 
 
 def sweep(plan: Plan, workspace: Workspace, resources: Resources, console: Console) -> SweepResult:
-    """Train the missing runs of ``plan``.
+    """Train the missing runs of ``plan``, then those that confirm what was chosen of each method.
 
     Raises:
         UserError: data or store out of reach, or another sweep works in the same folder or on the same runs.
@@ -46,21 +50,31 @@ def sweep(plan: Plan, workspace: Workspace, resources: Resources, console: Conso
     with lock_folder(workspace):
         tracker = workspace.tracker()
         tracker.check()
-        other_sweeps.refuse_claimed_runs(plan.file.benchmark, other_sweeps.run_ids(plan), workspace, tracker, console)
-        state = state_today(plan, plan.runs, workspace, tracker)
-        to_come = count_runs(plan, state, tracker)
-        print_state(plan, state, to_come, console)
-        print_old_scheme(state, workspace, console)
-        tracker.adopt(tracker.runs(plan.file.benchmark))
-        for stale, changes in state.stale:
-            print_superseded(console, stale.name, changes)
-            tracker.supersede(stale.mlflow_run_id)
-        if to_come:
-            view = ProgressView(
-                console, to_come, plan.training.epochs, len(state.done), spell_metric(plan.benchmark.headline)
-            )
-            _train_missing(plan, state, workspace, tracker, resources, view)
-    return _result(plan, tracker)
+        _complete(plan, print_state, workspace, tracker, resources, console)
+        confirming = confirmation_plan(plan, tracker)
+        if confirming is not None:
+            _complete(confirming, print_confirmation, workspace, tracker, resources, console)
+    return _result((plan, confirming), tracker)
+
+
+def _complete(
+    plan: Plan, announce: Announce, workspace: Workspace, tracker: Tracker, resources: Resources, console: Console
+) -> None:
+    """Train the runs of a plan that are missing today, after ``announce`` has printed how many there are."""
+    other_sweeps.refuse_claimed_runs(plan.file.benchmark, other_sweeps.run_ids(plan), workspace, tracker, console)
+    state = state_today(plan, plan.runs, workspace, tracker)
+    to_come = count_runs(plan, state, tracker)
+    announce(plan, state, to_come, console)
+    print_old_scheme(state, workspace, console)
+    tracker.adopt(tracker.runs(plan.file.benchmark))
+    for stale, changes in state.stale:
+        print_superseded(console, stale.name, changes)
+        tracker.supersede(stale.mlflow_run_id)
+    if to_come:
+        view = ProgressView(
+            console, to_come, plan.training.epochs, len(state.done), spell_metric(plan.benchmark.headline)
+        )
+        _train_missing(plan, state, workspace, tracker, resources, view)
 
 
 def _train_missing(
@@ -68,7 +82,8 @@ def _train_missing(
 ) -> None:
     """Train under the sweep's parent run, announced to other sweeps, and leave no run and no parent RUNNING."""
     tracker.experiment(plan.benchmark)
-    parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), {"search_space": plan.name})
+    tags = {"search_space": plan.name, CONFIRM: str(plan.confirm)}
+    parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), tags)
     with other_sweeps.claim_runs(plan, workspace, tracker, parent):
         work = choose_work(plan, state, tracker)
         status, errors = "KILLED", dict[str, str]()
@@ -105,9 +120,10 @@ def _close_runs(plan: Plan, tracker: Tracker, errors: dict[str, str], early_stop
             tracker.end_run(run.mlflow_run_id, status, errors.get(run.run_id))
 
 
-def _result(plan: Plan, tracker: Tracker) -> SweepResult:
-    tracked = {run.run_id: run for run in standing_runs(tracker.runs(plan.file.benchmark))[0]}
-    runs = [tracked[run.id] for run in plan.runs if run.id in tracked]
+def _result(plans: Iterable[Plan | None], tracker: Tracker) -> SweepResult:
+    made = [plan for plan in plans if plan is not None]
+    tracked = {run.run_id: run for run in standing_runs(tracker.runs(made[0].file.benchmark))[0]}
+    runs = [tracked[run.id] for plan in made for run in plan.runs if run.id in tracked]
     others = [run for run in runs if run.status != "FINISHED" and STOPPED not in run.tags]
     reasons = {run.name: run.tags.get("reason", run.status.lower()) for run in others}
     return SweepResult(done=sum(run.status == "FINISHED" for run in runs), failed=reasons)

@@ -20,6 +20,7 @@ from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.search_space import Point
+from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED, is_confirmation
 from dta_bench.spec.spelling import spell_metric
 from dta_bench.sweep import other_sweeps
 from dta_bench.sweep.done_runs import state_today
@@ -39,8 +40,8 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
         What ``--json`` prints.
 
     Raises:
-        UserError: an unknown parameter or value, missing data, a run that diverged, now or before, or another command
-            that trains in the same folder or, as a sweep elsewhere, on the same run.
+        UserError: an unknown parameter or value, a seed of confirmation runs, missing data, a run that diverged, now or
+            before, or another command that trains in the same folder or, as a sweep elsewhere, on the same run.
         Interrupted: Ctrl-C or SIGTERM; the checkpoint is kept.
     """
     spec = _spec_with_settings(plan, settings, seed)
@@ -116,6 +117,11 @@ def _per_class(found: TrackedRun) -> dict[str, float]:
 
 def _spec_with_settings(plan: Plan, settings: list[str], seed: int) -> RunSpec:
     backbone, method = plan.backbones[0], plan.methods[0]
+    if is_confirmation(seed):
+        raise UserError(
+            f"--seed {seed} is for confirmation runs, which sweep --confirm makes of what it has chosen; allowed: 0 to"
+            f" {FIRST_CONFIRMATION_SEED - 1}"
+        )
     defaults = plan.params(backbone, method, {})
     given = dict(_parse_setting(setting, defaults) for setting in settings)
     try:

@@ -20,6 +20,7 @@ from dta_bench.tracking.tracked_run import TrackedRun, read_run
 
 PAGE = 1000
 IDENTITY = "identity"  # the tag of a run that an earlier version stored under another identity
+CONFIRM = "confirm"  # the tag of a sweep's parent run: how many confirmation runs it makes of each configuration
 STOPPED = "stopped_epoch"  # the tag of a run that a rule stopped early; it has no result
 
 
@@ -109,7 +110,7 @@ class Tracker:
             benchmark: the name of the experiment, which must exist.
             name: of the search space, for people.
             sweep_id: the sweep's identity.
-            tags: of a new parent run.
+            tags: of the parent run; those of an earlier start are replaced.
 
         Returns: the parent run's id in MLflow.
         """
@@ -117,10 +118,23 @@ class Tracker:
         known = self._client.search_runs([experiment], f"tags.sweep_id = '{sweep_id}'", max_results=1)
         if known:
             parent = str(known[0].info.run_id)
+            for key, value in tags.items():
+                if known[0].data.tags.get(key) != value:
+                    self._client.set_tag(parent, key, value)
             self._client.update_run(parent, status="RUNNING")
             return parent
         created = self._client.create_run(experiment, run_name=f"sweep {name}", tags=tags | {"sweep_id": sweep_id})
         return str(created.info.run_id)
+
+    @with_retries
+    def requested_confirmations(self, benchmark: str) -> dict[str, int]:
+        """The id in MLflow of each sweep's parent run → how many confirmation runs it makes of each configuration."""
+        experiment = self._client.get_experiment_by_name(benchmark) if self.exists() else None
+        if experiment is None:
+            return {}
+        parents = self._search(experiment.experiment_id, f"tags.sweep_id != '' and tags.{CONFIRM} != ''")
+        counts = {str(run.info.run_id): run.data.tags[CONFIRM] for run in parents}
+        return {parent: int(count) for parent, count in counts.items() if count.isdecimal()}
 
     def announce_sweep(
         self, parent: str, location: str, runs: Collection[str]

@@ -41,6 +41,14 @@ def test_one_that_would_lose_against_another_is_refused(typed: str, said: str) -
     assert said in refusal(typed)
 
 
+@pytest.mark.parametrize(("typed", "said"), [
+    ("train digits --seed 1000", "--seed 1000 is for confirmation runs"),
+    ("sweep digits --dry-run --seeds 1001", "--seeds 1001 reaches the seeds from 1000 on"),
+])  # fmt: skip
+def test_a_seed_of_confirmation_runs_is_refused(typed: str, said: str) -> None:
+    assert said in refusal(typed)
+
+
 def test_a_dry_run_checks_what_the_sweep_would_be_told() -> None:
     assert "--gpus-per-run half" in refusal("sweep visda --dry-run --gpus-per-run half")
 

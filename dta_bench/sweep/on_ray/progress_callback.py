@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dta_bench.spec.seeds import is_confirmation
 from dta_bench.sweep.on_ray.tune_space import RUN
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def progress_callback(start: Launch, errors: dict[str, str]) -> Any:
 
     plan, view, stopped = start.plan, start.view, start.work.early_stopping.stopped
     names = {run.id: plan.run_name(run) for run in start.work.runs}
-    competing = {run.id for run in start.work.runs if run.method == plan.methods[0]}
+    competing = {run.id for run in start.work.runs if run.method == plan.methods[0] and not is_confirmation(run.seed)}
 
     class ShowProgress(tune.Callback):  # type: ignore[misc]
         def __reduce__(self) -> tuple[Any, ...]:

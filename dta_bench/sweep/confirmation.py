@@ -1,0 +1,101 @@
+"""Confirmation: what a sweep's rule chooses of each method runs again with fresh seeds, by which nothing is chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dta_bench.report.configurations import BASELINES, group_runs
+from dta_bench.report.selection.ranking import choices, rank
+from dta_bench.spec.plan import Plan
+from dta_bench.spec.run_spec import RunSpec
+from dta_bench.spec.seeds import confirmation_seeds
+from dta_bench.spec.spelling import spell_seeds
+from dta_bench.tracking import TrackedRun, Tracker, standing_runs
+
+RULE = "labels"
+"""The selection rule of a sweep: what it chooses is confirmed, and leads the table that the sweep prints."""
+
+
+@dataclass(frozen=True)
+class ExpectedRuns:
+    """The confirmation runs that a sweep would make; ``known`` says whether their configurations are chosen yet.
+
+    Until then ``runs`` holds the first point of each method instead, for their number and cost.
+    """
+
+    runs: tuple[RunSpec, ...]
+    known: bool
+
+
+def expect_runs(plan: Plan, tracker: Tracker, *, search_is_over: bool) -> ExpectedRuns:
+    """The confirmation runs of a plan, before anything runs.
+
+    Args:
+        search_is_over: whether all runs of the search have ended.
+    """
+    if not plan.confirm:
+        return ExpectedRuns((), known=True)
+    chosen = chosen_configurations(plan, tracker) if search_is_over else []
+    first = {(run.backbone, run.method): run for run in reversed(plan.runs)}
+    return ExpectedRuns(_with_seeds(chosen or first.values(), plan), known=bool(chosen))
+
+
+def describe_confirmation(plan: Plan, expected: ExpectedRuns, to_do: int) -> str:
+    """Say in one sentence how many confirmation runs there are, of what, with which seeds, and how many are to do."""
+    seeds = spell_seeds(confirmation_seeds(plan.confirm))
+    what = "what the search chose" if expected.known else "what the search will choose"
+    return (
+        f"then {len(expected.runs)} confirmation runs of {what} of each method and of the baselines, with {seeds}:"
+        f" {len(expected.runs) - to_do} done, {to_do} to do"
+    )
+
+
+def confirmation_plan(plan: Plan, tracker: Tracker) -> Plan | None:
+    """The plan of the confirmation runs of a sweep whose search is over; None if there are none to make.
+
+    The runs go to the same sweep; no search proposes them and no stop rule ends them.
+    """
+    if not plan.confirm:
+        return None
+    runs = _with_seeds(chosen_configurations(plan, tracker), plan)
+    seeds = confirmation_seeds(plan.confirm)
+    return dataclasses.replace(plan, runs=runs, seeds=seeds, search="grid", stop=("none",)) if runs else None
+
+
+def chosen_configurations(plan: Plan, tracker: Tracker) -> list[RunSpec]:
+    """What the rule chooses of each method on each backbone among the finished runs of the search, a run of each.
+
+    The baselines have nothing to choose and are among them. What is chosen first comes first, then the baselines that
+    its table is read against.
+    """
+    searched = {run.id for run in plan.runs}
+    runs = [run for run in _standing(plan, tracker) if run.run_id in searched and run.status == "FINISHED"]
+    if not runs:
+        return []
+    ranked = rank(group_runs(tracker, runs), RULE, plan.benchmark.headline)
+    chosen = choices([configuration for configuration, _ in ranked])
+    baselines = [c for c in chosen[1:] if c.method in BASELINES]
+    others = [c for c in chosen[1:] if c.method not in BASELINES]
+    return [c.runs[0].spec for c in (*chosen[:1], *baselines, *others)]
+
+
+def reported_runs(plan: Plan) -> set[str]:
+    """The identities of all runs that the table of a sweep may show: of the search, and confirmation of any point."""
+    seeds = confirmation_seeds(plan.confirm)
+    return {run.id for run in plan.runs} | {run.id for run in _every_seed(plan.runs, seeds)}
+
+
+def _with_seeds(chosen: Iterable[RunSpec], plan: Plan) -> tuple[RunSpec, ...]:
+    return tuple(_every_seed(list(chosen), confirmation_seeds(plan.confirm)))
+
+
+def _every_seed(runs: Sequence[RunSpec], seeds: Sequence[int]) -> list[RunSpec]:
+    """Each configuration once with each of the seeds."""
+    again = [dataclasses.replace(run, seed=seed) for run in runs for seed in seeds]
+    return list({run.id: run for run in again}.values())
+
+
+def _standing(plan: Plan, tracker: Tracker) -> list[TrackedRun]:
+    return standing_runs(tracker.runs(plan.file.benchmark))[0]
