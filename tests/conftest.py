@@ -53,6 +53,23 @@ def small_digits(tmp_path_factory: pytest.TempPathFactory) -> Domains:
 
 
 @pytest.fixture(scope="session")
+def finished_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The --out of two finished runs, of dta and source_only; for tests that copy it, as making one takes seconds."""
+    from small_runs import spec_of
+    from stored_runs import finish
+
+    from dta_bench.tracking import Tracker, store_file
+
+    made = tmp_path_factory.mktemp("made")
+    tracker = Tracker(store_file.sqlite_uri(made / "mlflow.db"), made)
+    tracker.check()
+    tracker.experiment(benchmark_of("fonts_digits"))
+    for method in ("dta", "source_only"):
+        finish(tracker, spec_of(method), 0.8)
+    return made
+
+
+@pytest.fixture(scope="session")
 def digits_benchmark() -> Benchmark:
     return benchmark_of("fonts_digits")
 

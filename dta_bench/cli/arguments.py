@@ -117,12 +117,17 @@ def plan_of(name: str, options: Options, benchmark: str | None = None) -> Plan:
 
 
 def workspace_of(
-    root: Path, out: Path, tracking_uri: str | None, *, skip_unreadable: bool = False, keep_network: bool = False
-) -> Workspace:
+    root: Path, out: Path, tracking_uri: str | None, *, skip_unreadable: bool = False, keep_network: bool = False,
+    reads_only: bool = False, to: Path | None = None,
+) -> Workspace:  # fmt: skip
     """Where the data, the runs and the store are, as absolute paths.
 
+    Args:
+        reads_only: the command writes nothing into ``out``.
+        to: the folder for a page; where it is given, nothing is written into ``out`` either.
+
     Raises:
-        UserError: ``out`` cannot be written to.
+        UserError: ``out`` cannot be written to, though the command has to.
     """
     from dta_bench.run.workspace import Workspace
     from dta_bench.tracking.store_file import sqlite_uri
@@ -132,8 +137,31 @@ def workspace_of(
         str(out).encode("utf-8")
     except UnicodeEncodeError as error:
         raise UserError(f"--out {str(out)!r} has a name that is not UTF-8, which MLflow cannot store") from error
-    if out.exists() and (not out.is_dir() or not os.access(out, os.W_OK)):
-        raise UserError(f"--out {out} is not a folder that can be written to; name another one")
+    _check_out(out, writes=not (reads_only or to))
+    if to is not None:
+        to = to.expanduser().resolve()
     uri = tracking_uri or sqlite_uri(out / "mlflow.db")
     typed = shlex.join(["dta-bench", *mask_command(sys.argv[1:])])
-    return Workspace(str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_network, typed)
+    return Workspace(
+        str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_network, typed, str(to or "")
+    )
+
+
+def page_workspace_of(root: Path, out: Path, tracking_uri: str | None, to: Path | None) -> Workspace:
+    """:func:`workspace_of` for a command that reads runs and writes a page.
+
+    Raises:
+        UserError: the folder for the page cannot be written to.
+    """
+    if to is None and out.expanduser().is_dir() and not os.access(out.expanduser(), os.W_OK):
+        raise UserError(
+            f"--out {out} can only be read; say with --to FOLDER where the page goes, which is all that is written"
+        )
+    return workspace_of(root, out, tracking_uri, to=to)
+
+
+def _check_out(out: Path, writes: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is not a folder; name another one")
+    if writes and out.exists() and not os.access(out, os.W_OK):
+        raise UserError(f"--out {out} is not a folder that can be written to; name another one")

@@ -20,6 +20,10 @@ Out = Annotated[
     Path,
     typer.Option("--out", envvar="DTA_BENCH_OUT", help="The folder of the runs, the MLflow store and the reports."),
 ]
+To = Annotated[
+    Path | None,
+    typer.Option("--to", help="The folder for the page and its files. Default: one in reports/ of --out."),
+]
 TrackingUri = Annotated[
     str | None,
     typer.Option(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from dta_bench.cli.arguments import options_of, plan_of, refuse_unused, workspace_of
-from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, TrackingUri
+from dta_bench.cli.arguments import options_of, page_workspace_of, plan_of, refuse_unused, workspace_of
+from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, To, TrackingUri
 from dta_bench.cli.terminal import chatter_on_stderr, console, print_json
 
 
@@ -27,6 +27,7 @@ def replay(
         float, typer.Option(min=0.01, max=1, help="The share of the grid's epochs that a search may spend.")
     ] = 0.4,
     out: Out = DEFAULT_OUT,
+    to: To = None,
     tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
@@ -38,16 +39,17 @@ def replay(
     if keep is None:
         refuse_unused(context, ["--tracking-uri"], "without --keep: a replay reads a table, not a store")
     else:
-        refuse_unused(context, ["--table", "--repetitions", "--share"], "with --keep, which replays nothing")
+        refuse_unused(context, ["--table", "--repetitions", "--share", "--to"], "with --keep, which replays nothing")
     with chatter_on_stderr() as stdout:
         from dta_bench.replay.command import keep_grid, replay_searches
         from dta_bench.replay.outputs import show_replay
 
-        workspace = workspace_of(DEFAULT_ROOT, out, tracking_uri)
         if keep is not None:
+            workspace = workspace_of(DEFAULT_ROOT, out, tracking_uri, reads_only=True)
             print_json(keep_grid(plan_of(name, options_of()), workspace, keep).model_dump(), stdout)
             return
-        replayed = replay_searches(name, table, repetitions, share, Path(workspace.out) / "reports" / name)
+        folder = page_workspace_of(DEFAULT_ROOT, out, tracking_uri, to).make_page_folder(name)
+        replayed = replay_searches(name, table, repetitions, share, folder)
         if as_json:
             print_json(replayed.json_object(), stdout)
         else:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from dta_bench.cli.arguments import refuse_unused, workspace_of
-from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Root, TrackingUri
+from dta_bench.cli.arguments import page_workspace_of, refuse_unused
+from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Root, To, TrackingUri
 from dta_bench.cli.output import print_report
 from dta_bench.cli.terminal import chatter_on_stderr
 from dta_bench.errors import UserError
@@ -26,13 +26,14 @@ def report(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the Markdown on stdout.")] = False,
     root: Root = DEFAULT_ROOT,
     out: Out = DEFAULT_OUT,
+    to: To = None,
     tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
     """Print what the runs of a benchmark show.
 
     The chosen configuration with its test score, the leaderboard, each class, and source-only for comparison.
-    The same is kept as files in reports/NAME/ of --out.
+    The same is kept as files in reports/NAME/ of --out, or where --to says; with --to nothing is written into --out.
     """
     if (name is None) == (paper is None):
         raise UserError("report takes a name that dta-bench list shows, or --paper table1 to table5 instead of it")
@@ -42,7 +43,7 @@ def report(
         from dta_bench.report import command
 
         form = command.requested_form(json=as_json, html=as_html, markdown=as_markdown)
-        workspace = workspace_of(root, out, tracking_uri)
+        workspace = page_workspace_of(root, out, tracking_uri, to)
         if paper is not None:
             finished = command.report_paper(paper, workspace)
         else:

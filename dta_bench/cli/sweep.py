@@ -128,7 +128,9 @@ def sweep(
     )  # fmt: skip
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark)
-        workspace = workspace_of(root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_network=keep_network)
+        workspace = workspace_of(
+            root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_network=keep_network, reads_only=dry_run
+        )
         if dry_run:
             _print_plan(plan, workspace, as_json, stdout, rate, price)
             return

@@ -27,7 +27,7 @@ def ui(
     from dta_bench.tracking import serve_ui
     from dta_bench.tracking.connection import is_server
 
-    workspace = workspace_of(DEFAULT_ROOT, out, tracking_uri)
+    workspace = workspace_of(DEFAULT_ROOT, out, tracking_uri, reads_only=True)
     if is_server(workspace.tracking_uri):
         refuse_unused(context, ["--host", "--port"], f"on the server at {workspace.tracking_uri}")
     serve_ui(workspace.tracking_uri, Path(workspace.out), host, port)

@@ -41,7 +41,7 @@ def build_report(
     report = report.with_parts(repeated_runs=len(repeated), newer_runs=len(stored) - len(known))
     if rule == "all":
         report = add_every_choice(report, benchmark, configurations, root)
-    if only is None:
+    if only is None and not tracker.can_only_be_read:
         chosen = report.leaderboard[0].mlflow_run_ids if report.selected else []
         with contextlib.suppress(Exception):  # a store that may only be read has its report all the same
             tracker.experiment(benchmark)  # an older store has no saved view yet

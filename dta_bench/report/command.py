@@ -60,7 +60,7 @@ def requested_form(*, json: bool, html: bool, markdown: bool) -> Form:
 
 
 def report_runs(name: str, rule: str, workspace: Workspace, only: Collection[str] | None = None) -> FinishedReport:
-    """The report of a benchmark's runs, or of a search space's benchmark's, kept in ``reports/<name>/``.
+    """The report of a benchmark's runs, or of a search space's benchmark's, kept as files.
 
     Args:
         name: a benchmark or a search space.
@@ -73,14 +73,16 @@ def report_runs(name: str, rule: str, workspace: Workspace, only: Collection[str
     is_space = name in plugins.names("search_space")
     benchmark = search_space_file.benchmark_of(name) if is_space else name
     plugins.path("benchmark", benchmark)
-    folder = Path(workspace.out) / "reports" / name
-    workspace.tracker().check_address()  # a server that is away is waited for only by runs that would lose something
-    report = build_report(workspace.tracker(), benchmark, rule, only, workspace.root)
-    report = _add_replay(report, [folder, folder.parent / f"grid_{benchmark}"])
+    tracker = workspace.tracker()
+    tracker.check_address()  # a server that is away is waited for only by runs that would lose something
+    report = build_report(tracker, benchmark, rule, only, workspace.root)
+    folder = workspace.make_page_folder(name)
+    kept = Path(workspace.out) / "reports"
+    report = _add_replay(report, [folder, kept / name, kept / f"grid_{benchmark}"])
     if report.headline == "miou":
         from dta_bench.report.features import label_strips  # with torch, which takes as much memory as all of the rest
 
-        report = label_strips.add_pictures(report, workspace.tracker(), folder)
+        report = label_strips.add_pictures(report, tracker, folder)
     write_report(report, folder)
     return FinishedReport(report, report_page(report), partial(show_report, report))
 
@@ -94,7 +96,7 @@ def _add_replay(report: Report, folders: list[Path]) -> Report:
 
 
 def report_paper(name: str, workspace: Workspace) -> FinishedReport:
-    """A table of the paper rebuilt, kept in ``reports/paper/``."""
+    """A table of the paper rebuilt, kept as files."""
     table = tables.paper_table(workspace.tracker(), name)
-    tables.write_paper(table, Path(workspace.out) / "reports" / "paper")
+    tables.write_paper(table, workspace.make_page_folder("paper"))
     return FinishedReport(table, paper_page(table), partial(show_paper, table))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from dta_bench.errors import UserError
 from dta_bench.tracking import Tracker
 
 
@@ -19,6 +21,7 @@ class Workspace:
         skip_unreadable: leave out images that cannot be read, instead of stopping at the first.
         keep_network: keep a run's final network even if it is large.
         command: what the user typed; kept with each run.
+        to: the folder for a page and its files; empty for one in ``out``.
     """
 
     root: str
@@ -27,10 +30,27 @@ class Workspace:
     skip_unreadable: bool = False
     keep_network: bool = False
     command: str = ""
+    to: str = ""
 
     def checkpoint(self, run_id: str) -> Path:
         """Path of the checkpoint of a run that is not finished."""
         return Path(self.out) / "runs" / f"{run_id}.pt"
+
+    def make_page_folder(self, name: str) -> Path:
+        """Make the folder for a page and its files: what ``--to`` says, else ``reports/<name>`` in ``out``.
+
+        Raises:
+            UserError: it cannot be made, or not be written to.
+        """
+        folder = Path(self.to) if self.to else Path(self.out) / "reports" / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise UserError(
+                f"{folder} cannot be written to ({error.strerror}); name another folder with --to"
+            ) from error
+        return folder
 
     def tracker(self) -> Tracker:
         """A connection to the tracking store."""

@@ -16,7 +16,7 @@ ARTIFACTS = "mlartifacts"
 WAIT_SECONDS = 20.0
 
 
-def point_to_own_artifacts(database: Path) -> int:
+def point_to_own_artifacts(database: Path, folder: Path | None = None) -> int:
     """Write into a SQLite store that its artifacts lie in ``mlartifacts`` beside it, where they do.
 
     An experiment whose artifacts were kept elsewhere from the start (``--tracking-uri`` with another ``--out``) has no
@@ -24,11 +24,12 @@ def point_to_own_artifacts(database: Path) -> int:
 
     Args:
         database: a store of this MLflow's revision. One that cannot be written is left as it is.
+        folder: where its artifacts lie, where it is a copy of the database alone.
 
     Returns:
         How many experiments named another folder.
     """
-    own = database.resolve().parent / ARTIFACTS
+    own = (folder or database.parent).resolve() / ARTIFACTS
     if not own.is_dir():
         return 0
     with contextlib.closing(sqlite3.connect(database, timeout=WAIT_SECONDS)) as store:

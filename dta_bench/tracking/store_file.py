@@ -54,36 +54,40 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, shown: Path | None = None) -> None:
     """Check that an existing file is a store that this MLflow can use; nothing of its content is changed.
+
+    Args:
+        shown: the file that errors name, where ``path`` is a copy of it.
 
     Raises:
         UserError: what is wrong, and what to do.
-        sqlite3.OperationalError: another program has locked it.
+        sqlite3.OperationalError: another program has locked it, or it can only be read and is half written.
     """
+    shown = shown or path
     if path.is_dir():
-        raise UserError(f"{path} is a folder, but the MLflow database should be there; name another folder with --out")
-    _check_header(path)
+        raise UserError(f"{shown} is a folder, but the MLflow database should be there; name another folder with --out")
+    _check_header(path, shown)
     with contextlib.closing(_connect_for_check(path)) as database:
         try:
             database.execute("BEGIN")
             database.execute("PRAGMA schema_version")
-            _check_length(path)  # now, while a lock keeps writers from changing it
+            _check_length(path, shown)  # now, while a lock keeps writers from changing it
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             known = "alembic_version" in tables
             query = "SELECT version_num FROM alembic_version"
             revisions = [str(row[0]) for row in database.execute(query)] if known else []
         except sqlite3.DatabaseError as error:
-            if is_locked(error):
+            if is_locked(error) or is_half_written(path, error):
                 raise
-            _check_length(path)
-            raise UserError(damaged(path, str(error))) from error
+            _check_length(path, shown)
+            raise UserError(damaged(shown, str(error))) from error
     if not revisions:
         raise UserError(
-            f"{path} is a SQLite database, but no MLflow store; name another folder with --out, or another file with"
+            f"{shown} is a SQLite database, but no MLflow store; name another folder with --out, or another file with"
             " --tracking-uri sqlite:///FILE"
         )
-    check_revisions(str(path), sqlite_uri(path), revisions)
+    check_revisions(str(shown), sqlite_uri(shown), revisions)
 
 
 def damaged(path: Path, reason: str) -> str:
@@ -142,32 +146,32 @@ def _connect_for_check(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=rw", uri=True)
 
 
-def _check_header(path: Path) -> None:
+def _check_header(path: Path, shown: Path) -> None:
     """Check the first bytes of a database; SQLite itself takes an empty file for an empty database."""
     try:
         length = path.stat().st_size
         head = _head(path)
     except OSError as error:
-        raise UserError(f"the MLflow store {path} cannot be read ({error.strerror})") from error
+        raise UserError(f"the MLflow store {shown} cannot be read ({error.strerror})") from error
     if not length:
         raise UserError(
-            f"the MLflow store {path} is an empty file: what it held is lost, or it was never written; put a copy of it"
-            " back, or delete it to begin anew"
+            f"the MLflow store {shown} is an empty file: what it held is lost, or it was never written; put a copy of"
+            " it back, or delete it to begin anew"
         )
     if not head.startswith(HEADER):
-        raise UserError(damaged(path, "its first bytes are not those of a database: file is not a database"))
+        raise UserError(damaged(shown, "its first bytes are not those of a database: file is not a database"))
     if len(head) < HEADER_BYTES:
-        raise UserError(damaged(path, f"it is cut off: {length} bytes"))
+        raise UserError(damaged(shown, f"it is cut off: {length} bytes"))
 
 
-def _check_length(path: Path) -> None:
+def _check_length(path: Path, shown: Path) -> None:
     """Check that a database is as long as its first bytes say; SQLite itself reads what is there."""
     head, length = _head(path), path.stat().st_size
     page_size = struct.unpack(">H", head[16:18])[0]
     pages, changed, valid_for = struct.unpack(">I", head[28:32])[0], head[24:28], head[92:96]
     expected = pages * (65536 if page_size == 1 else page_size)
     if changed == valid_for and length < expected:
-        raise UserError(damaged(path, f"it is cut off: {length} of {expected} bytes"))
+        raise UserError(damaged(shown, f"it is cut off: {length} of {expected} bytes"))
 
 
 def _head(path: Path) -> bytes:
@@ -178,6 +182,12 @@ def _head(path: Path) -> bytes:
 def is_locked(error: BaseException | None) -> bool:
     """Whether another program that has locked a database is the cause of an error."""
     return _sqlite_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def is_half_written(path: Path, error: BaseException) -> bool:
+    """Whether SQLite has to take back first what a killed program left in a database, which can only be read."""
+    needs_writing = _sqlite_code(error) in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+    return needs_writing and os.access(path, os.R_OK) and not os.access(path, os.W_OK)
 
 
 def _sqlite_code(error: BaseException | None) -> int | None:

@@ -12,9 +12,17 @@ from typing import Any
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import connection, heartbeat, metric_names, moved_store, store_file, stored_files, ui_metadata
+from dta_bench.tracking import (
+    connection,
+    heartbeat,
+    metric_names,
+    read_only_store,
+    store_file,
+    stored_files,
+    ui_metadata,
+)  # fmt: skip
 from dta_bench.tracking.heartbeat import ActiveSweep
-from dta_bench.tracking.retry import PatientClient, wait_while_locked, with_retries
+from dta_bench.tracking.retry import PatientClient, with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 from dta_bench.tracking.tracked_run import TrackedRun, read_run
 
@@ -37,12 +45,24 @@ class Tracker:
 
     @cached_property
     def _client(self) -> Any:
-        path = store_file.sqlite_path(self.uri)
-        if path is not None and path.exists():
-            wait_while_locked(self.uri, store_file.check_file, path)  # before MLflow opens it, and migrates it unasked
-            moved_store.point_to_own_artifacts(path)
-        client = connection.client(self.uri)
+        client = connection.client(self.opened_uri)
+        if self.can_only_be_read:
+            return read_only_store.ReadOnlyClient(client, self.uri)
         return client if connection.is_server(self.uri) else PatientClient(client, self.uri)
+
+    @cached_property
+    def opened_uri(self) -> str:
+        """What MLflow opens: the store itself, checked, or a copy of it where it can only be read.
+
+        Raises:
+            UserError: the store cannot be used.
+        """
+        return read_only_store.opened_uri(self.uri, self)
+
+    @property
+    def can_only_be_read(self) -> bool:
+        """Whether runs are read from a copy of the store, so that nothing can be written."""
+        return read_only_store.is_read_only(self.uri)
 
     def check_address(self) -> None:
         """Check within seconds that there is something to read from: a kind of store that MLflow has, and that answers.
@@ -59,6 +79,8 @@ class Tracker:
             UserError: the server does not answer, or the store cannot be written.
         """
         connection.check(self.uri, self.out)
+        if self.can_only_be_read:
+            raise UserError(read_only_store.refusal(self.uri))
         try:
             self._client.search_experiments(max_results=1)
         except UserError:

@@ -36,7 +36,9 @@ def serve_ui(uri: str, out: Path, host: str, port: int) -> None:
     for name, experiment_id in tracker.experiments().items():
         print(f"{name}: {ui_link(uri, experiment_id, port)}", file=sys.stderr)
     if not is_server(uri):
-        _serve(uri, out, host, port)
+        if tracker.can_only_be_read:
+            print("this store can only be read: what is changed on these pages is not kept", file=sys.stderr)
+        _serve(tracker.opened_uri, out, host, port)
 
 
 def _check_free(host: str, port: int) -> None:

@@ -36,7 +36,7 @@ class DrawnFigures(FrozenRecord):
     beside: str | None
     """Identity of the run that stands beside it."""
     note: str
-    """Why no run stands beside it; empty if one does."""
+    """Why no run stands beside it, and why they are not kept with the run; empty if one does and they are."""
     files: dict[str, str]
     page: str
     link: str
@@ -45,7 +45,8 @@ class DrawnFigures(FrozenRecord):
 def draw_figures(name: str, beside: str | None, workspace: Workspace) -> DrawnFigures:
     """Draw what a run's network shows, or the label maps that it kept, beside another run.
 
-    The figures go to ``reports/figures/<run>/`` with one page that holds them, and to the MLflow run.
+    The figures go to ``reports/figures/<run>/`` with one page that holds them (or where ``--to`` says), and to the
+    MLflow run.
 
     Args:
         name: how the run's identity or MLflow id begins.
@@ -67,8 +68,13 @@ def draw_figures(name: str, beside: str | None, workspace: Workspace) -> DrawnFi
     else:
         networks = [load_trained(tracker, side) for side in sides]
         drawn = _network_figures(networks, _splits(run.spec, workspace.root), _deltas(run))
-    folder = Path(workspace.out) / "reports" / "figures" / run.run_id
-    files = _save(drawn, folder, tracker, run)
+    folder = workspace.make_page_folder(f"figures/{run.run_id}")
+    files = _save(drawn, folder)
+    if tracker.can_only_be_read:
+        note = f"{note} They are not kept with the MLflow run, as its store can only be read.".lstrip()
+    else:
+        for path in files.values():
+            tracker.add_file(run, path, "figures")
     link = ui_link(tracker.uri, run.experiment_id)
     (folder / "figures.html").write_text(page.html(_page(files, drawn, sides, link, note)), encoding="utf-8")
     return DrawnFigures(
@@ -125,11 +131,9 @@ def _deltas(run: TrackedRun) -> Deltas:
     return own if own.delta_c or own.delta_e else USUAL_DELTAS
 
 
-def _save(drawn: dict[str, tuple[Figure, str]], folder: Path, tracker: Tracker, run: TrackedRun) -> dict[str, Path]:
-    folder.mkdir(parents=True, exist_ok=True)
+def _save(drawn: dict[str, tuple[Figure, str]], folder: Path) -> dict[str, Path]:
     for name, (figure, caption) in drawn.items():
         figure.savefig(folder / f"{name}.png", dpi=130, metadata={"Description": caption})
-        tracker.add_file(run, folder / f"{name}.png", "figures")
     return {name: folder / f"{name}.png" for name in drawn}
 
 

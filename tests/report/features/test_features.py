@@ -1,12 +1,14 @@
 """Figures from a run's final network: where it looks, what adversarial dropout takes, what the network's file holds."""
 
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from read_only_folder import read_only
 from small_runs import spec_of
 from torch import Tensor, nn
 
@@ -230,6 +232,19 @@ def test_a_runs_figures_stand_beside_source_only_on_a_page_and_on_its_run(worksp
         assert Path(path).read_bytes()[:4] == b"\x89PNG"
         with workspace.tracker().artifact(run, f"figures/{name}.png") as there:
             assert there.read_bytes() == Path(path).read_bytes()
+
+
+@pytest.mark.slow  # t-SNE and Grad-CAM once more
+def test_figures_of_a_store_that_can_only_be_read_go_where_to_says(workspace: Workspace, out: Path) -> None:
+    kept(workspace, spec_of("dta"))
+    results = Path(shutil.copytree(out, out / "copy"))
+    copied = Workspace(
+        workspace.root, str(results), f"sqlite:///{results / 'mlflow.db'}", to=str(out / "page")
+    )  # fmt: skip
+    with read_only(results):
+        found = draw_figures(spec_of("dta").id, None, copied)
+    assert found.note.endswith("They are not kept with the MLflow run, as its store can only be read.")
+    assert Path(found.page) == out / "page" / "figures.html"
 
 
 def test_a_run_without_its_network_says_how_to_get_it(workspace: Workspace) -> None:
