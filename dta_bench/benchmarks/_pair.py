@@ -1,34 +1,25 @@
-"""Read a user's own pair: a folder for each class, image lists, or images with masks; classes are matched by name."""
+"""Read a user's own pair: its folders and lists of images, split into the sets of a benchmark."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dta_bench.benchmarks import _pair_list
-from dta_bench.benchmarks._pair_list import listed
-from dta_bench.benchmarks._pair_masks import pair_masks
+from dta_bench.benchmarks import _pair_target
+from dta_bench.benchmarks._pair_domain import read_labelled, spelled_on_disk
 from dta_bench.benchmarks._splits import hold_out_share, hold_out_share_per_class
 from dta_bench.domains.data_fingerprint import fingerprint
-from dta_bench.domains.file_names import NamesOnDisk, composed
-from dta_bench.domains.file_tree import DataFolder, is_junk, list_images, read_trees
-from dta_bench.domains.image_files import ImageFiles
+from dta_bench.domains.file_names import composed
+from dta_bench.domains.file_tree import DataFolder
 from dta_bench.domains.images import Domains, LabelledImages
-from dta_bench.domains.label_maps import Colours, LabelMaps, fingerprint_entries
-from dta_bench.errors import UserError
-from dta_bench.spec import yaml_file
+from dta_bench.domains.label_maps import fingerprint_entries, unlabelled_entries
 
 if TYPE_CHECKING:
     from dta_bench.benchmarks._pair_file import DomainFolder, PairFile
 
-IGNORED = 255
-
 
 def load(file: PairFile, root: Path) -> Domains:
-    """List the images of the four sets of a pair; an image is read when it is asked for.
+    """List the images of the sets of a pair; an image is read when it is asked for.
 
     Args:
         file: states the pair.
@@ -38,21 +29,39 @@ def load(file: PairFile, root: Path) -> Domains:
         UserError: a folder is missing or empty, a class has no image in a domain, or a folder of a domain is no class;
             says what is there.
     """
-    source = _read_domain(file, file.source, file.source.folder, root)
-    target = _read_domain(file, file.target, file.target.folder, root)
-    separate_test = _read_domain(file, file.target, file.target.test, root) if file.target.test else None
     hold_out = hold_out_share if file.task == "segmentation" else hold_out_share_per_class
-    train, test = (target, separate_test) if separate_test else hold_out(target, file.test_share, seed=0)
-    entries = {entry for images in (source, target, separate_test) if images for entry in fingerprint_entries(images)}
-    return Domains(*hold_out(source, file.validation_share, seed=0), train, test, fingerprint(root, entries))
+    source = read_labelled(file, file.source, file.source.folder, root)
+    target, test = _pair_target.read_target(file, root)
+    entries = set(fingerprint_entries(source))
+    if isinstance(target, LabelledImages):
+        entries |= set(fingerprint_entries(target))
+    else:
+        entries |= set(unlabelled_entries(target))
+    if test is not None:
+        entries |= set(fingerprint_entries(test))
+    elif isinstance(target, LabelledImages):
+        target, test = hold_out(target, file.test_share, seed=0)
+    given, notes = _pair_target.read_given_subset(file, root)
+    if given is not None:
+        entries |= {(path, f"given {label}") for path, label in fingerprint_entries(given)}
+    notes += _pair_target.notes_on(file, target, test, given)
+    return Domains(
+        *hold_out(source, file.validation_share, seed=0), target, test, fingerprint(root, entries),
+        labelled=given, notes=tuple(notes),
+    )  # fmt: skip
 
 
 def folders(file: PairFile, root: Path) -> list[DataFolder]:
     """The folders that the pair's images and masks lie in, for the count of their files."""
-    places = [(file.source, file.source.folder), (file.target, file.target.folder)]
-    if file.target.test:
-        places.append((file.target, file.target.test))
-    found = [one for domain, folder in places for one in _folders_of(file, domain, root / _on_disk(root, folder))]
+    found = _folders_of(file, file.source, root / spelled_on_disk(root, file.source.folder))
+    if _pair_target.has_no_labels(file, root):
+        found += _pair_target.unlabelled_folders(file, root)
+    else:
+        found += _folders_of(file, file.target, root / spelled_on_disk(root, file.target.folder))
+    domain = _pair_target.domain_of_labels(file)
+    for folder in (file.target.test, file.target.labelled):
+        if folder and (path := root / spelled_on_disk(root, folder)).is_dir():
+            found += _folders_of(file, domain, path)
     return list({one.path.resolve(): one for one in found}.values())
 
 
@@ -62,112 +71,3 @@ def _folders_of(file: PairFile, domain: DomainFolder, folder: Path) -> list[Data
     if domain.list:
         return [DataFolder(folder, "not_listed")]
     return [DataFolder(folder, "in_no_class", frozenset(map(composed, file.leave_out)))]
-
-
-def _on_disk(root: Path, folder: str) -> str:
-    """A folder as it is spelled on disk."""
-    return folder if (root / folder).is_dir() else NamesOnDisk(root).find(folder) or folder
-
-
-def _read_domain(file: PairFile, domain: DomainFolder, folder: str, root: Path) -> LabelledImages:
-    folder = _on_disk(root, folder)
-    if not (root / folder).is_dir():
-        raise UserError(
-            f"{root / folder} is missing: put the images of the domain {folder!r} there, or name their root"
-        )
-    if file.task == "segmentation":
-        return _with_masks(file, domain, folder, root)
-    entries = _from_list(file, domain, root / folder) if domain.list else _from_folders(file, folder, root)
-    paths = [f"{folder}/{path}" for path, _ in entries]
-    labels = np.array([label for _, label in entries], dtype=np.int64)
-    _check_has_every_class(file, labels, root / folder)
-    return LabelledImages(ImageFiles(root, paths, domain.bits), labels, paths)
-
-
-def _from_folders(file: PairFile, folder: str, root: Path) -> list[tuple[str, int]]:
-    """(path, class index) of every image in the folders of every class."""
-    names, left_out = _index_of_name(file), set(map(composed, file.leave_out))
-    found = sorted(path.name for path in (root / folder).iterdir() if path.is_dir())
-    of_classes = [name for name in found if composed(name) in names and name[0] != "."]
-    unknown = [name for name in found if composed(name) not in {*names, *left_out} and not is_junk(name)]
-    if unknown:
-        raise UserError(
-            f"{root / folder} has folders that are no class: {listed(unknown)}"
-            f"{yaml_file.suggestion(unknown[0], names)} "
-            f"Classes: {', '.join(file.classes)}. Give a folder's name beside its class (dog: [hund]) or in leave_out"
-        )
-    trees = read_trees([root / folder / name for name in of_classes])
-    return [
-        (f"{name}/{path}", names[composed(name)])
-        for name, tree in zip(of_classes, trees, strict=True)
-        for path in tree.images()
-    ]
-
-
-def _from_list(file: PairFile, domain: DomainFolder, folder: Path) -> list[tuple[str, int]]:
-    """(path, class index) of the images of a list file, in its order; a class is given as a name or an index."""
-    names = {composed(name): None for name in file.leave_out} | _index_of_name(file)
-    return _pair_list.read(folder / str(domain.list), folder, names, list(file.classes))
-
-
-def _with_masks(file: PairFile, domain: DomainFolder, folder: str, root: Path) -> LabelledImages:
-    """Every image with its mask, which has the same name but for the suffixes that the pair states."""
-    images, masks = root / folder / domain.images, root / folder / domain.masks
-    for path, what in ((images, "images"), (masks, "masks")):
-        if not path.is_dir():
-            raise UserError(
-                f"{path} is missing: put the {what} there, or say what their folder is called ({what}: ...)"
-            )
-    pairs = pair_masks(
-        images, masks,
-        file.image_suffix if domain.image_suffix is None else domain.image_suffix,
-        file.mask_suffix if domain.mask_suffix is None else domain.mask_suffix,
-    )  # fmt: skip
-    names = [f"{folder}/{domain.images}/{image}" for image, _ in pairs]
-    image_files = ImageFiles(root, names, domain.bits)
-    maps = [f"{folder}/{domain.masks}/{mask}" for _, mask in pairs]
-    values = domain.values or file.values
-    known = None if values else np.isin(np.arange(256), [*range(len(file.classes)), IGNORED])
-    labels = LabelMaps(
-        image_files, maps, _class_of_number(file, domain), _class_of_colour(file, domain), IGNORED, known
-    )
-    return LabelledImages(image_files, labels, names)
-
-
-def _class_of_number(file: PairFile, domain: DomainFolder) -> NDArray[np.uint8]:
-    """The class index of each number in a mask, (256,): as ``values`` says, ignoring others, or the number."""
-    values = domain.values or file.values
-    if values is None:
-        return np.arange(256, dtype=np.uint8)
-    table = np.full(256, IGNORED, dtype=np.uint8)
-    for index, name in enumerate(file.classes):
-        table[list(values.get(name, ()))] = index
-    return table
-
-
-def _class_of_colour(file: PairFile, domain: DomainFolder) -> Colours | None:
-    """The class index of each colour, if the masks are in colours."""
-    colours = domain.colours or (None if domain.values else file.colours)
-    order = list(file.classes)
-    return None if colours is None else {colour: order.index(name) for name, colour in colours.items()}
-
-
-def _check_has_every_class(file: PairFile, labels: NDArray[np.int64], folder: Path) -> None:
-    present = set(labels.tolist())
-    empty = [name for index, name in enumerate(file.classes) if index not in present]
-    if not present and (unlabelled := list_images(folder)):
-        raise UserError(
-            f"{folder} has {len(unlabelled)} images, but none with a label (none lies in the folder of a class or is "
-            "listed with one); labels of the source train, and labels of the target are needed to choose and to "
-            f"measure: put each image into the folder of its class ({', '.join(file.classes)}), or give a list"
-        )
-    if empty:
-        raise UserError(
-            f"{folder} has no image of {listed(empty)}; both domains need every class: give the name that it has "
-            "there beside the class, or take the class out of classes and into leave_out"
-        )
-
-
-def _index_of_name(file: PairFile) -> dict[str, int]:
-    """Composed name → class index, for every name of every class."""
-    return {composed(name): i for i, (one, others) in enumerate(file.classes.items()) for name in (one, *others)}

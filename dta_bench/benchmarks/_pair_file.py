@@ -16,7 +16,7 @@ from dta_bench.spec.run_spec import Headline, Task
 IGNORED = 255
 TEXTS = {
     **dict.fromkeys(("leave_out", "values", "colours", "source", "target", "folder", "name", "list", "images"), False),
-    **dict.fromkeys(("masks", "image_suffix", "mask_suffix", "test"), False), "classes": True,
+    **dict.fromkeys(("masks", "image_suffix", "mask_suffix", "test", "labelled"), False), "classes": True,
 }  # fmt: skip
 """Keys whose value (or names in it) is text; True: the values of a mapping too."""
 DEFAULT_AUGMENTATION = {
@@ -88,9 +88,33 @@ class DomainFolder(BaseModel):
 
 
 class TargetFolder(DomainFolder):
-    """The target, which may have its test images in a folder of their own, ``test``."""
+    """The target, which may have its test images in a folder of their own, and may have no labels.
 
-    test: str | None = None
+    Attributes:
+        folder: as of any domain; empty where ``images`` names images without labels.
+        images: with ``folder`` as of any domain; without it, images without labels: a folder under the data root, or a
+            file that lists images.
+        test: the labelled test: a folder like that of a domain.
+        labelled: the labelled subset: a CSV file ``path,class`` (``path,mask`` for segmentation), or a folder like that
+            of a domain. None: it is drawn.
+    """
+
+    folder: str = ""
+    test: str | None = Field(default=None, min_length=1)
+    labelled: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _says_where(self) -> TargetFolder:
+        if not self.folder and "images" not in self.model_fields_set:
+            raise ValueError("allowed: folder (with labels), or images (without labels)")
+        if not self.images:
+            raise ValueError("images is empty; allowed: a folder")
+        return self
+
+    @property
+    def path(self) -> str:
+        """The folder or the list of its images."""
+        return self.folder or self.images
 
 
 def _as_mapping(given: Any) -> Any:
@@ -107,7 +131,7 @@ class PairFile(BaseModel):
         classes: class → the other names that folders or lists have for it, as in ``car: [auto, vehicle]``.
         leave_out: names in folders or lists that are no class of the pair.
         image_size: (height, width) in pixels.
-        labels: size of the labelled subset.
+        labels: size of the labelled subset; None or 0 where there is none, None where ``target.labelled`` gives it.
         validation_share: share of the source that becomes source validation.
         test_share: share of the target that becomes target test, if that has no folder of its own.
         headline: the metric that runs are compared by; mean IoU for segmentation, else mean class accuracy.
@@ -128,7 +152,7 @@ class PairFile(BaseModel):
     classes: Classes
     leave_out: tuple[str, ...] = ()
     image_size: Annotated[tuple[SideLength, SideLength], BeforeValidator(_as_square)]
-    labels: int = Field(gt=0)
+    labels: int | None = Field(default=None, ge=0)
     validation_share: float = Field(default=0.1, gt=0, lt=1)
     test_share: float = Field(default=0.3, gt=0, lt=1)
     headline: Headline | None = None
@@ -145,6 +169,8 @@ class PairFile(BaseModel):
         problems = [*_repeated_names(self), *_mappings_of_no_class(self)]
         if (self.headline == "miou") != (self.task == "segmentation") and self.headline is not None:
             problems.append(f"headline is {self.headline!r}, which {self.task} does not have")
+        if self.labels is not None and self.target.labelled:
+            problems.append(f"labels is {self.labels}, but target.labelled gives the labelled subset; leave one out")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -205,11 +231,12 @@ def benchmark(name: str, file: PairFile) -> Benchmark:
         task=file.task,
         classes=tuple(file.classes),
         source=file.source.name or file.source.folder,
-        target=file.target.name or file.target.folder,
+        target=file.target.name or file.target.path,
         image_size=file.image_size,
         headline=file.headline or default,
-        label_budget=file.labels,
-        label_budget_source=f"the user's: {file.labels} images",
+        label_budget=file.labels or 0,
+        label_budget_source=_label_budget_source(file),
+        labels_given=file.target.labelled is not None,
         standardisation=file.standardisation,
         augmentation=DEFAULT_AUGMENTATION[file.task] if file.augmentation is None else file.augmentation,
         splits_stated=_splits_stated(file),
@@ -218,11 +245,18 @@ def benchmark(name: str, file: PairFile) -> Benchmark:
     )
 
 
+def _label_budget_source(file: PairFile) -> str:
+    if file.target.labelled:
+        return f"the user's: {file.target.labelled}"
+    return f"the user's: {file.labels} images" if file.labels else "no labelled subset"
+
+
 def _splits_stated(file: PairFile) -> str:
     each = " of each class" if file.task == "classification" else ""
-    test = (
-        f"target test = {file.target.test}, target train = {file.target.folder}"
-        if file.target.test
-        else f"target test = {100 * file.test_share:g} %{each} of the target, drawn by seed 0; target train = the rest"
-    )
-    return f"source validation = {100 * file.validation_share:g} %{each} of the source, drawn by seed 0; {test}"
+    source = f"source validation = {100 * file.validation_share:g} %{each} of the source, drawn by seed 0"
+    if file.target.test:
+        return f"{source}; target test = {file.target.test}, target train = {file.target.path}"
+    if not file.target.folder:
+        return f"{source}; target train = {file.target.path}, without labels; no target test"
+    share = f"target test = {100 * file.test_share:g} %{each} of the target, drawn by seed 0; target train = the rest"
+    return f"{source}; {share}"

@@ -35,7 +35,7 @@ def read(list_file: Path, folder: Path, names: Mapping[str, int | None], classes
     on_disk = NamesOnDisk(folder)
     entries = [
         _entry(line.strip(), f"{list_file} line {number}", on_disk, names, classes)
-        for number, line in enumerate(_lines(list_file), 1)
+        for number, line in enumerate(read_lines(list_file), 1)
         if line.strip()
     ]
     of_classes = [(path, label) for path, label in entries if label is not None]
@@ -46,13 +46,39 @@ def read(list_file: Path, folder: Path, names: Mapping[str, int | None], classes
     return of_classes
 
 
+def read_paths(list_file: Path, folder: Path) -> list[str]:
+    """Read a list of images without classes: a path a line, relative to ``folder``.
+
+    Returns:
+        The paths as they are spelled on disk, in the order of the list.
+
+    Raises:
+        UserError: the list cannot be read, a line names no file, or a file is listed twice.
+    """
+    on_disk = NamesOnDisk(folder)
+    paths = []
+    for number, line in enumerate(read_lines(list_file), 1):
+        if line.strip():
+            found = on_disk.find(line.strip())
+            if found is None:
+                raise UserError(
+                    f"{list_file} line {number} is {line.strip()!r}, which is no file in {folder}; expected an image's "
+                    "path alone (a list with classes goes under folder and list)"
+                )
+            paths.append(found)
+    repeated = [path for path, count in Counter(paths).items() if count > 1]
+    if repeated:
+        raise UserError(f"{list_file} names {listed(repeated)} more than once; allowed: once")
+    return paths
+
+
 def listed(names: list[str], most: int = 5) -> str:
     """The first names of many, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
-def _lines(list_file: Path) -> list[str]:
+def read_lines(list_file: Path) -> list[str]:
     """The list's lines; bytes that are no UTF-8 are kept as they stand in names of files."""
     try:
         content = list_file.read_bytes()
@@ -69,7 +95,7 @@ def _entry(line: str, where: str, on_disk: NamesOnDisk, names: Mapping[str, int 
         (path, label)
         for path, word in _readings(line)
         if stays_inside_folder(path)
-        for label in _labels(word, names, len(classes))
+        for label in labels_of_word(word, names, len(classes))
     ]
     for path, label in readings:
         actual = on_disk.find(path)
@@ -89,8 +115,8 @@ def _readings(line: str) -> Iterator[tuple[str, str]]:
             yield line[:position].strip(), line[position + 1 :].strip()
 
 
-def _labels(word: str, names: Mapping[str, int | None], classes: int) -> list[int | None]:
-    """The class index of a word, None for a class that is left out; empty if it is no class."""
+def labels_of_word(word: str, names: Mapping[str, int | None], classes: int) -> list[int | None]:
+    """The class index of a word in a list, None for a class that is left out; empty if it is no class."""
     if composed(word) in names:
         return [names[composed(word)]]
     digits = word.lstrip("0") or "0"

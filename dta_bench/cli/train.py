@@ -74,6 +74,9 @@ def train(
     if as_json:
         print_json(found, stdout)
     else:
-        metrics = [metric for metric in ("miou", "accuracy", "mean_class_accuracy") if metric in found["test"]]
-        scores = ", ".join(f"{spell_metric(metric)} {found['test'][metric]:.1f} %" for metric in metrics)
-        print(f"{found['name']}: target test {scores} (last epoch, seed {seed})", file=stdout)
+        where, measured = "target test", found["test"]
+        if measured is None:
+            where, measured = "no labelled target test; held-out source images", found["source_validation"]
+        metrics = [metric for metric in ("miou", "accuracy", "mean_class_accuracy") if metric in measured]
+        scores = ", ".join(f"{spell_metric(metric)} {measured[metric]:.1f} %" for metric in metrics)
+        print(f"{found['name']}: {where} {scores} (last epoch, seed {seed})", file=stdout)

@@ -70,7 +70,7 @@ def data_costs(
     """
     backbone = backbone or RESNET18[benchmark_of(name).task]
     benchmark, domains = benchmark_of(name), load.domains(name, str(root))
-    raw = _first_images(split(domains, LabelSubset(size=1)), images)
+    raw = _first_images(split(domains, LabelSubset(size=0)), images)
     kept = image_cache.with_cache(raw, benchmark)
     undecoded = image_cache.with_cache(raw, benchmark, use_store=False)
     _read_images(kept)  # fills the store, so that what follows is the second epoch

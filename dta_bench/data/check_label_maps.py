@@ -33,14 +33,11 @@ def check(benchmark: Benchmark, domains: Domains) -> None:
     """
     if benchmark.task != "segmentation":
         return
-    sets = {
-        "source train": domains.source_train, "source validation": domains.source_validation,
-        "target train": domains.target_train, "target test": domains.target_test,
-    }  # fmt: skip
     problems = [
         problem
-        for name, images in sets.items()
-        for problem in (*_header_problems(images), *_value_problems(name, images, benchmark))
+        for name, images in domains.sets().items()
+        if isinstance(images, LabelledImages)
+        for problem in (*_header_problems(images), *_value_problems(name.replace("_", " "), images, benchmark))
     ]
     problems = list(dict.fromkeys(problems))
     if problems:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from dta_bench.domains.image_files import ImageFiles, read_bytes
-from dta_bench.domains.images import LabelledImages, SelectedItems
+from dta_bench.domains.images import LabelledImages, SelectedItems, UnlabelledImages
 from dta_bench.domains.picture_file import StoredPicture, stored_picture
 
 MAX_LISTED = 3  # of many files, so many are listed
 NEARLY_BLACK = 2**12  # 16-bit files whose values all lie below it decode to fewer than 16 of 256 grey levels
 
 
-def look_at(images: LabelledImages, index: int) -> StoredPicture | None:
+def look_at(images: LabelledImages | UnlabelledImages, index: int) -> StoredPicture | None:
     """What the file of an image stores; None for images that no file of this package's reader holds."""
     sequence: Any = images.images
     while isinstance(sequence, SelectedItems):
@@ -23,7 +23,9 @@ def look_at(images: LabelledImages, index: int) -> StoredPicture | None:
     return stored_picture(read_bytes(sequence.path_of(index))) if isinstance(sequence, ImageFiles) else None
 
 
-def describe(name: str, images: LabelledImages, stored: Iterable[StoredPicture | None]) -> tuple[list[str], list[str]]:
+def describe(
+    name: str, images: LabelledImages | UnlabelledImages, stored: Iterable[StoredPicture | None]
+) -> tuple[list[str], list[str]]:
     """Notes and problems of one set.
 
     Args:
@@ -37,7 +39,8 @@ def describe(name: str, images: LabelledImages, stored: Iterable[StoredPicture |
     cmyk = [one for one, picture in known if picture.is_cmyk]
     notes = []
     if turned:
-        maps = "" if isinstance(images.labels, np.ndarray) else ", and their label maps taken as drawn on that view"
+        has_maps = isinstance(images, LabelledImages) and not isinstance(images.labels, np.ndarray)
+        maps = "" if not has_maps else ", and their label maps taken as drawn on that view"
         notes.append(
             f"{name}: {_count(turned)} turned by the file's EXIF orientation, as viewers do{maps}: {_listed(turned)}"
         )
@@ -50,7 +53,7 @@ def describe(name: str, images: LabelledImages, stored: Iterable[StoredPicture |
 
 
 def _describe_depth(
-    name: str, images: LabelledImages, known: list[tuple[str, StoredPicture]]
+    name: str, images: LabelledImages | UnlabelledImages, known: list[tuple[str, StoredPicture]]
 ) -> tuple[list[str], list[str]]:
     deep = [(one, picture.highest) for one, picture in known if picture.highest is not None]
     if not deep:

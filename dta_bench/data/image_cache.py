@@ -61,8 +61,8 @@ def with_cache(splits: Splits, benchmark: Benchmark, use_store: bool = True) -> 
         source_train=cached(train, source),
         source_validation=cached(splits.source_validation, source),
         target_train=cached(splits.target_train, target),
-        target_validation=cached(splits.target_validation, target),
-        target_test=cached(splits.target_test, target),
+        target_validation=splits.target_validation and cached(splits.target_validation, target),
+        target_test=splits.target_test and cached(splits.target_test, target),
     )
 
 

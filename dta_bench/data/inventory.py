@@ -9,10 +9,9 @@ from typing import Any
 
 from dta_bench.domains.file_names import composed
 from dta_bench.domains.file_tree import DataFolder, FileKey, FileTree, key_of, read_tree, suffix_of
-from dta_bench.domains.images import Domains, LabelledImages, SelectedItems
+from dta_bench.domains.images import Domains, LabelledImages, SelectedItems, UnlabelledImages
 from dta_bench.domains.label_maps import LabelMaps
 
-SETS = ("source_train", "source_validation", "target_train", "target_test", "subset_of")
 MAX_SUFFIXES = 8  # of many suffixes, so many are listed
 WORDS = {
     "images": "images taken",
@@ -98,17 +97,14 @@ def _roles(domains: Domains, unreadable: Collection[str], root: Path) -> dict[Fi
     """What each file of the sets is, by its key."""
     keys = _Keys(root)
     roles: dict[FileKey, str] = {}
-    for name in SETS:
-        images: LabelledImages | None = getattr(domains, name)
-        if images is None:
-            continue
+    for images in domains.sets().values():
         roles |= dict.fromkeys(map(keys.of, _mask_paths(images)), "masks")
         roles |= {keys.of(id_): "damaged" if id_ in unreadable else "images" for id_ in images.ids}
     return roles
 
 
-def _mask_paths(images: LabelledImages) -> Iterable[str]:
-    labels: Any = images.labels
+def _mask_paths(images: LabelledImages | UnlabelledImages) -> Iterable[str]:
+    labels: Any = images.labels if isinstance(images, LabelledImages) else ()
     while isinstance(labels, SelectedItems):
         labels = labels.items
     return labels.paths if isinstance(labels, LabelMaps) else ()

@@ -8,6 +8,7 @@ from pathlib import Path
 from dta_bench.data import check_label_maps, image_cache, manifest, splits, unreadable
 from dta_bench.data.benchmark_plugin import benchmark_plugin
 from dta_bench.domains.images import Domains, Splits
+from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.method_plugin import MethodPlugin
 from dta_bench.spec.run_spec import RunSpec
@@ -44,10 +45,16 @@ def splits_of(
         method: the run's method.
         root: the data root.
         skip_unreadable: leave out images that cannot be read, instead of failing at the first.
+
+    Raises:
+        UserError: data or labels are missing, or none is left to measure on.
     """
     loaded = domains(spec.benchmark, root, skip_unreadable)
     split = splits.split_supervised if method.uses_target_labels else splits.split
-    return image_cache.with_cache(split(loaded, spec.label_subset), benchmark)
+    made = split(loaded, spec.label_subset)
+    if made.target_test is not None and not len(made.target_test):
+        raise UserError("the labelled subset takes all images of target test and leaves none to measure on")
+    return image_cache.with_cache(made, benchmark)
 
 
 def check_labels(benchmark: Benchmark, root: str, skip_unreadable: bool = False) -> None:

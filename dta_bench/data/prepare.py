@@ -11,7 +11,7 @@ from rich.progress import TransferSpeedColumn as SpeedColumn
 
 from dta_bench.data import inventory, manifest
 from dta_bench.data.benchmark_plugin import BenchmarkPlugin, benchmark_plugin
-from dta_bench.data.verify import SETS, inspect
+from dta_bench.data.verify import inspect
 from dta_bench.domains import download
 from dta_bench.domains.download import Archive
 from dta_bench.domains.images import Domains
@@ -86,7 +86,7 @@ def _load(plugin: BenchmarkPlugin, root: Path) -> Domains:
 
 
 def _inspect(benchmark: Benchmark, domains: Domains, console: Console) -> dict[str, Any]:
-    total = len({name for part in SETS for name in getattr(domains, part).ids})
+    total = len({name for images in domains.sets().values() for name in images.ids})
     with Progress(TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), console=console) as progress:
         task = progress.add_task("", total=total)
         return inspect(benchmark, domains, lambda: progress.advance(task))
@@ -105,9 +105,9 @@ def _wrong_files(archives: list[Archive], root: Path) -> list[str]:
 
 def _wrong_sizes(benchmark: Benchmark, domains: Domains) -> list[str]:
     """A sentence on each set that holds fewer images than the labelled subset needs, or not as many as published."""
-    sizes = {name: len(getattr(domains, name)) for name in SETS}
+    sizes = {name: len(images) for name, images in domains.sets().items()}
     sizes["source"] = sizes["source_train"] + sizes["source_validation"]
-    pool = len(domains.subset_of or domains.target_train)
+    pool = len(domains.draws_from or ())
     too_small = f"the label budget is {benchmark.label_budget}, but {pool} images are there to draw it from"
     return [too_small] * (benchmark.label_budget > pool) + [
         f"{name} holds {sizes[name]:,} images, its owner counts {published:,}"

@@ -21,16 +21,19 @@ SUBSET_REMOVED = "target_test"
 def split(domains: Domains, subset: LabelSubset) -> Splits:
     """Make the five sets of a run.
 
-    The labelled subset is drawn from target train (or from ``domains.subset_of``). Target train keeps all its images
-    and none of its labels. Images of the subset are removed from target test where that has them: VisDA tests on the
+    The labelled subset is given by the user, or drawn from target train (from ``domains.subset_of`` where a benchmark
+    has it, from target test where target train has no labels), or there is none. Target train keeps all its images and
+    none of its labels. Images of the subset are removed from target test where that has them: VisDA tests on the
     images that it trains on.
 
     Raises:
-        UserError: the subset is larger than the set it is drawn from, or is to be stratified over label maps.
+        UserError: the subset is larger than the set it is drawn from, or is to be stratified over label maps, or no
+            image of the target has a label to draw.
     """
-    pool = domains.subset_of or domains.target_train
-    labelled = pool.select(_draw(pool, subset))
-    test = domains.target_test.without(set(labelled.ids))
+    labelled = _labelled_subset(domains, subset)
+    test = domains.target_test
+    if test is not None and labelled is not None:
+        test = test.without(set(labelled.ids))
     return Splits(
         source_train=domains.source_train,
         source_validation=domains.source_validation,
@@ -38,18 +41,40 @@ def split(domains: Domains, subset: LabelSubset) -> Splits:
         target_validation=labelled,
         target_test=test,
         fingerprint=domains.fingerprint,
-        subset_hash=subset_hash(labelled),
+        subset_hash=subset_hash(labelled) if labelled is not None else "",
         notes=_test_note(domains, test) | _unreadable_note(domains) | _subset_note(labelled, domains, subset),
     )
+
+
+def _labelled_subset(domains: Domains, subset: LabelSubset) -> LabelledImages | None:
+    if subset.given:
+        if domains.labelled is None:
+            raise UserError("the labelled subset is to be the one that the pair gives, but it gives none")
+        return domains.labelled
+    if not subset.is_there:
+        return None
+    pool = domains.draws_from
+    if pool is None:
+        raise UserError(
+            f"a labelled subset of {subset.size} is asked for, but no image of the target has a label: label some "
+            "(dta-bench label) and name them in the pair as target.labelled"
+        )
+    return pool.select(_draw(pool, subset))
 
 
 def split_supervised(domains: Domains, subset: LabelSubset) -> Splits:
     """Make the five sets of the upper bound ``target_only``: the source is the labelled target train.
 
     The labelled subset is left out of it: a run must not be selected by labels that it was trained on.
+
+    Raises:
+        UserError: target train has no labels.
     """
     splits = split(domains, subset)
-    labelled = domains.target_train.without(set(splits.target_validation.ids))
+    if not isinstance(domains.target_train, LabelledImages):
+        raise UserError("target_only trains on the labels of target train, which has none: leave this method out")
+    chosen_by = set(splits.target_validation.ids) if splits.target_validation is not None else set()
+    labelled = domains.target_train.without(chosen_by)
     note = {"supervised": f"trained on {len(labelled)} target labels, as an upper bound"}
     return dataclasses.replace(splits, source_train=labelled, notes=splits.notes | note)
 
@@ -90,8 +115,8 @@ def _stratified(shuffled: Indices, images: LabelledImages) -> Indices:
     return shuffled[np.argsort(position, kind="stable")]
 
 
-def _test_note(domains: Domains, test: LabelledImages) -> dict[str, str]:
-    removed = len(domains.target_test) - len(test)
+def _test_note(domains: Domains, test: LabelledImages | None) -> dict[str, str]:
+    removed = 0 if domains.target_test is None or test is None else len(domains.target_test) - len(test)
     return {SUBSET_REMOVED: f"the complement of the labelled subset: {removed} images left out"} if removed else {}
 
 
@@ -99,8 +124,15 @@ def _unreadable_note(domains: Domains) -> dict[str, str]:
     return {"unreadable": unreadable.describe(domains.unreadable)} if domains.unreadable else {}
 
 
-def _subset_note(labelled: LabelledImages, domains: Domains, subset: LabelSubset) -> dict[str, str]:
+def _subset_note(labelled: LabelledImages | None, domains: Domains, subset: LabelSubset) -> dict[str, str]:
+    if labelled is None:
+        return {"label_subset": "none: no label of the target takes part in choosing"}
+    if subset.given:
+        return {"label_subset": f"{len(labelled)} images, given by the user"}
+    pool = domains.draws_from
     pool_name = "the domain to tune on" if domains.subset_of else "target train"
-    share = 100 * len(labelled) / len(domains.subset_of or domains.target_train)
+    if pool is domains.target_test:
+        pool_name = "target test, since target train has no labels"
+    share = 100 * len(labelled) / len(pool or labelled)
     how = "stratified by class (itself a use of target labels)" if subset.stratified else "at random"
     return {"label_subset": f"{len(labelled)} images, {share:.1f} % of {pool_name}, drawn {how} by seed {subset.seed}"}

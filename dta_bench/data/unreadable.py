@@ -6,14 +6,14 @@ import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from dta_bench.domains import data_fingerprint
-from dta_bench.domains.images import Domains, LabelledImages, is_lazy
+from dta_bench.domains.images import Domains, LabelledImages, UnlabelledImages, is_lazy
 from dta_bench.errors import UserError
 
-SETS = ("source_train", "source_validation", "target_train", "target_test", "subset_of")
 MAX_LISTED = 20  # of many ids, so many are listed
 
 
@@ -43,8 +43,7 @@ def leave_out(domains: Domains, names: Sequence[str]) -> Domains:
     if not names:
         return domains
     removed = set(names)
-    sets = {name: getattr(domains, name) for name in SETS}
-    remaining = {name: images.without(removed) for name, images in sets.items() if images is not None}
+    remaining: dict[str, Any] = {name: images.without(removed) for name, images in domains.sets().items()}
     fingerprint = data_fingerprint.without(domains.fingerprint, removed)
     return dataclasses.replace(domains, **remaining, fingerprint=fingerprint, unreadable=tuple(sorted(removed)))
 
@@ -55,19 +54,18 @@ def describe(names: Sequence[str]) -> str:
     return f"{len(names)}: {', '.join(names[:MAX_LISTED])}{more}"
 
 
-def _images_in_files(domains: Domains) -> Iterator[tuple[LabelledImages, int, str]]:
+def _images_in_files(domains: Domains) -> Iterator[tuple[LabelledImages | UnlabelledImages, int, str]]:
     """Each image that is read when it is asked for: its set, its index there and its id."""
-    for part in SETS:
-        images: LabelledImages | None = getattr(domains, part)
-        if images is not None and is_lazy(images.images):
+    for images in domains.sets().values():
+        if is_lazy(images.images):
             yield from ((images, i, name) for i, name in enumerate(images.ids))
 
 
-def _read_error(images: LabelledImages, index: int) -> str:
+def _read_error(images: LabelledImages | UnlabelledImages, index: int) -> str:
     """Why an image or its label map cannot be read; empty if both can."""
     try:
         images.images[index]
-        if not isinstance(images.labels, np.ndarray):
+        if isinstance(images, LabelledImages) and not isinstance(images.labels, np.ndarray):
             images.labels[index]
     except UserError as error:
         return str(error)

@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 from dta_bench.data import depth_and_orientation, duplicates, inventory, unknown_values
 from dta_bench.data.duplicates import ImageSignatures
 from dta_bench.data.unknown_values import UnknownValues
-from dta_bench.domains.images import Domains, LabelledImages
+from dta_bench.domains.images import Domains, LabelledImages, UnlabelledImages
 from dta_bench.domains.label_maps import Value
 from dta_bench.domains.picture_file import StoredPicture
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.target_labels import CONSEQUENCES, target_labels
 
 MAX_LISTED = 5  # of many similar problems, so many are listed
 Counts = NDArray[np.int64]
 OnImage = Callable[[], None]
-SETS = ("source_train", "source_validation", "target_train", "target_test")
+Images = LabelledImages | UnlabelledImages
+SHOWN = {"subset_of": "target_to_tune_on", "labelled": "target_labelled"}
+"""What a set is called in the result, where not by its name in :class:`~dta_bench.domains.images.Domains`."""
 
 
 class _ReadImage:
@@ -37,7 +40,7 @@ class _ReadImage:
         map: pixels, unknown values, and whether it is a JPEG, of its label map; None without one.
     """
 
-    def __init__(self, images: LabelledImages, index: int) -> None:
+    def __init__(self, images: Images, index: int) -> None:
         self.id, self.problem = images.ids[index], ""
         self.signature: tuple[str, duplicates.Thumbnails] | None = None
         self.pixel_counts: Counts | None = None
@@ -45,7 +48,7 @@ class _ReadImage:
         self.map: tuple[int, dict[Value, int], bool] | None = None
         try:
             image = images.images[index]
-            if not isinstance(images.labels, np.ndarray):
+            if isinstance(images, LabelledImages) and not isinstance(images.labels, np.ndarray):
                 read = unknown_values.read_map(images, index)
                 if read.labels.shape != image.shape[:2]:
                     raise UserError(f"{self.id} is {image.shape[:2]}, but its label map {read.labels.shape}")
@@ -70,39 +73,51 @@ def inspect(benchmark: Benchmark, domains: Domains, on_image: OnImage = lambda: 
         on_image: called after each image, from any thread.
 
     Returns:
-        The benchmark's own statements, and ``fingerprint``; ``sizes`` (images of each set); ``class_counts`` (images
-        of each class in each set, or pixels for label maps); ``ignored_pixels`` (of each set of label maps, those whose
-        values stand for no class); ``unreadable`` (ids); ``notes`` and ``problems`` (lists
-        of sentences, ``problems`` being empty for sound data).
+        The benchmark's own statements, and ``fingerprint``; ``target_labels`` (which labels of the target are there)
+        and ``target_labels_mean`` (what follows, in words); ``sizes`` (images of each set); ``class_counts`` (images
+        of each class in each set, or pixels for label maps; None for a set without labels); ``ignored_pixels`` (of each
+        set of label maps, those whose values stand for no class); ``unreadable`` (ids); ``notes`` and ``problems``
+        (lists of sentences, ``problems`` being empty for sound data).
     """
-    sets: dict[str, LabelledImages] = {name: getattr(domains, name) for name in SETS}
-    sets |= {"target_to_tune_on": domains.subset_of} if domains.subset_of else {}
+    sets: dict[str, Images] = {SHOWN.get(name, name): images for name, images in domains.sets().items()}
+    labelled = {name: images for name, images in sets.items() if isinstance(images, LabelledImages)}
     read = _read_images(sets, on_image)
     problems: list[str] = []
-    counts = {name: _class_counts(name, images, read, benchmark, problems) for name, images in sets.items()}
+    file_notes: list[str] = list(domains.notes)
+    counts = {name: _class_counts(name, images, read, benchmark, problems) for name, images in labelled.items()}
+    for name, with_labels in labelled.items():
+        if empty := [label for label, count in zip(benchmark.classes, counts[name], strict=False) if not count]:
+            is_needed = name != "target_labelled" and isinstance(domains.target_train, LabelledImages)
+            if is_needed or name.startswith("source"):
+                problems.append(f"{name} has no label of {', '.join(empty)}")
+            elif not isinstance(with_labels.labels, np.ndarray):  # of images of one class each the pair itself tells it
+                file_notes.append(f"{name} has no label of {', '.join(empty)}, which is not measured on it")
     problems += [image.problem for image in read.values() if image.problem]
-    unknown = {name: _unknown_values(images, read) for name, images in sets.items()}
-    file_notes: list[str] = []
+    unknown = {name: _unknown_values(images, read) for name, images in labelled.items()}
     for name, images in sets.items():
         stored = [read[one].stored for one in images.ids]
-        for more_notes, more in (
-            depth_and_orientation.describe(name, images, stored),
-            unknown_values.describe(name, unknown[name]),
-        ):
+        found = [depth_and_orientation.describe(name, images, stored)]
+        found += [unknown_values.describe(name, unknown[name])] if name in unknown else []
+        for more_notes, more in found:
             file_notes += more_notes
             problems += more
+    budget = benchmark.label_budget if domains.labelled is None else len(domains.labelled)
+    situation = target_labels(has_subset=budget > 0, has_test=domains.target_test is not None)
     copy_problems, notes = _copies({name: _signatures(images, read) for name, images in sets.items()})
     return {
         "benchmark": benchmark.name,
         "fingerprint": domains.fingerprint,
         "splits": benchmark.splits_stated,
-        "label_budget": f"{benchmark.label_budget} ({benchmark.label_budget_source})",
+        "target_labels": situation,
+        "target_labels_mean": CONSEQUENCES[situation],
+        "label_budget": f"{budget} ({benchmark.label_budget_source})",
         "image_size": list(benchmark.image_size),
         "standardisation": benchmark.standardisation,
         "augmentation": list(benchmark.augmentation),
         "sizes": {name: len(images) for name, images in sets.items()},
         "class_counts": {
-            name: dict(zip(benchmark.classes, map(int, of_set), strict=True)) for name, of_set in counts.items()
+            name: dict(zip(benchmark.classes, map(int, counts[name]), strict=True)) if name in counts else None
+            for name in sets
         },
         "ignored_pixels": {
             name: of_set.as_json() for name, of_set in unknown.items() if benchmark.task == "segmentation"
@@ -118,7 +133,7 @@ def _unknown_values(images: LabelledImages, read: dict[str, _ReadImage]) -> Unkn
     return unknown_values.collect(images, [one for one in maps if one is not None])
 
 
-def _read_images(sets: dict[str, LabelledImages], on_image: OnImage) -> dict[str, _ReadImage]:
+def _read_images(sets: dict[str, Images], on_image: OnImage) -> dict[str, _ReadImage]:
     """Read every image once, by one thread a core: decoding releases Python's lock.
 
     Returns:
@@ -126,7 +141,7 @@ def _read_images(sets: dict[str, LabelledImages], on_image: OnImage) -> dict[str
     """
     locations = {images.ids[i]: (images, i) for images in sets.values() for i in range(len(images))}
 
-    def read(location: tuple[LabelledImages, int]) -> _ReadImage:
+    def read(location: tuple[Images, int]) -> _ReadImage:
         image = _ReadImage(*location)
         on_image()
         return image
@@ -138,7 +153,7 @@ def _read_images(sets: dict[str, LabelledImages], on_image: OnImage) -> dict[str
 def _class_counts(
     name: str, images: LabelledImages, read: dict[str, _ReadImage], benchmark: Benchmark, problems: list[str]
 ) -> Counts:
-    """Count the labels of each class in a set; add a problem for labels that are no class and for empty classes."""
+    """Count the labels of each class in a set; add a problem for labels that are no class."""
     classes = len(benchmark.classes)
     counts = _count(images, read)
     if benchmark.task == "segmentation":
@@ -146,9 +161,6 @@ def _class_counts(
     unknown = [str(value) for value in np.flatnonzero(counts) if value >= classes]
     if unknown:
         problems.append(f"{name} has labels {', '.join(unknown[:MAX_LISTED])}; allowed: 0..{classes - 1}")
-    empty = [label for label, count in zip(benchmark.classes, counts, strict=False) if not count]
-    if empty:
-        problems.append(f"{name} has no label of {', '.join(empty)}")
     return counts[:classes]
 
 
@@ -159,7 +171,7 @@ def _count(images: LabelledImages, read: dict[str, _ReadImage]) -> Counts:
     return sum((one for one in counts if one is not None), start=np.zeros(256, dtype=np.int64))
 
 
-def _signatures(images: LabelledImages, read: dict[str, _ReadImage]) -> ImageSignatures:
+def _signatures(images: Images, read: dict[str, _ReadImage]) -> ImageSignatures:
     usable = [(name, signature) for name in images.ids if (signature := read[name].signature) is not None]
     thumbnails = np.array([thumbnail for _, (_, thumbnail) in usable], dtype=np.float32)
     thumbnails = thumbnails.reshape(len(usable), -1) if usable else thumbnails.reshape(0, 0)
@@ -198,12 +210,13 @@ def as_text(result: dict[str, Any]) -> str:
     """The result of :func:`inspect` as text: a line for each fact, a table of classes, then notes and problems."""
     facts = ("benchmark", "fingerprint", "splits", "label_budget", "image_size", "standardisation", "augmentation")
     lines = [f"{key.replace('_', ' '):<16} {_value_as_text(result[key])}" for key in facts]
+    lines.insert(4, f"{'target labels':<16} {result['target_labels']}: {result['target_labels_mean']}")
     names = list(result["sizes"])
     lines += ["", f"{'images':<16} " + " ".join(f"{name:>18}" for name in names)]
     lines += [f"{'':<16} " + " ".join(f"{result['sizes'][name]:>18,}" for name in names)]
     classes = result["class_counts"][names[0]]
     lines += [
-        f"{one:<16} " + " ".join(f"{result['class_counts'][name][one]:>18,}" for name in names) for one in classes
+        f"{one:<16} " + " ".join(_count_as_text(result["class_counts"][name], one) for name in names) for one in classes
     ]
     lines += [
         "",
@@ -213,6 +226,10 @@ def as_text(result: dict[str, Any]) -> str:
     ]
     count = len(result["problems"])
     return "\n".join([*lines, f"{count} problem{'s' if count > 1 else ''}" if count else "all is well"])
+
+
+def _count_as_text(counts: dict[str, int] | None, class_name: str) -> str:
+    return f"{'no labels':>18}" if counts is None else f"{counts[class_name]:>18,}"
 
 
 def _value_as_text(value: Any) -> str:

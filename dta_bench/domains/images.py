@@ -68,6 +68,19 @@ class UnlabelledImages:
     def __len__(self) -> int:
         return len(self.images)
 
+    def without_labels(self) -> UnlabelledImages:
+        """This very set."""
+        return self
+
+    def select(self, indices: Sequence[int] | NDArray[np.int64]) -> UnlabelledImages:
+        """The images at ``indices``, in that order; no image file is read."""
+        return UnlabelledImages(SelectedItems(self.images, indices), [self.ids[int(i)] for i in indices])
+
+    def without(self, ids: Collection[str]) -> UnlabelledImages:
+        """The images but for those with these ids; this very set if it has none of them."""
+        remaining = [i for i, name in enumerate(self.ids) if name not in ids]
+        return self if len(remaining) == len(self) else self.select(remaining)
+
 
 @dataclass(frozen=True)
 class LabelledImages:
@@ -101,36 +114,55 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Domains:
-    """What a benchmark's ``load(root)`` returns: four labelled sets, split by a fixed seed or by the data set itself.
+    """What a benchmark's ``load(root)`` returns: four sets, split by a fixed seed or by the data set itself.
 
-    Only :mod:`dta_bench.data.splits` uses labels of ``target_train``; it hands training a set without them.
+    Only :mod:`dta_bench.data.splits` uses labels of ``target_train``; it hands training a set without them. A user's
+    target may have no labels at all: ``target_train`` is then of the type that has none, and ``target_test`` is None
+    where no labelled test is there.
     """
 
     source_train: LabelledImages
     source_validation: LabelledImages
-    target_train: LabelledImages
-    target_test: LabelledImages
+    target_train: LabelledImages | UnlabelledImages
+    target_test: LabelledImages | None
     fingerprint: str
     """SHA-256 over the images and labels; of files as :mod:`dta_bench.domains.data_fingerprint` writes it."""
     subset_of: LabelledImages | None = None
     """The images that the labelled subset is drawn from; None: ``target_train``."""
     unreadable: tuple[str, ...] = ()
     """Ids of the images that were left out because they cannot be read."""
+    labelled: LabelledImages | None = None
+    """The labelled subset, where the user gives it instead of having it drawn."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how the sets were made, a sentence each; ``prepare`` prints them."""
+
+    def sets(self) -> dict[str, LabelledImages | UnlabelledImages]:
+        """Name → set, for the sets that are there."""
+        names = ("source_train", "source_validation", "target_train", "target_test", "subset_of", "labelled")
+        return {name: images for name in names if (images := getattr(self, name)) is not None}
+
+    @property
+    def draws_from(self) -> LabelledImages | None:
+        """The images that a labelled subset is drawn from; None where no image of the target has a label."""
+        if self.subset_of is not None:
+            return self.subset_of
+        return self.target_train if isinstance(self.target_train, LabelledImages) else self.target_test
 
 
 @dataclass(frozen=True)
 class Splits:
     """The five sets of a run.
 
-    ``target_train`` has no labels, and ``target_validation`` is the labelled subset. ``notes`` says how the sets were
-    made; a run records each as the tag ``note_<name>``.
+    ``target_train`` has no labels, and ``target_validation`` is the labelled subset. It and ``target_test`` are None
+    where the user has no such labels. ``notes`` says how the sets were made; a run records each as the tag
+    ``note_<name>``.
     """
 
     source_train: LabelledImages
     source_validation: LabelledImages
     target_train: UnlabelledImages
-    target_validation: LabelledImages
-    target_test: LabelledImages
+    target_validation: LabelledImages | None
+    target_test: LabelledImages | None
     fingerprint: str
     subset_hash: str = ""
     notes: dict[str, str] = field(default_factory=dict)

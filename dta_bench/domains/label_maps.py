@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dta_bench.domains import picture_file
 from dta_bench.domains.decoder_voice import decode_and_listen
 from dta_bench.domains.image_files import ImageFiles, open_picture, read_bytes, read_image
-from dta_bench.domains.images import LabelledImages
+from dta_bench.domains.images import LabelledImages, UnlabelledImages
 from dta_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -170,6 +170,12 @@ def fingerprint_entries(images: LabelledImages) -> list[tuple[str, str]]:
     if isinstance(labels, LabelMaps):
         return [(path, bits) for path in images.ids] + [(path, labels.meaning_digest) for path in labels.paths]
     return list(zip(images.ids, [f"{label} {bits}".rstrip() for label in labels], strict=True))
+
+
+def unlabelled_entries(images: UnlabelledImages) -> list[tuple[str, str]]:
+    """As :func:`fingerprint_entries`, of a set without labels."""
+    bits = getattr(images.images, "bits", None)
+    return [(path, f"{bits} bits" if bits else "") for path in images.ids]
 
 
 def _orientation(path: Path) -> int:

@@ -61,11 +61,20 @@ def collapsed(confusion: Confusion, segmentation: bool = False) -> bool:
     pixel is of do not count.
     """
     share = confusion.sum(axis=0) / max(confusion.sum(), 1)
-    if not segmentation:
-        return bool((share >= 0.01).sum() < len(share) / 2)
-    truth = confusion.sum(axis=1) / max(confusion.sum(), 1)
-    present = truth > 0
-    return bool((share[present] >= 0.1 * truth[present]).sum() < present.sum() / 2)
+    return too_few_in_use(share, confusion.sum(axis=1) / max(confusion.sum(), 1) if segmentation else None)
+
+
+def too_few_in_use(predicted: NDArray[np.float64], expected: NDArray[np.float64] | None) -> bool:
+    """Whether fewer than half of the classes are in use, as :func:`collapsed` says.
+
+    Args:
+        predicted: (K,) the share of the predictions that is of each class.
+        expected: (K,) of pixels the share that is expected of each class; None for images.
+    """
+    if expected is None:
+        return bool((predicted >= 0.01).sum() < len(predicted) / 2)
+    present = expected > 0
+    return bool((predicted[present] >= 0.1 * expected[present]).sum() < present.sum() / 2)
 
 
 def _ratio(part: Confusion, whole: Confusion) -> NDArray[np.float64]:

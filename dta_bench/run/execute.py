@@ -27,7 +27,7 @@ class RunOutcome:
     """How a run ended.
 
     Attributes:
-        score: its headline metric on the labelled subset, in percent.
+        score: its headline metric on the labelled subset, in percent; 0 where there is no such subset.
         reason: why it failed or stopped.
         diverged: whether it failed because its numbers stopped being finite; other failures the user can mend.
     """
@@ -90,7 +90,8 @@ def execute(
     _store(resolved, finished, log, workspace.keep_network)
     if placement.checkpoint is not None:
         checkpoint.discard(placement.checkpoint)
-    score = getattr(finished.result.validation, resolved.benchmark.headline) or 0.0
+    subset = finished.result.validation
+    score = (0.0 if subset is None else getattr(subset, resolved.benchmark.headline)) or 0.0
     return RunOutcome("done", score, result=finished.result)
 
 
@@ -116,7 +117,7 @@ def _tags(resolved: Resolved, workspace: Workspace, placement: Placement) -> dic
         "commit": fingerprint.commit(),
         "device": str(placement.device),
         "host": platform.node(),
-        "subset_hash": resolved.splits.subset_hash,
+        **({"subset_hash": resolved.splits.subset_hash} if resolved.splits.subset_hash else {}),
         "versions": " ".join(f"{k}={v}" for k, v in fingerprint.versions().items()),
     }
     found |= {f"note_{about}": note for about, note in resolved.splits.notes.items()}

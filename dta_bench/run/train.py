@@ -77,7 +77,8 @@ class Run:
         sums: each part of the loss, summed over the current epoch's steps.
         seconds: of training steps, the first stage included.
         measuring_seconds: of the evaluations after epochs, the first stage included.
-        best: the epoch with the highest headline metric on the labelled subset, and that metric in percent.
+        best: the epoch with the highest headline metric on the labelled subset, and that metric in percent; epoch 0
+            where there is no such subset.
         validation: what the last evaluation found on the labelled subset and on source validation.
         label_free: what the last evaluation found on target train, without its labels.
         subset_queries: how often the labels of the labelled subset were used to measure this run.
@@ -206,14 +207,12 @@ class Run:
         """Evaluate on the labelled subset and source validation, and on target train without labels.
 
         Returns:
-            ``<set>/<score>`` in percent, ``target_train/<statistic>``, and ``validation/asked``, how often the labelled
-            subset was used.
+            ``<set>/<score>`` in percent, ``target_train/<statistic>``, and, where there is a labelled subset,
+            ``validation/asked``, how often it was used.
         """
-        self.subset_queries += 1
-        self.validation = {
-            "validation": self.evaluator.evaluate(self.splits.target_validation),
-            "source_validation": self.evaluator.evaluate(self.splits.source_validation),
-        }
+        subset = self.splits.target_validation
+        self.validation = {} if subset is None else {"validation": self.evaluator.evaluate(subset)}
+        self.validation["source_validation"] = self.evaluator.evaluate(self.splits.source_validation)
         self.label_free = self.evaluator.evaluate_without_labels(self.splits.target_train.images)
         scores = {
             f"{name}/{key}": value
@@ -221,6 +220,9 @@ class Run:
             for key, value in measured.scores.means().items()
         }
         scores |= {f"target_train/{name}": value for name, value in self.label_free.statistics.items()}
+        if subset is None:
+            return scores
+        self.subset_queries += 1
         scores["validation/asked"] = float(self.subset_queries)
         headline = scores[f"validation/{self.benchmark.headline}"]
         if headline > self.best["validation"]:

@@ -17,8 +17,10 @@ class Benchmark:
         source: name of the source domain, as ``target`` is of the target domain.
         image_size: height and width in pixels to which images are resized.
         headline: the metric by which runs are compared.
-        label_budget: images in the labelled subset, the only target labels that selection may read.
+        label_budget: images in the labelled subset, the only target labels that selection may read; 0 where there is
+            none, or where it is given.
         label_budget_source: who set the label budget.
+        labels_given: whether the user gives the labelled subset instead of having it drawn.
         standardisation: how an image becomes network input: ``per_sample`` subtracts the image's own mean and divides
             by its own deviation (French et al.), ``imagenet`` uses ImageNet's channel statistics.
         augmentation: parts of :mod:`dta_bench.data.augment`.
@@ -46,6 +48,7 @@ class Benchmark:
     epoch_length: Literal["source", "target", "larger"] = "larger"
     published_sizes: Mapping[str, int] = field(default_factory=dict)
     crop: tuple[int, int] | None = None
+    labels_given: bool = False
 
     @property
     def train_size(self) -> tuple[int, int]:

@@ -29,10 +29,16 @@ def identity(fields: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]
         fields: the spec as a plain dict.
         defaults: part of the spec → the default of each field that has one.
     """
+    hashed = hashed_fields(fields, defaults)
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def hashed_fields(fields: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The fields that :func:`identity` hashes, of the same arguments."""
     hashed = _hashed("", fields, defaults)
     hashed |= {part: _hashed(part, fields[part], defaults) for part in ALWAYS_HASHED if part}
     hashed["params"] = {name: _whole_as_int(value) for name, value in fields["params"].items()}
-    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:12]
+    return hashed
 
 
 def _hashed(part: str, fields: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

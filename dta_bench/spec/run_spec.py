@@ -82,16 +82,24 @@ class LabelSubset(BaseModel):
     """How the labelled subset is drawn from target train.
 
     Attributes:
-        size: number of images.
+        size: number of images; 0 where there is no labelled subset, or where it is given.
         seed: of the draw.
         stratified: whether each class gets its share.
+        given: whether the user gives the subset instead of having it drawn; the data's fingerprint covers which
+            images it holds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: int = Field(gt=0)
+    size: int = Field(ge=0)
     seed: int = 0
     stratified: bool = False
+    given: bool = False
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a labelled subset at all."""
+        return self.given or self.size > 0
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,10 @@ class RunSpec:
     def id(self) -> str:
         """The run's identity, a hash of its fields, see :mod:`dta_bench.spec.identity`."""
         return identity.identity(self.to_dict(), _defaults())
+
+    def identifying_fields(self) -> dict[str, Any]:
+        """The fields that the identity is a hash of, as a plain dict; later fields at their default are not there."""
+        return identity.hashed_fields(self.to_dict(), _defaults())
 
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dict of names and numbers, for JSON and for other processes."""
@@ -198,9 +210,9 @@ class RunResult:
     """The result of one finished run.
 
     Attributes:
-        validation: scores on the labelled subset after the last epoch.
+        validation: scores on the labelled subset after the last epoch; None where there is no such subset.
         source_validation: scores on source validation after the last epoch.
-        test: the single measurement of the target test set.
+        test: the single measurement of the target test set; None where no labelled test is there.
         collapsed: whether fewer than half of the classes are in use, see ``evaluation.metrics.collapsed``.
         epochs: of its training.
         seconds: of training steps.
@@ -210,9 +222,9 @@ class RunResult:
     """
 
     run_id: str
-    validation: Scores
+    validation: Scores | None
     source_validation: Scores
-    test: Scores
+    test: Scores | None
     collapsed: bool
     epochs: int
     seconds: float

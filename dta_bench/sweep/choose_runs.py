@@ -58,12 +58,13 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
         name=name, file=file, benchmark=benchmark,
         method_plugins={name: method_plugin(name) for name in (file.method, *methods, *baselines)},
         training=training, weights=options.weights,
-        label_subset=_subset(file.labels or LabelSubset(size=benchmark.label_budget), options),
+        label_subset=_subset(file, benchmark, options),
         backbones=options.backbones or (next(iter(file.backbones)),), methods=methods + baselines,
         seeds=tuple(range(options.seeds or file.seeds)), points=0, runs=(),
         search=options.search, stop=options.stop, confirm=file.confirm if options.confirm is None else options.confirm,
     )  # fmt: skip
     _check_names(plan)
+    _check_has_scores(plan)
     for method in plan.methods:
         _check_task(plan.method_plugins[method], benchmark)
     for backbone in plan.backbones:
@@ -82,7 +83,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     return dataclasses.replace(plan, points=count, runs=distinct)
 
 
-def _subset(labels: LabelSubset, options: Options) -> LabelSubset:
+def _subset(file: SearchSpaceFile, benchmark: Benchmark, options: Options) -> LabelSubset:
     """The file's or the benchmark's labelled subset, with what the command line says of it."""
     if options.labels_drawn not in (None, "random", "stratified"):
         raise UserError(f"--labels-drawn {options.labels_drawn} is not known; it takes random or stratified")
@@ -90,7 +91,33 @@ def _subset(labels: LabelSubset, options: Options) -> LabelSubset:
         "size": options.labels, "seed": options.label_seed,
         "stratified": None if options.labels_drawn is None else options.labels_drawn == "stratified",
     }  # fmt: skip
-    return labels.model_copy(update={key: value for key, value in asked.items() if value is not None})
+    asked = {key: value for key, value in asked.items() if value is not None}
+    if file.labels is not None and file.labels.given:
+        raise UserError("labels.given is said by a pair, which names its labelled subset, and by no search space")
+    if not benchmark.labels_given:
+        subset = file.labels or LabelSubset(size=benchmark.label_budget)
+        if not subset.size and asked and "size" not in asked:
+            raise UserError(
+                "--labels-seed and --labels-drawn say how a labelled subset is drawn, and none is drawn here"
+            )
+        return subset.model_copy(update=asked)
+    if asked or file.labels is not None:
+        who = "the command line" if asked else "the search space"
+        raise UserError(
+            f"{benchmark.name} gives its labelled subset itself (target.labelled), but {who} says how to draw one; "
+            "leave that out"
+        )
+    return LabelSubset(size=0, given=True)
+
+
+def _check_has_scores(plan: Plan) -> None:
+    """What compares runs by the labelled subset's score needs such a subset."""
+    asked = ["--search tpe"] * (plan.search == "tpe") + ["--stop asha"] * ("asha" in plan.stop)
+    if asked and not plan.label_subset.is_there:
+        raise UserError(
+            f"{' and '.join(asked)} compare runs by their score on labelled images of the target, and "
+            f"{plan.benchmark.name} has none to choose by; leave that out, or label some (dta-bench label)"
+        )
 
 
 def _check_seeds(seeds: int | None) -> None:

@@ -21,6 +21,7 @@ class ProgressView:
         epochs: of each run.
         done_before: runs that an earlier start has done.
         headline: the benchmark's headline metric, in words.
+        has_subset: whether runs have a score on a labelled subset; without one none is the best so far.
     """
 
     console: Console
@@ -28,6 +29,7 @@ class ProgressView:
     epochs: int
     done_before: int = 0
     headline: str = "accuracy"
+    has_subset: bool = True
     running: dict[str, int] = field(default_factory=dict)
     done: int = 0
     failed: int = 0
@@ -63,14 +65,14 @@ class ProgressView:
 
         Args:
             status: ``done``, ``failed`` or ``stopped``.
-            score: on the labelled subset, in percent.
+            score: on the labelled subset, in percent; not shown where there is no such subset.
             reason: why it is not done.
             competes: whether it may be the best so far; a baseline may not.
         """
         self.running.pop(name, None)
         if status == "done":
             self.done += 1
-            if competes and (self.best is None or score > self.best[0]):
+            if self.has_subset and competes and (self.best is None or score > self.best[0]):
                 self.best = (score, name)
         else:
             self.failed += 1
@@ -83,7 +85,7 @@ class ProgressView:
             )
 
     def _subset_score(self, score: float) -> str:
-        return f"{self.headline} on the labelled subset {score:.1f} %"
+        return f"{self.headline} on the labelled subset {score:.1f} %" if self.has_subset else "done"
 
     def _left(self) -> str:
         seconds = self.seconds_left()

@@ -72,8 +72,9 @@ def _complete(
         tracker.supersede(stale.mlflow_run_id)
     if to_come:
         view = ProgressView(
-            console, to_come, plan.training.epochs, len(state.done), spell_metric(plan.benchmark.headline)
-        )
+            console, to_come, plan.training.epochs, len(state.done), spell_metric(plan.benchmark.headline),
+            has_subset=plan.label_subset.is_there,
+        )  # fmt: skip
         _train_missing(plan, state, workspace, tracker, resources, view)
 
 
@@ -98,9 +99,9 @@ def _train_missing(
 
 def sweep_id(plan: Plan) -> str:
     """The identity of a sweep's parent run, a hash of the search space's name and of what all its runs share."""
+    fields = plan.runs[0].identifying_fields()
     shared = {
-        "name": plan.name, "training": plan.training.model_dump(), "labels": plan.label_subset.model_dump(),
-        "weights": plan.weights,
+        "name": plan.name, "training": fields["training"], "labels": fields["label_subset"], "weights": plan.weights,
     }  # fmt: skip
     return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
 

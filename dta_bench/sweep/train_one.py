@@ -18,7 +18,7 @@ from dta_bench.run.placement import StopRequest
 from dta_bench.run.resolve import Resolved, resolve
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
-from dta_bench.spec.run_spec import RunSpec
+from dta_bench.spec.run_spec import RunResult, RunSpec
 from dta_bench.spec.search_space import Point
 from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED, is_confirmation
 from dta_bench.spec.spelling import spell_metric
@@ -75,11 +75,14 @@ def _train(plan: Plan, resolved: Resolved, workspace: Workspace, console: Consol
     signal.signal(signal.SIGINT, lambda *_: setattr(stop, "requested", True))
 
     headline = resolved.benchmark.headline
+    part, where = ("validation", "the labelled subset")
+    if resolved.splits.target_validation is None:
+        part, where = ("source_validation", "held-out source images")
 
     def print_epoch(epoch: int, metrics: dict[str, float]) -> None:
         console.print(
             f"epoch {epoch}/{spec.training.epochs}  loss {metrics['loss/total']:.3f}  "
-            f"{spell_metric(headline)} on the labelled subset {metrics[f'validation/{headline}']:.1f} %",
+            f"{spell_metric(headline)} on {where} {metrics[f'{part}/{headline}']:.1f} %",
             highlight=False,
         )
 
@@ -98,8 +101,9 @@ def _show_again(spec: RunSpec, tracker: Tracker, console: Console) -> dict[str, 
     console.print(f"{found.name} is done; its result is shown again, nothing is trained", highlight=False)
     return {
         "run_id": spec.id, "name": found.name, "spec": spec.to_dict(),
-        "test": _means(found, "test") | {"per_class": _per_class(found)},
-        "validation": _means(found, "validation"), "source_validation": _means(found, "source_validation"),
+        "test": _means(found, "test") | {"per_class": _per_class(found)} if _means(found, "test") else None,
+        "validation": _means(found, "validation") or None,
+        "source_validation": _means(found, "source_validation"),
         "collapsed": found.tags.get("collapsed") == "true", "seconds": found.metrics.get("seconds"),
         "done_before": True,
     }  # fmt: skip
@@ -144,9 +148,11 @@ def _parse_setting(setting: str, defaults: Point) -> tuple[str, Any]:
         raise UserError(f"--set {key}={text} is not a value of {key}; it takes a {kind.__name__}") from error
 
 
-def _as_json(spec: RunSpec, name: str, result: Any) -> dict[str, Any]:
+def _as_json(spec: RunSpec, name: str, result: RunResult) -> dict[str, Any]:
     return {
-        "run_id": spec.id, "name": name, "spec": spec.to_dict(), "test": result.test.to_dict(),
-        "validation": result.validation.to_dict(), "source_validation": result.source_validation.to_dict(),
+        "run_id": spec.id, "name": name, "spec": spec.to_dict(),
+        "test": None if result.test is None else result.test.to_dict(),
+        "validation": None if result.validation is None else result.validation.to_dict(),
+        "source_validation": result.source_validation.to_dict(),
         "collapsed": result.collapsed, "seconds": dataclasses.asdict(result)["seconds"], "done_before": False,
     }  # fmt: skip

@@ -66,22 +66,28 @@ class RunLog:
         """Wait until all epochs have arrived."""
         self._spool.flush()
 
-    def finish(self, result: RunResult, arrays: Arrays, confusion: NDArray[np.int64], classes: Sequence[str]) -> None:
+    def finish(
+        self, result: RunResult, arrays: Arrays, confusion: NDArray[np.int64] | None, classes: Sequence[str]
+    ) -> None:
         """Log the one measurement of target test and all that selection may read; close the run as FINISHED.
 
         Args:
             arrays: by name, see ``run.finish.FinishedRun.arrays``; float32 is stored in half precision.
-            confusion: (K, K) counts of target test; rows are true classes, columns predicted ones.
+            confusion: (K, K) counts of target test; rows are true classes, columns predicted ones. None without a test.
         """
         self._log(_final(result), result.epochs)
         self._spool.close()
         retrying(self.uri)(self._finish, result, arrays, confusion, classes)
 
-    def _finish(self, result: RunResult, arrays: Arrays, confusion: NDArray[np.int64], classes: Sequence[str]) -> None:
-        ids = {"ids": [str(i) for i in arrays["target_validation_ids"]]}
-        self._client.log_dict(self.mlflow_run_id, ids, "label_subset.json")
-        self._client.log_text(self.mlflow_run_id, _csv(confusion, classes), "confusion.csv")
-        self._client.log_figure(self.mlflow_run_id, _figure(confusion, classes), "confusion.png")
+    def _finish(
+        self, result: RunResult, arrays: Arrays, confusion: NDArray[np.int64] | None, classes: Sequence[str]
+    ) -> None:
+        if "target_validation_ids" in arrays:
+            ids = {"ids": [str(i) for i in arrays["target_validation_ids"]]}
+            self._client.log_dict(self.mlflow_run_id, ids, "label_subset.json")
+        if confusion is not None:
+            self._client.log_text(self.mlflow_run_id, _csv(confusion, classes), "confusion.csv")
+            self._client.log_figure(self.mlflow_run_id, _figure(confusion, classes), "confusion.png")
         self._log_arrays(arrays)
         self._client.set_tag(self.mlflow_run_id, "collapsed", str(result.collapsed).lower())
         self._client.set_terminated(self.mlflow_run_id, "FINISHED")
@@ -141,7 +147,8 @@ def _flat(spec: RunSpec, inert: set[str]) -> dict[str, Any]:
     flat = {"backbone": spec.backbone, "weights": spec.weights, "method": spec.method, "seed": spec.seed}
     flat |= {key: "n/a" if key in inert else value for key, value in spec.params.items()}
     flat |= {f"training.{key}": value for key, value in spec.training.model_dump().items()}
-    return flat | {f"labels.{key}": value for key, value in spec.label_subset.model_dump().items()}
+    subset = spec.label_subset.model_dump()
+    return flat | {f"labels.{key}": value for key, value in subset.items() if key != "given" or value}
 
 
 def _final(result: RunResult) -> dict[str, float]:
@@ -149,7 +156,8 @@ def _final(result: RunResult) -> dict[str, float]:
     for part in ("test", "validation", "source_validation", "whole"):
         scores = getattr(result, part)
         metrics |= {f"{part}/{key}": value for key, value in scores.means().items()} if scores else {}
-    return metrics | {f"test/class/{name}": value for name, value in result.test.per_class.items() if value is not None}
+    of_classes = {} if result.test is None else result.test.per_class
+    return metrics | {f"test/class/{name}": value for name, value in of_classes.items() if value is not None}
 
 
 def _csv(confusion: NDArray[np.int64], classes: Sequence[str]) -> str:

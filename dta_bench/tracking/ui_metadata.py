@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from dta_bench.domains import data_fingerprint
-from dta_bench.spec.run_spec import RunSpec
+from dta_bench.spec.run_spec import LabelSubset, RunSpec
 
 VIEW = "dta-bench"
 """The key under which an experiment keeps its saved view; it is part of the link."""
@@ -48,18 +48,27 @@ def description(spec: RunSpec, inert: set[str]) -> str:
         f"**{spec.method}** on **{spec.backbone}** ({spec.weights} weights), seed {spec.seed},"
         f" {training.epochs} epochs of {training.optimizer} at {training.learning_rate:g}."
         f" {f'With {point}.' if point else 'No parameters.'}"
-        f" {subset.size} labelled images of target train (seed {subset.seed}) are for choosing only."
+        f" {_describe_subset(subset)}"
     )
 
 
+def _describe_subset(subset: LabelSubset) -> str:
+    if subset.given:
+        return "The labelled subset that the user gave is for choosing only."
+    if not subset.is_there:
+        return "No label of the target takes part in choosing."
+    return f"{subset.size} labelled images of target train (seed {subset.seed}) are for choosing only."
+
+
 def data_sets(spec: RunSpec, fingerprint: str) -> list[Any]:
-    """The sets that a run reads, as MLflow's dataset inputs: each with its role and the data's fingerprint."""
+    """The sets that a run may read, as MLflow's dataset inputs: each with its role and the data's fingerprint."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    parts = {
-        "source": "training, labelled", "target train": "training, unlabelled",
-        f"target subset of {spec.label_subset.size}": "selection, labelled", "target test": "evaluation",
-    }  # fmt: skip
+    subset = spec.label_subset
+    parts = {"source": "training, labelled", "target train": "training, unlabelled"}
+    if subset.is_there:
+        parts[f"target subset{'' if subset.given else f' of {subset.size}'}"] = "selection, labelled"
+    parts["target test"] = "evaluation"
     source, digest = json.dumps({"name": spec.benchmark}), data_fingerprint.shorten(fingerprint) or "unknown"
     return [
         DatasetInput(

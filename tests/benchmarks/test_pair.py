@@ -269,7 +269,7 @@ def test_a_test_folder_of_its_own_is_target_test(tmp_path: Path) -> None:
         ({"classes": ["cat"]}, "classes is .*two classes or more"),
         ({"classes": None}, "classes is missing"),
         ({"image_size": "big"}, "image_size"),
-        ({"labels": 0}, "labels is 0"),
+        ({"labels": -1}, "labels is -1"),
         ({"clases": ["cat"]}, "clases is not a key here, did you mean classes"),
         ({"source": {"folder": "studio", "lst": "x"}}, "source.lst is not a key here, did you mean list"),
         ({"classes": {"cat": "dog", "dog": []}}, "'dog' stands for two of classes"),

@@ -91,15 +91,17 @@ def _splits(spec: RunSpec, root: str) -> Splits:
 
 def _network_figures(sides: Sequence[TrainedRun], splits: Splits, deltas: Deltas) -> dict[str, tuple[Figure, str]]:
     """Each figure with its caption."""
-    benchmark = benchmark_of(sides[0].run.spec.benchmark)
+    benchmark, test = benchmark_of(sides[0].run.spec.benchmark), splits.target_test
+    if test is None:
+        raise UserError(f"figures are drawn of the labelled target test, which {benchmark.name} does not have")
     return {
         "tsne": (
-            tsne_figure(sides, splits.source_validation, splits.target_test, benchmark.classes),
+            tsne_figure(sides, splits.source_validation, test, benchmark.classes),
             "t-SNE of the last hidden layer: held-out source and target test, 500 images of each at most, the same"
             " settings for each network (Fig. 4).",
         ),
         "gradcam": (
-            grad_cam_figure(sides, splits.target_test, deltas, benchmark.classes),
+            grad_cam_figure(sides, test, deltas, benchmark.classes),
             "Grad-CAM of the class that each network predicts, without and with adversarial dropout of"
             f" {100 * deltas.delta_c:g} % of the channels and {100 * deltas.delta_e:g} % of the hidden units"
             " (Figs. 3, A-1); the first target test image of each class.",

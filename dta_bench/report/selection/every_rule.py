@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dta_bench.domains.images import LabelledImages
 from dta_bench.errors import UserError
 from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.report import Report
@@ -55,6 +56,8 @@ def _truth(benchmark: Benchmark, ids: NDArray[Any], root: str) -> NDArray[np.int
     from dta_bench.data import load
 
     images = load.domains(benchmark.name, root).target_train
+    if not isinstance(images, LabelledImages):
+        raise UserError(f"target train of {benchmark.name} has no labels")
     known = {name: int(label) for name, label in zip(images.ids, np.asarray(images.labels), strict=True)}
     lacking = [name for name in map(str, ids) if name not in known]
     if lacking:
