@@ -15,8 +15,10 @@ from dta_bench.errors import UserError
 from dta_bench.errors.credentials import mask_command
 
 if TYPE_CHECKING:
-    from dta_bench.run.workspace import Workspace
+    from dta_bench.run.workspace import Keep, Workspace
     from dta_bench.spec.plan import Options, Plan
+
+_KEEP: dict[str, Keep] = {"chosen": "chosen", "all": "all", "none": "none"}
 
 
 def options_of(
@@ -116,8 +118,22 @@ def plan_of(name: str, options: Options, benchmark: str | None = None) -> Plan:
     return make_plan(name, file, options)
 
 
+def parse_keep_networks(text: str | None, keep_network: bool) -> Keep:
+    """The values of ``--keep-networks`` and ``--keep-network`` of a sweep, which is the same as ``all``.
+
+    Raises:
+        UserError: an unknown value, or the two contradict each other.
+    """
+    if keep_network and text not in (None, "all"):
+        raise UserError(f"--keep-network is the same as --keep-networks all, but --keep-networks is {text}; give one")
+    kept: Keep | None = "all" if keep_network else _KEEP.get(text or "chosen")
+    if kept is None:
+        raise UserError(f"--keep-networks {text} is not known; it takes {', '.join(_KEEP)}")
+    return kept
+
+
 def workspace_of(
-    root: Path, out: Path, tracking_uri: str | None, *, skip_unreadable: bool = False, keep_network: bool = False,
+    root: Path, out: Path, tracking_uri: str | None, *, skip_unreadable: bool = False, keep_networks: Keep = "small",
     reads_only: bool = False, to: Path | None = None,
 ) -> Workspace:  # fmt: skip
     """Where the data, the runs and the store are, as absolute paths.
@@ -143,7 +159,7 @@ def workspace_of(
     uri = tracking_uri or sqlite_uri(out / "mlflow.db")
     typed = shlex.join(["dta-bench", *mask_command(sys.argv[1:])])
     return Workspace(
-        str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_network, typed, str(to or "")
+        str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_networks, typed, str(to or "")
     )
 
 

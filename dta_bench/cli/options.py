@@ -60,5 +60,11 @@ SkipUnreadable = Annotated[
 ]
 KeepNetwork = Annotated[
     bool,
-    typer.Option("--keep-network", help="Keep the final network even above 4 MiB; dta-bench figures needs it."),
+    typer.Option("--keep-network", help="Keep the final network even above 4 MiB; predict and figures need it."),
+]
+KeepNetworks = Annotated[
+    str | None,
+    typer.Option(
+        help="Final networks to keep: chosen (each method's best configuration), all, or none. Default: chosen."
+    ),
 ]

@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from dta_bench.cli.arguments import options_of, parse_gpus_per_run, plan_of, refuse_unused, workspace_of
+from dta_bench.cli.arguments import (
+    options_of,
+    parse_gpus_per_run,
+    parse_keep_networks,
+    plan_of,
+    refuse_unused,
+    workspace_of,
+)
 from dta_bench.cli.options import (
     DEFAULT_OUT,
     DEFAULT_ROOT,
     Epochs,
     Json,
     KeepNetwork,
+    KeepNetworks,
     Labels,
     LabelsDrawn,
     LabelsSeed,
@@ -104,6 +112,7 @@ def sweep(
         ),
     ] = None,
     price: Annotated[float | None, typer.Option(min=0, help="For the cost: the price of a GPU for an hour.")] = None,
+    keep_networks: KeepNetworks = None,
     keep_network: KeepNetwork = False,
     quiet: Quiet = False,
     root: Root = DEFAULT_ROOT,
@@ -121,6 +130,7 @@ def sweep(
     if not nodes:
         refuse_unused(context, ["--wait"], "without --nodes")
     gpus = parse_gpus_per_run(gpus_per_run)
+    keep = parse_keep_networks(keep_networks, keep_network)
     options = options_of(
         backbone=backbone, method=method, points=points, seeds=seeds, epochs=epochs, weights=weights,
         training=training, labels=labels, labels_seed=labels_seed, labels_drawn=labels_drawn, search=search, stop=stop,
@@ -129,7 +139,7 @@ def sweep(
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark)
         workspace = workspace_of(
-            root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_network=keep_network, reads_only=dry_run
+            root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep, reads_only=dry_run
         )
         if dry_run:
             _print_plan(plan, workspace, as_json, stdout, rate, price)
@@ -157,6 +167,7 @@ def _print_plan(
     from dta_bench.spec.seeds import confirmation_seeds
     from dta_bench.sweep.confirmation import describe_confirmation, expect_runs
     from dta_bench.sweep.done_runs import CODE, state_of
+    from dta_bench.sweep.kept_networks import describe_sizes, expected_sizes
     from dta_bench.sweep.work import count_runs
 
     tracker = workspace.tracker()
@@ -169,6 +180,7 @@ def _print_plan(
     if confirming.known:
         confirming_to_do = state_of(confirming.runs, stored, lambda run: {CODE: code_fingerprint(run)}).to_do
     costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
+    networks = expected_sizes(plan, workspace.keep_networks, confirming.runs)
     to_do = len(state.to_do) - len(state.running)
     if as_json:
         runs = [
@@ -182,7 +194,7 @@ def _print_plan(
         found = {
             "points": plan.points, "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
             "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale),
-            "confirmation": confirmation, "estimate": costs,
+            "confirmation": confirmation, "estimate": costs, "networks": networks,
         }  # fmt: skip
         print_json(found, stdout)
         return
@@ -194,3 +206,4 @@ def _print_plan(
     if confirming.runs:
         print(describe_confirmation(plan, confirming, len(confirming_to_do)), file=stdout)
     print(describe(costs), file=stdout)
+    print(describe_sizes(networks), file=stdout)

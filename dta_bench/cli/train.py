@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,9 @@ from dta_bench.cli.options import (
 from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
 from dta_bench.errors import UserError
 from dta_bench.spec.spelling import spell_metric
+
+if TYPE_CHECKING:
+    from dta_bench.run.workspace import Keep
 
 
 def train(
@@ -69,7 +72,8 @@ def train(
     )  # fmt: skip
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark)
-        workspace = workspace_of(root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_network=keep_network)
+        keep: Keep = "all" if keep_network else "small"
+        workspace = workspace_of(root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep)
         found = train_one(plan, settings or [], seed, workspace, stderr_console(quiet))
     if as_json:
         print_json(found, stdout)

@@ -12,10 +12,11 @@ from dta_bench.cost import flops
 from dta_bench.errors import Diverged, UserError
 from dta_bench.evaluation import scenes
 from dta_bench.run import checkpoint, fingerprint, network_file, train
-from dta_bench.run.finish import FinishedRun
+from dta_bench.run.finish import FinishedRun, finish
+from dta_bench.run.network_card import card_of
 from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import Resolved
-from dta_bench.run.workspace import Workspace
+from dta_bench.run.workspace import KEEP_TAG, Workspace
 from dta_bench.spec.run_spec import RunResult
 from dta_bench.tracking import RunLog
 
@@ -30,6 +31,7 @@ class RunOutcome:
         score: its headline metric on the labelled subset, in percent; 0 where there is no such subset.
         reason: why it failed or stopped.
         diverged: whether it failed because its numbers stopped being finite; other failures the user can mend.
+        mlflow_run_id: of the run that is done.
     """
 
     status: Literal["done", "failed", "stopped"]
@@ -37,6 +39,7 @@ class RunOutcome:
     reason: str = ""
     result: RunResult | None = None
     diverged: bool = False
+    mlflow_run_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,9 @@ def execute(
         on_epoch(epoch, metrics)
 
     try:
-        finished = train.train(resolved, placement, each_epoch)
+        first = train.train_first_stage(resolved, placement)
+        trained = train.Run(resolved, placement, first).train_to_the_end(each_epoch)
+        finished = finish(trained)
     except Diverged as error:
         log.fail_diverged(str(error))
         return RunOutcome("failed", reason=str(error), diverged=True)
@@ -87,12 +92,13 @@ def execute(
     except Stopped as error:
         log.interrupt()
         return RunOutcome("stopped", reason=str(error))
-    _store(resolved, finished, log, workspace.keep_network)
+    _store_network(trained, tags, log, workspace)
+    _store(resolved, finished, log)
     if placement.checkpoint is not None:
         checkpoint.discard(placement.checkpoint)
     subset = finished.result.validation
     score = (0.0 if subset is None else getattr(subset, resolved.benchmark.headline)) or 0.0
-    return RunOutcome("done", score, result=finished.result)
+    return RunOutcome("done", score, result=finished.result, mlflow_run_id=log.mlflow_run_id)
 
 
 def execute_as_replica(
@@ -119,6 +125,7 @@ def _tags(resolved: Resolved, workspace: Workspace, placement: Placement) -> dic
         "host": platform.node(),
         **({"subset_hash": resolved.splits.subset_hash} if resolved.splits.subset_hash else {}),
         "versions": " ".join(f"{k}={v}" for k, v in fingerprint.versions().items()),
+        KEEP_TAG: workspace.keep_networks,
     }
     found |= {f"note_{about}": note for about, note in resolved.splits.notes.items()}
     return found | ({"command": workspace.command} if workspace.command else {})
@@ -136,11 +143,22 @@ def _loader_workers() -> int:
     return cores if torch.cuda.is_available() else min(1, cores - 1)
 
 
-def _store(resolved: Resolved, finished: FinishedRun, log: RunLog, keep_network: bool) -> None:
-    """Store a finished run's network (if small, or asked for), pictures, cost, scores and arrays in MLflow."""
-    if keep_network or network_file.size_in_bytes(finished.network) <= SMALL_NETWORK:
-        with network_file.temporary_file(finished.network) as path:
-            log.add_file(path)
+def _store_network(trained: train.Run, tags: dict[str, str], log: RunLog, workspace: Workspace) -> None:
+    """Store the network of a trained run with its card, if the workspace keeps it."""
+    keep, learner, backbone = workspace.keep_networks, trained.learner, trained.resolved.backbone
+    is_small = network_file.size_in_bytes(learner.predictor) <= SMALL_NETWORK
+    if keep == "none" or (keep == "small" and not is_small):
+        return
+    card = card_of(
+        trained.spec, trained.channels, learner.normalisation, len(trained.splits.target_train),
+        network_file.built_by(learner, backbone, len(trained.benchmark.classes)), tags,
+    )  # fmt: skip
+    with network_file.temporary_file(network_file.what_predicts(learner, card), card) as path:
+        log.add_file(path)
+
+
+def _store(resolved: Resolved, finished: FinishedRun, log: RunLog) -> None:
+    """Store a finished run's pictures, cost, scores and arrays in MLflow."""
     if finished.scenes is not None:
         with scenes.temporary_files(finished.scenes, resolved.benchmark) as paths:
             for path in paths:

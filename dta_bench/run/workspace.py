@@ -5,9 +5,15 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from dta_bench.errors import UserError
 from dta_bench.tracking import Tracker
+
+Keep = Literal["small", "chosen", "all", "none"]
+"""Which final networks are kept: up to 4 MiB, those that a sweep may choose, all, none."""
+KEEP_TAG = "keep_networks"
+"""The tag of a run with what was kept when it was trained; only networks of ``chosen`` are removed again."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,7 @@ class Workspace:
         out: the folder of runs and reports.
         tracking_uri: MLflow's store or server.
         skip_unreadable: leave out images that cannot be read, instead of stopping at the first.
-        keep_network: keep a run's final network even if it is large.
+        keep_networks: which runs' final networks are kept.
         command: what the user typed; kept with each run.
         to: the folder for a page and its files; empty for one in ``out``.
     """
@@ -28,7 +34,7 @@ class Workspace:
     out: str
     tracking_uri: str
     skip_unreadable: bool = False
-    keep_network: bool = False
+    keep_networks: Keep = "small"
     command: str = ""
     to: str = ""
 

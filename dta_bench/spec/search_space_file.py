@@ -19,6 +19,9 @@ from dta_bench.spec.run_spec import LabelSubset, Training
 from dta_bench.spec.search_space import Point, SearchSpace, Value
 from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED
 
+DEFAULT_OF_TASK = {"classification": "any_pair", "segmentation": "any_segmentation_pair"}
+"""The search space, by task, of a benchmark that has none of its own name."""
+
 
 def _value(given: Any) -> Value:
     """One value of a parameter; a string that is a number (PyYAML's ``1e-3``) is that number, 2.0 is 2."""

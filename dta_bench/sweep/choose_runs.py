@@ -18,9 +18,6 @@ from dta_bench.spec.search_space_file import SearchSpaceFile, with_settings
 from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED
 from dta_bench.sweep import sampler, stop_rules
 
-DEFAULT = {"classification": "any_pair", "segmentation": "any_segmentation_pair"}
-"""The search space, by task, of a benchmark that has none of its own name."""
-
 
 def for_benchmark(name: str, benchmark: str | None) -> tuple[str, SearchSpaceFile]:
     """A search space on its own benchmark or on another, and what that sweep is called.
@@ -31,7 +28,7 @@ def for_benchmark(name: str, benchmark: str | None) -> tuple[str, SearchSpaceFil
         UserError: as :func:`dta_bench.spec.search_space_file.read`, or there is no such benchmark.
     """
     if benchmark is None and name in plugins.names("benchmark") and name not in plugins.names("search_space"):
-        file = search_space_file.read(DEFAULT[benchmark_of(name).task])
+        file = search_space_file.read(search_space_file.DEFAULT_OF_TASK[benchmark_of(name).task])
         return name, file.model_copy(update={"benchmark": name})
     file = search_space_file.read(name)
     if benchmark is None or benchmark == file.benchmark:

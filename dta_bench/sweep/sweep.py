@@ -19,6 +19,7 @@ from dta_bench.sweep.apply_stop_rules import EarlyStopping
 from dta_bench.sweep.confirmation import confirmation_plan
 from dta_bench.sweep.done_runs import State, state_today
 from dta_bench.sweep.folder_lock import lock_folder
+from dta_bench.sweep.kept_networks import KeptNetworks
 from dta_bench.sweep.on_ray.cluster import Resources
 from dta_bench.sweep.on_ray.launch import Launch, launch
 from dta_bench.sweep.print_state import print_confirmation, print_old_scheme, print_state, print_superseded
@@ -54,6 +55,10 @@ def sweep(plan: Plan, workspace: Workspace, resources: Resources, console: Conso
         confirming = confirmation_plan(plan, tracker)
         if confirming is not None:
             _complete(confirming, print_confirmation, workspace, tracker, resources, console)
+        if workspace.keep_networks == "chosen":
+            kept = KeptNetworks(plan, tracker)
+            kept.remove_others()
+            kept.print_not_removed(console)
     return _result((plan, confirming), tracker)
 
 

@@ -12,11 +12,11 @@ from rich.console import Console
 
 from dta_bench.data import load
 from dta_bench.errors import Interrupted, UserError
-from dta_bench.run import execute
+from dta_bench.run import execute, network_file
 from dta_bench.run.execute import RunLabel
 from dta_bench.run.placement import StopRequest
 from dta_bench.run.resolve import Resolved, resolve
-from dta_bench.run.workspace import Workspace
+from dta_bench.run.workspace import KEEP_TAG, Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunResult, RunSpec
 from dta_bench.spec.search_space import Point
@@ -45,6 +45,11 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
         Interrupted: Ctrl-C or SIGTERM; the checkpoint is kept.
     """
     spec = _spec_with_settings(plan, settings, seed)
+    if is_confirmation(seed) and not any(run.run_id == spec.id for run in workspace.tracker().runs(spec.benchmark)):
+        raise UserError(
+            f"--seed {seed} is for confirmation runs, which sweep --confirm makes of what it has chosen; allowed: 0 to"
+            f" {FIRST_CONFIRMATION_SEED - 1}, and a confirmation run that is stored"
+        )
     if (devices := spec.training.devices) > 1:
         raise UserError(f"a run on {devices} devices needs Ray, which train leaves alone; use sweep --points 1")
     # Refuse bad data before anything is written.
@@ -56,7 +61,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
         other_sweeps.refuse_claimed_runs(spec.benchmark, {spec.id}, workspace, tracker, console)
         state = state_today(plan, [spec], workspace, tracker)
         print_old_scheme(state, workspace, console)
-        if state.done:
+        if state.done and not _lacks_wanted_network(spec, workspace, tracker, console):
             return _show_again(spec, tracker, console)
         if state.diverged:
             raise UserError(f"{plan.run_name(spec)} is not tried again, it diverged on this data and code")
@@ -95,9 +100,31 @@ def _train(plan: Plan, resolved: Resolved, workspace: Workspace, console: Consol
     return _as_json(spec, label.name, outcome.result)
 
 
+def _lacks_wanted_network(spec: RunSpec, workspace: Workspace, tracker: Tracker, console: Console) -> bool:
+    """Whether a run that is done has to be trained again for its network; one that it has is kept from now on."""
+    if workspace.keep_networks != "all":
+        return False
+    found = _standing(spec, tracker)
+    if tracker.has_file(found, network_file.NAME) or (
+        tracker.has_file(found, network_file.NAME_BEFORE) and network_file.predictor_is_enough(spec)
+    ):
+        tracker.tag(found, KEEP_TAG, "all")
+        return False
+    console.print(
+        f"{found.name} is done, but kept no network: it is trained again, and its results are stored again with it",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    return True
+
+
+def _standing(spec: RunSpec, tracker: Tracker) -> TrackedRun:
+    (found,) = (run for run in standing_runs(tracker.runs(spec.benchmark))[0] if run.run_id == spec.id)
+    return found
+
+
 def _show_again(spec: RunSpec, tracker: Tracker, console: Console) -> dict[str, Any]:
     """What ``--json`` prints of a run that is done: its stored scores; ``done_before`` is true."""
-    (found,) = (run for run in standing_runs(tracker.runs(spec.benchmark))[0] if run.run_id == spec.id)
+    found = _standing(spec, tracker)
     console.print(f"{found.name} is done; its result is shown again, nothing is trained", highlight=False)
     return {
         "run_id": spec.id, "name": found.name, "spec": spec.to_dict(),
@@ -121,11 +148,6 @@ def _per_class(found: TrackedRun) -> dict[str, float]:
 
 def _spec_with_settings(plan: Plan, settings: list[str], seed: int) -> RunSpec:
     backbone, method = plan.backbones[0], plan.methods[0]
-    if is_confirmation(seed):
-        raise UserError(
-            f"--seed {seed} is for confirmation runs, which sweep --confirm makes of what it has chosen; allowed: 0 to"
-            f" {FIRST_CONFIRMATION_SEED - 1}"
-        )
     defaults = plan.params(backbone, method, {})
     given = dict(_parse_setting(setting, defaults) for setting in settings)
     try:

@@ -43,6 +43,28 @@ def on_this_machine(client: Any, uri: str, run: TrackedRun, name: str) -> Iterat
         yield Path(client.download_artifacts(run.mlflow_run_id, name, folder))
 
 
+def remove(uri: str, artifact_uri: str, name: str) -> None:
+    """Remove a file from a run's artifacts.
+
+    Args:
+        uri: of the store.
+        artifact_uri: the folder of the run's artifacts.
+
+    Raises:
+        Exception: of MLflow, whose stores do not all remove files.
+        UserError: a server names a folder of this machine.
+    """
+    parts = urlsplit(artifact_uri)
+    if parts.scheme in ("file", ""):
+        if connection.is_server(uri):
+            raise UserError(f"the MLflow server names a path of this machine, {artifact_uri!r}, which is not followed")
+        (Path(url2pathname(parts.path)) / name).unlink(missing_ok=True)
+        return
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    get_artifact_repository(artifact_uri, tracking_uri=uri).delete_artifacts(name)
+
+
 def load_arrays(path: Path, names: Collection[str] | None) -> Arrays:
     """The arrays of a file by name (only ``names``, if given); nothing in it is unpickled."""
     with np.load(path, allow_pickle=False) as stored:

@@ -331,6 +331,21 @@ class Tracker:
         """Store a file with the run, in a folder of its artifacts."""
         self._client.log_artifact(run.mlflow_run_id, str(path), folder)
 
+    def tag(self, run: TrackedRun, key: str, value: str) -> None:
+        """Set a tag of a run."""
+        self._client.set_tag(run.mlflow_run_id, key, value)
+
+    def remove_file(self, mlflow_run_id: str, name: str) -> bool:
+        """Remove a file from a run's artifacts; returns whether there was one.
+
+        Raises:
+            Exception: of MLflow or of the store, which does not remove files, or does not answer.
+        """
+        if name not in {file.path for file in self._client.list_artifacts(mlflow_run_id)}:
+            return False
+        stored_files.remove(self.uri, self._client.get_run(mlflow_run_id).info.artifact_uri, name)
+        return True
+
     def predictions(self, run: TrackedRun, names: Collection[str] | None = None) -> Arrays:
         """Read a finished run's predictions by name (only ``names``, if given); see ``FinishedRun.arrays``."""
         with self.artifact(run, PREDICTIONS) as path:

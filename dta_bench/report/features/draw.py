@@ -17,9 +17,10 @@ from dta_bench.evaluation import scenes
 from dta_bench.report.document.frozen_record import FrozenRecord
 from dta_bench.report.features import label_strips
 from dta_bench.report.features.gradcam import Deltas, grad_cam_figure
-from dta_bench.report.features.networks import TrainedRun, find_run, find_source_only, load_trained
+from dta_bench.report.features.networks import TrainedRun, find_source_only, load_trained
 from dta_bench.report.features.tsne import tsne_figure
 from dta_bench.report.html import page
+from dta_bench.report.predictions.find_run import find_run
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import RunSpec
@@ -66,7 +67,7 @@ def draw_figures(name: str, beside: str | None, workspace: Workspace) -> DrawnFi
     if benchmark_of(run.spec.benchmark).task == "segmentation":
         drawn = _label_map_figures(tracker, sides)
     else:
-        networks = [load_trained(tracker, side) for side in sides]
+        networks = [load_trained(workspace, side) for side in sides]
         drawn = _network_figures(networks, _splits(run.spec, workspace.root), _deltas(run))
     folder = workspace.make_page_folder(f"figures/{run.run_id}")
     files = _save(drawn, folder)

@@ -1,4 +1,4 @@
-"""Tune's callback that shows a sweep's progress and notes why workers died."""
+"""Tune's callback that shows a sweep's progress, notes why workers died, and lets go of networks that are beaten."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dta_bench.spec.seeds import is_confirmation
+from dta_bench.sweep.kept_networks import KeptNetworks
 from dta_bench.sweep.on_ray.tune_space import RUN
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ def progress_callback(start: Launch, errors: dict[str, str]) -> Any:
     from ray import tune
 
     plan, view, stopped = start.plan, start.view, start.work.early_stopping.stopped
+    kept = KeptNetworks(plan, start.workspace.tracker()) if start.workspace.keep_networks == "chosen" else None
+    if kept is not None:
+        kept.show_earlier()
     names = {run.id: plan.run_name(run) for run in start.work.runs}
     competing = {run.id for run in start.work.runs if run.method == plan.methods[0] and not is_confirmation(run.seed)}
 
@@ -37,6 +41,8 @@ def progress_callback(start: Launch, errors: dict[str, str]) -> Any:
                 return
             if result["outcome"] == "failed":
                 errors[run] = result["reason"]
+            if result["outcome"] == "done" and kept is not None:
+                kept.run_ended(run, result["score"], result["mlflow_run_id"])
             view.run_ended(names[run], result["outcome"], result["score"], result["reason"], run in competing)
 
         def on_trial_complete(self, *_: Any, trial: Any, **__: Any) -> None:

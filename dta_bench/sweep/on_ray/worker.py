@@ -101,7 +101,7 @@ def end_report(spec: RunSpec, outcome: RunOutcome) -> dict[str, Any]:
     """What Tune gets at a run's end; only this report has an ``outcome``."""
     return {
         "score": outcome.score, "epoch": spec.training.epochs, "run": spec.id,
-        "outcome": outcome.status, "reason": outcome.reason,
+        "outcome": outcome.status, "reason": outcome.reason, "mlflow_run_id": outcome.mlflow_run_id,
     }  # fmt: skip
 
 

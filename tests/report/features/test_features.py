@@ -1,9 +1,7 @@
 """Figures from a run's final network: where it looks, what adversarial dropout takes, what the network's file holds."""
 
-import pickle
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +20,7 @@ from dta_bench.report.features.draw import draw_figures
 from dta_bench.report.features.gradcam import Deltas, adversarial_masks, as_map, grad_cam, patch_grid
 from dta_bench.report.features.tsne import embed
 from dta_bench.run import network_file
+from dta_bench.run.network_card import card_of
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunResult, RunSpec
 
@@ -164,38 +163,6 @@ def test_t_sne_keeps_far_groups_apart_and_repeats_itself() -> None:
     assert np.linalg.norm(middle[0] - middle[1]) > spread
 
 
-def test_a_networks_file_gives_back_the_same_network() -> None:
-    build = pretrained.backbone("conv3_fc2").build
-    net, images = build(10).eval(), torch.randn(4, 1, 28, 28)
-    with network_file.temporary_file(net) as path:
-        again = network_file.load(path, build(10))
-    assert torch.equal(net(images), again(images))
-    assert not again.training
-    assert again.normalisation == net.normalisation
-
-
-def test_a_file_of_another_network_is_refused() -> None:
-    with (
-        network_file.temporary_file(pretrained.backbone("conv3_fc2").build(10)) as path,
-        pytest.raises(UserError, match="does not"),
-    ):
-        network_file.load(path, pretrained.backbone("conv3_fc2").build(7))
-
-
-class Harm:
-    """What an unpickler would run."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (Path("harmed"),))
-
-
-def test_a_file_that_would_run_code_is_refused_and_runs_none(out: Path) -> None:
-    (out / "network.pt").write_bytes(pickle.dumps({"weights": Harm()}))
-    with pytest.raises(UserError, match="does not hold this network"):
-        network_file.load(out / "network.pt", linear())
-    assert not (out / "harmed").exists()
-
-
 def kept(workspace: Workspace, spec: RunSpec, with_network: bool = True) -> None:
     """A finished run of an untrained network, as a worker leaves it."""
     tracker, benchmark = workspace.tracker(), benchmark_of(spec.benchmark)
@@ -206,7 +173,8 @@ def kept(workspace: Workspace, spec: RunSpec, with_network: bool = True) -> None
     log = tracker.open_run(spec, None, "run", set(), {})
     torch.manual_seed(spec.seed)
     if with_network:
-        with network_file.temporary_file(pretrained.backbone("conv3_fc2", benchmark.image_size).build(10)) as path:
+        net = pretrained.backbone("conv3_fc2", benchmark.image_size).build(10)
+        with network_file.temporary_file(net, card_of(spec, 1, net.normalisation, 40)) as path:
             log.add_file(path)
     arrays = {"target_validation_ids": np.array(["a"])}
     confusion = metrics.confusion_matrix(labels, labels, 10)

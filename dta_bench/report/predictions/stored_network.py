@@ -1,0 +1,57 @@
+"""The network that a run kept in the store, and the command that makes it where the run kept none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dta_bench.data.benchmark_plugin import benchmark_of
+from dta_bench.errors import UserError
+from dta_bench.run import network_file
+from dta_bench.run.network_file import LoadedNetwork
+from dta_bench.run.workspace import Workspace
+from dta_bench.spec.train_command import train_command
+from dta_bench.tracking import TrackedRun
+from dta_bench.tracking.store_file import sqlite_uri
+
+
+def load_stored(workspace: Workspace, run: TrackedRun) -> LoadedNetwork:
+    """Load the final network of a run.
+
+    Raises:
+        UserError: the run is not finished, or kept no network; names the command that makes it.
+    """
+    if run.status != "FINISHED":
+        raise UserError(f"{run.run_id} is {run.status.lower()}, and only a finished run has a final network")
+    tracker = workspace.tracker()
+    for name in (network_file.NAME, network_file.NAME_BEFORE):
+        if tracker.has_file(run, name):
+            with tracker.artifact(run, name) as path:
+                return network_file.load(path, run.spec)
+    raise UserError(f"{run.run_id} kept no network; train it again with {command_that_makes(workspace, run)}")
+
+
+def load_whole(workspace: Workspace, run: TrackedRun) -> LoadedNetwork:
+    """The same, and what was loaded gives the very logits that the run was measured by.
+
+    Raises:
+        UserError: as :func:`load_stored`, or an earlier version kept only a part of what predicts.
+    """
+    loaded = load_stored(workspace, run)
+    if not network_file.is_whole(loaded):
+        raise UserError(
+            f"{run.run_id} kept its network by an earlier version, without the classifier that {run.spec.method} "
+            f"predicts by; train it again with {command_that_makes(workspace, run)}"
+        )
+    return loaded
+
+
+def command_that_makes(workspace: Workspace, run: TrackedRun) -> str:
+    """The one command that trains a run again and keeps its network."""
+    options = ["--keep-network"]
+    if Path(workspace.out) != Path.cwd():
+        options += ["--out", workspace.out]
+    if Path(workspace.root) != Path.cwd() / "data":
+        options += ["--root", workspace.root]
+    if workspace.tracking_uri != sqlite_uri(Path(workspace.out) / "mlflow.db"):
+        options += ["--tracking-uri", workspace.tracking_uri]
+    return train_command(run.spec, benchmark_of(run.spec.benchmark).task, *options)
