@@ -21,6 +21,7 @@ from dta_bench.cli.train import train
 from dta_bench.cli.ui import ui
 from dta_bench.errors import Interrupted, UserError
 from dta_bench.errors.credentials import mask
+from dta_bench.errors.environment import environment_error
 
 ORDER = ("list", "prepare", "train", "sweep", "report", "replay", "figures", "profile", "check", "ui")
 
@@ -65,6 +66,10 @@ def main() -> None:
     except Interrupted:
         print("dta-bench: interrupted; what was finished is kept, the same command goes on", file=sys.stderr)
         sys.exit(130)
-    except Exception:  # requests, urllib3 and SQLAlchemy put the URL that they were given into their errors
+    except Exception as error:
+        if sentence := environment_error(error):
+            print(f"dta-bench: {sentence}", file=sys.stderr)
+            sys.exit(2)
+        # Masked, because requests, urllib3 and SQLAlchemy put the URL that they were given into their errors.
         print(mask(traceback.format_exc()), end="", file=sys.stderr)
         sys.exit(1)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from dta_bench.errors import UserError
 from dta_bench.errors.credentials import strip_user
+from dta_bench.errors.environment import require_home
 from dta_bench.tracking import store_file
 
 REACH_SECONDS = 5.0  # how long a tracking server may take for its first answer
@@ -24,7 +25,12 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 def client(uri: str) -> Any:
-    """Make an MLflow client that prints nothing and gives up on a lost server after about half a minute."""
+    """Make an MLflow client that prints nothing and gives up on a lost server after about half a minute.
+
+    Raises:
+        UserError: no home folder is known, which MLflow needs.
+    """
+    require_home()
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
