@@ -17,6 +17,7 @@ from dta_bench.cli.profile import profile
 from dta_bench.cli.replay import replay
 from dta_bench.cli.report import report
 from dta_bench.cli.sweep import sweep
+from dta_bench.cli.terminal import print_own_warnings_as_notes
 from dta_bench.cli.train import train
 from dta_bench.cli.ui import ui
 from dta_bench.errors import Interrupted, UserError
@@ -58,6 +59,7 @@ app.command(epilog="Example: dta-bench ui")(ui)
 
 def main() -> None:
     """Run the command line. A user's error is one sentence and status 2, Ctrl-C is status 130; neither a traceback."""
+    print_own_warnings_as_notes()
     try:
         app()
     except UserError as error:

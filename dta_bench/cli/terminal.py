@@ -7,12 +7,30 @@ import os
 import shutil
 import sys
 import textwrap
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def print_own_warnings_as_notes() -> None:
+    """Print warnings that this package gives as one line each; Python's form names a file and a line of source."""
+    format_of_python = warnings.formatwarning
+
+    def as_text(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if category is UserWarning and Path(filename).is_relative_to(PACKAGE):
+            return f"note: {message}\n"
+        return format_of_python(message, category, filename, lineno, line)
+
+    warnings.formatwarning = as_text
 
 
 def console(stream: TextIO, quiet: bool = False) -> Console:

@@ -196,7 +196,8 @@ def open_store(fingerprint: str) -> Store | None:
         cache_folder.make_room(folder, store, limit)
         return Store(store, cache_folder.bytes_to_take(folder, limit))
     except OSError as error:
-        warnings.warn(f"images are not kept, {folder} cannot be used: {error}", stacklevel=2)
+        advice = f"set {cache_folder.FOLDER_VARIABLE} to a folder of your own"
+        warnings.warn(f"images are not kept, {folder} cannot be used: {error}; {advice}", stacklevel=2)
         return None
 
 

@@ -1,6 +1,5 @@
 """Processes in odd environments: of another user, with another /dev/shm, without a home or a temporary folder."""
 
-import functools
 import os
 import subprocess
 import sys
@@ -28,22 +27,18 @@ def with_mounts(*lines: str) -> list[str]:
     return ["unshare", "-m", "sh", "-c", " && ".join([*lines, 'exec "$@"']), "sh"]
 
 
-@functools.cache
-def why_not(*opening: str) -> str:
-    """Why commands cannot be opened so here; empty if they can."""
-    if os.geteuid() != 0:
-        return "needs root, to act as another user and to mount"
-    try:
-        tried = subprocess.run([*opening, sys.executable, "-c", ""], capture_output=True, text=True)
-    except OSError as error:
-        return f"{opening[0]} does not start: {error.strerror}"
-    return f"{opening[0]} is not allowed here: {tried.stderr.strip()}" if tried.returncode else ""
-
-
-def skip_without(opening: list[str]) -> None:
+def skip_without(folder: Path, opening: list[str]) -> None:
     """Skip the test, with the reason, where commands cannot be opened so."""
-    if opening and (reason := why_not(*opening)):
-        pytest.skip(reason)
+    if not opening:
+        return
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to act as another user and to mount")
+    try:
+        tried = subprocess.run([*opening, sys.executable, "-c", ""], cwd=folder, capture_output=True, text=True)
+    except OSError as error:
+        pytest.skip(f"{opening[0]} does not start: {error.strerror}")
+    if tried.returncode:
+        pytest.skip(f"{opening[0]} is not allowed here: {tried.stderr.strip()}")
 
 
 @contextmanager
@@ -72,7 +67,7 @@ def workplace() -> Iterator[Path]:
 
 def run(folder: Path, opening: list[str], env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ``dta-bench`` in a workplace; of the variables in ``NAMES``, it has those in ``env`` alone."""
-    skip_without(opening)
+    skip_without(folder, opening)
     inherited = {name: value for name, value in os.environ.items() if name not in NAMES}
     command = [*opening, sys.executable, "-P", "-m", "dta_bench", *arguments]
     return subprocess.run(command, cwd=folder, env=inherited | env, capture_output=True, text=True, timeout=1200)
