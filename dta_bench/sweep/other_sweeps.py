@@ -1,4 +1,4 @@
-"""Sweeps in other folders, or on other machines, that share this one's store: two never train the same run."""
+"""Sweeps and trainings in other folders, or on other machines, with the same store: two never train one run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dta_bench.tracking import ActiveSweep, Tracker
 def refuse_claimed_runs(
     benchmark: str, runs: set[str], workspace: Workspace, tracker: Tracker, console: Console
 ) -> None:
-    """Check that no living sweep elsewhere works on one of ``runs``; takes half a minute where a dead one has.
+    """Check that no living sweep or training elsewhere works on one of ``runs``; half a minute where a dead one has.
 
     Args:
         benchmark: the name of the experiment.
@@ -27,32 +27,34 @@ def refuse_claimed_runs(
     Raises:
         UserError: one does.
     """
-    with console.status("seeing whether another sweep is at work on these runs"):
+    with console.status("seeing whether another command is at work on these runs"):
         other = tracker.living_sweep_elsewhere(benchmark, location_of(workspace), runs)
     if other is not None:
         raise _refusal(runs, other)
 
 
 @contextmanager
-def claim_runs(plan: Plan, workspace: Workspace, tracker: Tracker, parent: str) -> Iterator[None]:
-    """Announce, within the block, that this sweep works on the runs of ``plan``.
+def claim_runs(benchmark: str, runs: set[str], workspace: Workspace, tracker: Tracker, parent: str) -> Iterator[None]:
+    """Announce, within the block, that this command works on ``runs``.
 
-    Of two sweeps that start at the same time, at most one goes on.
+    Of two commands that start at the same time, at most one goes on.
 
     Args:
-        parent: the id in MLflow of the sweep's parent run.
+        benchmark: the name of the experiment.
+        runs: identities.
+        parent: the id in MLflow of the run under which this is announced.
 
     Raises:
-        UserError: another sweep has announced itself in the meantime.
+        UserError: another sweep or training has announced itself in the meantime.
     """
-    with tracker.announce_sweep(parent, location_of(workspace), run_ids(plan)):
-        if others := tracker.sweeps_elsewhere(plan.file.benchmark, location_of(workspace), run_ids(plan)):
-            raise _refusal(run_ids(plan), others[0])
+    with tracker.announce_sweep(parent, location_of(workspace), runs):
+        if others := tracker.sweeps_elsewhere(benchmark, location_of(workspace), runs):
+            raise _refusal(runs, others[0])
         yield
 
 
 def location_of(workspace: Workspace) -> str:
-    """Machine and folder of this sweep. An announcement from the same location is of a dead sweep."""
+    """Machine and folder of this command. An announcement from the same location is of a dead one."""
     return f"{platform.node()}:{Path(workspace.out).resolve()}"
 
 
@@ -62,8 +64,8 @@ def run_ids(plan: Plan) -> set[str]:
 
 
 def _refusal(runs: set[str], other: ActiveSweep) -> UserError:
-    count = len(other.runs & runs)
+    what = "this run" if len(runs) == 1 else f"{len(other.runs & runs)} of these runs"
     return UserError(
-        f"another sweep is at work on {count} of these runs in the same store, at {other.location}; wait for it, or"
-        " give the same command there once it has ended"
+        f"another sweep or training is at work on {what} in the same store, at {other.location}; wait for it, or give"
+        " the same command there once it has ended"
     )

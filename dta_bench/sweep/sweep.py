@@ -90,7 +90,7 @@ def _train_missing(
     tracker.experiment(plan.benchmark)
     tags = {"search_space": plan.name, CONFIRM: str(plan.confirm)}
     parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), tags)
-    with other_sweeps.claim_runs(plan, workspace, tracker, parent):
+    with other_sweeps.claim_runs(plan.file.benchmark, other_sweeps.run_ids(plan), workspace, tracker, parent):
         work = choose_work(plan, state, tracker)
         status, errors = "KILLED", dict[str, str]()
         try:

@@ -41,7 +41,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
 
     Raises:
         UserError: an unknown parameter or value, a seed of confirmation runs, missing data, a run that diverged, now or
-            before, or another command that trains in the same folder or, as a sweep elsewhere, on the same run.
+            before, or another command that trains in the same folder, or elsewhere on the same run.
         Interrupted: Ctrl-C or SIGTERM; the checkpoint is kept.
     """
     spec = _spec_with_settings(plan, settings, seed)
@@ -70,7 +70,9 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
             print_superseded(console, stale.name, changes)
             tracker.supersede(stale.mlflow_run_id)
         tracker.experiment(resolved.benchmark)
-        return _train(plan, resolved, workspace, console)
+        parent = tracker.parent_of_trainings(spec.benchmark)
+        with other_sweeps.claim_runs(spec.benchmark, {spec.id}, workspace, tracker, parent):
+            return _train(plan, resolved, workspace, console)
 
 
 def _train(plan: Plan, resolved: Resolved, workspace: Workspace, console: Console) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Which sweeps work on the runs of a store: each announces itself while it lives, so that no two train the same run.
 
 A sweep's folder has a lock of its own; this is for sweeps in several folders, or on several machines, that share one
-store. The parent run has a tag for each sweep that works under it, and the sweep writes its tag again every
+store. ``dta-bench train`` counts as a sweep of one run.
+
+The parent run has a tag for each sweep that works under it, and the sweep writes its tag again every
 ``BEAT_SECONDS``. A tag that does not change for ``WATCH_SECONDS`` belongs to a dead sweep. Clocks are not compared.
 """
 

@@ -27,6 +27,7 @@ from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 from dta_bench.tracking.tracked_run import TrackedRun, read_run
 
 PAGE = 1000
+TRAININGS = "train"  # the tag sweep_id of the run under which trainings without a sweep announce themselves
 IDENTITY = "identity"  # the tag of a run that an earlier version stored under another identity
 CONFIRM = "confirm"  # the tag of a sweep's parent run: how many confirmation runs it makes of each configuration
 STOPPED = "stopped_epoch"  # the tag of a run that a rule stopped early; it has no result
@@ -158,6 +159,17 @@ class Tracker:
         counts = {str(run.info.run_id): run.data.tags[CONFIRM] for run in parents}
         return {parent: int(count) for parent, count in counts.items() if count.isdecimal()}
 
+    @with_retries
+    def parent_of_trainings(self, benchmark: str) -> str:
+        """The id in MLflow of the run under which ``train`` announces what it works on; it is made if it is missing."""
+        experiment = self._client.get_experiment_by_name(benchmark).experiment_id
+        known = self._client.search_runs([experiment], f"tags.sweep_id = '{TRAININGS}'", max_results=1)
+        if known:
+            return str(known[0].info.run_id)
+        created = self._client.create_run(experiment, run_name="single trainings", tags={"sweep_id": TRAININGS})
+        self._client.set_terminated(created.info.run_id, "FINISHED")
+        return str(created.info.run_id)
+
     def announce_sweep(
         self, parent: str, location: str, runs: Collection[str]
     ) -> contextlib.AbstractContextManager[None]:
@@ -170,7 +182,7 @@ class Tracker:
         experiment = self._client.get_experiment_by_name(benchmark)
         if experiment is None:
             return []
-        parents = self._search(experiment.experiment_id, "tags.sweep_id != '' and attributes.status = 'RUNNING'")
+        parents = self._search(experiment.experiment_id, "tags.sweep_id != ''")  # several sweeps may share a parent
         sweeps = heartbeat.announced_sweeps(self._client, parents)
         return [sweep for sweep in sweeps if sweep.location != location and not sweep.runs.isdisjoint(runs)]
 

@@ -1,16 +1,11 @@
 """A password in the tracking URI is nowhere in what the commands leave behind or print."""
 
-import os
-import socket
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command_line import dta_bench, refusal
-from real_sweeps import wait_until
+from local_server import mlflow_server
 
 MARKER = "PLANTEDpw93"
 SMALL = ("fonts_digits", "--epochs", "1")
@@ -20,27 +15,8 @@ SMALL = ("fonts_digits", "--epochs", "1")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A real MLflow server: its folder, and its URL with a user and the planted password."""
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "kept")]
-    env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, process_group=0, env=env)
-
-    def answers() -> bool:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-        except OSError:
-            assert process.poll() is None
-            return False
-        return True
-
-    wait_until(answers)
-    yield folder, f"http://user:{MARKER}@127.0.0.1:{port}"
-    os.killpg(process.pid, 15)
-    process.wait()
+    with mlflow_server(folder) as url:
+        yield folder, url.replace("http://", f"http://user:{MARKER}@")
 
 
 def planted(folder: Path) -> list[str]:

@@ -76,7 +76,7 @@ def test_a_second_sweep_of_one_store_is_refused_until_the_first_is_dead(tmp_path
     second = start(*SWEEP, *store, "--out", str(tmp_path / "b"), cwd=tmp_path)
     _, stderr = second.communicate(timeout=120)
     assert second.returncode == 2, stderr
-    assert "another sweep is at work on 1 of these runs in the same store, at " in stderr
+    assert "another sweep or training is at work on this run in the same store, at " in stderr
     assert f"{tmp_path / 'a'}; wait for it" in stderr
     kill(first)
     third = start(*SWEEP, *store, "--out", str(tmp_path / "b"), "--json", cwd=tmp_path)

@@ -1,12 +1,20 @@
 """``train`` obeys the same rules as a sweep: one command a folder, and a run that is done is not trained again."""
 
+import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from filelock import FileLock
-from real_sweeps import run_json, start, tracked
+from local_server import mlflow_server
+from real_sweeps import run_json, start, tracked, wait_until
+from rich.console import Console
 
+from dta_bench.cli.arguments import options_of, plan_of
 from dta_bench.run.workspace import Workspace
+from dta_bench.sweep.train_one import train_one
+from dta_bench.tracking import ActiveSweep, Tracker, heartbeat
 
 TRAIN = ("train", "fonts_digits", "--method", "source_only", "--epochs", "1")
 SWEEP = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1", "--epochs", "1")
@@ -56,3 +64,57 @@ def test_train_and_sweep_share_the_lock_of_their_folder(tmp_path: Path) -> None:
             assert "another sweep is running in" in stderr
             assert "Traceback" not in stderr
     assert not (tmp_path / "mlflow.db").exists()
+
+
+class Trained(Exception):
+    """Raised in place of the training."""
+
+
+def test_a_training_is_seen_elsewhere_while_it_trains_and_not_afterwards(
+    tmp_path: Path, finished_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.2)
+    shutil.copytree(finished_store, tmp_path / "a")
+    workspace = Workspace(str(tmp_path), str(tmp_path / "a"), f"sqlite:///{tmp_path / 'a' / 'mlflow.db'}")
+    plan = plan_of("fonts_digits", options_of(method=["source_only"], epochs=1))
+    run = plan.spec(plan.backbones[0], "source_only", 0, {}).id
+
+    def seen_elsewhere() -> ActiveSweep | None:
+        return workspace.tracker().living_sweep_elsewhere("fonts_digits", "there:/b", {run})
+
+    def train(*_: object) -> None:
+        found = seen_elsewhere()
+        assert found is not None
+        assert found.location.endswith(str(tmp_path / "a"))
+        raise Trained
+
+    monkeypatch.setattr("dta_bench.run.execute.execute", train)
+    with pytest.raises(Trained):
+        train_one(plan, [], 0, workspace, Console(quiet=True))
+    assert seen_elsewhere() is None
+
+
+@pytest.mark.slow  # an MLflow server and three trainings in processes of their own
+def test_of_two_trainings_of_one_run_on_one_server_one_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "server").mkdir()
+    with mlflow_server(tmp_path / "server") as url:
+        refuse_a_second(url, tmp_path)
+
+
+def refuse_a_second(url: str, tmp_path: Path) -> None:
+    line = ("train", "fonts_digits", "--method", "source_only", "--epochs", "400", "--tracking-uri", url)
+    tracker = Tracker(url, tmp_path)
+    first = start(*line, "--root", str(tmp_path), "--out", str(tmp_path / "a"), cwd=tmp_path)
+    wait_until(lambda: [run.status for run in tracker.runs("fonts_digits")] == ["RUNNING"])
+    for other in (line, ("sweep", *line[1:], "--points", "1", "--seeds", "1")):
+        second = start(*other, "--root", str(tmp_path), "--out", str(tmp_path / "b"), cwd=tmp_path)
+        _, stderr = second.communicate(timeout=300)
+        assert second.returncode == 2, stderr
+        assert "another sweep or training is at work on " in stderr
+        assert f"{tmp_path / 'a'}; wait for it" in stderr
+    assert first.poll() is None
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=120)
+    (run,) = tracker.runs("fonts_digits")
+    assert run.status == "KILLED"
+    assert tracker.sweeps_elsewhere("fonts_digits", "elsewhere", {run.run_id}) == []
