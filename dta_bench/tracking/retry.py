@@ -15,6 +15,7 @@ from dta_bench.tracking import connection, store_file
 
 PATIENCE = 900.0  # seconds that a server may be away before a run gives up; its checkpoint is kept
 _TRANSIENT = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
+_FINAL = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -87,6 +88,13 @@ def wait_while_locked(uri: str, function: Callable[..., Result], *args: Any, **k
             f"the MLflow store {uri} has been locked by another program for {PATIENCE / 60:.0f} minutes; end that"
             " program, and give the same command again"
         ) from error
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a store refuses what it was sent for good: the same words would be refused again."""
+    from mlflow.exceptions import MlflowException
+
+    return isinstance(error, MlflowException) and error.error_code in _FINAL
 
 
 def _is_passing(uri: str, error: BaseException) -> bool:

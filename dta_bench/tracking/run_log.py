@@ -74,9 +74,16 @@ class RunLog:
         Args:
             arrays: by name, see ``run.finish.FinishedRun.arrays``; float32 is stored in half precision.
             confusion: (K, K) counts of target test; rows are true classes, columns predicted ones. None without a test.
+
+        Raises:
+            UserError: the store refuses the result for good; the run is closed as FAILED.
         """
-        self._log(_final(result), result.epochs)
+        entry = self._log(_final(result), result.epochs)
         self._spool.close()
+        if reason := self._spool.refusal_of(entry):
+            reason = f"the MLflow store refused the result ({reason}); it lies in {self._spool.refused_path}"
+            retrying(self.uri)(self._fail, reason)
+            raise UserError(reason)
         retrying(self.uri)(self._finish, result, arrays, confusion, classes)
 
     def _finish(
@@ -124,8 +131,10 @@ class RunLog:
             retrying(self.uri, HURRY_SECONDS)(self._client.set_terminated, self.mlflow_run_id, "KILLED")
         self._spool.abandon()
 
-    def _log(self, metrics: dict[str, float], step: int) -> None:
-        self._spool.put({"at": int(time.time() * 1000), "step": step, "metrics": metrics})
+    def _log(self, metrics: dict[str, float], step: int) -> Entry:
+        entry: Entry = {"at": int(time.time() * 1000), "step": step, "metrics": metrics}
+        self._spool.put(entry)
+        return entry
 
     def _send(self, entry: Entry) -> None:
         """Send one entry with the time at which it was written, by which MLflow recognises one that comes twice."""

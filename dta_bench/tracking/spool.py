@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dta_bench.errors import UserError
-from dta_bench.tracking.retry import PATIENCE, retrying
+from dta_bench.errors.credentials import mask
+from dta_bench.tracking.retry import PATIENCE, is_refusal, retrying
 
 Entry = dict[str, Any]
 
@@ -20,7 +22,8 @@ class Spool:
     """A file with one entry a line, and a thread that sends the entries in order.
 
     After a crash, the next spool of the same file sends what the crashed process had written. An entry is removed only
-    after it has arrived, so it may be sent twice, and sending must bear repetition.
+    after it has arrived, so it may be sent twice, and sending must bear repetition. An entry that the store refuses for
+    good is set aside in a file beside this one, so that those behind it arrive; :meth:`refusal_of` and a warning tell.
 
     Args:
         path: the file; it exists only while an entry waits.
@@ -34,6 +37,8 @@ class Spool:
         self._closed = threading.Event()
         self._error: Exception | None = None
         self._waiting = _read(path)
+        self._refused: list[tuple[Entry, str]] = []
+        self.refused_path = path.with_name(f"{path.name}.refused")
         self._thread = threading.Thread(target=self._deliver, name=f"spool {path.name}", daemon=True)
 
     def put(self, entry: Entry) -> None:
@@ -50,7 +55,7 @@ class Spool:
         Returns: whether all have arrived.
 
         Raises:
-            Exception: the store's own error, if it refused an entry.
+            Exception: the store's own error, if it is neither out of reach nor refuses an entry for good.
         """
         with self._changed:
             self._start()
@@ -75,9 +80,19 @@ class Spool:
 
     def abandon(self) -> None:
         """End the thread at once; what has not arrived stays on disk."""
+        if self._refused and not self._closed.is_set():
+            count = f"{len(self._refused)} batch{'es' if len(self._refused) > 1 else ''} of metrics"
+            logging.getLogger("dta_bench").warning(
+                f"the MLflow store refused {count} ({self._refused[0][1]}), which MLflow does not show;"
+                f" they lie in {self.refused_path}"
+            )
         self._closed.set()
         with self._changed:
             self._changed.notify_all()
+
+    def refusal_of(self, entry: Entry) -> str | None:
+        """Why the store has refused an entry for good; None if it has not."""
+        return next((reason for refused, reason in self._refused if refused == entry), None)
 
     def _start(self) -> None:
         if self._thread.ident is None:
@@ -88,17 +103,24 @@ class Spool:
         while (entry := self._next()) is not None:
             try:
                 retrying(self._uri, float("inf"), self._closed)(self._send, entry)
-            except Exception as error:  # flush raises it
-                with self._changed:
-                    self._error = None if self._closed.is_set() else error
-                    self._changed.notify_all()
-                return
+            except Exception as error:
+                if not is_refusal(error):
+                    with self._changed:
+                        self._error = None if self._closed.is_set() else error  # flush raises it
+                        self._changed.notify_all()
+                    return
+                self._set_aside(entry, mask(str(error).partition("\n")[0]))
             with self._changed:
                 self._waiting.pop(0)
                 if not self._waiting:
                     with contextlib.suppress(OSError):
                         self._path.unlink(missing_ok=True)
                 self._changed.notify_all()
+
+    def _set_aside(self, entry: Entry, reason: str) -> None:
+        with contextlib.suppress(OSError):
+            _append(self.refused_path, entry | {"refused": reason})
+        self._refused.append((entry, reason))
 
     def _next(self) -> Entry | None:
         with self._changed:

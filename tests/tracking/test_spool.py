@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 
 from dta_bench.errors import UserError
 from dta_bench.tracking.spool import Spool
@@ -94,6 +95,35 @@ def test_a_refusal_is_not_waited_for(tmp_path: Path) -> None:
     spool.put(entries(1)[0])
     with pytest.raises(LookupError, match="no such run"):
         spool.close(30)
+
+
+def test_what_the_store_refuses_for_good_is_set_aside_and_what_is_behind_it_arrives(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, sends = Store(), []
+
+    def take(entry: dict[str, Any]) -> None:
+        sends.append(entry["step"])
+        if entry["step"] == 2:
+            raise MlflowException("Invalid value 2\nfor a metric", INVALID_PARAMETER_VALUE)
+        store.take(entry)
+
+    spool = Spool(tmp_path / "spool", take, AWAY)
+    for entry in entries(1, 2, 3):
+        spool.put(entry)
+    assert not spool.flush(0.2)
+    assert set(sends) == {1}  # while the server is away all of them wait, in order
+    store.back.set()
+    spool.close(30)
+    assert store.received == entries(1, 3)
+    assert spool.refusal_of(entries(2)[0]) == "Invalid value 2"
+    assert spool.refusal_of(entries(3)[0]) is None
+    (kept,) = map(json.loads, filter(None, (tmp_path / "spool.refused").read_text().splitlines()))
+    assert kept == entries(2)[0] | {"refused": "Invalid value 2"}
+    assert not (tmp_path / "spool").exists()
+    _, said = caplog.messages  # the first: trying again
+    assert "the MLflow store refused 1 batch of metrics (Invalid value 2)" in said
+    assert str(tmp_path / "spool.refused") in said
 
 
 def test_a_server_that_stays_away_is_one_sentence_and_no_entry_is_dropped(tmp_path: Path) -> None:

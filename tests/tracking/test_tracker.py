@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow.entities import Metric
 from small_runs import spec_of
 
 from dta_bench.errors import UserError
@@ -175,6 +176,36 @@ def test_a_superseded_run_loses_its_identity_but_nothing_else(tracker: Tracker) 
     assert kept.info.run_name == f"{old.name} (superseded)"
     assert kept.data.metrics == old.metrics
     assert opened(tracker, spec_of()).mlflow_run_id != old.mlflow_run_id
+
+
+def refuse_results(log: RunLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = log._client.log_batch
+
+    def named_too_long(run: str, metrics: list[Metric]) -> None:
+        sent = [Metric("x" * 300, m.value, m.timestamp, m.step) if m.key == "test/accuracy" else m for m in metrics]
+        send(run, metrics=sent)
+
+    monkeypatch.setattr(log._client, "log_batch", named_too_long)
+
+
+def test_an_epoch_that_mlflow_refuses_for_good_does_not_keep_the_next_one_back(tracker: Tracker) -> None:
+    log = opened(tracker, spec_of())
+    log.log_epoch(1, {"x" * 300: 1.0})
+    log.log_epoch(2, {"loss/total": 2.0})
+    log.flush()
+    assert only(tracker).metrics == {"loss/total": 2.0}
+
+
+def test_a_run_whose_result_mlflow_refuses_has_failed(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = opened(tracker, spec_of())
+    refuse_results(log, monkeypatch)
+    labels = np.arange(10) % 3
+    confusion = metrics.confusion_matrix(labels, labels, 3)
+    scores = metrics.scores(confusion, CLASSES)
+    with pytest.raises(UserError, match="the MLflow store refused the result"):
+        log.finish(RunResult(spec_of().id, scores, scores, scores, False, 2, 1.5, 0.5), {}, confusion, CLASSES)
+    assert only(tracker).status == "FAILED"
+    assert "refused the result" in only(tracker).tags["reason"]
 
 
 def test_a_sweep_is_a_parent_run_that_is_opened_again(tracker: Tracker) -> None:
