@@ -64,12 +64,12 @@ def small_network(task: str) -> Network:
     return Network(body, nn.Sequential(nn.Conv2d(16, 16, 3), nn.ReLU(), *pooled), nn.Linear(32, CLASSES))
 
 
-def small_learner(method: MethodPlugin, task: str) -> Learner:
+def small_learner(method: MethodPlugin, task: str, training: Training = TRAINING) -> Learner:
     """Build a method's learner on the small network; its first stage, if it has one, is not trained."""
     net, first = small_network(task), None
     if (before := method.before(method.defaults())) is not None:
         first = small_learner(before[0], task)
-    setting = Setting(TRAINING, CLASSES, (3, SIDE, SIDE), TARGETS, first)
+    setting = Setting(training, CLASSES, (3, SIDE, SIDE), TARGETS, first)
     return learner.build(method, net, method.params_type(), setting)
 
 

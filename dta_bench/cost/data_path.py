@@ -25,7 +25,8 @@ from dta_bench.data.prefetch import PartBuffer
 from dta_bench.data.splits import split
 from dta_bench.domains.images import Image, LabelledImages, SelectedItems, Splits, UnlabelledImages, is_lazy
 from dta_bench.methods import source_only
-from dta_bench.nn import learner, pretrained
+from dta_bench.nn import pretrained
+from dta_bench.nn.optimisation import build_optimizer
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset, Training
 
@@ -207,7 +208,7 @@ def _waiting_share(benchmark: Benchmark, backbone: str, batches: Batches) -> flo
     """The share of an epoch's time, after its first batch, in which a source-only step waits for its batch."""
     built = pretrained.backbone(backbone, benchmark.image_size)
     network = built.build(len(benchmark.classes)).train()
-    optimizer = learner.optimizer([network], OPTIMIZER)
+    optimizer = build_optimizer([network], OPTIMIZER)
     waited = 0.0
     parts = batches.epoch(1)
     batch = next(parts, None)

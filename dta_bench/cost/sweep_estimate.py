@@ -108,7 +108,8 @@ def _lengths(plan: Plan, root: str) -> tuple[int, int]:
         sizes = {"source": len(loaded.source_train), "target_train": len(loaded.target_train)}
     images = {"source": sizes["source"], "target": sizes["target_train"]}
     images["larger"] = max(images.values())
-    return max(1, images[benchmark.epoch_length] // plan.training.batch_size), sizes["target_train"]
+    natural = max(1, images[benchmark.epoch_length] // plan.training.batch_size)
+    return plan.training.iterations_per_epoch or natural, sizes["target_train"]
 
 
 def _first_stages(plan: Plan, runs: Iterable[RunSpec]) -> list[RunSpec]:

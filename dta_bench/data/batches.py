@@ -49,6 +49,7 @@ class Batches:
             ``strong`` with the ``strong`` augmentation on top.
         source_odds: (source images,) the probability of each source image at each draw; None: every image comes once
             before any comes again.
+        steps: of an epoch; None: as many as the epoch length gives. Both domains are then cut or repeated.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Batches:
         normalisation: Normalisation = IMAGENET,
         second_view: SecondView | None = None,
         source_odds: NDArray[np.float64] | None = None,
+        steps: int | None = None,
     ) -> None:
         self.source, self.target = source, target
         self.workers = workers if is_lazy(source.images) or is_lazy(target.images) else 0
@@ -74,7 +76,7 @@ class Batches:
             InputMaker(benchmark, "target", channels, normalisation, second_view) if second_view else None
         )
         sizes = {"source": len(source), "target": len(target), "larger": max(len(source), len(target))}
-        self.steps = max(1, sizes[benchmark.epoch_length] // batch_size)
+        self.steps = steps or max(1, sizes[benchmark.epoch_length] // batch_size)
 
     def __len__(self) -> int:
         return self.steps

@@ -12,33 +12,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from dta_bench.errors import UserError
 from dta_bench.nn import distributed
 from dta_bench.nn.network import Labelled, Network, Normalisation, Unlabelled, evaluating, precision
+from dta_bench.nn.optimisation import Progress, build_optimizer, learning_rate, set_learning_rate
 from dta_bench.spec.method_plugin import MethodPlugin
-from dta_bench.spec.run_spec import Training
+from dta_bench.spec.training import BETAS, Training
+
+__all__ = ["Learner", "Loss", "Parts", "Players", "Progress", "Setting", "activation_shapes", "build", "split_batch"]
 
 Parts = dict[str, Tensor]
 """A loss and its terms: ``total``, which is minimised, and further scalars by name, which are logged."""
 Loss = Callable[[Labelled, Unlabelled], Parts]
 Players = Mapping[str, Sequence[nn.Module]]
 """By the name of a player, the modules that its optimiser trains."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: ``epoch`` counts from 1, ``iteration`` from 0 over the whole run of ``total`` steps."""
-
-    epoch: int
-    iteration: int
-    total: int
-
-    @property
-    def done(self) -> float:
-        """q, the share of the run that is over, from 0 to just below 1."""
-        return self.iteration / self.total
 
 
 @dataclass(frozen=True)
@@ -70,6 +60,7 @@ class Learner(nn.Module):
         self.net, self.params, self.setting = net, params, setting
         self.at = Progress(1, 0, 1)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.trainings: dict[str, Training] = {}
 
     # What a method may define.
 
@@ -94,7 +85,8 @@ class Learner(nn.Module):
 
     def adam(self, rate: float) -> Training:
         """The run's training but with Adam at the learning rate ``rate``, for modules beside the network."""
-        return self.setting.training.model_copy(update={"optimizer": "adam", "learning_rate": rate})
+        own = {"optimizer": "adam", "learning_rate": rate, "nesterov": False, "betas": BETAS}
+        return self.setting.training.model_copy(update=own)
 
     def after_step(self) -> None:
         """Called after the last phase of each step, such as to update a teacher."""
@@ -170,8 +162,12 @@ class Learner(nn.Module):
         return means
 
     def update(self, players: Sequence[str]) -> None:
-        """Let the players' optimisers take a step."""
+        """Let the players' optimisers take a step, each at its learning rate."""
         for player in players:
+            training = self.trainings[player]
+            if training.clip_norm is not None:
+                nn.utils.clip_grad_norm_(self._weights(player), training.clip_norm)
+            set_learning_rate(self.optimizers[player], learning_rate(training, self.at))
             self.optimizers[player].step()
 
     @property
@@ -182,13 +178,30 @@ class Learner(nn.Module):
     def start(self) -> None:
         """Move all modules to the network's device and build the players' optimisers."""
         self.to(self.device)
-        self.optimizers = {name: optimizer(modules, self.training_of(name)) for name, modules in self.players().items()}
+        self.trainings = {player: self._training_for(player) for player in self.players()}
+        self._check_players()
+        self.optimizers = {
+            name: build_optimizer(modules, self.trainings[name]) for name, modules in self.players().items()
+        }
 
-    def set_learning_rates(self, epoch: int) -> None:
-        """Set each player's learning rate for an epoch, which counts from 1."""
-        for player, player_optimizer in self.optimizers.items():
-            for group in player_optimizer.param_groups:
-                group["lr"] = learning_rate(self.training_of(player), epoch)
+    def _training_for(self, player: str) -> Training:
+        """The player's training by its method, with what the run's training says of this player over it."""
+        changes = self.setting.training.players.get(player)
+        if not changes:
+            return self.training_of(player)
+        try:
+            return self.training_of(player).of_player(changes)
+        except ValidationError as refused:
+            reasons = "; ".join(str(e["msg"]).removeprefix("Value error, ") for e in refused.errors())
+            raise UserError(f"training.players.{player} cannot be used: {reasons}") from refused
+
+    def _check_players(self) -> None:
+        unknown = [name for name in self.setting.training.players if name not in self.trainings]
+        if unknown:
+            raise UserError(
+                f"training.players names {', '.join(unknown)}, but the players of this method are "
+                f"{', '.join(self.trainings)}"
+            )
 
     def position(self) -> dict[str, Any]:
         """All that the next step depends on, except the random number generators' state; it goes into a checkpoint."""
@@ -254,29 +267,6 @@ def activation_shapes(net: Network, image_shape: tuple[int, int, int]) -> tuple[
     with torch.no_grad(), evaluating(net):
         features = net.features(torch.zeros(1, *image_shape, device=weight.device, dtype=weight.dtype))
         return features.activation.shape, net.hidden(features).shape
-
-
-def learning_rate(training: Training, epoch: int) -> float:
-    """The learning rate in an epoch (from 1): multiplied by ``decay_factor`` after every ``decay_every`` epochs.
-
-    This is the step decay of the paper's Appendix B; ``decay_every`` 0 means no decay.
-    """
-    decays = (epoch - 1) // training.decay_every if training.decay_every else 0
-    return training.learning_rate * training.decay_factor**decays
-
-
-def optimizer(modules: Sequence[nn.Module], training: Training) -> torch.optim.Optimizer:
-    """Adam, AdamW or SGD for the modules' weights that need a gradient; weight decay spares norms and biases."""
-    weights = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}.values()
-    groups = [
-        {"params": [p for p in weights if p.ndim > 1], "weight_decay": training.weight_decay},
-        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    fused = all(p.device.type != "meta" for p in weights)  # on the meta device there is nothing to fuse
-    if training.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=training.learning_rate, momentum=training.momentum, fused=fused)
-    kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, lr=training.learning_rate, fused=fused)
 
 
 def split_batch(

@@ -6,7 +6,7 @@ the vector that element-wise adversarial dropout (EAdD) masks, ``head`` gives th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from dta_bench.spec.training import Part
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Network(nn.Module):
         feature_axis: the axis of the activation at CAdD's site that holds its channels.
         hidden_axis: the axis of the activation at EAdD's site that holds its units.
         normalisation: what images are standardised with, unless the benchmark standardises each image by itself.
+        new: modules of the body or the neck that pretrained weights do not fill. A learning rate of its own for the
+            backbone is not theirs, but that of the head is.
     """
 
     def __init__(
@@ -105,8 +109,11 @@ class Network(nn.Module):
         feature_axis: int = 1,
         hidden_axis: int = 1,
         normalisation: Normalisation = IMAGENET,
+        new: Iterable[nn.Module] = (),
     ) -> None:
         super().__init__()
+        _mark_part((*new, head), "head")
+        _mark_part((body, neck), "backbone")
         self.body, self.neck, self.head = body, neck, head
         self.feature_keep_rate, self.hidden_keep_rate = feature_keep_rate, hidden_keep_rate
         self.feature_axis, self.hidden_axis = feature_axis, hidden_axis
@@ -153,6 +160,23 @@ class Network(nn.Module):
                 return self.head(hidden)  # type: ignore[no-any-return]
 
         return DropoutSite(upper, self.hidden_keep_rate, self.hidden_axis)
+
+
+PART = "part_of_the_network"
+"""Name of a layer's attribute: the part of a network that it belongs to. A copy of the layer has it too."""
+
+
+def _mark_part(modules: Iterable[nn.Module], part: Part) -> None:
+    """Mark layers as belonging to a part of a network, except those that are marked already."""
+    for module in modules:
+        for layer in module.modules():
+            vars(layer).setdefault(PART, part)
+
+
+def part_of(layer: nn.Module) -> Part | None:
+    """``backbone`` or ``head``; None for a layer beside the network, such as a discriminator's."""
+    part: Part | None = vars(layer).get(PART)
+    return part
 
 
 @contextmanager

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dta_bench.data.batches import Batches, class_counts
-from dta_bench.errors import Diverged
+from dta_bench.errors import Diverged, UserError
 from dta_bench.evaluation.evaluator import Evaluation, Evaluator, LabelFreeEvaluation
 from dta_bench.nn import distributed, learner
 from dta_bench.nn.activation_checkpointing import recompute_activations
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
+from dta_bench.nn.optimisation import learning_rate
 from dta_bench.run import checkpoint
 from dta_bench.run.finish import FinishedRun, finish
 from dta_bench.run.placement import Placement, Stopped
@@ -95,12 +96,14 @@ class Run:
             self.splits.source_train, self.splits.target_train, self.benchmark, training.batch_size, self.spec.seed,
             self.channels, workers=placement.workers, normalisation=self.network.normalisation,
             second_view=resolved.method.second_view, source_odds=self._source_odds(),
+            steps=training.iterations_per_epoch,
         )  # fmt: skip
         self.learner = self._build_learner(first)
         if distributed.rank():  # equal weights, own masks: from here on each replica draws for itself
             torch.manual_seed(self.spec.seed + (distributed.rank() << 32))
         self.evaluator = self._build_evaluator()
         self.epoch, self.step = 1, 0
+        self._check_warm_up()
         self.sums: dict[str, float] = {}
         self.seconds: float = first.seconds if first else 0.0
         self.measuring_seconds: float = first.measuring_seconds if first else 0.0
@@ -149,15 +152,14 @@ class Run:
 
         Returns:
             By their names in MLflow: the mean of each part of the loss over the epoch's steps, the scores after it in
-            percent, the label-free statistics of target train, and the learning rate.
+            percent, the label-free statistics of target train, and the learning rate of the epoch's last step.
 
         Raises:
             Diverged: a part of the loss is not finite.
             Stopped: the run was asked to stop.
         """
         started = time.monotonic()
-        self.learner.set_learning_rates(self.epoch)
-        self.learner.at = self._progress()
+        self.learner.at = self._progress(self.step)
         if self.step == 0:
             self.learner.before_epoch(self._unaugmented_targets)
         distributed.broadcast_from_first([*self.learner.parameters(), *self.learner.buffers()])
@@ -173,17 +175,23 @@ class Run:
         started = time.monotonic()
         scores = self.validate()
         self.measuring_seconds += time.monotonic() - started
-        return losses | scores | {"learning_rate": learner.learning_rate(self.spec.training, self.epoch)}
+        return losses | scores | {"learning_rate": learning_rate(self.spec.training, self._progress(self.step - 1))}
 
     def _take_step(self, source: Labelled, target: Unlabelled) -> None:
-        self.learner.at = self._progress()
+        self.learner.at = self._progress(self.step)
         for name, value in self.learner.step(source, target).items():
             self.sums[name] = self.sums.get(name, 0.0) + float(value)
         distributed.average([statistic for statistic in self.learner.buffers() if statistic.is_floating_point()])
 
-    def _progress(self) -> Progress:
+    def _progress(self, step: int) -> Progress:
+        """How far the run is before a step of the current epoch, which counts from 0."""
         steps = len(self.batches)
-        return Progress(self.epoch, (self.epoch - 1) * steps + self.step, self.spec.training.epochs * steps)
+        return Progress(self.epoch, (self.epoch - 1) * steps + step, self.spec.training.epochs * steps)
+
+    def _check_warm_up(self) -> None:
+        total, warm_up = self._progress(0).total, self.spec.training.learning_rate_warm_up
+        if warm_up >= total:
+            raise UserError(f"learning_rate_warm_up {warm_up} leaves nothing of the {total} steps of this run")
 
     def _save_if_due(self, started: float) -> None:
         """Save inside the epoch if a stop is requested, or if the last checkpoint is too old."""

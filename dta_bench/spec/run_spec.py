@@ -1,81 +1,21 @@
-"""One run as names and numbers: its training, its labelled subset, its identity, its scores and its result."""
+"""One run as names and numbers: its labelled subset, its identity, its scores and its result."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from dta_bench.spec import identity
+from dta_bench.spec.training import Training
+
+__all__ = ["Headline", "LabelSubset", "RunResult", "RunSpec", "Scores", "Task", "Training", "Value"]
 
 Value = float | int | str | bool
 Task = Literal["classification", "segmentation"]
 Headline = Literal["accuracy", "mean_class_accuracy", "miou"]
-
-
-def _square(given: Any) -> Any:
-    return (given, given) if isinstance(given, int) else given
-
-
-Side = Annotated[int, Field(ge=8, le=16384)]
-Size = Annotated[tuple[Side, Side], BeforeValidator(_square)]
-"""Height and width in pixels; one number stands for both."""
-
-
-class Training(BaseModel):
-    """How long, with which optimiser and on which batches a run trains.
-
-    Attributes:
-        epochs: number of epochs; they are counted from 1.
-        momentum: of SGD.
-        decay_every: epochs after which the learning rate is multiplied by ``decay_factor``; None keeps it.
-        batch_size: images of *each* domain in a batch.
-        precision: of forward passes; weights are float32.
-        channels_last: whether tensors of images lie in memory with the channels last.
-        accumulate: pieces into which a device's part of a batch is split; their gradients are averaged.
-        devices: devices over which a batch is split first (CPUs where there are no GPUs).
-        checkpointing: whether activations are computed again in the backward pass instead of kept.
-        image_size: height and width in pixels, instead of the benchmark's.
-        crop: for segmentation only: height and width of the random crops of the resized image to train on.
-        window: for segmentation only: height and width of the windows, overlapping by a third or more, in which an
-            image is predicted instead of at once.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int = Field(gt=0)
-    optimizer: Literal["adam", "adamw", "sgd"]
-    learning_rate: float = Field(gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    decay_every: int | None = Field(default=None, gt=0)
-    decay_factor: float = Field(default=0.1, gt=0, le=1)
-    batch_size: int = Field(gt=0)
-    precision: Literal["float32", "bfloat16"] = "float32"
-    channels_last: bool = False
-    accumulate: int = Field(default=1, gt=0)
-    devices: int = Field(default=1, gt=0)
-    checkpointing: bool = False
-    image_size: Size | None = None
-    crop: Size | None = None
-    window: Size | None = None
-
-    @model_validator(mode="after")
-    def _agrees(self) -> Training:
-        pieces = self.accumulate * self.devices
-        if self.batch_size % pieces:
-            raise ValueError(
-                f"batch_size {self.batch_size} does not fall into {pieces} equal pieces (accumulate {self.accumulate} "
-                f"times devices {self.devices}); allowed: a multiple of {pieces}"
-            )
-        return self
-
-    @property
-    def piece(self) -> int:
-        """Images of each domain that a device computes at once."""
-        return self.batch_size // (self.accumulate * self.devices)
 
 
 class LabelSubset(BaseModel):

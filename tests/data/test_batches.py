@@ -130,6 +130,18 @@ def test_an_epoch_goes_through_the_named_domain_without_its_last_short_batch(len
     assert len(found) == steps == len(list(found.epoch(1)))
 
 
+@pytest.mark.parametrize("steps", [3, 20])
+def test_an_epoch_of_a_given_length_cuts_or_repeats_both_domains(steps):
+    plain = batches()
+    given = Batches(plain.source, plain.target, AUGMENTED, 5, 0, 1, steps=steps)
+    found = list(given.epoch(1))
+    assert len(given) == len(found) == steps
+    shorter = min(steps, len(plain))
+    assert same(found[:shorter], list(plain.epoch(1))[:shorter])
+    seen = Counter(int(index) for _, target in found for index in target.index)
+    assert max(seen.values()) - min(seen[i] for i in range(37)) <= 1
+
+
 def test_the_named_domain_is_seen_once_and_the_shorter_one_evenly():
     found = list(batches(PLAIN, numbered, channels=3).epoch(1))
     target = Counter(i for _, batch in found for i in numbers(batch.images))

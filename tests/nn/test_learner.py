@@ -12,8 +12,8 @@ from torch import Tensor
 from dta_bench.check import check
 from dta_bench.check.method import random_batch, small_learner, train_epochs
 from dta_bench.domains.images import Splits
-from dta_bench.nn import learner
 from dta_bench.nn.learner import Learner, Progress
+from dta_bench.nn.optimisation import build_optimizer
 from dta_bench.run import train
 from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import resolve_on
@@ -177,7 +177,6 @@ def test_a_phase_updates_its_players_and_no_others(everything: str) -> None:
 
 def test_each_player_has_the_learning_rate_that_the_method_gives_it(everything: str) -> None:
     one = small_learner(method_plugin(everything), "classification")
-    one.set_learning_rates(1)
     rates = {name: own.param_groups[0]["lr"] for name, own in one.optimizers.items()}
     assert rates == {"net": 1e-3, "judge": 1e-2}
     assert [type(own).__name__ for own in one.optimizers.values()] == ["Adam", "SGD"]
@@ -204,5 +203,5 @@ def test_progress_runs_from_0_to_just_below_1() -> None:
 def test_a_weight_that_two_modules_share_is_optimised_once() -> None:
     net = torch.nn.Linear(2, 2)
     training = Training(epochs=1, optimizer="adam", learning_rate=1, batch_size=2)
-    optimizer = learner.optimizer([net, torch.nn.Sequential(net)], training)
+    optimizer = build_optimizer([net, torch.nn.Sequential(net)], training)
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 2

@@ -10,14 +10,15 @@ from small_runs import spec_of
 
 from dta_bench.data import splits
 from dta_bench.domains.images import Domains, LabelledImages, Splits
-from dta_bench.errors import Diverged
+from dta_bench.errors import Diverged, UserError
 from dta_bench.nn import learner
+from dta_bench.nn.optimisation import Progress, build_optimizer, learning_rate
 from dta_bench.run import train as training
 from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import resolve_on
 from dta_bench.run.train import FinishedRun
 from dta_bench.spec.benchmark import Benchmark
-from dta_bench.spec.run_spec import LabelSubset, Training
+from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 
 CPU = torch.device("cpu")
 
@@ -143,13 +144,13 @@ def test_visda_learning_rate_decays_after_the_tenth_epoch(epoch: int, expected: 
     visda = Training(
         epochs=20, optimizer="sgd", learning_rate=1e-3, decay_every=10, decay_factor=0.1, batch_size=128
     )  # fmt: skip
-    assert learner.learning_rate(visda, epoch) == pytest.approx(expected)
+    assert learning_rate(visda, Progress(epoch, 0, 1)) == pytest.approx(expected)
 
 
 def test_norms_and_biases_are_not_decayed() -> None:
     net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
     config = Training(epochs=1, optimizer="sgd", learning_rate=1, batch_size=8, weight_decay=0.1)
-    decayed, others = learner.optimizer([net], config).param_groups
+    decayed, others = build_optimizer([net], config).param_groups
     assert [p.shape for p in decayed["params"]] == [net[0].weight.shape]
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
 
@@ -165,3 +166,59 @@ def test_a_cheaper_step_is_another_run_and_trains(
     training.train(resolve_on(cheaper, digits_benchmark, small_splits), Placement(CPU), lambda _, m: seen.append(m))
     assert 0 < seen[-1]["loss/total"] < 10
     assert seen[-1]["loss/vat"] > 0
+
+
+SCHEDULED = {
+    "schedule": "poly", "learning_rate_warm_up": 3, "iterations_per_epoch": 5, "optimizer": "sgd", "nesterov": True,
+    "clip_norm": 1.0, "rates": {"backbone": 0.5}, "learning_rate": 0.05,
+}  # fmt: skip
+
+
+def scheduled(method: str = "source_only", **fields: object) -> RunSpec:
+    spec = spec_of(method)
+    return dataclasses.replace(spec, training=Training(**spec.training.model_dump() | SCHEDULED | fields))
+
+
+@pytest.mark.parametrize("stop_after", [2, 5, 7])
+def test_a_resumed_run_keeps_its_place_in_the_schedule(
+    stop_after: int, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, steps = StopRequest(), list[float]()
+
+    def rate_of_a_step(training: Training, at: Progress) -> float:
+        steps.append(learning_rate(training, at))
+        stop.requested = len(steps) == stop_after
+        return steps[-1]
+
+    monkeypatch.setattr("dta_bench.nn.learner.learning_rate", rate_of_a_step)
+    placement = Placement(CPU, tmp_path / "run.pt", stop=stop)
+    resolved = resolve_on(scheduled(), digits_benchmark, small_splits)
+    with pytest.raises(Stopped):
+        training.train(resolved, placement)
+    resumed = training.train(resolved, placement)
+    expected = [learning_rate(scheduled().training, Progress(1 + i // 5, i, 10)) for i in range(10)]
+    assert steps == expected
+    assert figures(resumed) == figures(training.train(resolved, Placement(CPU)))
+
+
+def test_the_rate_that_is_logged_is_that_of_the_epochs_last_step(
+    digits_benchmark: Benchmark, small_splits: Splits
+) -> None:
+    seen: list[float] = []
+    training.train(
+        resolve_on(scheduled(), digits_benchmark, small_splits), Placement(CPU),
+        lambda _, metrics: seen.append(metrics["learning_rate"]),
+    )  # fmt: skip
+    assert seen == [learning_rate(scheduled().training, Progress(1 + i // 5, i, 10)) for i in (4, 9)]
+
+
+def test_a_warm_up_as_long_as_the_run_is_refused(digits_benchmark: Benchmark, small_splits: Splits) -> None:
+    spec = scheduled(learning_rate_warm_up=10)
+    with pytest.raises(UserError, match="learning_rate_warm_up 10 leaves nothing of the 10 steps of this run"):
+        training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))
+
+
+def test_a_player_that_the_method_does_not_have_is_refused(digits_benchmark: Benchmark, small_splits: Splits) -> None:
+    spec = scheduled("mcd", players={"judge": {"learning_rate": 1e-4}})
+    with pytest.raises(UserError, match="names judge, but the players of this method are features, heads"):
+        training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))

@@ -74,4 +74,5 @@ def fcn_resnet(name: str, num_classes: int, weights: str) -> Network:
     """
     trunk = timm_model(name, weights)
     head = nn.Sequential(nn.Conv2d(32, num_classes, 1), nn.Conv2d(num_classes, num_classes, 3, padding=1))
-    return Network(Body(trunk), Neck(trunk.layer4[2]), head, normalisation=normalisation(trunk, weights))
+    neck = Neck(trunk.layer4[2])
+    return Network(Body(trunk), neck, head, normalisation=normalisation(trunk, weights), new=[neck.ups])

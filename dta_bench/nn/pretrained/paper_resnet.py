@@ -28,4 +28,5 @@ def resnet(name: str, num_classes: int, weights: str) -> Network:
         nn.Linear(2048, 1000), nn.ReLU(inplace=True), nn.Dropout(0.5),
         nn.Linear(1000, 1000), nn.ReLU(inplace=True),
     )  # fmt: skip
-    return Network(body, neck, nn.Linear(1000, num_classes), normalisation=normalisation(trunk, weights))
+    head = nn.Linear(1000, num_classes)
+    return Network(body, neck, head, normalisation=normalisation(trunk, weights), new=neck[3:])

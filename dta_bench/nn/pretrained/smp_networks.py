@@ -85,9 +85,8 @@ def smp_network(
     model = _create_model(decoder, encoder, num_classes, image_size)
     normalised_by = _load_weights(model, encoder, weights, image_size)
     maps = len(model.encoder.out_channels) if decoder == "dpt" else 0
-    network = Network(
-        Encoder(model.encoder), Decoder(model.decoder, maps), model.segmentation_head, normalisation=normalised_by
-    )
+    body, neck, head = Encoder(model.encoder), Decoder(model.decoder, maps), model.segmentation_head
+    network = Network(body, neck, head, normalisation=normalised_by, new=[neck])
     _check_sites(network, f"smp/{decoder}/{encoder}", model, num_classes, image_size)
     return network
 

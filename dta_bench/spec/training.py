@@ -1,0 +1,194 @@
+"""How a run trains: how long, with which optimiser, at which learning rate, on which batches."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from dta_bench.spec import yaml_file
+from dta_bench.spec.schedule import Schedule, whole_options
+
+
+def _square(given: Any) -> Any:
+    return (given, given) if isinstance(given, int) else given
+
+
+Side = Annotated[int, Field(ge=8, le=16384)]
+Size = Annotated[tuple[Side, Side], BeforeValidator(_square)]
+"""Height and width in pixels; one number stands for both."""
+
+Part = Literal["backbone", "head"]
+"""``backbone``: what pretrained weights fill. ``head``: what is new for the classes, up to the logits."""
+Rate = Annotated[float, Field(ge=0, lt=float("inf"))]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+BETAS = (0.9, 0.999)
+
+
+class PlayerTraining(BaseModel):
+    """What one player of a method does otherwise than the run; see :class:`Training`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    optimizer: Literal["adam", "adamw", "sgd"] = "sgd"
+    learning_rate: float = Field(default=1.0, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    nesterov: bool = False
+    betas: tuple[Beta, Beta] = BETAS
+    weight_decay: float = Field(default=0.0, ge=0)
+    decay_norms_and_biases: bool = False
+    schedule: Schedule | None = None
+    schedule_options: dict[str, Any] = Field(default={}, validate_default=True)
+    learning_rate_warm_up: int = Field(default=0, ge=0)
+    clip_norm: float | None = Field(default=None, gt=0)
+    rates: dict[Part, Rate] = {}
+
+    @field_validator("schedule_options")
+    @classmethod
+    def _whole_options(cls, given: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        return whole_options(info.data["schedule"], given) if "schedule" in info.data else given
+
+    def stated(self) -> dict[str, Any]:
+        """The fields that were given, as plain values; all options of a schedule that was given."""
+        stated = self.model_dump(mode="json", exclude_unset=True)
+        return stated | ({"schedule_options": self.schedule_options} if "schedule" in stated else {})
+
+
+def _stated(player: str, own: Any) -> dict[str, Any]:
+    """A player's fields, checked.
+
+    Raises:
+        ValueError: every mistake in them, in words.
+    """
+    if not isinstance(own, dict):
+        raise ValueError(f"of {player} there is {own!r}; allowed: fields and their values")
+    try:
+        return PlayerTraining.model_validate(own).stated()
+    except ValidationError as refused:
+        allowed = list(PlayerTraining.model_fields)
+        problems = (yaml_file.explain(error, allowed) for error in refused.errors())
+        raise ValueError("; ".join(f"of {player}, {problem}" for problem in problems)) from refused
+
+
+class Training(BaseModel):
+    """How long, with which optimiser and on which batches a run trains.
+
+    Attributes:
+        epochs: number of epochs; they are counted from 1.
+        momentum: of SGD.
+        decay_every: epochs after which the learning rate is multiplied by ``decay_factor``; None keeps it. It is short
+            for ``schedule`` ``step``.
+        batch_size: images of *each* domain in a batch.
+        precision: of forward passes; weights are float32.
+        channels_last: whether tensors of images lie in memory with the channels last.
+        accumulate: pieces into which a device's part of a batch is split; their gradients are averaged.
+        devices: devices over which a batch is split first (CPUs where there are no GPUs).
+        checkpointing: whether activations are computed again in the backward pass instead of kept.
+        image_size: height and width in pixels, instead of the benchmark's.
+        crop: for segmentation only: height and width of the random crops of the resized image to train on.
+        window: for segmentation only: height and width of the windows, overlapping by a third or more, in which an
+            image is predicted instead of at once.
+        schedule: what the learning rate is multiplied by in the course of the run; see
+            :mod:`dta_bench.spec.schedule`. ``cosine`` and ``poly`` reach 0 when the run ends.
+        schedule_options: of the schedule; after validation all of them, also those at their defaults.
+        learning_rate_warm_up: iterations over which the rate first rises linearly, on top of the schedule.
+        iterations_per_epoch: steps of an epoch; None: as many as the benchmark's ``epoch_length`` gives.
+        nesterov: whether SGD's momentum is Nesterov's.
+        betas: of Adam and AdamW.
+        clip_norm: largest L2 norm of the gradient of all weights of a player; a longer one is scaled down to it.
+        decay_norms_and_biases: whether weight decay also acts on biases and on the weights of norms.
+        rates: factors of the learning rate of a part of the network: ``backbone``, ``head``; 1 where not given.
+        players: name of a player of the method (such as a discriminator) → the fields that are otherwise for it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(gt=0)
+    optimizer: Literal["adam", "adamw", "sgd"]
+    learning_rate: float = Field(gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    decay_every: int | None = Field(default=None, gt=0)
+    decay_factor: float = Field(default=0.1, gt=0, le=1)
+    batch_size: int = Field(gt=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    channels_last: bool = False
+    accumulate: int = Field(default=1, gt=0)
+    devices: int = Field(default=1, gt=0)
+    checkpointing: bool = False
+    image_size: Size | None = None
+    crop: Size | None = None
+    window: Size | None = None
+    schedule: Schedule | None = None
+    schedule_options: dict[str, Any] = Field(default={}, validate_default=True)
+    learning_rate_warm_up: int = Field(default=0, ge=0)
+    iterations_per_epoch: int | None = Field(default=None, gt=0)
+    nesterov: bool = False
+    betas: tuple[Beta, Beta] = BETAS
+    clip_norm: float | None = Field(default=None, gt=0)
+    decay_norms_and_biases: bool = False
+    rates: dict[Part, Rate] = {}
+    players: dict[str, dict[str, Any]] = {}
+
+    @field_validator("schedule_options")
+    @classmethod
+    def _whole_options(cls, given: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        return whole_options(info.data["schedule"], given) if "schedule" in info.data else given
+
+    @field_validator("rates")
+    @classmethod
+    def _without_ones(cls, given: dict[Part, float]) -> dict[Part, float]:
+        return {part: factor for part, factor in sorted(given.items()) if factor != 1}
+
+    @field_validator("players", mode="before")
+    @classmethod
+    def _players(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {str(name): _stated(str(name), own) for name, own in given.items() if own or not isinstance(own, dict)}
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Training:
+        pieces = self.accumulate * self.devices
+        if self.batch_size % pieces:
+            raise ValueError(
+                f"batch_size {self.batch_size} does not fall into {pieces} equal pieces (accumulate {self.accumulate} "
+                f"times devices {self.devices}); allowed: a multiple of {pieces}"
+            )
+        if self.schedule is not None and self.decay_every is not None:
+            raise ValueError(
+                f"decay_every {self.decay_every} and schedule {self.schedule} both set the learning rate; allowed: one "
+                "of them (decay_every=null takes it back)"
+            )
+        if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
+            raise ValueError(f"nesterov needs sgd with a momentum, but it is {self.optimizer} with {self.momentum:g}")
+        if self.betas != BETAS and self.optimizer == "sgd":
+            raise ValueError(f"betas {list(self.betas)} are for adam and adamw, but the optimizer is sgd")
+        return self
+
+    @property
+    def piece(self) -> int:
+        """Images of each domain that a device computes at once."""
+        return self.batch_size // (self.accumulate * self.devices)
+
+    def of_player(self, changes: dict[str, Any]) -> Training:
+        """Return this training with a player's own fields over it.
+
+        A player with its own optimiser starts from that optimiser's defaults, one with its own schedule without
+        ``decay_every``.
+
+        Raises:
+            pydantic.ValidationError: the fields do not go together.
+        """
+        reset: dict[str, Any] = {"nesterov": False, "betas": BETAS} if "optimizer" in changes else {}
+        reset |= {"decay_every": None, "schedule_options": {}} if "schedule" in changes else {}
+        return Training.model_validate(self.model_dump() | {"players": {}} | reset | changes)
