@@ -93,17 +93,22 @@ def test_it_first_acts_at_the_step_that_it_says(method: str) -> None:
         assert first_difference(method, fields)[1].step == step, name
 
 
-@every_method
+NOISY = ("gta", "lsd")
+"""Their generators have biases before a BatchNorm: gradients of rounding errors alone, which Adam makes whole steps."""
+
+
+@every([name for name in plugins.names("method") if name not in NOISY])
 def test_adams_betas_act_from_the_second_step_on(method: str) -> None:
     """The first update of a player does not depend on them, but for rounding."""
-    adam, seen = {"optimizer": "adam", "learning_rate": 1e-4}, set[str]()
-    for mine, other in zip(updates(method, **adam)[1], updates(method, **adam, betas=(0.5, 0.9))[1], strict=True):
+    adam, betas, seen = {"optimizer": "adam", "learning_rate": 1e-4}, (0.5, 0.9), set[str]()
+    one, changed = updates(method, **adam, betas=betas)
+    for mine, other in zip(updates(method, **adam)[1], changed, strict=True):
         if not seen & set(mine.players):
             assert all(torch.allclose(w, other.weights[n], atol=1e-7) for n, w in mine.weights.items())
         else:
             assert any(not torch.allclose(w, other.weights[n], atol=1e-7) for n, w in mine.weights.items())
             return
-        seen |= set(mine.players)
+        seen |= {player for player in mine.players if one.trainings[player].betas == betas}
     raise AssertionError("no player was updated twice")
 
 
