@@ -144,7 +144,8 @@ def sweep(
         if dry_run:
             _print_plan(plan, workspace, as_json, stdout, rate, price)
             return
-        from dta_bench.sweep.confirmation import RULE, reported_runs
+        from dta_bench.report.selection.ranking import RULE_OF_SWEEPS
+        from dta_bench.sweep.confirmation import reported_runs
         from dta_bench.sweep.on_ray.cluster import Resources
         from dta_bench.sweep.sweep import sweep as run_sweep
 
@@ -154,7 +155,9 @@ def sweep(
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
         from dta_bench.report import command
 
-        finished = command.report_runs(plan.name, RULE, workspace, only=reported_runs(plan))
+        finished = command.report_runs(
+            plan.name, RULE_OF_SWEEPS, workspace, only=reported_runs(plan), confirm=plan.confirm
+        )
         print_report(finished, "json" if as_json else "screen", stdout)
 
 

@@ -11,12 +11,18 @@ from dta_bench.report.configurations import group_runs
 from dta_bench.report.details import add_details
 from dta_bench.report.document.report import Report
 from dta_bench.report.selection.every_rule import add_every_choice
+from dta_bench.report.selection.ranking import RULE_OF_SWEEPS
 from dta_bench.report.summary import summarise
 from dta_bench.tracking import Tracker, standing_runs, ui_link
 
 
 def build_report(
-    tracker: Tracker, benchmark_name: str, rule: str, only: Collection[str] | None = None, root: str = "data"
+    tracker: Tracker,
+    benchmark_name: str,
+    rule: str,
+    only: Collection[str] | None = None,
+    root: str = "data",
+    confirm: int | None = None,
 ) -> Report:
     """The report of a benchmark's runs under a selection rule; in the store the chosen runs are marked.
 
@@ -24,6 +30,7 @@ def build_report(
         rule: a selection rule, or ``all``, which puts every rule and the label-budget curve beside ``labels``.
         only: identities of the runs to report; None reports all, and only then are chosen runs marked.
         root: the data, which the label-budget curve needs.
+        confirm: how many confirmation runs of each configuration were asked for; None asks the store.
 
     Raises:
         UserError: no finished run, or an unknown rule.
@@ -37,12 +44,15 @@ def build_report(
             f"no finished run of {benchmark_name} in {tracker.uri}; start or resume a sweep, or name its --out"
         )
     configurations = group_runs(tracker, runs)
-    report = summarise(benchmark, configurations, runs, "labels" if rule == "all" else rule)
+    requested = tracker.requested_confirmations(benchmark_name)
+    if confirm is not None:
+        requested = dict.fromkeys(requested, confirm)
+    report = summarise(benchmark, configurations, runs, RULE_OF_SWEEPS if rule == "all" else rule, requested)
     report = report.with_parts(repeated_runs=len(repeated), newer_runs=len(stored) - len(known))
     if rule == "all":
         report = add_every_choice(report, benchmark, configurations, root)
     if only is None and not tracker.can_only_be_read:
-        chosen = report.leaderboard[0].mlflow_run_ids if report.selected else []
+        chosen = report.leaderboard[0].every_mlflow_run_id if report.selected else []
         with contextlib.suppress(Exception):  # a store that may only be read has its report all the same
             tracker.experiment(benchmark)  # an older store has no saved view yet
             tracker.mark_chosen(stored, report.rule, chosen)

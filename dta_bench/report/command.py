@@ -59,13 +59,16 @@ def requested_form(*, json: bool, html: bool, markdown: bool) -> Form:
     return requested[0] if requested else "screen"
 
 
-def report_runs(name: str, rule: str, workspace: Workspace, only: Collection[str] | None = None) -> FinishedReport:
+def report_runs(
+    name: str, rule: str, workspace: Workspace, only: Collection[str] | None = None, confirm: int | None = None
+) -> FinishedReport:
     """The report of a benchmark's runs, or of a search space's benchmark's, kept as files.
 
     Args:
         name: a benchmark or a search space.
         rule: a selection rule, or ``all``.
         only: identities of the runs to report; None reports all.
+        confirm: how many confirmation runs of each configuration were asked for; None asks the store.
 
     Raises:
         UserError: no such name, no finished run, or an unknown rule.
@@ -75,7 +78,7 @@ def report_runs(name: str, rule: str, workspace: Workspace, only: Collection[str
     plugins.path("benchmark", benchmark)
     tracker = workspace.tracker()
     tracker.check_address()  # a server that is away is waited for only by runs that would lose something
-    report = build_report(tracker, benchmark, rule, only, workspace.root)
+    report = build_report(tracker, benchmark, rule, only, workspace.root, confirm)
     folder = workspace.make_page_folder(name)
     kept = Path(workspace.out) / "reports"
     report = _add_replay(report, [folder, kept / name, kept / f"grid_{benchmark}"])

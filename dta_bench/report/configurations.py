@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,21 @@ class Configuration:
     params: Params
     runs: tuple[StoredRun, ...]
     confirmation: tuple[StoredRun, ...] = ()
+
+    @cached_property
+    def shown(self) -> Configuration:
+        """The same by its confirmation runs alone, where it has any: what scores and tests are about."""
+        return dataclasses.replace(self, runs=self.confirmation, confirmation=()) if self.confirmation else self
+
+    @cached_property
+    def searched(self) -> Configuration:
+        """The same by the runs of the search alone."""
+        return dataclasses.replace(self, confirmation=()) if self.confirmation else self
+
+    @property
+    def every_run(self) -> tuple[StoredRun, ...]:
+        """The runs of the search, then the confirmation runs."""
+        return self.runs + self.confirmation
 
     def mean(self, part: str, metric: str) -> float:
         """A score averaged over seeds, such as ``mean("test", "accuracy")``, in percent."""

@@ -22,7 +22,7 @@ def add_details(report: Report, tracker: Tracker, runs: Sequence[TrackedRun]) ->
     """Add curves, confusion matrices, cost, unusual ends and commands to the main part of a report."""
     by_id = {run.mlflow_run_id: run for run in runs}
     sides = {name: [by_id[i] for i in row.mlflow_run_ids] for name, row in report.rows_by_side().items()}
-    compared = [by_id[i] for row in report.leaderboard for i in row.mlflow_run_ids]
+    compared = [by_id[i] for row in report.leaderboard for i in row.every_mlflow_run_id]
     return report.with_parts(
         curves={name: [_curves(tracker, run) for run in side] for name, side in sides.items()},
         confusion={name: _confusion(tracker, side) for name, side in sides.items()},

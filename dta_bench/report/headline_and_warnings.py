@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dta_bench.report.confirmation_sentences import describe_seeds, unconfirmed_sentences
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Difference, TargetScores
 from dta_bench.report.paper.published import not_compared_sentences
@@ -21,8 +22,8 @@ def answer(report: Report) -> str:
     low, high = test.interval(headline) or (float("nan"), float("nan"))
     result = (
         f"{report.selected.method}, chosen by {describe_rule(report)}, has {spell_metric(headline)}"
-        f" {test.average(headline):.1f} % on target test (95 % interval {low:.1f} to {high:.1f},"
-        f" {count_seeds(test.seeds)})"
+        f" {test.average(headline):.1f} % on target test, {describe_seeds(test.confirmed)}"
+        f" (95 % interval {low:.1f} to {high:.1f}, {count_seeds(test.seeds)})"
     )
     if report.difference is None or report.source_only is None:
         return f"{result}; source-only has not been run beside it with the same seeds."
@@ -34,7 +35,9 @@ def _compare(difference: Difference, test: TargetScores, source_only: float | No
         f"{difference.points:+.1f} points against source-only's {source_only:.1f} %, "
         f"standard error {difference.standard_error:.1f} over {difference.over}"
     )
-    if difference.seeds < test.seeds:
+    if difference.confirmed != test.confirmed:
+        gap += " (both on the seeds that chose it, for source-only has no confirmation runs)"
+    elif difference.seeds < test.seeds:
         gap += f" (on the {count_seeds(difference.seeds)} that both have)"
     one_seed = " One seed says nothing of training's own chance." if difference.seeds == 1 else ""
     return f"{gap}, {_verdict(difference)}.{one_seed}"
@@ -76,6 +79,7 @@ def warnings(report: Report) -> list[str]:
         sentences.append(
             f"{_count_configurations(report.too_few_seeds)} fewer seeds finished, so no part in the choice."
         )
+    sentences += unconfirmed_sentences(report)
     sentences += not_compared_sentences(report)
     if count := report.old_fingerprints:
         sentences.append(

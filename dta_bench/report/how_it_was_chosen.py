@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dta_bench.report.confirmation_sentences import search_sentences, untested_sentences
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
 from dta_bench.report.labels import label_choice
@@ -24,9 +25,11 @@ def choice_sentences(report: Report) -> list[str]:
         sentences.append(
             f"Its score of the chosen is {report.inflation:+.1f} points off target test: it is there for choosing."
         )
+    sentences += search_sentences(report)
     if report.rule != "oracle":
         points = _spell_points(lost.points, lost.ci95)
-        sentences.append(f"Regret: {points} lost against the oracle's {lost.oracle:.1f} %.")
+        seeds = ", on the seeds that chose" if report.selected and report.selected.confirmed else ""
+        sentences.append(f"Regret: {points} lost against the oracle's {lost.oracle:.1f} %{seeds}.")
     return sentences
 
 
@@ -42,7 +45,7 @@ def comparison_sentences(report: Report) -> list[str]:
     ]
     heading = f"Paired tests over seeds and images, Holm's correction for {len(pairs)}:"
     more = [f"{len(pairs) - MOST_PAIRS} more pairs are in the JSON."] if len(pairs) > MOST_PAIRS else []
-    return [heading, *sentences, *more]
+    return [heading, *sentences, *more, *untested_sentences(report)]
 
 
 def disagreement_sentences(report: Report) -> list[str]:

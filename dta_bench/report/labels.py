@@ -12,7 +12,8 @@ from dta_bench.spec.spelling import label_run
 def label_row(row: LeaderboardRow | ChosenConfiguration, names: Sequence[str], several_backbones: bool) -> str:
     """A configuration's method, its backbone where several are compared, and its values of the parameters ``names``."""
     params = {name: row.params[name] for name in names if name in row.params}
-    return label_run(row.method, params, backbone=row.backbone if several_backbones else None)
+    label = label_run(row.method, params, backbone=row.backbone if several_backbones else None)
+    return f"{label} (confirmed earlier)" if isinstance(row, LeaderboardRow) and row.confirmed_earlier else label
 
 
 def label_choice(report: Report, chosen: ChosenConfiguration) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from dta_bench.domains import data_fingerprint
 from dta_bench.report.configurations import BASELINES, Configuration, comparable_groups
+from dta_bench.report.confirmation import for_tests, on_like_seeds, summarise_confirmation
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import EarlyStop, LabelledSubset, Provenance
 from dta_bench.report.document.scores import (
@@ -17,6 +19,7 @@ from dta_bench.report.document.scores import (
     Difference,
     LeaderboardRow,
     Regret,
+    SearchScores,
     TargetScores,
 )
 from dta_bench.report.paper.published import rows_of_benchmark
@@ -28,13 +31,18 @@ from dta_bench.report.statistics.map_intervals import MapOutcomes
 from dta_bench.report.statistics.paired_tests import comparisons
 from dta_bench.run.code_fingerprint import is_old_scheme
 from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.seeds import is_confirmation
 from dta_bench.tracking import STOPPED, TrackedRun
 
 UNREADABLE = "note_unreadable"  # the tag of a run that left images out
 
 
 def summarise(
-    benchmark: Benchmark, configurations: Sequence[Configuration], runs: Sequence[TrackedRun], rule: str
+    benchmark: Benchmark,
+    configurations: Sequence[Configuration],
+    runs: Sequence[TrackedRun],
+    rule: str,
+    requested: Mapping[str, int] = MappingProxyType({}),
 ) -> Report:
     """The main part of a report: scores in percent, intervals of 95 % by bootstrap over seeds and images.
 
@@ -44,6 +52,7 @@ def summarise(
     Args:
         configurations: of the finished runs.
         runs: all runs, finished or not.
+        requested: a sweep's parent run in MLflow → how many confirmation runs it makes of each configuration.
 
     Raises:
         UserError: an unknown rule.
@@ -54,6 +63,8 @@ def summarise(
     chosen = next(iter(eligible), None)
     competing = {id(c) for c in eligible}
     baseline = _baseline(group, "source_only", chosen)
+    confirmation, in_force = summarise_confirmation(group, headline, requested)
+    tested, untested = for_tests(_best_of_each_method([c for c, _ in ranked]))
     subset_hash = group[0].runs[0].tracked.tags.get("subset_hash", "")
     return Report(
         benchmark=benchmark.name,
@@ -61,30 +72,32 @@ def summarise(
         target=benchmark.target,
         headline=headline,
         rule=rule,
-        runs=sum(len(c.runs) for c in group),
+        runs=sum(len(c.every_run) for c in group),
         left_out=len(configurations) - len(group),
         compared=len(eligible),
         too_few_seeds=sum(c.method not in BASELINES for c in group) - len(eligible),
         subset=LabelledSubset.of(group[0].runs[0].spec.label_subset, subset_hash, _label_questions(group)),
-        selected=_name(chosen),
+        confirmation=confirmation,
+        untested=untested or None,
+        selected=_name(chosen, headline),
         validation=_averages(chosen, "validation"),
-        inflation=chosen.mean("validation", headline) - chosen.mean("test", headline) if chosen else None,
+        inflation=chosen.mean("validation", headline) - chosen.shown.mean("test", headline) if chosen else None,
         regret=_regret(chosen, eligible, headline),
-        test=_test_scores(chosen, benchmark),
+        test=_test_scores(chosen.shown if chosen else None, benchmark),
         source_only=_test_scores(baseline, benchmark),
         target_only=_test_scores(_baseline(group, "target_only", chosen), benchmark),
         difference=_difference(chosen, baseline, headline),
-        comparisons=comparisons(_best_of_each_method([c for c, _ in ranked]), headline),
-        leaderboard=[_row(c, value, id(c) in competing, group, headline) for c, value in ranked],
-        collapsed=[r.tracked.name for c in group for r in c.runs if r.collapsed],
+        comparisons=comparisons(tested, headline),
+        leaderboard=[_row(c, value, id(c) in competing, id(c) in in_force, group, headline) for c, value in ranked],
+        collapsed=[r.tracked.name for c in group for r in c.every_run if r.collapsed],
         failed={r.name: r.tags.get("reason", "") for r in runs if r.status == "FAILED"},
         stopped={
             r.name: EarlyStop(epoch=int(r.tags[STOPPED]), reason=r.tags.get("reason", "")) for r in runs if _stopped(r)
         },
         unfinished=[r.name for r in runs if r.status not in ("FINISHED", "FAILED") and not _stopped(r)],
-        whole=_averages(chosen, "whole"),
-        unreadable=sorted({r.tracked.tags[UNREADABLE] for c in group for r in c.runs if UNREADABLE in r.tracked.tags}),
-        old_fingerprints=sum(is_old_scheme(r.tracked.tags) for c in group for r in c.runs),
+        whole=_averages(chosen.shown if chosen else None, "whole"),
+        unreadable=_unreadable(group),
+        old_fingerprints=sum(is_old_scheme(r.tracked.tags) for c in group for r in c.every_run),
         unverified_data=_count_unverified(group),
         mixed_code=mixed_code(group),
         published=rows_of_benchmark(benchmark.name),
@@ -104,22 +117,38 @@ def _best_of_each_method(ranked: list[Configuration]) -> list[Configuration]:
 
 
 def _baseline(group: list[Configuration], method: str, chosen: Configuration | None) -> Configuration | None:
-    """The baseline on the backbone and weights of the chosen configuration, cut to its seeds if they share any."""
+    """The baseline on the backbone and weights of the chosen configuration, cut to its seeds if they share any.
+
+    It is shown by its confirmation runs if both have some.
+    """
     if chosen is None:
-        return next((c for c in group if c.method == method), None)
+        return next((c.shown for c in group if c.method == method), None)
     same = [c for c in group if (c.method, c.backbone, c.weights) == (method, chosen.backbone, chosen.weights)]
     if not same:
         return None
-    shared = tuple(r for r in same[0].runs if r.spec.seed in chosen.seeds)
-    return dataclasses.replace(same[0], runs=shared or same[0].runs)
+    chosen, baseline = on_like_seeds(chosen, same[0])
+    shared = tuple(r for r in baseline.runs if r.spec.seed in chosen.seeds)
+    return dataclasses.replace(baseline, runs=shared or baseline.runs)
 
 
-def _name(chosen: Configuration | None) -> ChosenConfiguration | None:
+def _name(chosen: Configuration | None, headline: str) -> ChosenConfiguration | None:
     if chosen is None:
         return None
     return ChosenConfiguration(
-        params=chosen.params, method=chosen.method, backbone=chosen.backbone, weights=chosen.weights
-    )
+        params=chosen.params, method=chosen.method, backbone=chosen.backbone, weights=chosen.weights,
+        confirmed=bool(chosen.confirmation), search=_search_scores(chosen, headline),
+    )  # fmt: skip
+
+
+def _search_scores(configuration: Configuration, headline: str) -> SearchScores | None:
+    """A confirmed configuration on the seeds of the search; None where the figures shown are of these seeds."""
+    if not configuration.confirmation:
+        return None
+    return SearchScores(
+        test=configuration.mean("test", headline), ci95=interval(configuration.test, headline),
+        seeds=len(configuration.runs), collapsed=len(configuration.collapsed),
+        mlflow_run_ids=[r.tracked.mlflow_run_id for r in configuration.runs],
+    )  # fmt: skip
 
 
 def _averages(chosen: Configuration | None, part: str) -> Averages | None:
@@ -148,8 +177,11 @@ def _test_scores(chosen: Configuration | None, benchmark: Benchmark) -> TargetSc
     by_seed = {str(r.spec.seed): r.score("test", benchmark.headline) for r in chosen.runs}
     averages = {key: chosen.mean("test", key) for key in chosen.metrics}
     return TargetScores.model_validate(
-        averages | intervals | {"per_class": per_class, "seeds": len(chosen.runs), "by_seed": by_seed}
-    )
+        averages | intervals | {
+            "per_class": per_class, "seeds": len(chosen.runs), "by_seed": by_seed,
+            "confirmed": is_confirmation(chosen.runs[0].spec.seed),
+        }
+    )  # fmt: skip
 
 
 def _mean(values: list[float | None]) -> float | None:
@@ -158,9 +190,14 @@ def _mean(values: list[float | None]) -> float | None:
 
 
 def _difference(chosen: Configuration | None, baseline: Configuration | None, headline: str) -> Difference | None:
-    """Chosen less source-only in the headline metric, in points, paired by seed and image."""
+    """Chosen less source-only in the headline metric, in points, paired by seed and image.
+
+    ``baseline`` is as :func:`_baseline` gives it: its seeds say which runs of the chosen one stand against it.
+    """
     if chosen is None or baseline is None:
         return None
+    fresh = is_confirmation(baseline.runs[0].spec.seed)
+    chosen = chosen.shown if fresh else chosen.searched
     both = [seed for seed in chosen.seeds if seed in baseline.seeds]
     if not both:
         return None
@@ -169,6 +206,7 @@ def _difference(chosen: Configuration | None, baseline: Configuration | None, he
     return Difference(
         metric=headline, points=points, standard_error=error, over="seeds and images" if len(both) > 1 else "images",
         ci95=interval(paired, headline), seeds=len(both), beyond_two_standard_errors=points > 2 * error,
+        confirmed=fresh,
     )  # fmt: skip
 
 
@@ -178,15 +216,28 @@ def _of_seeds(configuration: Configuration, seeds: list[int]) -> Outcomes | MapO
 
 
 def _row(
-    configuration: Configuration, value: float | None, competes: bool, group: list[Configuration], headline: str
+    configuration: Configuration,
+    value: float | None,
+    competes: bool,
+    in_force: bool,
+    group: list[Configuration],
+    headline: str,
 ) -> LeaderboardRow:
-    """One configuration of the leaderboard; ``value`` is its score by the selection rule."""
+    """One configuration of the leaderboard.
+
+    Args:
+        value: its score by the selection rule.
+        in_force: whether the rule of sweeps chooses it of its method.
+    """
+    shown = configuration.shown
     return LeaderboardRow(
         method=configuration.method, backbone=configuration.backbone, params=configuration.params,
         competes=competes, score=value, validation=configuration.mean("validation", headline),
-        test=configuration.mean("test", headline), ci95=interval(configuration.test, headline),
-        seeds=len(configuration.runs), collapsed=len(configuration.collapsed),
-        mlflow_run_ids=[r.tracked.mlflow_run_id for r in configuration.runs],
+        test=shown.mean("test", headline), ci95=interval(shown.test, headline),
+        seeds=len(shown.runs), collapsed=len(shown.collapsed),
+        mlflow_run_ids=[r.tracked.mlflow_run_id for r in shown.runs],
+        confirmed=bool(configuration.confirmation), search=_search_scores(configuration, headline),
+        confirmed_earlier=bool(configuration.confirmation) and not in_force,
         difference=_difference(configuration, _baseline(group, "source_only", configuration), headline),
     )  # fmt: skip
 
@@ -198,7 +249,7 @@ def _stopped(run: TrackedRun) -> bool:
 
 def _count_unverified(group: list[Configuration]) -> int:
     """Runs with a fingerprint of the scheme before that of others in the group."""
-    marks = [run.tracked.tags.get("data_fingerprint", "") for c in group for run in c.runs]
+    marks = [run.tracked.tags.get("data_fingerprint", "") for c in group for run in c.every_run]
     of_contents = sum(map(data_fingerprint.is_of_contents, marks))
     return len(marks) - of_contents if of_contents else 0
 
@@ -207,18 +258,23 @@ def mixed_code(group: Sequence[Configuration]) -> list[str]:
     """Methods on a backbone whose runs have several code fingerprints, each with these, in words."""
     marks: dict[tuple[str, str], set[str]] = {}
     for configuration in group:
-        for run in configuration.runs:
+        for run in configuration.every_run:
             mark = run.tracked.tags.get("code_fingerprint", "not recorded")
             marks.setdefault((configuration.method, configuration.backbone), set()).add(mark)
     return [f"{method} on {backbone} ({', '.join(sorted(m))})" for (method, backbone), m in marks.items() if len(m) > 1]
 
 
+def _unreadable(group: list[Configuration]) -> list[str]:
+    tags = [run.tracked.tags for c in group for run in c.every_run]
+    return sorted({found[UNREADABLE] for found in tags if UNREADABLE in found})
+
+
 def _label_questions(group: list[Configuration]) -> int:
     """How often the labelled subset was asked for its labels: once an epoch of each run, as each run counted."""
-    runs = [r.tracked for c in group for r in c.runs]
+    runs = [r.tracked for c in group for r in c.every_run]
     return sum(int(run.metrics.get("validation/asked", run.spec.training.epochs)) for run in runs)
 
 
 def _provenance(group: list[Configuration]) -> Provenance:
-    runs = [r.tracked for c in group for r in c.runs]
+    runs = [r.tracked for c in group for r in c.every_run]
     return Provenance(**{key: sorted({run.tags.get(key, "") for run in runs}) for key in Provenance.model_fields})

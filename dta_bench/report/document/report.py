@@ -21,6 +21,7 @@ from dta_bench.report.document.scores import (
     Averages,
     ChosenConfiguration,
     Comparison,
+    Confirmation,
     Difference,
     LabelBudgetRow,
     LeaderboardRow,
@@ -51,6 +52,9 @@ class Report(Document):
     too_few_seeds: int
     """Configurations that do not compete because they have fewer seeds than others."""
     subset: LabelledSubset
+    confirmation: Confirmation = Confirmation(seeds=[], requested=0, done=0)
+    untested: list[str] | None = None
+    """Methods that are left out of ``comparisons``, because they alone have no confirmation runs."""
     selected: ChosenConfiguration | None
     validation: Averages | None
     """Scores of the selected configuration on the labelled subset."""

@@ -42,6 +42,8 @@ class TargetScores(Averages):
     ci95_miou: Interval | None = None
     seeds: int
     by_seed: dict[str, float]
+    confirmed: bool = False
+    """Whether the seeds are of confirmation runs."""
 
     def interval(self, metric: str) -> Interval | None:
         """The interval of the average named ``metric``; None where it was not measured."""
@@ -61,6 +63,8 @@ class Difference(FrozenRecord):
     ci95: Interval
     seeds: int
     beyond_two_standard_errors: bool
+    confirmed: bool = False
+    """Whether both are measured by confirmation runs."""
 
 
 class Comparison(FrozenRecord):
@@ -78,6 +82,25 @@ class Comparison(FrozenRecord):
     differs: bool
 
 
+class Confirmation(FrozenRecord):
+    """Runs with seeds that chose nothing, of what the rule of sweeps chooses of each method and of the baselines."""
+
+    seeds: list[int]
+    requested: int
+    """How many of these runs the sweeps asked for."""
+    done: int
+
+
+class SearchScores(FrozenRecord):
+    """The figures of a confirmed configuration on the seeds that chose it, in the headline metric."""
+
+    test: float
+    ci95: Interval
+    seeds: int
+    collapsed: int
+    mlflow_run_ids: list[str]
+
+
 class ChosenConfiguration(FrozenRecord):
     """A configuration that a selection rule chose."""
 
@@ -85,7 +108,11 @@ class ChosenConfiguration(FrozenRecord):
     method: str
     backbone: str
     weights: str | None = None
-    """Only for the selected configuration of a report."""
+    """Only for the selected configuration of a report, as ``confirmed`` and ``search`` are."""
+    confirmed: bool | None = None
+    """Whether its scores are of confirmation runs; else they are of the seeds that chose it."""
+    search: SearchScores | None = None
+    """Where it is confirmed: its figures on the seeds that chose it."""
 
 
 class Regret(FrozenRecord):
@@ -98,7 +125,10 @@ class Regret(FrozenRecord):
 
 
 class LeaderboardRow(FrozenRecord):
-    """One configuration; ``validation`` and ``test`` are the headline metric on labelled subset and target test."""
+    """One configuration; ``validation`` and ``test`` are the headline metric on labelled subset and target test.
+
+    ``score`` and ``validation`` are of the search's seeds, always.
+    """
 
     method: str
     backbone: str
@@ -114,6 +144,17 @@ class LeaderboardRow(FrozenRecord):
     """Seeds that predict fewer than half of the classes."""
     mlflow_run_ids: list[str]
     difference: Difference | None = None
+    confirmed: bool = False
+    """Whether ``test`` and what follows are of confirmation runs; else they are of the seeds that chose."""
+    confirmed_earlier: bool = False
+    """Whether it is confirmed, and the rule of sweeps has chosen another configuration of its method since."""
+    search: SearchScores | None = None
+    """Where it is confirmed: its figures on the seeds of the search."""
+
+    @property
+    def every_mlflow_run_id(self) -> list[str]:
+        """The ids of the runs of the search and of the confirmation runs."""
+        return self.mlflow_run_ids + (self.search.mlflow_run_ids if self.search else [])
 
 
 class RuleRow(FrozenRecord):

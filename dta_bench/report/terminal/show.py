@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dta_bench.report.confirmation_sentences import count_fresh, legend_of_seeds
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import TargetScores, differing_params
@@ -51,13 +52,14 @@ def _leaderboard(report: Report) -> Table:
     for rank, row in enumerate(rows[:MOST_ROWS], start=1):
         table.add_row(
             str(rank) if row.competes else "-", label_row(row, names, several), f"{row.validation:.1f}",
-            f"{row.test:.1f}", _range(row.ci95), str(row.seeds), style=None if row.competes else "dim",
+            f"{row.test:.1f}", _range(row.ci95), count_fresh(row), style=None if row.competes else "dim",
         )  # fmt: skip
     more = f"; {len(rows) - MOST_ROWS} more in the JSON" if len(rows) > MOST_ROWS else ""
     table.caption = (
         f"{report.compared} compared, ranked by {describe_rule(report)}{more}\n"
         f"* {headline} on the {report.subset.size} labelled images of target train; not a result"
     )
+    table.caption = "\n".join([table.caption, *legend_of_seeds(report)])
     table.caption_justify = "left"
     return table
 

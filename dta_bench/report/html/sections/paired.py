@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dta_bench.report.confirmation_sentences import untested_sentences
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Comparison
 from dta_bench.report.html.page import Cell, Section, Table
@@ -24,6 +25,7 @@ def paired_section(report: Report) -> Section | None:
         f" test, paired by seed and image; p values are corrected by Holm for the {_count_pairs(len(pairs))} in this"
         " table."
     ]
+    words += untested_sentences(report)
     return Section("paired", "Method against method", words, tables=_tables(pairs))
 
 

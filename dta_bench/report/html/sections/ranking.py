@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dta_bench.report.confirmation_sentences import count_fresh, legend_of_seeds
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LeaderboardRow, differing_params
 from dta_bench.report.html.charts.colours import SIDE_COLOURS
 from dta_bench.report.html.charts.intervals import Dot, intervals
 from dta_bench.report.html.page import Cell, Figure, Section, Table
-from dta_bench.report.html.sections.cells import count_cell, interval_cell, number_cell
+from dta_bench.report.html.sections.cells import interval_cell, number_cell
 from dta_bench.report.html.sections.links import first_run_page
 from dta_bench.report.labels import label_row
 from dta_bench.spec.spelling import label_run, spell_metric
@@ -26,7 +27,8 @@ def ranking_section(report: Report) -> Section:
     words = [
         f"Ranked by the rule {report.rule}. The labelled subset's score is there for choosing; it is not a result."
         f" Target test is {spell_metric(report.headline)} at the last epoch, mean over seeds, with a 95 % bootstrap"
-        " interval over seeds and images."
+        " interval over seeds and images.",
+        *legend_of_seeds(report),
     ]
     best = _best_of_each(report.leaderboard)
     return Section(
@@ -59,7 +61,7 @@ def _best_cells(report: Report, row: LeaderboardRow | None) -> list[Cell]:
     if row is None:
         return [Cell("not run"), Cell(""), Cell("")]
     score = Cell(f"{row.test:.1f}", first_run_page(report, row), number=True)
-    return [score, interval_cell(row.ci95), count_cell(row.seeds)]
+    return [score, interval_cell(row.ci95), Cell(count_fresh(row), number=True)]
 
 
 def _configuration_tables(report: Report) -> list[Table]:
@@ -85,7 +87,8 @@ def _row(report: Report, rank: int, row: LeaderboardRow, label: str) -> list[Cel
     return [
         Cell(str(rank) if row.competes else "-"), Cell(label, first_run_page(report, row)),
         number_cell(row.validation), number_cell(row.test), interval_cell(row.ci95),
-        Cell(f"{gap.points:+.1f} ± {gap.standard_error:.1f}" if gap else "", number=True), count_cell(row.seeds),
+        Cell(f"{gap.points:+.1f} ± {gap.standard_error:.1f}" if gap else "", number=True),
+        Cell(count_fresh(row), number=True),
     ]  # fmt: skip
 
 

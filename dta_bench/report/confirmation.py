@@ -1,0 +1,61 @@
+"""Which seeds a report is about: those of confirmation runs where they exist, else those of the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dta_bench.report.configurations import Configuration
+from dta_bench.report.document.scores import Confirmation
+from dta_bench.report.selection.ranking import RULE_OF_SWEEPS, choices, rank
+from dta_bench.spec.seeds import confirmation_seeds
+
+PARENT = "mlflow.parentRunId"
+
+
+def on_like_seeds(one: Configuration, other: Configuration) -> tuple[Configuration, Configuration]:
+    """Two configurations as they are compared: both by confirmation runs if both have some, else both by the search's.
+
+    Seeds that chose flatter what they chose, so they are never set against fresh ones.
+    """
+    if one.confirmation and other.confirmation:
+        return one.shown, other.shown
+    return one.searched, other.searched
+
+
+def for_tests(chosen: Sequence[Configuration]) -> tuple[list[Configuration], list[str]]:
+    """The configurations that are tested against each other.
+
+    Returns:
+        By their confirmation runs, those that have some, if there are two or more, and the methods of the others; else
+        all by the search's runs.
+    """
+    confirmed = [c.shown for c in chosen if c.confirmation]
+    if len(confirmed) < 2:
+        return [c.searched for c in chosen], []
+    return confirmed, [c.method for c in chosen if not c.confirmation]
+
+
+def summarise_confirmation(
+    group: Sequence[Configuration], headline: str, requested: Mapping[str, int]
+) -> tuple[Confirmation, set[int]]:
+    """What sweeps asked to confirm of a group, and how much of it is done.
+
+    Args:
+        requested: a sweep's parent run in MLflow → how many confirmation runs it makes of each configuration.
+
+    Returns:
+        The record, and the ids (``id()``) of what the rule of sweeps chooses today; what is confirmed besides was
+        confirmed earlier.
+    """
+    chosen = choices([c for c, _ in rank(group, RULE_OF_SWEEPS, headline)])
+    wanted = {id(c): _wanted(c, requested) for c in chosen}
+    seeds = confirmation_seeds(max(wanted.values(), default=0))
+    known = sorted({*seeds, *(run.spec.seed for c in chosen for run in c.confirmation)})
+    done = sum(len(c.confirmation) for c in chosen)
+    return Confirmation(seeds=known, requested=sum(wanted.values()), done=done), set(wanted)
+
+
+def _wanted(configuration: Configuration, requested: Mapping[str, int]) -> int:
+    """How many confirmation runs the sweeps of a configuration make of it; at least those that there are."""
+    parents = [requested.get(run.tracked.tags.get(PARENT, ""), 0) for run in configuration.runs]
+    return max(len(configuration.confirmation), *parents)
