@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dta_bench.report.confirmation_sentences import describe_seeds
 from dta_bench.report.document.report import Report
 from dta_bench.report.headline_and_warnings import answer, warnings
 from dta_bench.report.html.page import Page, Section
@@ -43,7 +44,7 @@ def _largest_figures(report: Report) -> list[tuple[str, str, str]]:
     average, bounds = test.average(report.headline), test.interval(report.headline)
     metric, interval = spell_metric(report.headline), ""
     if bounds:
-        interval = f"95 % interval {bounds[0]:.1f} to {bounds[1]:.1f}"
+        interval = f"95 % interval {bounds[0]:.1f} to {bounds[1]:.1f}, {describe_seeds(test.confirmed)}"
     shown = [(f"Target test, {metric}", f"{average:.1f} %", interval)]
     if difference:
         shown.append((
