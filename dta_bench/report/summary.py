@@ -78,7 +78,7 @@ def summarise(
         too_few_seeds=sum(c.method not in BASELINES for c in group) - len(eligible),
         subset=LabelledSubset.of(group[0].runs[0].spec.label_subset, subset_hash, _label_questions(group)),
         confirmation=confirmation,
-        untested=untested or None,
+        untested=untested,
         selected=_name(chosen, headline),
         validation=_averages(chosen, "validation"),
         inflation=chosen.mean("validation", headline) - chosen.shown.mean("test", headline) if chosen else None,

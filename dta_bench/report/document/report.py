@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from dta_bench.report.document.frozen_record import Document
 from dta_bench.report.document.published_figures import PublishedRow
 from dta_bench.report.document.replay import ReplayedSearch
@@ -53,7 +55,7 @@ class Report(Document):
     """Configurations that do not compete because they have fewer seeds than others."""
     subset: LabelledSubset
     confirmation: Confirmation = Confirmation(seeds=[], requested=0, done=0)
-    untested: list[str] | None = None
+    untested: list[str] = Field(default_factory=list)
     """Methods that are left out of ``comparisons``, because they alone have no confirmation runs."""
     selected: ChosenConfiguration | None
     validation: Averages | None
