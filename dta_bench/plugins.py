@@ -16,6 +16,7 @@ import importlib.metadata
 import importlib.util
 import sys
 import traceback
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -54,6 +55,14 @@ RENAMED_IMPORTS = {
 """Names that plug-ins of earlier versions imported, and today's."""
 
 
+def composed(name: str) -> str:
+    """A name in Unicode's composed form (NFC), in which ``é`` is one character, however its file or the user spells it.
+
+    The names of plug-ins, which identities hold, are in this form.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
 def names(kind: str) -> list[str]:
     """Return the names of all plug-ins of a kind, sorted; files whose name starts with ``_`` are helpers.
 
@@ -69,7 +78,7 @@ def path(kind: str, name: str) -> Path:
     Raises:
         UserError: no such plug-in; names similar ones and all that there are.
     """
-    files = _plugin_files(kind)
+    files, name = _plugin_files(kind), composed(name)
     if name in files:
         return files[name]
     close = difflib.get_close_matches(name, files, n=3)
@@ -96,7 +105,7 @@ def load(kind: str, name: str) -> ModuleType:
     Raises:
         UserError: no such plug-in, or its file does not run or lacks a required name; says which file, where and why.
     """
-    file = path(kind, name)
+    file, name = path(kind, name), composed(name)
     try:
         module = _import_plugin(kind, name, file)
     except UserError:
@@ -120,7 +129,7 @@ def _plugin_files(kind: str) -> dict[str, Path]:
     for folder in _folders(FOLDERS[kind]):
         for file in sorted(folder.glob("*")):
             if file.suffix in SUFFIXES[kind] and not file.name.startswith("_"):
-                found.setdefault(file.stem, file)
+                found.setdefault(composed(file.stem), file)
     for name, (_, file) in _entry_points(FOLDERS[kind]).items():
         found.setdefault(name, file)
     return found
@@ -141,7 +150,7 @@ def _read_entry_points(plural: str, _: tuple[str, ...]) -> dict[str, tuple[str, 
         except (ImportError, ValueError):  # its package is broken or half removed
             continue
         if spec is not None and spec.origin is not None:
-            found[entry.name] = entry.module, Path(spec.origin)
+            found[composed(entry.name)] = entry.module, Path(spec.origin)
     return found
 
 

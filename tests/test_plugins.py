@@ -34,6 +34,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+NFC, NFD = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize("on_disk", [NFC, NFD])
+def test_a_plug_in_has_one_name_however_its_file_and_the_user_spell_it(here: Path, on_disk: str) -> None:
+    (here / "backbones" / f"{on_disk}.py").write_text(GOOD)
+    assert NFC in plugins.names("backbone")
+    assert plugins.path("backbone", NFC) == plugins.path("backbone", NFD) == here / "backbones" / f"{on_disk}.py"
+    assert plugins.load("backbone", NFD) is plugins.load("backbone", NFC)
+
+
 def refusal(kind: str, name: str) -> str:
     with pytest.raises(UserError) as refused:
         plugins.load(kind, name)

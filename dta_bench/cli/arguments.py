@@ -42,6 +42,8 @@ def options_of(
     Raises:
         UserError: two options contradict each other, and one would win silently.
     """
+    from dta_bench.domains import typed_paths
+    from dta_bench.plugins import composed
     from dta_bench.spec.plan import ALL, Options
 
     if method and ALL in method and len(method) > 1:
@@ -49,9 +51,10 @@ def options_of(
     if epochs is not None and any(setting.partition("=")[0] == "epochs" for setting in training or ()):
         raise UserError("--epochs and --training epochs=... set the same field; give one of them")
     if weights not in ("none", "hub"):
-        weights = str(Path(weights).expanduser().resolve())  # workers run in other folders
+        weights = str(typed_paths.absolute(Path(weights)))  # workers run in other folders
     return Options(
-        backbones=tuple(backbone or ()), methods=tuple(method or ()), points=points, seeds=seeds, epochs=epochs,
+        backbones=tuple(map(composed, backbone or ())), methods=tuple(map(composed, method or ())),
+        points=points, seeds=seeds, epochs=epochs,
         labels=labels, weights=weights, training=tuple(training or ()), search=search, stop=tuple(stop or ("none",)),
         label_seed=labels_seed, labels_drawn=labels_drawn, confirm=confirm,
     )  # fmt: skip
@@ -145,21 +148,22 @@ def workspace_of(
     Raises:
         UserError: ``out`` cannot be written to, though the command has to.
     """
+    from dta_bench.domains import typed_paths
     from dta_bench.run.workspace import Workspace
     from dta_bench.tracking.store_file import sqlite_uri
 
-    out = out.expanduser().resolve()
+    out = typed_paths.absolute(out)
     try:
         str(out).encode("utf-8")
     except UnicodeEncodeError as error:
         raise UserError(f"--out {str(out)!r} has a name that is not UTF-8, which MLflow cannot store") from error
     _check_out(out, writes=not (reads_only or to))
     if to is not None:
-        to = to.expanduser().resolve()
+        to = typed_paths.absolute(to)
     uri = tracking_uri or sqlite_uri(out / "mlflow.db")
     typed = shlex.join(["dta-bench", *mask_command(sys.argv[1:])])
     return Workspace(
-        str(root.expanduser().resolve()), str(out), uri, skip_unreadable, keep_networks, typed, str(to or "")
+        str(typed_paths.absolute(root)), str(out), uri, skip_unreadable, keep_networks, typed, str(to or "")
     )
 
 
@@ -169,7 +173,10 @@ def page_workspace_of(root: Path, out: Path, tracking_uri: str | None, to: Path 
     Raises:
         UserError: the folder for the page cannot be written to.
     """
-    if to is None and out.expanduser().is_dir() and not os.access(out.expanduser(), os.W_OK):
+    from dta_bench.domains import typed_paths
+
+    folder = typed_paths.absolute(out)
+    if to is None and folder.is_dir() and not os.access(folder, os.W_OK):
         raise UserError(
             f"--out {out} can only be read; say with --to FOLDER where the page goes, which is all that is written"
         )

@@ -26,10 +26,11 @@ def check(
     with chatter_on_stderr() as stdout:
         from dta_bench.check import KINDS
         from dta_bench.check import check as run_check
+        from dta_bench.domains import typed_paths
 
         if kind in KINDS and kind != "benchmark":
             refuse_unused(context, ["--root"], f"on a check of a {kind}")
-        findings = run_check(kind, name, root)
+        findings = run_check(kind, name, typed_paths.absolute(root))
         if as_json:
             print_json({"kind": kind, "name": name} | vars(findings), stdout)
         else:

@@ -29,13 +29,14 @@ def prepare(
     """
     from dta_bench.data.benchmark_plugin import benchmark_plugin
     from dta_bench.data.prepare import prepare as fetch_and_verify
+    from dta_bench.domains import typed_paths
 
     if check:
         refuse_unused(context, ["--mirror"], "with --check, which downloads nothing")
     with chatter_on_stderr() as stdout:
         if not benchmark_plugin(name).archives():
             refuse_unused(context, ["--mirror"], f"on {name}, of which nothing is downloaded")
-        found = fetch_and_verify(name, root.expanduser().resolve(), check, mirror, stderr_console())
+        found = fetch_and_verify(name, typed_paths.absolute(root), check, mirror, stderr_console())
     if as_json:
         print_json(found, stdout)
     else:

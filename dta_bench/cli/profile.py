@@ -127,8 +127,9 @@ def profile_data(
     """
     with chatter_on_stderr() as stdout:
         from dta_bench.cost import data_path
+        from dta_bench.domains import typed_paths
 
-        found = data_path.data_costs(name, root.expanduser().resolve(), backbone, batch, images, workers, rounds)
+        found = data_path.data_costs(name, typed_paths.absolute(root), backbone, batch, images, workers, rounds)
         if as_json:
             print_json(found, stdout)
         else:

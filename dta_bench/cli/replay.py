@@ -41,6 +41,7 @@ def replay(
     else:
         refuse_unused(context, ["--table", "--repetitions", "--share", "--to"], "with --keep, which replays nothing")
     with chatter_on_stderr() as stdout:
+        from dta_bench.domains import typed_paths
         from dta_bench.replay.command import keep_grid, replay_searches
         from dta_bench.replay.outputs import show_replay
 
@@ -49,7 +50,7 @@ def replay(
             print_json(keep_grid(plan_of(name, options_of()), workspace, keep).model_dump(), stdout)
             return
         folder = page_workspace_of(DEFAULT_ROOT, out, tracking_uri, to).make_page_folder(name)
-        replayed = replay_searches(name, table, repetitions, share, folder)
+        replayed = replay_searches(name, table and typed_paths.absolute(table), repetitions, share, folder)
         if as_json:
             print_json(replayed.json_object(), stdout)
         else:

@@ -44,7 +44,7 @@ def benchmark_plugin(name: str) -> BenchmarkPlugin:
     Raises:
         UserError: no such benchmark, or its file does not run, lacks a part, or says what cannot be.
     """
-    file = plugins.path("benchmark", name)
+    file, name = plugins.path("benchmark", name), plugins.composed(name)
     if file.suffix == ".yaml":
         pair = _pair_file.read(file)
         load = functools.partial(_pair.load, pair)

@@ -73,6 +73,7 @@ def report_runs(
     Raises:
         UserError: no such name, no finished run, or an unknown rule.
     """
+    name = plugins.composed(name)
     is_space = name in plugins.names("search_space")
     benchmark = search_space_file.benchmark_of(name) if is_space else name
     plugins.path("benchmark", benchmark)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dta_bench.domains import data_fingerprint
 from dta_bench.errors import UserError
+from dta_bench.plugins import composed
 from dta_bench.report.document.frozen_record import Params
 from dta_bench.report.statistics import map_intervals
 from dta_bench.report.statistics.intervals import Outcomes, outcomes
@@ -62,7 +63,7 @@ class StoredRun:
 
     def class_score(self, name: str) -> float | None:
         """Accuracy of one class on target test (for label maps its IoU), in percent; None if the class is absent."""
-        return self.tracked.metrics.get(f"test/class/{name}")
+        return self.tracked.metrics.get(f"test/class/{composed(name)}")
 
     @cached_property
     def test_labels(self) -> NDArray[np.int64]:

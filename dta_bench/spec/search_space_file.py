@@ -119,7 +119,16 @@ def benchmark_of(name: str) -> str:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    return yaml_file.read_mapping(path, SearchSpaceFile.model_fields)
+    return {key: _composed(value) for key, value in yaml_file.read_mapping(path, SearchSpaceFile.model_fields).items()}
+
+
+def _composed(value: Any) -> Any:
+    """A value of the file with every name in it in composed form, as plug-ins are named."""
+    if isinstance(value, dict):
+        return {_composed(key): _composed(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_composed(one) for one in value]
+    return plugins.composed(value) if isinstance(value, str) else value
 
 
 def _base(path: Path, own: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:

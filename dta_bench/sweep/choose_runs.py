@@ -27,6 +27,7 @@ def for_benchmark(name: str, benchmark: str | None) -> tuple[str, SearchSpaceFil
     Raises:
         UserError: as :func:`dta_bench.spec.search_space_file.read`, or there is no such benchmark.
     """
+    name, benchmark = plugins.composed(name), benchmark and plugins.composed(benchmark)
     if benchmark is None and name in plugins.names("benchmark") and name not in plugins.names("search_space"):
         file = search_space_file.read(search_space_file.DEFAULT_OF_TASK[benchmark_of(name).task])
         return name, file.model_copy(update={"benchmark": name})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from typing import Any
 
 from dta_bench.errors.credentials import mask
+from dta_bench.plugins import composed
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import metric_names
 
@@ -41,12 +43,15 @@ def read_run(run: Any) -> TrackedRun | None:
     tags |= {key: mask(tags[key]) for key in ("command", "reason") if key in tags}  # an earlier version stored them
     try:
         spec, unknown = RunSpec.read_stored(json.loads(tags["spec"]))
+        names: dict[str, Any] = {part: composed(getattr(spec, part)) for part in ("benchmark", "backbone", "method")}
     except (KeyError, ValueError, TypeError):
         return None
+    spec = dataclasses.replace(spec, **names)  # an earlier version stored them as their files were spelled
+    metrics = {composed(metric_names.decode(key)): value for key, value in run.data.metrics.items()}
     return TrackedRun(
         mlflow_run_id=run.info.run_id, run_id=tags["run_id"] if unknown else spec.id,
         name=run.info.run_name, status=run.info.status,
-        spec=spec, tags=tags, metrics={metric_names.decode(key): value for key, value in run.data.metrics.items()},
+        spec=spec, tags=tags, metrics=metrics,
         experiment_id=run.info.experiment_id, artifact_uri=run.info.artifact_uri,
         alias=tags["run_id"], unknown_fields=unknown,
     )  # fmt: skip

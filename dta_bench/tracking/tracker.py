@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -105,11 +106,11 @@ class Tracker:
         Raises:
             UserError: someone has deleted it, and MLflow keeps its name.
         """
-        found = self._client.get_experiment_by_name(benchmark.name)
+        found = self._experiment_named(benchmark.name)
         if found is None:
             with contextlib.suppress(Exception):  # another process has created it in the meantime
                 self._make_experiment(benchmark)
-            found = self._client.get_experiment_by_name(benchmark.name)
+            found = self._experiment_named(benchmark.name)
         if found.lifecycle_stage == "deleted":
             raise UserError(
                 f"the MLflow experiment {benchmark.name} has been deleted; bring it back with"
@@ -119,6 +120,14 @@ class Tracker:
             if found.tags.get(key) != view:
                 self._client.set_experiment_tag(found.experiment_id, key, view)
         return str(found.experiment_id)
+
+    def _experiment_named(self, benchmark: str) -> Any:
+        """A benchmark's experiment, also one that an earlier version named in decomposed form, if there is one."""
+        found = self._client.get_experiment_by_name(benchmark)
+        decomposed = unicodedata.normalize("NFD", benchmark)
+        if found is None and decomposed != benchmark:
+            return self._client.get_experiment_by_name(decomposed)
+        return found
 
     def _make_experiment(self, benchmark: Benchmark) -> None:
         local = None if connection.is_server(self.uri) else (self.out / "mlartifacts").resolve().as_uri()
@@ -137,7 +146,7 @@ class Tracker:
 
         Returns: the parent run's id in MLflow.
         """
-        experiment = self._client.get_experiment_by_name(benchmark).experiment_id
+        experiment = self._experiment_named(benchmark).experiment_id
         known = self._client.search_runs([experiment], f"tags.sweep_id = '{sweep_id}'", max_results=1)
         if known:
             parent = str(known[0].info.run_id)
@@ -152,7 +161,7 @@ class Tracker:
     @with_retries
     def requested_confirmations(self, benchmark: str) -> dict[str, int]:
         """The id in MLflow of each sweep's parent run → how many confirmation runs it makes of each configuration."""
-        experiment = self._client.get_experiment_by_name(benchmark) if self.exists() else None
+        experiment = self._experiment_named(benchmark) if self.exists() else None
         if experiment is None:
             return {}
         parents = self._search(experiment.experiment_id, f"tags.sweep_id != '' and tags.{CONFIRM} != ''")
@@ -162,7 +171,7 @@ class Tracker:
     @with_retries
     def parent_of_trainings(self, benchmark: str) -> str:
         """The id in MLflow of the run under which ``train`` announces what it works on; it is made if it is missing."""
-        experiment = self._client.get_experiment_by_name(benchmark).experiment_id
+        experiment = self._experiment_named(benchmark).experiment_id
         known = self._client.search_runs([experiment], f"tags.sweep_id = '{TRAININGS}'", max_results=1)
         if known:
             return str(known[0].info.run_id)
@@ -179,7 +188,7 @@ class Tracker:
     @with_retries
     def sweeps_elsewhere(self, benchmark: str, location: str, runs: Collection[str]) -> list[ActiveSweep]:
         """Sweeps announced at other locations than ``location`` that share some of ``runs``; some may be dead."""
-        experiment = self._client.get_experiment_by_name(benchmark)
+        experiment = self._experiment_named(benchmark)
         if experiment is None:
             return []
         parents = self._search(experiment.experiment_id, "tags.sweep_id != ''")  # several sweeps may share a parent
@@ -219,7 +228,7 @@ class Tracker:
         """
         if not self.exists():
             return []
-        experiment = self._client.get_experiment_by_name(benchmark)
+        experiment = self._experiment_named(benchmark)
         if experiment is None:
             return []
         runs = (read_run(run) for run in self._search(experiment.experiment_id, "tags.run_id != ''"))
@@ -248,7 +257,7 @@ class Tracker:
             inert: parameters that have no effect in this run.
             provenance: tags to set: commit, host, fingerprints and the like.
         """
-        experiment = self._client.get_experiment_by_name(spec.benchmark).experiment_id
+        experiment = self._experiment_named(spec.benchmark).experiment_id
         known = self._stored_run(str(experiment), spec)
         tags = provenance | ui_metadata.source_tags(provenance) | ({"mlflow.parentRunId": parent} if parent else {})
         if known:
