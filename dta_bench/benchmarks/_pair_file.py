@@ -256,7 +256,9 @@ def _splits_stated(file: PairFile) -> str:
     source = f"source validation = {100 * file.validation_share:g} %{each} of the source, drawn by seed 0"
     if file.target.test:
         return f"{source}; target test = {file.target.test}, target train = {file.target.path}"
-    if not file.target.folder:
+    is_unlabelled = not file.target.folder or (file.labels is None and not file.target.labelled)
+    if is_unlabelled:  # a labelled target without a word on labels is refused
         return f"{source}; target train = {file.target.path}, without labels; no target test"
-    share = f"target test = {100 * file.test_share:g} %{each} of the target, drawn by seed 0; target train = the rest"
-    return f"{source}; {share}"
+    if_any = "" if file.labels else ", if it has labels"
+    share = f"target test = {100 * file.test_share:g} %{each} of the target{if_any}, drawn by seed 0"
+    return f"{source}; {share}; target train = the rest"

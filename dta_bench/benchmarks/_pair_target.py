@@ -39,6 +39,15 @@ def has_no_labels(file: PairFile, root: Path) -> bool:
     return any("/" not in path for path in read_tree(folder).images())
 
 
+def has_test(file: PairFile, root: Path) -> bool | None:
+    """Whether there is a labelled target test: one of its own, or part of a labelled target; None: no data say so."""
+    if file.target.test:
+        return True
+    if file.target.folder and not (root / spelled_on_disk(root, file.target.folder)).is_dir():
+        return None
+    return not has_no_labels(file, root)
+
+
 def read_target(file: PairFile, root: Path) -> tuple[LabelledImages | UnlabelledImages, LabelledImages | None]:
     """The target's images, and those of its labelled test where that has a folder of its own.
 

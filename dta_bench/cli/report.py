@@ -17,8 +17,12 @@ def report(
     context: typer.Context,
     name: Annotated[str | None, typer.Argument(help="A benchmark or a search space.")] = None,
     select: Annotated[
-        str, typer.Option(help="The selection rule (labels, source, entropy, oracle, ...), or all of them.")
-    ] = "labels",
+        str | None,
+        typer.Option(
+            help="The selection rule (labels, source, entropy, oracle, ...), or all of them. Default: labels; without"
+            " labelled target images the rule that lost least without any on pairs where the truth is known."
+        ),
+    ] = None,
     paper: Annotated[
         str | None, typer.Option(help="Rebuild a table of the paper instead of a report: table1 to table5.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -144,7 +145,6 @@ def sweep(
         if dry_run:
             _print_plan(plan, workspace, as_json, stdout, rate, price)
             return
-        from dta_bench.report.selection.ranking import RULE_OF_SWEEPS
         from dta_bench.sweep.confirmation import reported_runs
         from dta_bench.sweep.on_ray.cluster import Resources
         from dta_bench.sweep.sweep import sweep as run_sweep
@@ -155,9 +155,7 @@ def sweep(
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
         from dta_bench.report import command
 
-        finished = command.report_runs(
-            plan.name, RULE_OF_SWEEPS, workspace, only=reported_runs(plan), confirm=plan.confirm
-        )
+        finished = command.report_runs(plan.name, None, workspace, only=reported_runs(plan), confirm=plan.confirm)
         print_report(finished, "json" if as_json else "screen", stdout)
 
 
@@ -166,8 +164,10 @@ def _print_plan(
 ) -> None:
     """Print the runs of a plan, how many of them are done, and what the others would cost."""
     from dta_bench.cost.sweep_estimate import describe, estimate
+    from dta_bench.data.benchmark_plugin import benchmark_plugin
     from dta_bench.run.code_fingerprint import code_fingerprint
     from dta_bench.spec.seeds import confirmation_seeds
+    from dta_bench.spec.target_labels import describe_target_labels, target_labels
     from dta_bench.sweep.confirmation import describe_confirmation, expect_runs
     from dta_bench.sweep.done_runs import CODE, state_of
     from dta_bench.sweep.kept_networks import describe_sizes, expected_sizes
@@ -185,6 +185,10 @@ def _print_plan(
     costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
     networks = expected_sizes(plan, workspace.keep_networks, confirming.runs)
     to_do = len(state.to_do) - len(state.running)
+    has_test = benchmark_plugin(plan.file.benchmark).has_test(Path(workspace.root))
+    situation = (
+        target_labels(has_subset=plan.label_subset.is_there, has_test=has_test) if has_test is not None else None
+    )
     if as_json:
         runs = [
             {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params}
@@ -197,7 +201,7 @@ def _print_plan(
         found = {
             "points": plan.points, "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
             "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale),
-            "confirmation": confirmation, "estimate": costs, "networks": networks,
+            "confirmation": confirmation, "target_labels": situation, "estimate": costs, "networks": networks,
         }  # fmt: skip
         print_json(found, stdout)
         return
@@ -208,5 +212,6 @@ def _print_plan(
         print(f"{len(state.stale)} of these are stored, made by other code; they will run again", file=stdout)
     if confirming.runs:
         print(describe_confirmation(plan, confirming, len(confirming_to_do)), file=stdout)
+    print(f"labels of the target: {describe_target_labels(situation)}", file=stdout)
     print(describe(costs), file=stdout)
     print(describe_sizes(networks), file=stdout)

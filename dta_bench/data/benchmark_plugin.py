@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from dta_bench import plugins
-from dta_bench.benchmarks import _pair, _pair_file
+from dta_bench.benchmarks import _pair, _pair_file, _pair_target
 from dta_bench.domains.download import Archive
 from dta_bench.domains.file_tree import DataFolder
 from dta_bench.domains.images import Domains
@@ -26,6 +26,7 @@ class BenchmarkPlugin:
         archives: what may be downloaded, for files that define ``archives()``.
         by_hand: how to get the data where that needs a login (``BY_HAND``); ``{root}`` stands for the data root.
         folders: data root → the folders whose files ``prepare`` counts; none for files in Python.
+        has_test: data root → whether there is a labelled target test; None where only the missing data could say it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class BenchmarkPlugin:
     archives: Callable[[], list[Archive]] = list
     by_hand: str = ""
     folders: Callable[[Path], list[DataFolder]] = lambda _: []
+    has_test: Callable[[Path], bool | None] = lambda _: True
 
 
 def benchmark_plugin(name: str) -> BenchmarkPlugin:
@@ -49,8 +51,9 @@ def benchmark_plugin(name: str) -> BenchmarkPlugin:
         pair = _pair_file.read(file)
         load = functools.partial(_pair.load, pair)
         folders = functools.partial(_pair.folders, pair)
-        definition = _pair_file.benchmark(name, pair)
-        return BenchmarkPlugin(name, file, _pair_file.opening(file), definition, load, folders=folders)
+        has_test = functools.partial(_pair_target.has_test, pair)
+        opening, definition = _pair_file.opening(file), _pair_file.benchmark(name, pair)
+        return BenchmarkPlugin(name, file, opening, definition, load, folders=folders, has_test=has_test)
     return _read(name, file, plugins.load("benchmark", name))
 
 

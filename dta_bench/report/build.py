@@ -11,7 +11,6 @@ from dta_bench.report.configurations import group_runs
 from dta_bench.report.details import add_details
 from dta_bench.report.document.report import Report
 from dta_bench.report.selection.every_rule import add_every_choice
-from dta_bench.report.selection.ranking import RULE_OF_SWEEPS
 from dta_bench.report.summary import summarise
 from dta_bench.tracking import Tracker, standing_runs, ui_link
 
@@ -19,7 +18,7 @@ from dta_bench.tracking import Tracker, standing_runs, ui_link
 def build_report(
     tracker: Tracker,
     benchmark_name: str,
-    rule: str,
+    rule: str | None,
     only: Collection[str] | None = None,
     root: str = "data",
     confirm: int | None = None,
@@ -27,7 +26,8 @@ def build_report(
     """The report of a benchmark's runs under a selection rule; in the store the chosen runs are marked.
 
     Args:
-        rule: a selection rule, or ``all``, which puts every rule and the label-budget curve beside ``labels``.
+        rule: a selection rule; None takes the default: ``labels`` where a labelled subset is there. ``all`` puts every
+            rule and the label-budget curve beside the default.
         only: identities of the runs to report; None reports all, and only then are chosen runs marked.
         root: the data, which the label-budget curve needs.
         confirm: how many confirmation runs of each configuration were asked for; None asks the store.
@@ -47,7 +47,7 @@ def build_report(
     requested = tracker.requested_confirmations(benchmark_name)
     if confirm is not None:
         requested = dict.fromkeys(requested, confirm)
-    report = summarise(benchmark, configurations, runs, RULE_OF_SWEEPS if rule == "all" else rule, requested)
+    report = summarise(benchmark, configurations, runs, None if rule == "all" else rule, requested)
     report = report.with_parts(repeated_runs=len(repeated), newer_runs=len(stored) - len(known))
     if rule == "all":
         report = add_every_choice(report, benchmark, configurations, root)

@@ -60,13 +60,13 @@ def requested_form(*, json: bool, html: bool, markdown: bool) -> Form:
 
 
 def report_runs(
-    name: str, rule: str, workspace: Workspace, only: Collection[str] | None = None, confirm: int | None = None
+    name: str, rule: str | None, workspace: Workspace, only: Collection[str] | None = None, confirm: int | None = None
 ) -> FinishedReport:
     """The report of a benchmark's runs, or of a search space's benchmark's, kept as files.
 
     Args:
         name: a benchmark or a search space.
-        rule: a selection rule, or ``all``.
+        rule: a selection rule, or ``all``; None takes the default.
         only: identities of the runs to report; None reports all.
         confirm: how many confirmation runs of each configuration were asked for; None asks the store.
 

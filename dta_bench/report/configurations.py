@@ -55,7 +55,12 @@ class StoredRun:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The averages that the run's task has."""
-        return tuple(key for key in METRICS if f"test/{key}" in self.tracked.metrics)
+        known = self.tracked.metrics
+        return tuple(key for key in METRICS if f"source_validation/{key}" in known or f"test/{key}" in known)
+
+    def has(self, part: str) -> bool:
+        """Whether the run was measured on a part of the data: ``test``, ``validation`` (the labelled subset)."""
+        return f"{part}/accuracy" in self.tracked.metrics
 
     def score(self, part: str, metric: str) -> float:
         """A score in percent, such as ``score("test", "accuracy")``."""
@@ -135,6 +140,14 @@ class Configuration:
     def metrics(self) -> tuple[str, ...]:
         """The averages that the task has."""
         return self.runs[0].metrics
+
+    def mean_if_measured(self, part: str, metric: str) -> float | None:
+        """As :meth:`mean`; None where the runs were not measured on that part of the data."""
+        return self.mean(part, metric) if self.has(part) else None
+
+    def has(self, part: str) -> bool:
+        """Whether all runs were measured on a part of the data: ``test``, ``validation`` (the labelled subset)."""
+        return all(run.has(part) for run in self.runs)
 
     @cached_property
     def test(self) -> Outcomes | MapOutcomes:

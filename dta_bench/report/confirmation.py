@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.scores import Confirmation
-from dta_bench.report.selection.ranking import RULE_OF_SWEEPS, choices, rank
+from dta_bench.report.selection.ranking import choices, rank
 from dta_bench.spec.seeds import confirmation_seeds
 
 PARENT = "mlflow.parentRunId"
@@ -36,18 +36,19 @@ def for_tests(chosen: Sequence[Configuration]) -> tuple[list[Configuration], lis
 
 
 def summarise_confirmation(
-    group: Sequence[Configuration], headline: str, requested: Mapping[str, int]
+    group: Sequence[Configuration], rule: str, headline: str, requested: Mapping[str, int]
 ) -> tuple[Confirmation, set[int]]:
     """What sweeps asked to confirm of a group, and how much of it is done.
 
     Args:
+        rule: by which sweeps choose what they confirm.
         requested: a sweep's parent run in MLflow → how many confirmation runs it makes of each configuration.
 
     Returns:
         The record, and the ids (``id()``) of what the rule of sweeps chooses today; what is confirmed besides was
         confirmed earlier.
     """
-    chosen = choices([c for c, _ in rank(group, RULE_OF_SWEEPS, headline)])
+    chosen = choices([c for c, _ in rank(group, rule, headline)])
     wanted = {id(c): _wanted(c, requested) for c in chosen}
     seeds = confirmation_seeds(max(wanted.values(), default=0))
     known = sorted({*seeds, *(run.spec.seed for c in chosen for run in c.confirmation)})

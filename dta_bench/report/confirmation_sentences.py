@@ -27,7 +27,7 @@ def legend_of_seeds(report: Report) -> list[str]:
 def search_sentences(report: Report) -> list[str]:
     """The figure of a confirmed choice on the seeds that chose it."""
     search = report.selected.search if report.selected else None
-    if search is None:
+    if search is None or search.test is None:
         return []
     seeds = "the seed" if search.seeds == 1 else f"the {search.seeds} seeds"
     return [f"On {seeds} that chose it: {search.test:.1f} % on target test."]
@@ -44,7 +44,9 @@ def unconfirmed_sentences(report: Report) -> list[str]:
     earlier = [row for row in report.leaderboard if row.confirmed_earlier]
     if earlier:
         names, several = differing_params(report.leaderboard), len({row.backbone for row in report.leaderboard}) > 1
-        shown = "; ".join(f"{label_row(row, names, several)}, {row.test:.1f} %" for row in earlier)
+        shown = "; ".join(
+            label_row(row, names, several) + ("" if row.test is None else f", {row.test:.1f} %") for row in earlier
+        )
         sentences.append(f"Confirmed earlier, before another configuration of its method was chosen: {shown}.")
     return sentences
 

@@ -23,9 +23,10 @@ def add_details(report: Report, tracker: Tracker, runs: Sequence[TrackedRun]) ->
     by_id = {run.mlflow_run_id: run for run in runs}
     sides = {name: [by_id[i] for i in row.mlflow_run_ids] for name, row in report.rows_by_side().items()}
     compared = [by_id[i] for row in report.leaderboard for i in row.every_mlflow_run_id]
+    has_test = report.target_labels in ("test", "both")
     return report.with_parts(
         curves={name: [_curves(tracker, run) for run in side] for name, side in sides.items()},
-        confusion={name: _confusion(tracker, side) for name, side in sides.items()},
+        confusion={name: _confusion(tracker, side) for name, side in sides.items()} if has_test else None,
         cost=_cost(compared, runs),
         ended=[_ended(tracker, run, report.headline) for run in runs if _is_unusual(run)],
         commands=sorted({run.tags["command"] for run in compared if "command" in run.tags}),

@@ -9,6 +9,7 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Difference, TargetScores
 from dta_bench.report.paper.published import not_compared_sentences
 from dta_bench.spec.spelling import spell_metric
+from dta_bench.spec.target_labels import CONSEQUENCES
 
 MOST_NAMES = 10
 """Runs that a warning names; the JSON and the page's table have all."""
@@ -16,8 +17,10 @@ MOST_NAMES = 10
 
 def answer(report: Report) -> str:
     """One sentence: what won, by how much, chosen how, how sure; or that it did not win."""
-    if report.selected is None or report.test is None:
+    if report.selected is None:
         return "Only baselines have been run."
+    if report.test is None:
+        return answer_without_test(report)
     test, headline = report.test, report.headline
     low, high = test.interval(headline) or (float("nan"), float("nan"))
     result = (
@@ -28,6 +31,23 @@ def answer(report: Report) -> str:
     if report.difference is None or report.source_only is None:
         return f"{result}; source-only has not been run beside it with the same seeds."
     return f"{result}: {_compare(report.difference, test, report.source_only.average(headline))}"
+
+
+def answer_without_test(report: Report) -> str:
+    """What was chosen, and that nothing says how good it is."""
+    method = report.selected.method if report.selected else ""
+    lead = (
+        f"{method}, chosen by {describe_rule(report)}; no labelled target test, so nothing says how good it is on the "
+        "target."
+    )
+    if report.subset is None or report.validation is None:
+        return lead
+    score = report.validation.average(report.headline) or float("nan")
+    chose = "was chosen by them, which makes it too good" if report.rule == "labels" else "may not have chosen it"
+    return (
+        f"{lead} On the {report.subset.size} labelled images it has {spell_metric(report.headline)} {score:.1f} %, but "
+        f"it {chose}."
+    )
 
 
 def _compare(difference: Difference, test: TargetScores, source_only: float | None) -> str:
@@ -54,7 +74,7 @@ def _verdict(difference: Difference) -> str:
 def describe_rule(report: Report) -> str:
     """Who or what chose, with the rule's name."""
     sentences = {
-        "labels": f"{report.subset.size} labelled images of target train (rule: labels)",
+        "labels": f"{report.subset.size if report.subset else 0} labelled images of target train (rule: labels)",
         "source": "held-out source images (rule: source)",
         "entropy": "the entropy of its target predictions (rule: entropy)",
         "last": "nobody: it is the row that was started first (rule: last)",
@@ -68,6 +88,15 @@ def warnings(report: Report) -> list[str]:
     sentences = []
     if report.rule == "oracle":
         sentences.append("ORACLE: chosen by the target test labels themselves; a bound, not a result.")
+    if report.default_rule:
+        sentences.append(f"{report.default_rule[0].upper()}{report.default_rule[1:]}.")
+    if report.target_labels != "both":
+        sentences.append(f"Labels of the target: {CONSEQUENCES[report.target_labels]}.")
+    if report.without_test and report.without_test.rarely_predicted:
+        sentences.append(
+            f"Hardly ever predicted on target train (below 1 %): {_join(report.without_test.rarely_predicted)}; a sign "
+            "of collapse, or of classes that the target lacks (partial adaptation is not handled)."
+        )
     sentences += _bad_ends(report)
     sentences += [f"Left out, they cannot be read: {names}." for names in report.unreadable]
     if report.whole:

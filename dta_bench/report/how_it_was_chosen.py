@@ -14,14 +14,17 @@ MOST_PAIRS = 6
 def choice_sentences(report: Report) -> list[str]:
     """What choosing cost and may have gained by luck, a sentence each."""
     subset, lost = report.subset, report.regret
-    drawn = "stratified by class" if subset.stratified else "at random"
-    sentences = [
-        f"Labelled subset: {subset.size} images drawn {drawn} by seed {subset.seed}, hash {subset.hash[:12]}; "
-        f"its labels were asked {subset.asked} times by the runs in this table."
-    ]
+    sentences = []
+    if subset is not None:
+        drawn = "stratified by class" if subset.stratified else "at random"
+        came = "given by the user" if subset.given else f"drawn {drawn} by seed {subset.seed}"
+        sentences.append(
+            f"Labelled subset: {subset.size} images {came}, hash {subset.hash[:12]}; "
+            f"its labels were asked {subset.asked} times by the runs in this table."
+        )
     if lost is None:
         return sentences
-    if report.rule == "labels":
+    if report.rule == "labels" and report.inflation is not None:
         sentences.append(
             f"Its score of the chosen is {report.inflation:+.1f} points off target test: it is there for choosing."
         )

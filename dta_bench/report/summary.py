@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -24,14 +25,17 @@ from dta_bench.report.document.scores import (
 )
 from dta_bench.report.paper.published import rows_of_benchmark
 from dta_bench.report.selection.compare_rules import regret
+from dta_bench.report.selection.default_rule import default_rule, describe_default
 from dta_bench.report.selection.ranking import choices, rank
 from dta_bench.report.selection.rules import competitors
 from dta_bench.report.statistics.intervals import Outcomes, interval, minus, score, standard_error
 from dta_bench.report.statistics.map_intervals import MapOutcomes
 from dta_bench.report.statistics.paired_tests import comparisons
+from dta_bench.report.without_test import describe_without_test
 from dta_bench.run.code_fingerprint import is_old_scheme
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.seeds import is_confirmation
+from dta_bench.spec.target_labels import TargetLabels, target_labels
 from dta_bench.tracking import STOPPED, TrackedRun
 
 UNREADABLE = "note_unreadable"  # the tag of a run that left images out
@@ -41,7 +45,7 @@ def summarise(
     benchmark: Benchmark,
     configurations: Sequence[Configuration],
     runs: Sequence[TrackedRun],
-    rule: str,
+    rule: str | None,
     requested: Mapping[str, int] = MappingProxyType({}),
 ) -> Report:
     """The main part of a report: scores in percent, intervals of 95 % by bootstrap over seeds and images.
@@ -52,21 +56,25 @@ def summarise(
     Args:
         configurations: of the finished runs.
         runs: all runs, finished or not.
+        rule: a selection rule; None takes :func:`the default <dta_bench.report.selection.default_rule.default_rule>`.
         requested: a sweep's parent run in MLflow → how many confirmation runs it makes of each configuration.
 
     Raises:
-        UserError: an unknown rule.
+        UserError: an unknown rule, or one that needs labels which are not there.
     """
-    group, headline = largest_group(configurations), benchmark.headline
+    group, headline = reported_group(configurations, benchmark), benchmark.headline
+    situation = _target_labels(group)
+    measured = situation in ("test", "both")
+    rule, why_default = _rule_or_default(rule, group, benchmark)
     ranked = rank(group, rule, headline)
     eligible = competitors([c for c, _ in ranked])
     chosen = next(iter(eligible), None)
     competing = {id(c) for c in eligible}
     baseline = _baseline(group, "source_only", chosen)
-    confirmation, in_force = summarise_confirmation(group, headline, requested)
+    rule_of_sweeps = default_rule(has_subset=situation in ("subset", "both"), task=benchmark.task)
+    confirmation, in_force = summarise_confirmation(group, rule_of_sweeps, headline, requested)
     tested, untested = for_tests(_best_of_each_method([c for c, _ in ranked]))
-    subset_hash = group[0].runs[0].tracked.tags.get("subset_hash", "")
-    return Report(
+    report = Report(
         benchmark=benchmark.name,
         source=benchmark.source,
         target=benchmark.target,
@@ -76,18 +84,19 @@ def summarise(
         left_out=len(configurations) - len(group),
         compared=len(eligible),
         too_few_seeds=sum(c.method not in BASELINES for c in group) - len(eligible),
-        subset=LabelledSubset.of(group[0].runs[0].spec.label_subset, subset_hash, _label_questions(group)),
+        target_labels=situation,
+        subset=_labelled_subset(group),
         confirmation=confirmation,
         untested=untested,
         selected=_name(chosen, headline),
         validation=_averages(chosen, "validation"),
-        inflation=chosen.mean("validation", headline) - chosen.shown.mean("test", headline) if chosen else None,
+        inflation=_inflation(chosen, headline),
         regret=_regret(chosen, eligible, headline),
         test=_test_scores(chosen.shown if chosen else None, benchmark),
         source_only=_test_scores(baseline, benchmark),
         target_only=_test_scores(_baseline(group, "target_only", chosen), benchmark),
         difference=_difference(chosen, baseline, headline),
-        comparisons=comparisons(tested, headline),
+        comparisons=comparisons(tested, headline) if measured else None,
         leaderboard=[_row(c, value, id(c) in competing, id(c) in in_force, group, headline) for c, value in ranked],
         collapsed=[r.tracked.name for c in group for r in c.every_run if r.collapsed],
         failed={r.name: r.tags.get("reason", "") for r in runs if r.status == "FAILED"},
@@ -104,11 +113,55 @@ def summarise(
         training=group[0].runs[0].spec.training,
         provenance=_provenance(group),
     )
+    parts: dict[str, Any] = {"default_rule": why_default} if why_default else {}
+    if chosen is not None and not measured:
+        parts["without_test"] = describe_without_test(chosen.shown, benchmark.classes)
+    return report.with_parts(**parts)
 
 
-def largest_group(configurations: Sequence[Configuration]) -> list[Configuration]:
-    """The comparable group with the most runs."""
-    return max(comparable_groups(configurations), key=lambda group: sum(len(c.runs) for c in group))
+def reported_group(configurations: Sequence[Configuration], benchmark: Benchmark) -> list[Configuration]:
+    """The comparable group with the most runs, among those with a labelled subset if the benchmark has one today."""
+    has_subset = benchmark.label_budget > 0 or benchmark.labels_given
+
+    def preference(group: list[Configuration]) -> tuple[bool, int]:
+        subset = group[0].runs[0].spec.label_subset
+        return subset.is_there == has_subset, sum(len(c.runs) for c in group)
+
+    return max(comparable_groups(configurations), key=preference)
+
+
+def _target_labels(group: list[Configuration]) -> TargetLabels:
+    """Which labels of the target the runs of a group had."""
+    return target_labels(
+        has_subset=all(c.has("validation") for c in group), has_test=all(c.has("test") for c in group)
+    )  # fmt: skip
+
+
+def _rule_or_default(rule: str | None, group: list[Configuration], benchmark: Benchmark) -> tuple[str, str]:
+    """The rule, and why it is the default where none was named and no target label can choose."""
+    if rule is not None:
+        return rule, ""
+    has_subset = _target_labels(group) in ("subset", "both")
+    chosen = default_rule(has_subset=has_subset, task=benchmark.task)
+    return chosen, "" if has_subset else describe_default(chosen, benchmark.task)
+
+
+def _labelled_subset(group: list[Configuration]) -> LabelledSubset | None:
+    """The labelled subset that the runs of a group had; None where they had none."""
+    first = group[0].runs[0]
+    drawn, size = first.spec.label_subset, first.spec.label_subset.size
+    if not drawn.is_there:
+        return None
+    if drawn.given:
+        size = len(first.fetch(("target_validation_ids",)).get("target_validation_ids", ()))
+    return LabelledSubset.of(drawn, first.tracked.tags.get("subset_hash", ""), _label_questions(group), size)
+
+
+def _inflation(chosen: Configuration | None, headline: str) -> float | None:
+    """By how much the labelled subset's score exceeds that of target test; None where either is not there."""
+    if chosen is None or not (chosen.has("validation") and chosen.has("test")):
+        return None
+    return chosen.mean("validation", headline) - chosen.shown.mean("test", headline)
 
 
 def _best_of_each_method(ranked: list[Configuration]) -> list[Configuration]:
@@ -145,7 +198,8 @@ def _search_scores(configuration: Configuration, headline: str) -> SearchScores 
     if not configuration.confirmation:
         return None
     return SearchScores(
-        test=configuration.mean("test", headline), ci95=interval(configuration.test, headline),
+        test=configuration.mean_if_measured("test", headline),
+        ci95=interval(configuration.test, headline) if configuration.has("test") else None,
         seeds=len(configuration.runs), collapsed=len(configuration.collapsed),
         mlflow_run_ids=[r.tracked.mlflow_run_id for r in configuration.runs],
     )  # fmt: skip
@@ -153,14 +207,14 @@ def _search_scores(configuration: Configuration, headline: str) -> SearchScores 
 
 def _averages(chosen: Configuration | None, part: str) -> Averages | None:
     """The averages on a part of the data; None where the runs were not measured on it."""
-    if chosen is None or not all(f"{part}/accuracy" in run.tracked.metrics for run in chosen.runs):
+    if chosen is None or not chosen.has(part):
         return None
     return Averages(**{key: chosen.mean(part, key) for key in chosen.metrics})
 
 
 def _regret(chosen: Configuration | None, eligible: list[Configuration], headline: str) -> Regret | None:
     """What the choice loses on target test against the oracle's, which reads the test labels."""
-    if chosen is None:
+    if chosen is None or not all(c.has("test") for c in eligible):
         return None
     best = max(eligible, key=lambda c: c.mean("test", headline))
     points, ci95 = regret(chosen, best, headline)
@@ -168,7 +222,7 @@ def _regret(chosen: Configuration | None, eligible: list[Configuration], headlin
 
 
 def _test_scores(chosen: Configuration | None, benchmark: Benchmark) -> TargetScores | None:
-    if chosen is None:
+    if chosen is None or not chosen.has("test"):
         return None
     intervals = {
         "ci95" if key == "accuracy" else f"ci95_{key}": interval(chosen.test, key) for key in chosen.metrics
@@ -194,7 +248,7 @@ def _difference(chosen: Configuration | None, baseline: Configuration | None, he
 
     ``baseline`` is as :func:`_baseline` gives it: its seeds say which runs of the chosen one stand against it.
     """
-    if chosen is None or baseline is None:
+    if chosen is None or baseline is None or not (chosen.has("test") and baseline.has("test")):
         return None
     fresh = is_confirmation(baseline.runs[0].spec.seed)
     chosen = chosen.shown if fresh else chosen.searched
@@ -230,15 +284,17 @@ def _row(
         in_force: whether the rule of sweeps chooses it of its method.
     """
     shown = configuration.shown
+    has_test = shown.has("test")
+    on_source = {} if has_test else {"source_validation": shown.mean("source_validation", headline)}
     return LeaderboardRow(
         method=configuration.method, backbone=configuration.backbone, params=configuration.params,
-        competes=competes, score=value, validation=configuration.mean("validation", headline),
-        test=shown.mean("test", headline), ci95=interval(shown.test, headline),
+        competes=competes, score=value, validation=configuration.mean_if_measured("validation", headline),
+        test=shown.mean_if_measured("test", headline), ci95=interval(shown.test, headline) if has_test else None,
         seeds=len(shown.runs), collapsed=len(shown.collapsed),
         mlflow_run_ids=[r.tracked.mlflow_run_id for r in shown.runs],
         confirmed=bool(configuration.confirmation), search=_search_scores(configuration, headline),
         confirmed_earlier=bool(configuration.confirmation) and not in_force,
-        difference=_difference(configuration, _baseline(group, "source_only", configuration), headline),
+        difference=_difference(configuration, _baseline(group, "source_only", configuration), headline), **on_source,
     )  # fmt: skip
 
 

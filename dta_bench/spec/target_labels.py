@@ -17,6 +17,11 @@ CONSEQUENCES: dict[TargetLabels, str] = {
 """What the labels that are there allow, in words."""
 
 
+def describe_target_labels(situation: TargetLabels | None) -> str:
+    """The situation and what it allows; None where the data that would say it are not there."""
+    return "not known, the target's images are not there" if situation is None else CONSEQUENCES[situation]
+
+
 def target_labels(*, has_subset: bool, has_test: bool) -> TargetLabels:
     """The situation with or without a labelled subset and a labelled test."""
     if has_subset:

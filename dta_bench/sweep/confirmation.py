@@ -7,12 +7,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dta_bench.report.configurations import BASELINES, group_runs
-from dta_bench.report.selection.ranking import RULE_OF_SWEEPS, choices, rank
+from dta_bench.report.selection.default_rule import default_rule
+from dta_bench.report.selection.ranking import choices, rank
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.seeds import confirmation_seeds
 from dta_bench.spec.spelling import spell_seeds
 from dta_bench.tracking import TrackedRun, Tracker, standing_runs
+
+
+def rule_of(plan: Plan) -> str:
+    """The selection rule of a sweep: what it chooses is confirmed, and leads the table that the sweep prints."""
+    return default_rule(has_subset=plan.label_subset.is_there, task=plan.benchmark.task)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def chosen_configurations(plan: Plan, tracker: Tracker) -> list[RunSpec]:
     runs = [run for run in _standing(plan, tracker) if run.run_id in searched and run.status == "FINISHED"]
     if not runs:
         return []
-    ranked = rank(group_runs(tracker, runs), RULE_OF_SWEEPS, plan.benchmark.headline)
+    ranked = rank(group_runs(tracker, runs), rule_of(plan), plan.benchmark.headline)
     chosen = choices([configuration for configuration, _ in ranked])
     baselines = [c for c in chosen[1:] if c.method in BASELINES]
     others = [c for c in chosen[1:] if c.method not in BASELINES]

@@ -10,6 +10,7 @@ from rich.console import Console
 from small_runs import spec_of
 
 from dta_bench.evaluation import metrics
+from dta_bench.evaluation.label_free import label_free_criteria
 from dta_bench.report.configurations import group_runs
 from dta_bench.report.document.report import Report
 from dta_bench.report.html import page
@@ -42,8 +43,12 @@ class Runs:
     def add(
         self, spec: RunSpec, test: float, *, subset: float = 50, source: float = 50, sharpness: float = 5.0,
         status: str = "FINISHED", collapsed: bool = False, reason: str = "", name: str = "",
+        unmeasured: Collection[str] = (),
     ) -> None:  # fmt: skip
-        """One run: its rate of success on target test, its scores on the subset and on the source, in percent."""
+        """One run: its rate of success on target test, its scores on the subset and on the source, in percent.
+
+        ``unmeasured`` names parts without labels, ``test`` or ``validation``: the run has no score on them.
+        """
         logits = logits_of(test, spec, sharpness)
         confusion = metrics.confusion_matrix(LABELS, logits.argmax(axis=1), CLASSES)
         scored = metrics.scores(confusion, [str(k) for k in range(CLASSES)])
@@ -54,10 +59,13 @@ class Runs:
                 f"validation/{key}": subset,
                 f"source_validation/{key}": source,
             }
+        found = {key: value for key, value in found.items() if key.partition("/")[0] not in unmeasured}
+        found |= {f"target_train/{name}": value for name, value in label_free_criteria(logits).items()}
         tags = {"collapsed": str(collapsed).lower(), "data_fingerprint": "d", "subset_hash": "h"}
         tags |= {"reason": reason} if reason else {}
         self._arrays[spec.id] = {
             "target_test_logits": logits, "target_test_labels": LABELS, "target_train_logits": logits,
+            "source_validation_labels": LABELS,
         }  # fmt: skip
         self.tracked.append(
             TrackedRun(
@@ -88,7 +96,7 @@ def classes_of(benchmark: Benchmark) -> Benchmark:
     return dataclasses.replace(benchmark, classes=tuple(str(k) for k in range(CLASSES)))
 
 
-def report_of(runs: Runs, benchmark: Benchmark, rule: str = "labels") -> Report:
+def report_of(runs: Runs, benchmark: Benchmark, rule: str | None = "labels") -> Report:
     """The main part of the report of some runs."""
     return summarise(benchmark, group_runs(runs, runs.tracked), runs.tracked, rule)  # type: ignore[arg-type]
 

@@ -31,7 +31,9 @@ from dta_bench.report.document.scores import (
     RuleRow,
     TargetScores,
 )
+from dta_bench.report.document.without_test import WithoutTest
 from dta_bench.spec.run_spec import Headline, Training
+from dta_bench.spec.target_labels import TargetLabels
 
 
 class Report(Document):
@@ -53,7 +55,10 @@ class Report(Document):
     """Configurations that the rule chose from."""
     too_few_seeds: int
     """Configurations that do not compete because they have fewer seeds than others."""
-    subset: LabelledSubset
+    target_labels: TargetLabels = "both"
+    """Which labels of the target the runs had. Without a test ``test``, ``regret``, ``difference`` and ``comparisons``
+    are None, and without a subset ``subset`` and ``validation`` are."""
+    subset: LabelledSubset | None
     confirmation: Confirmation = Confirmation(seeds=[], requested=0, done=0)
     untested: list[str] = Field(default_factory=list)
     """Methods that are left out of ``comparisons``, because they alone have no confirmation runs."""
@@ -68,7 +73,7 @@ class Report(Document):
     source_only: TargetScores | None
     target_only: TargetScores | None
     difference: Difference | None
-    comparisons: list[Comparison]
+    comparisons: list[Comparison] | None
     leaderboard: list[LeaderboardRow]
     collapsed: list[str]
     failed: dict[str, str]
@@ -90,6 +95,10 @@ class Report(Document):
     published: list[PublishedRow]
     training: Training
     provenance: Provenance
+    without_test: WithoutTest | None = None
+    """What is known of the selected configuration where no labelled target test is there."""
+    default_rule: str | None = None
+    """Why the rule is the default, where it needs no target label and the user named none."""
     rules: list[RuleRow] | None = None
     label_budget: list[LabelBudgetRow] | None = None
     label_budget_unavailable: str | None = None

@@ -14,11 +14,14 @@ class LabelledSubset(FrozenRecord):
     stratified: bool
     hash: str
     asked: int
+    given: bool | None = None
+    """Whether the user gave it instead of having it drawn; only where so."""
 
     @classmethod
-    def of(cls, drawn: LabelSubset, hash: str, asked: int) -> LabelledSubset:
-        """The record of a subset as drawn."""
-        return cls(size=drawn.size, seed=drawn.seed, stratified=drawn.stratified, hash=hash, asked=asked)
+    def of(cls, drawn: LabelSubset, hash: str, asked: int, size: int) -> LabelledSubset:
+        """The record of a subset of ``size`` images, as drawn or given."""
+        found = {"size": size, "seed": drawn.seed, "stratified": drawn.stratified, "hash": hash, "asked": asked}
+        return cls.model_validate(found | ({"given": True} if drawn.given else {}))
 
 
 class EarlyStop(FrozenRecord):

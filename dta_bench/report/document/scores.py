@@ -94,8 +94,8 @@ class Confirmation(FrozenRecord):
 class SearchScores(FrozenRecord):
     """The figures of a confirmed configuration on the seeds that chose it, in the headline metric."""
 
-    test: float
-    ci95: Interval
+    test: float | None
+    ci95: Interval | None
     seeds: int
     collapsed: int
     mlflow_run_ids: list[str]
@@ -127,7 +127,8 @@ class Regret(FrozenRecord):
 class LeaderboardRow(FrozenRecord):
     """One configuration; ``validation`` and ``test`` are the headline metric on labelled subset and target test.
 
-    ``score`` and ``validation`` are of the search's seeds, always.
+    ``score`` and ``validation`` are of the search's seeds, always. ``validation`` and ``test`` are None where there are
+    no such labels; ``source_validation`` is given where no labelled target test is there.
     """
 
     method: str
@@ -136,9 +137,9 @@ class LeaderboardRow(FrozenRecord):
     competes: bool
     score: float | None
     """What the selection rule gives it; higher is better, and None where the runs did not store what it needs."""
-    validation: float
-    test: float
-    ci95: Interval
+    validation: float | None
+    test: float | None
+    ci95: Interval | None
     seeds: int
     collapsed: int
     """Seeds that predict fewer than half of the classes."""
@@ -150,6 +151,7 @@ class LeaderboardRow(FrozenRecord):
     """Whether it is confirmed, and the rule of sweeps has chosen another configuration of its method since."""
     search: SearchScores | None = None
     """Where it is confirmed: its figures on the seeds of the search."""
+    source_validation: float | None = None
 
     @property
     def every_mlflow_run_id(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dta_bench.report.confirmation_sentences import describe_seeds
 from dta_bench.report.document.report import Report
+from dta_bench.report.document.without_test import WithoutTest
 from dta_bench.report.headline_and_warnings import answer, warnings
 from dta_bench.report.html.page import Page, Section
 from dta_bench.report.html.sections.classes import classes_section
@@ -16,13 +17,15 @@ from dta_bench.report.html.sections.scenes import scenes_section
 from dta_bench.report.html.sections.search import search_section
 from dta_bench.report.html.sections.selection import selection_section
 from dta_bench.report.html.sections.training import training_section
+from dta_bench.report.html.sections.without_test import without_test_section
 from dta_bench.spec.spelling import spell_metric
 
 
 def report_page(report: Report) -> Page:
     """The page of a report; a part that was not run has no section."""
     sections: list[Section | None] = [
-        ranking_section(report), paired_section(report), classes_section(report), confusions_section(report),
+        without_test_section(report), ranking_section(report), paired_section(report), classes_section(report),
+        confusions_section(report),
         scenes_section(report), selection_section(report), search_section(report), training_section(report),
         cost_section(report), provenance_section(report),
     ]  # fmt: skip
@@ -39,6 +42,8 @@ def report_page(report: Report) -> Page:
 def _largest_figures(report: Report) -> list[tuple[str, str, str]]:
     """The answer's figures, each with what it is and what stands beside it."""
     test, difference = report.test, report.difference
+    if report.without_test is not None:
+        return _figures_without_test(report, report.without_test)
     if test is None:
         return []
     average, bounds = test.average(report.headline), test.interval(report.headline)
@@ -55,9 +60,21 @@ def _largest_figures(report: Report) -> list[tuple[str, str, str]]:
     return [*shown, ("Rule", report.rule, _who_chose(report))]
 
 
+def _figures_without_test(report: Report, known: WithoutTest) -> list[tuple[str, str, str]]:
+    metric, source = spell_metric(report.headline), known.source_validation.average(report.headline)
+    return [
+        ("Target test", "none", "no labelled target test: nothing says how good it is"),
+        (f"Held-out source, {metric}", f"{source:.1f} %", "another domain"),
+        ("Compared", str(report.compared), f"configurations, {report.runs} runs"),
+        ("Rule", report.rule, _who_chose(report)),
+    ]
+
+
 def _who_chose(report: Report) -> str:
     sentences = {
-        "labels": f"{report.subset.size} labelled images of target train chose (seed {report.subset.seed})",
         "oracle": "the target test labels chose: a bound, not a result",
     }
+    if subset := report.subset:
+        came = "given by the user" if subset.given else f"seed {subset.seed}"
+        sentences["labels"] = f"{subset.size} labelled images of target train chose ({came})"
     return sentences.get(report.rule, "no label of the target chose")

@@ -19,14 +19,14 @@ def all_rules(group: Sequence[Configuration], headline: str) -> list[RuleRow]:
 
     ``regret`` is the oracle's target test score less that of the choice, ``regret_ci95`` its interval by bootstrap over
     seeds and images, both choices held fixed; ``rank_correlation`` is Spearman's between the rule's scores of all
-    configurations and their test scores.
+    configurations and their test scores. All three are None where no labelled target test is there.
     """
     candidates = competitors(group)
     if not candidates:
         return []
-    truth = scores(candidates, "oracle", headline)
-    best = candidates[_first_best(truth)]
-    return [_row(name, candidates, truth, best, headline) for name in RULES]
+    if not all(candidate.has("test") for candidate in candidates):
+        return [_row(name, candidates, None, headline) for name in RULES]
+    return [_row(name, candidates, scores(candidates, "oracle", headline), headline) for name in RULES]
 
 
 def regret(chosen: Configuration, best: Configuration, headline: str) -> tuple[float, Interval | None]:
@@ -43,19 +43,26 @@ def regret(chosen: Configuration, best: Configuration, headline: str) -> tuple[f
     return points, interval(minus(best.test, chosen.test), headline)
 
 
-def _row(name: str, candidates: list[Configuration], truth: list[float], best: Configuration, headline: str) -> RuleRow:
+def _row(name: str, candidates: list[Configuration], truth: list[float] | None, headline: str) -> RuleRow:
+    """What a rule chose; without the ``truth`` (scores on target test) neither its regret nor its correlation."""
     try:
         values = scores(candidates, name, headline)
     except Unavailable as error:
         return RuleRow(rule=name, selected=None, test=None, regret=None, rank_correlation=None, unavailable=str(error))
     chosen = candidates[_first_best(values)]
-    points, ci95 = regret(chosen, best, headline)
+    if truth is None:
+        return RuleRow(rule=name, selected=_name(chosen), test=None, regret=None, rank_correlation=None)
+    points, ci95 = regret(chosen, candidates[_first_best(truth)], headline)
     return RuleRow(
         rule=name,
-        selected=ChosenConfiguration(method=chosen.method, backbone=chosen.backbone, params=chosen.params),
+        selected=_name(chosen),
         test=chosen.mean("test", headline), regret=points, rank_correlation=_rank_correlation(values, truth),
         regret_ci95=ci95,
     )  # fmt: skip
+
+
+def _name(chosen: Configuration) -> ChosenConfiguration:
+    return ChosenConfiguration(method=chosen.method, backbone=chosen.backbone, params=chosen.params)
 
 
 def _first_best(values: list[float]) -> int:

@@ -16,7 +16,7 @@ from dta_bench.report.document.scores import LabelBudgetRow
 from dta_bench.report.selection.compare_rules import all_rules
 from dta_bench.report.selection.label_budget import label_budget
 from dta_bench.report.selection.rules import competitors
-from dta_bench.report.summary import largest_group
+from dta_bench.report.summary import reported_group
 from dta_bench.spec.benchmark import Benchmark
 
 
@@ -28,7 +28,7 @@ def add_every_choice(
     Args:
         root: the data, for the labels of all of target train, which no run has stored.
     """
-    group = largest_group(configurations)
+    group = reported_group(configurations, benchmark)
     report = report.with_parts(rules=all_rules(group, benchmark.headline))
     try:
         return report.with_parts(label_budget=_budget(benchmark, competitors(group), root))
@@ -47,6 +47,8 @@ def _budget(benchmark: Benchmark, candidates: Sequence[Configuration], root: str
         raise UserError(f"the run {first.tracked.name} has stored no target_train_ids")
     labels = _truth(benchmark, stored["target_train_ids"], root)
     correct = np.array([_share_correct(c, labels) for c in candidates])
+    if not all(c.has("test") for c in candidates):
+        raise UserError("it takes a labelled target test to say what a choice by few labels loses")
     test = [c.mean("test", benchmark.headline) for c in candidates]
     return label_budget(correct, labels, test, benchmark.headline)
 

@@ -9,9 +9,6 @@ from collections.abc import Sequence
 from dta_bench.report.configurations import BASELINES, Configuration
 from dta_bench.report.selection.rules import Unavailable, competitors, scores
 
-RULE_OF_SWEEPS = "labels"
-"""What this rule chooses is what a sweep confirms, and what leads the table that it prints."""
-
 
 def rank(group: Sequence[Configuration], rule: str, headline: str) -> list[tuple[Configuration, float | None]]:
     """Each configuration with its score by a rule, best first.

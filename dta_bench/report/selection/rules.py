@@ -27,6 +27,7 @@ class Unavailable(UserError):
 
 def labels(configurations: Sequence[Configuration], headline: str) -> list[float]:
     """The paper's protocol: the headline metric on the small labelled subset of target train."""
+    _require(configurations, "validation", "the rule labels chooses by labelled target images, and there are none")
     return [c.mean("validation", headline) for c in configurations]
 
 
@@ -37,7 +38,13 @@ def source(configurations: Sequence[Configuration], headline: str) -> list[float
 
 def oracle(configurations: Sequence[Configuration], headline: str) -> list[float]:
     """The headline metric on target *test*: a bound for all rules, and no rule itself, because it reads test labels."""
+    _require(configurations, "test", "the oracle reads the labels of target test, and no labelled target test is there")
     return [c.mean("test", headline) for c in configurations]
+
+
+def _require(configurations: Sequence[Configuration], part: str, sentence: str) -> None:
+    if not all(configuration.has(part) for configuration in configurations):
+        raise Unavailable(f"{sentence}; rules that need no target label: {', '.join(LABEL_FREE)}")
 
 
 def last(configurations: Sequence[Configuration], headline: str) -> list[float]:  # noqa: ARG001 - one signature for all rules
@@ -107,6 +114,10 @@ RULES: dict[str, Rule] = {
     "information": criterion("information"), "bnm": criterion("bnm"), "snd": criterion("snd"),
     "class_ami": final("class_ami"), "dev": final("dev"), "mixval": mixval, "last": last, "oracle": oracle,
 }  # fmt: skip
+
+
+LABEL_FREE = tuple(rule for rule in RULES if rule not in ("labels", "last", "oracle"))
+"""The rules that need no label of the target."""
 
 
 def scores(configurations: Sequence[Configuration], rule: str, headline: str) -> list[float]:

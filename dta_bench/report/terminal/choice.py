@@ -41,17 +41,22 @@ def _rules_table(report: Report, rules: Sequence[RuleRow]) -> Table:
             table.add_row(row.rule, f"unavailable: {row.unavailable}", "", "", "", style="dim")
             continue
         table.add_row(
-            row.rule, label_choice(report, row.selected), f"{row.test:.1f}", _spell_regret(row),
+            row.rule, label_choice(report, row.selected), "-" if row.test is None else f"{row.test:.1f}",
+            _spell_regret(row),
             "-" if row.rank_correlation is None else f"{row.rank_correlation:.2f}",
             style=ORACLE_STYLE if row.rule == "oracle" else None,
         )  # fmt: skip
     table.caption = "The oracle reads the test labels: a bound, not a rule. Regret: what a choice loses against it."
+    if report.test is None:
+        table.caption = "Without a labelled target test none of these choices can be judged."
     table.caption_justify = "left"
     return table
 
 
 def _spell_regret(row: RuleRow) -> str:
     bounds = row.regret_ci95
+    if row.regret is None:
+        return "-"
     return f"{row.regret:.1f}" + (f" ({bounds[0]:.1f}..{bounds[1]:.1f})" if bounds else "")
 
 

@@ -16,6 +16,7 @@ from dta_bench.report.headline_and_warnings import answer, count_seeds, describe
 from dta_bench.report.labels import label_row
 from dta_bench.report.paper.published import published_beside_ours
 from dta_bench.report.terminal.choice import ORACLE_STYLE, show_choice
+from dta_bench.report.terminal.without_test import leaderboard_without_test, show_without_test
 from dta_bench.spec.spelling import label_run, spell_method, spell_metric
 
 MOST_ROWS = 20
@@ -24,7 +25,12 @@ MOST_ROWS = 20
 
 def show_report(report: Report, console: Console) -> None:
     """Print leaderboard, selected configuration, per-class table, and what is not to be overlooked."""
-    console.print(_leaderboard(report), style=ORACLE_STYLE if report.rule == "oracle" else None)
+    if report.without_test is not None:
+        console.print(f"[bold]{escape(answer(report))}[/bold]\n", highlight=False)
+    table = _leaderboard(report) if report.target_labels in ("test", "both") else leaderboard_without_test(report)
+    console.print(table, style=ORACLE_STYLE if report.rule == "oracle" else None)
+    if report.without_test is not None:
+        show_without_test(report, report.without_test, console)
     if report.selected and report.test:
         chosen = report.selected
         label = label_run(chosen.method, chosen.params, backbone=chosen.backbone)
@@ -51,13 +57,14 @@ def _leaderboard(report: Report) -> Table:
         table.add_column(column, justify="right")
     for rank, row in enumerate(rows[:MOST_ROWS], start=1):
         table.add_row(
-            str(rank) if row.competes else "-", label_row(row, names, several), f"{row.validation:.1f}",
-            f"{row.test:.1f}", _range(row.ci95), count_fresh(row), style=None if row.competes else "dim",
+            str(rank) if row.competes else "-", label_row(row, names, several), _figure(row.validation),
+            _figure(row.test), _range(row.ci95), count_fresh(row), style=None if row.competes else "dim",
         )  # fmt: skip
     more = f"; {len(rows) - MOST_ROWS} more in the JSON" if len(rows) > MOST_ROWS else ""
-    table.caption = (
-        f"{report.compared} compared, ranked by {describe_rule(report)}{more}\n"
+    table.caption = f"{report.compared} compared, ranked by {describe_rule(report)}{more}\n" + (
         f"* {headline} on the {report.subset.size} labelled images of target train; not a result"
+        if report.subset
+        else "* there is no labelled subset"
     )
     table.caption = "\n".join([table.caption, *legend_of_seeds(report)])
     table.caption_justify = "left"
@@ -93,6 +100,10 @@ def _published_table(rows: Sequence[Sequence[str]]) -> Table:
     for row in rows:
         table.add_row(*map(escape, row))
     return table
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _range(interval: Interval | None) -> str:

@@ -11,7 +11,10 @@ def provenance_section(report: Report) -> Section:
     """Commands, training, labelled subset, and every fingerprint."""
     subset, recorded = report.subset, report.provenance
     training = ", ".join(f"{key} {value}" for key, value in report.training.model_dump().items() if value is not None)
-    drawn = f"{subset.size} images of target train, seed {subset.seed}, hash {subset.hash[:12]}"
+    drawn = "none"
+    if subset is not None:
+        came = "given by the user" if subset.given else f"seed {subset.seed}"
+        drawn = f"{subset.size} images of target train, {came}, hash {subset.hash[:12]}"
     facts = [
         ("training", training), ("labelled subset", drawn), ("commit", ", ".join(recorded.commit)),
         ("data", ", ".join(recorded.data_fingerprint)), ("code", ", ".join(recorded.code_fingerprint)),

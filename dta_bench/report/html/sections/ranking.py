@@ -10,7 +10,7 @@ from dta_bench.report.document.scores import LeaderboardRow, differing_params
 from dta_bench.report.html.charts.colours import SIDE_COLOURS
 from dta_bench.report.html.charts.intervals import Dot, intervals
 from dta_bench.report.html.page import Cell, Figure, Section, Table
-from dta_bench.report.html.sections.cells import interval_cell, number_cell
+from dta_bench.report.html.sections.cells import count_cell, interval_cell, number_cell
 from dta_bench.report.html.sections.links import first_run_page
 from dta_bench.report.labels import label_row
 from dta_bench.spec.spelling import label_run, spell_metric
@@ -24,6 +24,8 @@ BestRows = Mapping[tuple[str, str], LeaderboardRow]
 
 def ranking_section(report: Report) -> Section:
     """The best of each method on each backbone, then all configurations."""
+    if report.target_labels in ("none", "subset"):
+        return _ranking_without_test(report)
     words = [
         f"Ranked by the rule {report.rule}. The labelled subset's score is there for choosing; it is not a result."
         f" Target test is {spell_metric(report.headline)} at the last epoch, mean over seeds, with a 95 % bootstrap"
@@ -36,6 +38,28 @@ def ranking_section(report: Report) -> Section:
         tables=[_best_table(report, best), *_configuration_tables(report)],
         figures=[_figure(report, best)],
     )  # fmt: skip
+
+
+def _ranking_without_test(report: Report) -> Section:
+    """All configurations in the order of the rule, without a figure of target test."""
+    words = [
+        f"Ranked by the rule {report.rule}, whose score stands beside each; a higher one is better by the rule alone."
+        f" Held-out source is {spell_metric(report.headline)} at the last epoch, mean over seeds, on another domain."
+    ]
+    rows, subset = report.leaderboard, report.subset is not None
+    names, several = differing_params(rows), len({row.backbone for row in rows}) > 1
+    head = ["#", "configuration", f"score ({report.rule})", *(["labelled subset"] if subset else [])]
+    cells = [
+        [
+            Cell(str(rank) if row.competes else "-"), Cell(label_row(row, names, several), first_run_page(report, row)),
+            number_cell(row.score, 3), *([number_cell(row.validation)] if subset else []),
+            number_cell(row.source_validation), count_cell(row.seeds), count_cell(row.collapsed),
+        ]
+        for rank, row in enumerate(rows, start=1)
+    ]  # fmt: skip
+    faint = frozenset(i for i, row in enumerate(rows) if not row.competes)
+    table = Table([*head, "held-out source, %", "seeds", "collapsed seeds"], cells, "", faint=faint)
+    return Section("ranking", "Ranking", words, tables=[table])
 
 
 def _best_of_each(rows: Sequence[LeaderboardRow]) -> dict[tuple[str, str], LeaderboardRow]:
@@ -60,7 +84,7 @@ def _best_table(report: Report, best: BestRows) -> Table:
 def _best_cells(report: Report, row: LeaderboardRow | None) -> list[Cell]:
     if row is None:
         return [Cell("not run"), Cell(""), Cell("")]
-    score = Cell(f"{row.test:.1f}", first_run_page(report, row), number=True)
+    score = Cell("" if row.test is None else f"{row.test:.1f}", first_run_page(report, row), number=True)
     return [score, interval_cell(row.ci95), Cell(count_fresh(row), number=True)]
 
 
@@ -96,11 +120,12 @@ def _figure(report: Report, best: BestRows) -> Figure:
     several = len({backbone for _, backbone in best}) > 1
     dots = [
         Dot(
-            label_run(method, {}, backbone=backbone if several else None), row.test, row.ci95[0], row.ci95[1],
+            label_run(method, {}, backbone=backbone if several else None), row.test, *row.ci95,
             look=SIDE_COLOURS.get("selected" if row.competes else method, 3),
             link=first_run_page(report, row), bold=row is report.leaderboard[0] and row.competes,
         )
         for (method, backbone), row in best.items()
+        if row.test is not None and row.ci95 is not None
     ]  # fmt: skip
     metric = spell_metric(report.headline)
     drawing = intervals(dots, f"Target test {metric} of each method", f"target test, {metric}, %")

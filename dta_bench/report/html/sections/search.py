@@ -50,17 +50,24 @@ def _coordinates(report: Report, rows: Sequence[LeaderboardRow]) -> Figure:
             label_row(row, differing, several_backbones),
             [*([row.method] if several_methods else []), *([row.backbone] if several_backbones else []),
              *[row.params.get(name) for name in swept]],
-            row.test, first_run_page(report, row), chosen=row is rows[0],
+            _height(row), first_run_page(report, row), chosen=row is rows[0],
         )
         for row in rows
     ]  # fmt: skip
     score = f"target test {spell_metric(report.headline)}"
+    if rows[0].test is None:
+        score = f"score by the rule {report.rule}"
     drawing = parallel(axes, drawn_lines, f"Parallel coordinates of {len(rows)} configurations", score)
     caption = (
         f"{len(rows)} configurations; the more solid a line, the higher its {score}. The rule {report.rule} chose the"
         " one with squares. Each line leads to its first run in MLflow."
     )
     return Figure(drawing, caption)
+
+
+def _height(row: LeaderboardRow) -> float:
+    """Target test; what the rule gives it where no labelled target test is there."""
+    return row.test if row.test is not None else row.score or 0.0
 
 
 def _swept_params(rows: Sequence[LeaderboardRow]) -> list[str]:

@@ -22,11 +22,14 @@ def selection_section(report: Report) -> Section | None:
     if not rules and not budget:
         words = [*words, "The other selection rules, on these same runs, have not been asked for. To see them:"]
         return Section("choosing", "Choosing", words, commands=[f"dta-bench report {report.benchmark} --select all"])
-    words.append(
-        "Every rule chooses among the same runs. Regret is what its choice loses on target test against the oracle's,"
-        " in points; the oracle reads the test labels and is a bound, not a rule. Rank"
-        " correlation is Spearman's between a rule's scores and those on target test."
-    )
+    if report.test is None:
+        words.append("Every rule chooses among the same runs; without a labelled target test none can be judged.")
+    else:
+        words.append(
+            "Every rule chooses among the same runs. Regret is what its choice loses on target test against the"
+            " oracle's, in points; the oracle reads the test labels and is a bound, not a rule. Rank"
+            " correlation is Spearman's between a rule's scores and those on target test."
+        )
     words += disagreement_sentences(report)
     if reason := report.label_budget_unavailable:
         words.append(f"How many labels choosing needs cannot be said: {reason}")

@@ -1,0 +1,21 @@
+"""What a report says of a choice where no labelled target test is there: nothing of how good it is."""
+
+from __future__ import annotations
+
+from dta_bench.report.document.frozen_record import FrozenRecord
+from dta_bench.report.document.scores import Averages
+
+
+class WithoutTest(FrozenRecord):
+    """What is known of the selected configuration without a label of the target, averaged over its seeds."""
+
+    source_validation: Averages
+    """Scores on held-out source images; the target is another domain."""
+    label_free: dict[str, float]
+    """Label-free statistic of the predictions on target train → its value."""
+    predicted_shares: dict[str, float]
+    """Class → the share of target train that is predicted as it, in percent."""
+    source_shares: dict[str, float]
+    """Class → its true share of source validation, in percent, to be compared with."""
+    rarely_predicted: list[str]
+    """Classes that fewer than 1 % of the predictions are of: a sign of collapse, or classes that the target lacks."""
