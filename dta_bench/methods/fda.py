@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import within
+from dta_bench.nn.batch_marks import mark_as
 from dta_bench.nn.learner import Learner, Parts
 from dta_bench.nn.network import Labelled, Unlabelled
 
@@ -48,7 +49,7 @@ class Method(Learner):
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Cross-entropy on the changed source images (pixels labelled 255 do not count), and the robust entropy."""
-        images = transfer_low_frequencies(source.images, target.images, self.params.beta)
+        images = mark_as(transfer_low_frequencies(source.images, target.images, self.params.beta), source.images)
         task = cross_entropy(self.net(images), source.labels, ignore_index=255)
         if not self.params.entropy_weight or self.at.done < self.params.entropy_from:
             return {"total": task, "task": task, "entropy": torch.zeros_like(task)}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from dta_bench.errors import UserError
 from dta_bench.nn import distributed
+from dta_bench.nn.batch_marks import loss_of_joint_batches, mark_batch
 from dta_bench.nn.network import Labelled, Network, Normalisation, Unlabelled, evaluating, precision
 from dta_bench.nn.optimisation import Progress, build_optimizer, learning_rate, set_learning_rate
 from dta_bench.spec.method_plugin import MethodPlugin
@@ -99,6 +100,11 @@ class Learner(nn.Module):
         """
 
     @property
+    def restates_statistics(self) -> bool:
+        """Whether BatchNorm's statistics are estimated on target train before the method is measured."""
+        return self.setting.training.restate == "target"
+
+    @property
     def predictor(self) -> Network:
         """The network that predicts and whose features are measured; by default the one that is trained."""
         return self.net
@@ -150,7 +156,9 @@ class Learner(nn.Module):
             optimizer.zero_grad(set_to_none=True)
         with self._only(players):
             for source, target in self._pieces:
-                with precision(self.device, torch.bfloat16 if training.precision == "bfloat16" else None):
+                mark_batch(source.images, target.images, training.batchnorm)
+                low = torch.bfloat16 if training.precision == "bfloat16" else None
+                with precision(self.device, low), loss_of_joint_batches(training.batchnorm):
                     parts = loss(source, target)
                 if "total" not in parts:
                     raise UserError(f"the loss gives {', '.join(parts) or 'nothing'} and no total")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from dta_bench.nn.batch_marks import Mark, mark_of, refuse_repeating_a_joint_pass
 from dta_bench.spec.training import Part
 
 
@@ -41,10 +42,14 @@ class Unlabelled:
 
 @dataclass(frozen=True)
 class Features:
-    """The output of ``body``: the activation that CAdD masks, and earlier maps for a decoder, never masked."""
+    """The output of ``body``: the activation that CAdD masks, and earlier maps for a decoder, never masked.
+
+    ``mark`` is what the next part of the network has to know of the batch; what is made of features has none.
+    """
 
     activation: Tensor
     skips: tuple[Tensor, ...] = ()
+    mark: Mark | None = None
 
     def masked(self, mask: Tensor) -> Features:
         """The activation times a mask that broadcasts over it, such as (B, C, 1, 1); the skips unchanged."""
@@ -125,12 +130,22 @@ class Network(nn.Module):
 
     def features(self, images: Tensor) -> Features:
         """The activation at CAdD's site, and the skips that lead around it, of images (B, C, H, W)."""
-        out = self.body(images)
-        return Features(out[0], tuple(out[1:])) if isinstance(out, tuple) else Features(out)
+        mark = mark_of(images)
+        if mark is not None and mark.joint is not None:
+            joint = mark.joint.through(self.body, mark.domain)
+            activation, *skips = joint.part(mark.domain)
+            return Features(activation, tuple(skips), replace(mark, joint=joint))
+        with _statistics_of(self.body, mark):
+            out = self.body(images)
+        return Features(out[0], tuple(out[1:]), mark) if isinstance(out, tuple) else Features(out, mark=mark)
 
     def hidden(self, features: Features) -> Tensor:
         """The activation at EAdD's site: a vector (B, L), or a map for segmentation."""
-        return self.neck(features.activation, *features.skips)  # type: ignore[no-any-return]
+        mark = features.mark
+        if mark is not None and mark.joint is not None:
+            return mark.joint.through(self.neck, mark.domain).part(mark.domain)[0]
+        with _statistics_of(self.neck, mark):
+            return self.neck(features.activation, *features.skips)  # type: ignore[no-any-return]
 
     def activations(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The activation at EAdD's site, which alignment methods compare, and the logits, from one pass.
@@ -203,6 +218,10 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
             layer.track_running_stats = True
 
 
+def _statistics_of(module: nn.Module, mark: Mark | None) -> AbstractContextManager[None]:
+    return nullcontext() if mark is None or mark.moves_statistics else frozen_statistics(module)
+
+
 @contextmanager
 def without_dropout(module: nn.Module) -> Iterator[None]:
     """Within the block nothing is dropped, but BatchNorm still normalises by the batch, with no update of statistics.
@@ -257,7 +276,12 @@ class RandomState:
 
 
 def current_random_state(device: torch.device) -> RandomState:
-    """The present state of the generators that a forward pass on ``device`` draws from."""
+    """The present state of the generators that a forward pass on ``device`` draws from.
+
+    Raises:
+        UserError: a loss with joint batches asks for it, see :mod:`dta_bench.nn.batch_marks`.
+    """
+    refuse_repeating_a_joint_pass()
     cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     return RandomState(torch.get_rng_state(), device, cuda)
 

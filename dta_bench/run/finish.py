@@ -45,6 +45,7 @@ def finish(run: Run) -> FinishedRun:
     if run.label_free is None:  # resumed after the last epoch
         run.validate()
     assert run.label_free is not None
+    run.restate_statistics()  # the network that is kept has them too
     splits = run.splits
     test = None if splits.target_test is None else run.evaluator.evaluate(splits.target_test)
     subset, source = run.validation.get("validation"), run.validation["source_validation"]

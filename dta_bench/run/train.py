@@ -17,7 +17,7 @@ from torch import Tensor
 from dta_bench.data.batches import Batches, class_counts
 from dta_bench.errors import Diverged, UserError
 from dta_bench.evaluation.evaluator import Evaluation, Evaluator, LabelFreeEvaluation
-from dta_bench.nn import distributed, learner
+from dta_bench.nn import batch_norm, distributed, learner
 from dta_bench.nn.activation_checkpointing import recompute_activations
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
@@ -102,6 +102,8 @@ class Run:
         if distributed.rank():  # equal weights, own masks: from here on each replica draws for itself
             torch.manual_seed(self.spec.seed + (distributed.rank() << 32))
         self.evaluator = self._build_evaluator()
+        if self.learner.restates_statistics:
+            batch_norm.check_has_statistics(self.learner.predictor, self.spec.backbone, "estimating statistics again")
         self.epoch, self.step = 1, 0
         self._check_warm_up()
         self.sums: dict[str, float] = {}
@@ -129,6 +131,10 @@ class Run:
             network = network.to(memory_format=torch.channels_last)
         if training.checkpointing:
             recompute_activations(network)
+        if training.batchnorm:
+            batch_norm.check_has_statistics(network, self.spec.backbone, "batchnorm")
+        if training.batchnorm.get("statistics") == "frozen":
+            batch_norm.freeze_backbone(network)
         return network.train()
 
     def _build_learner(self, first: Run | None) -> Learner:
@@ -211,7 +217,21 @@ class Run:
             workers=placement.workers,
         )  # fmt: skip
 
+    def restate_statistics(self) -> None:
+        """Estimate BatchNorm's statistics on target train, where the training or the method asks for it."""
+        if self.learner.restates_statistics:
+            batch_norm.restate_statistics(self.learner, self._unaugmented_targets())
+
     def validate(self) -> EpochMetrics:
+        """Evaluate as :meth:`_measure` does; training goes on with BatchNorm's statistics as they were."""
+        before = batch_norm.running_statistics(self.learner) if self.learner.restates_statistics else []
+        self.restate_statistics()
+        try:
+            return self._measure()
+        finally:
+            batch_norm.put_back(before)
+
+    def _measure(self) -> EpochMetrics:
         """Evaluate on the labelled subset and source validation, and on target train without labels.
 
         Returns:

@@ -34,6 +34,10 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 BETAS = (0.9, 0.999)
 
 
+BATCHNORM = {"batches": ("separate", "joint"), "statistics": ("both", "target", "frozen")}
+"""Key of ``batchnorm`` → its values, the default first."""
+
+
 class PlayerTraining(BaseModel):
     """What one player of a method does otherwise than the run; see :class:`Training`."""
 
@@ -107,6 +111,10 @@ class Training(BaseModel):
         clip_norm: largest L2 norm of the gradient of all weights of a player; a longer one is scaled down to it.
         decay_norms_and_biases: whether weight decay also acts on biases and on the weights of norms.
         rates: factors of the learning rate of a part of the network: ``backbone``, ``head``; 1 where not given.
+        batchnorm: ``batches``: ``separate``, or ``joint``, where source and target go through the network in one batch;
+            ``statistics``: which domain's passes move the running statistics, ``both`` or ``target``, or ``frozen``,
+            where the backbone keeps those that it was loaded with and normalises by them.
+        restate: ``target`` estimates BatchNorm's statistics on target train before each measurement.
         players: name of a player of the method (such as a discriminator) → the fields that are otherwise for it.
     """
 
@@ -137,6 +145,8 @@ class Training(BaseModel):
     clip_norm: float | None = Field(default=None, gt=0)
     decay_norms_and_biases: bool = False
     rates: dict[Part, Rate] = {}
+    batchnorm: dict[str, str] = {}
+    restate: Literal["target"] | None = None
     players: dict[str, dict[str, Any]] = {}
 
     @field_validator("schedule_options")
@@ -148,6 +158,20 @@ class Training(BaseModel):
     @classmethod
     def _without_ones(cls, given: dict[Part, float]) -> dict[Part, float]:
         return {part: factor for part, factor in sorted(given.items()) if factor != 1}
+
+    @field_validator("batchnorm")
+    @classmethod
+    def _known_batchnorm(cls, given: dict[str, str]) -> dict[str, str]:
+        for key, value in given.items():
+            if value not in BATCHNORM.get(key, ()):
+                allowed = "; ".join(f"{name}: {', '.join(values)}" for name, values in BATCHNORM.items())
+                raise ValueError(f"{key}: {value} is not known; allowed: {allowed}")
+        own = {key: value for key, value in sorted(given.items()) if value != BATCHNORM[key][0]}
+        if len(own) > 1:
+            raise ValueError(
+                f"joint batches move the statistics by both domains, so {own['statistics']} is not allowed"
+            )
+        return own
 
     @field_validator("players", mode="before")
     @classmethod
@@ -173,6 +197,8 @@ class Training(BaseModel):
             raise ValueError(f"nesterov needs sgd with a momentum, but it is {self.optimizer} with {self.momentum:g}")
         if self.betas != BETAS and self.optimizer == "sgd":
             raise ValueError(f"betas {list(self.betas)} are for adam and adamw, but the optimizer is sgd")
+        if self.restate and self.batchnorm.get("statistics") == "frozen":
+            raise ValueError("restate target estimates the statistics that batchnorm.statistics frozen keeps")
         return self
 
     @property

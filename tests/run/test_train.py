@@ -222,3 +222,25 @@ def test_a_player_that_the_method_does_not_have_is_refused(digits_benchmark: Ben
     spec = scheduled("mcd", players={"judge": {"learning_rate": 1e-4}})
     with pytest.raises(UserError, match="names judge, but the players of this method are features, heads"):
         training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))
+
+
+def adapted(method: str, **fields: object) -> RunSpec:
+    spec = spec_of(method)
+    return dataclasses.replace(spec, training=Training(**spec.training.model_dump() | fields))
+
+
+def test_statistics_of_the_target_change_what_is_measured_and_not_what_is_trained(
+    digits_benchmark: Benchmark, small_splits: Splits
+) -> None:
+    def trained(method: str, **fields: object) -> FinishedRun:
+        return training.train(resolve_on(adapted(method, **fields), digits_benchmark, small_splits), Placement(CPU))
+
+    plain, restated, adabn = trained("source_only"), trained("source_only", restate="target"), trained("adabn")
+    weights = [dict(run.network.named_parameters()) for run in (plain, restated, adabn)]
+    for name, weight in weights[0].items():
+        assert torch.equal(weight, weights[1][name])
+        assert torch.equal(weight, weights[2][name])
+    assert figures(restated) == figures(adabn)
+    assert figures(restated) != figures(plain)
+    statistics = {name: value for name, value in adabn.network.named_buffers() if "running_mean" in name}
+    assert any(not torch.equal(value, dict(plain.network.named_buffers())[name]) for name, value in statistics.items())
