@@ -12,8 +12,7 @@ from urllib.request import url2pathname
 
 import numpy as np
 
-from dta_bench.errors import UserError
-from dta_bench.tracking import connection
+from dta_bench.tracking import connection, server_client
 from dta_bench.tracking.run_log import Arrays
 from dta_bench.tracking.tracked_run import TrackedRun
 
@@ -30,11 +29,8 @@ def on_this_machine(client: Any, uri: str, run: TrackedRun, name: str) -> Iterat
         UserError: a server says that it is a file of this machine, which would show any file in a report.
     """
     parts = urlsplit(run.artifact_uri)
-    if connection.is_server(uri) and parts.scheme in ("file", ""):
-        raise UserError(
-            f"the MLflow server {uri} says that {name} of run {run.name} lies at {run.artifact_uri!r}, a path"
-            " of this machine, which is not followed; start the server with --artifacts-destination"
-        )
+    if connection.is_server(uri):
+        server_client.check_address(uri, run.artifact_uri, f"the artifacts of run {run.name}")
     local = Path(url2pathname(parts.path)) / name
     if parts.scheme == "file" and local.is_file():  # MLflow takes 80 ms, and reports read hundreds of runs
         yield local
@@ -54,10 +50,10 @@ def remove(uri: str, artifact_uri: str, name: str) -> None:
         Exception: of MLflow, whose stores do not all remove files.
         UserError: a server names a folder of this machine.
     """
+    if connection.is_server(uri):
+        server_client.check_address(uri, artifact_uri, "the artifacts of a run")
     parts = urlsplit(artifact_uri)
     if parts.scheme in ("file", ""):
-        if connection.is_server(uri):
-            raise UserError(f"the MLflow server names a path of this machine, {artifact_uri!r}, which is not followed")
         (Path(url2pathname(parts.path)) / name).unlink(missing_ok=True)
         return
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository

@@ -25,6 +25,7 @@ from dta_bench.tracking import (
 from dta_bench.tracking.heartbeat import ActiveSweep
 from dta_bench.tracking.retry import PatientClient, with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
+from dta_bench.tracking.server_client import ServerClient
 from dta_bench.tracking.tracked_run import TrackedRun, read_run
 
 PAGE = 1000
@@ -50,7 +51,7 @@ class Tracker:
         client = connection.client(self.opened_uri)
         if self.can_only_be_read:
             return read_only_store.ReadOnlyClient(client, self.uri)
-        return client if connection.is_server(self.uri) else PatientClient(client, self.uri)
+        return (ServerClient if connection.is_server(self.uri) else PatientClient)(client, self.uri)
 
     @cached_property
     def opened_uri(self) -> str:

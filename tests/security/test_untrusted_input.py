@@ -1,10 +1,15 @@
 """What comes from outside and means harm: each row of docs/security.md that needs no cluster."""
 
+import contextlib
 import io
 import json
 import os
 import pickle
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -102,4 +107,79 @@ def test_a_server_that_names_a_path_of_this_machine_is_not_followed(prefix: str,
     spec = spec_of()
     run = TrackedRun("1", spec.id, "a run", "FINISHED", spec, {}, {}, "1", f"{prefix}{out}")
     with pytest.raises(UserError, match="a path of this machine, which is not followed"):
+        Tracker("http://127.0.0.1:9", out).read_text(run, "confusion.csv")
+
+
+class LyingServer(BaseHTTPRequestHandler):
+    """An MLflow server whose runs lie where ``addresses`` says, the last of them for ever."""
+
+    addresses: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        address = self.addresses.pop(0) if len(self.addresses) > 1 else self.addresses[0]
+        info = {"run_id": "1", "run_name": "a run", "experiment_id": "1", "status": "RUNNING", "artifact_uri": address}
+        self._answer({"run": {"info": info, "data": {}}, "experiment": {"experiment_id": "1", "name": "fonts_digits"}})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on the screen."""
+
+
+@pytest.fixture
+def lying(out: Path) -> Iterator[tuple[Tracker, Path]]:
+    """A tracker on a server that says that all artifacts lie in a folder of this machine, and that folder."""
+    mine = out / "mine"
+    mine.mkdir()
+    (mine / "network.pt").write_text("the secret")
+    LyingServer.addresses = [mine.as_uri()]
+    with ThreadingHTTPServer(("127.0.0.1", 0), LyingServer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Tracker(f"http://127.0.0.1:{server.server_port}", out), mine
+        server.shutdown()
+
+
+CALLS: dict[str, Callable[[Tracker, TrackedRun], object]] = {
+    "has_file": lambda tracker, run: tracker.has_file(run, "network.pt"),
+    "add_file": lambda tracker, run: tracker.add_file(run, Path(__file__), "figures"),
+    "remove_file": lambda tracker, run: tracker.remove_file(run.mlflow_run_id, "network.pt"),
+    "artifact": lambda tracker, run: tracker.read_text(run, "network.pt"),
+    "open_run": lambda tracker, _: tracker.open_run(spec_of(), None, "a run", set(), {}),
+    "announce_sweep": lambda tracker, _: tracker.announce_sweep("1", "here", {"x"}).__enter__(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_no_call_reads_or_writes_files_of_this_machine_that_a_server_names(
+    call: str, lying: tuple[Tracker, Path]
+) -> None:
+    tracker, mine = lying
+    run = TrackedRun("1", spec_of().id, "a run", "FINISHED", spec_of(), {}, {}, "1", mine.as_uri())
+    with pytest.raises(UserError, match="a path of this machine, which is not followed"):
+        CALLS[call](tracker, run)
+    assert [path.name for path in mine.iterdir()] == ["network.pt"]
+
+
+def test_a_server_that_names_another_place_the_second_time_is_not_followed(lying: tuple[Tracker, Path]) -> None:
+    tracker, mine = lying
+    LyingServer.addresses = ["mlflow-artifacts:/1", mine.as_uri()]
+    run = TrackedRun("1", spec_of().id, "a run", "FINISHED", spec_of(), {}, {}, "1", "mlflow-artifacts:/1")
+    with contextlib.suppress(Exception):  # it has no artifacts
+        tracker.add_file(run, Path(__file__), "figures")
+    assert [path.name for path in mine.iterdir()] == ["network.pt"]
+
+
+@pytest.mark.parametrize("address", ["runs:/2/x", "models:/m/1", "dbfs:/x", "C:/x", "unknown:/x"])
+def test_an_address_that_leads_to_this_machine_at_last_is_not_followed(address: str, out: Path) -> None:
+    run = TrackedRun("1", spec_of().id, "a run", "FINISHED", spec_of(), {}, {}, "1", address)
+    with pytest.raises(UserError, match="which is not followed"):
         Tracker("http://127.0.0.1:9", out).read_text(run, "confusion.csv")
