@@ -35,20 +35,24 @@ def build_report(
     Raises:
         UserError: no finished run, or an unknown rule.
     """
-    stored = [run for run in tracker.runs(benchmark_name) if only is None or run.run_id in only]
+    every, unreadable = tracker.runs_and_unreadable(benchmark_name)
+    stored = [run for run in every if only is None or run.run_id in only]
+    refused = [reason for run_id, reason in unreadable.items() if only is None or run_id in only]
     known = [run for run in stored if not run.unknown_fields]
     runs, repeated = standing_runs(known)
     benchmark = benchmark_of(benchmark_name)
     if not any(run.status == "FINISHED" for run in runs):
+        others = f"; left out, as their spec is not allowed: {len(refused)} ({refused[0]})" if refused else ""
         raise UserError(
-            f"no finished run of {benchmark_name} in {tracker.uri}; start or resume a sweep, or name its --out"
+            f"no finished run of {benchmark_name} in {tracker.uri}; start or resume a sweep, or name its --out{others}"
         )
     configurations = group_runs(tracker, runs)
     requested = tracker.requested_confirmations(benchmark_name)
     if confirm is not None:
         requested = dict.fromkeys(requested, confirm)
     report = summarise(benchmark, configurations, runs, None if rule == "all" else rule, requested)
-    report = report.with_parts(repeated_runs=len(repeated), newer_runs=len(stored) - len(known))
+    newer = len(stored) - len(known)
+    report = report.with_parts(repeated_runs=len(repeated), newer_runs=newer, refused_specs=refused or None)
     if rule == "all":
         report = add_every_choice(report, benchmark, configurations, root)
     if only is None and not tracker.can_only_be_read:

@@ -141,6 +141,12 @@ def _counted_twice_or_not_at_all(report: Report) -> list[str]:
         )
     if report.newer_runs:
         sentences.append(f"Left out, their spec has fields of a newer dta-bench: {report.newer_runs} runs.")
+    if report.refused_specs:
+        count = len(report.refused_specs)
+        sentences.append(
+            f"Left out, this dta-bench does not allow their stored spec: {count} run{'s' if count > 1 else ''}"
+            f" ({report.refused_specs[0]})."
+        )
     return sentences
 
 

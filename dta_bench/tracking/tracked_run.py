@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from dta_bench.errors.credentials import mask
 from dta_bench.plugins import composed
 from dta_bench.spec.run_spec import RunSpec
@@ -37,15 +39,27 @@ class TrackedRun:
     unknown_fields: tuple[str, ...] = ()
 
 
-def read_run(run: Any) -> TrackedRun | None:
-    """Read a run of MLflow; None for one whose spec cannot be read."""
+class UnreadableSpecError(ValueError):
+    """A stored spec that this version cannot read or does not allow; says why."""
+
+
+def read_run(run: Any) -> TrackedRun:
+    """Read a run of MLflow.
+
+    Raises:
+        UnreadableSpecError: its spec cannot be read.
+    """
     tags = dict(run.data.tags)
     tags |= {key: mask(tags[key]) for key in ("command", "reason") if key in tags}  # an earlier version stored them
     try:
         spec, unknown = RunSpec.read_stored(json.loads(tags["spec"]))
         names: dict[str, Any] = {part: composed(getattr(spec, part)) for part in ("benchmark", "backbone", "method")}
-    except (KeyError, ValueError, TypeError):
-        return None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join([error.title.lower(), *map(str, first["loc"])])
+        raise UnreadableSpecError(f"{field} is {first['input']!r}: {first['msg']}") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise UnreadableSpecError("it is no spec of a run") from error
     spec = dataclasses.replace(spec, **names)  # an earlier version stored them as their files were spelled
     metrics = {composed(metric_names.decode(key)): value for key, value in run.data.metrics.items()}
     return TrackedRun(

@@ -26,7 +26,7 @@ from dta_bench.tracking.heartbeat import ActiveSweep
 from dta_bench.tracking.retry import PatientClient, with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 from dta_bench.tracking.server_client import ServerClient
-from dta_bench.tracking.tracked_run import TrackedRun, read_run
+from dta_bench.tracking.tracked_run import TrackedRun, UnreadableSpecError, read_run
 
 PAGE = 1000
 TRAININGS = "train"  # the tag sweep_id of the run under which trainings without a sweep announce themselves
@@ -221,19 +221,26 @@ class Tracker:
             self._client.set_tag(mlflow_run_id, STOPPED, str(stopped_epoch))
         self._client.set_terminated(mlflow_run_id, status)
 
-    @with_retries
     def runs(self, benchmark: str) -> list[TrackedRun]:
         """All runs of a benchmark that have an identity, in the order in which they were first started.
 
-        A run whose spec cannot be read is left out: it is not ours.
+        A run whose spec cannot be read is left out: it is not ours, or has a value that is no longer allowed.
         """
-        if not self.exists():
-            return []
-        experiment = self._experiment_named(benchmark)
+        return self.runs_and_unreadable(benchmark)[0]
+
+    @with_retries
+    def runs_and_unreadable(self, benchmark: str) -> tuple[list[TrackedRun], dict[str, str]]:
+        """:meth:`runs`, and those that are left out: identity → name, and why its spec cannot be read."""
+        experiment = self._experiment_named(benchmark) if self.exists() else None
         if experiment is None:
-            return []
-        runs = (read_run(run) for run in self._search(experiment.experiment_id, "tags.run_id != ''"))
-        return [run for run in runs if run is not None]
+            return [], {}
+        runs, unreadable = [], {}
+        for run in self._search(experiment.experiment_id, "tags.run_id != ''"):
+            try:
+                runs.append(read_run(run))
+            except UnreadableSpecError as error:
+                unreadable[str(run.data.tags["run_id"])] = f"{run.info.run_name}: {error}"
+        return runs, unreadable
 
     def _search(self, experiment: str, filter_string: str) -> Iterator[Any]:
         token = None

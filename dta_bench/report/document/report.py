@@ -92,6 +92,8 @@ class Report(Document):
     """Finished or unfinished runs left out because another run of the same spec and seed stands for them."""
     newer_runs: int = 0
     """Runs left out because their spec has fields of a newer version."""
+    refused_specs: list[str] | None = None
+    """Of each run left out because this version does not allow its stored spec: its name, and why."""
     published: list[PublishedRow]
     training: Training
     provenance: Provenance

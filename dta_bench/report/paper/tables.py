@@ -16,7 +16,7 @@ from dta_bench.report.html.page import html, markdown
 from dta_bench.report.paper.published import later_works, rows_of_table
 from dta_bench.report.paper.render import paper_page
 from dta_bench.report.summary import summarise
-from dta_bench.tracking import TrackedRun, Tracker, ui_link
+from dta_bench.tracking import TrackedRun, Tracker, standing_runs, ui_link
 
 TITLES = {
     "table1": "Small image datasets",
@@ -46,13 +46,18 @@ def paper_table(tracker: Tracker, name: str) -> PaperTable:
     if name not in TITLES:
         raise UserError(f"there is no paper table named {name!r}; there are: {', '.join(TITLES)}")
     rows = rows_of_table(int(name.removeprefix("table")))
-    runs = {benchmark: tracker.runs(benchmark) for benchmark in dict.fromkeys(row.benchmark for row in rows)}
+    runs = {benchmark: _standing(tracker, benchmark) for benchmark in dict.fromkeys(row.benchmark for row in rows)}
     cells = [_cell(tracker, row, runs[row.benchmark]) for row in rows]
     return PaperTable(
         paper=name, title=TITLES[name], cells=cells, run=sum(cell.ours is not None for cell in cells),
         links={b: ui_link(tracker.uri, tracked[0].experiment_id) for b, tracked in runs.items() if tracked},
         beyond_the_paper=[work for work in later_works() if work.benchmark in runs],
     )  # fmt: skip
+
+
+def _standing(tracker: Tracker, benchmark: str) -> list[TrackedRun]:
+    """A benchmark's runs, one of each spec and seed; without those whose spec has fields of a newer version."""
+    return standing_runs(run for run in tracker.runs(benchmark) if not run.unknown_fields)[0]
 
 
 def write_paper(table: PaperTable, folder: Path) -> None:
