@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from dta_bench.cli.check import check
 from dta_bench.cli.figures import figures
 from dta_bench.cli.listing import list_
+from dta_bench.cli.predict import predict
 from dta_bench.cli.prepare import prepare
 from dta_bench.cli.profile import profile
 from dta_bench.cli.replay import replay
@@ -24,7 +25,7 @@ from dta_bench.errors import Interrupted, UserError
 from dta_bench.errors.credentials import mask
 from dta_bench.errors.environment import environment_error
 
-ORDER = ("list", "prepare", "train", "sweep", "report", "replay", "figures", "profile", "check", "ui")
+ORDER = ("list", "prepare", "train", "sweep", "report", "predict", "replay", "figures", "profile", "check", "ui")
 
 
 class OrderedGroup(TyperGroup):
@@ -50,6 +51,7 @@ app.command(epilog="Example: dta-bench prepare svhn_mnist --root DATA")(prepare)
 app.command(epilog="Example: dta-bench train fonts_digits --method dta --set lambda_2=0.02 --seed 1")(train)
 app.command(epilog="Example: dta-bench sweep visda --backbone resnet101 --points 12 --seeds 3")(sweep)
 app.command(epilog="Example: dta-bench report fonts_digits --select oracle")(report)
+app.command(epilog="Example: dta-bench predict --best pets photographs --to predictions.csv")(predict)
 app.command(epilog="Example: dta-bench replay grid_fonts_digits")(replay)
 app.command(epilog="Example: dta-bench figures 63c7ccb1951f")(figures)
 app.add_typer(profile, name="profile")

@@ -1,0 +1,121 @@
+"""``dta-bench predict``: predict new images by a run's network."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from dta_bench.cli.arguments import refuse_unused, workspace_of
+from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Quiet, Root, TrackingUri
+from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
+from dta_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dta_bench.report.predictions.command import Predicted
+    from dta_bench.report.predictions.images_to_predict import NamedImage
+    from dta_bench.report.predictions.predictor import Predictor, Views
+
+
+def predict(
+    context: typer.Context,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RUN] IMAGES...",
+            help="The beginning of a run's identity (or a file network.safetensors), then what to predict: folders,"
+            " lists of paths, image files. With --best all are images.",
+        ),
+    ],
+    best: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Predict by what is chosen of this benchmark or search space.")
+    ] = None,
+    select: Annotated[str, typer.Option(help="With --best: the selection rule that chooses.")] = "labels",
+    to: Annotated[
+        Path | None,
+        typer.Option(help="A file (.csv, .parquet), or for label maps a folder. Default: CSV on stdout."),
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="A further column for each class: its probability.")
+    ] = False,
+    tta: Annotated[
+        str, typer.Option(help="none, or flip: the mean over each image and its mirror image (not the run's own way).")
+    ] = "none",
+    quiet: Quiet = False,
+    root: Root = DEFAULT_ROOT,
+    out: Out = DEFAULT_OUT,
+    tracking_uri: TrackingUri = None,
+    as_json: Json = False,
+) -> None:
+    """Predict images by a run's network, or by the network that a rule chooses.
+
+    A row an image, in sorted order: path, class, probability. Label maps go to a folder, as indexed PNG files at each
+    image's own size. Files that cannot be read are named on stderr and have no row; the status is 1 if none could be
+    read.
+    """
+    if best is None:
+        refuse_unused(context, ["--select"], "without --best")
+    if tta not in ("none", "flip"):
+        raise UserError(f"--tta {tta} is not known; it takes none or flip")
+    if as_json and to is None:
+        raise UserError("stdout takes one form at a time: with --json the rows need a file, --to FILE")
+    if best is None and len(words) < 2:
+        raise UserError("predict takes a run and then images, or --best NAME and images")
+    with chatter_on_stderr() as stdout:
+        from dta_bench.report.predictions import command
+        from dta_bench.report.predictions.images_to_predict import find_images
+        from dta_bench.report.predictions.predictor import Predictor
+
+        console = stderr_console(quiet)
+        images = find_images(words if best is not None else words[1:])
+        workspace = workspace_of(root, out, tracking_uri, reads_only=True)
+        if best is None:
+            loaded, what = command.named_network(words[0], workspace)
+        else:
+            loaded, what = command.best_network(best, select, workspace)
+        views: Views = "flip" if tta == "flip" else "none"
+        predictor = Predictor(loaded, views)
+        if predictor.predicts_maps:
+            refuse_unused(context, ["--probabilities"], "on label maps")
+            found = _to_maps(predictor, images, to, console)
+        else:
+            found = _to_rows(predictor, images, to, probabilities, stdout, console)
+        command.print_outcome(found, what, stderr_console(quiet and bool(found.images) and not found.unreadable))
+        if as_json:
+            summary = {
+                "run_id": loaded.card.run_spec.id, "classes": predictor.classes, "images": found.images,
+                "unreadable": found.unreadable, "to": str(to),
+            }  # fmt: skip
+            print_json(summary, stdout)
+    if not found.images:
+        raise typer.Exit(1)
+
+
+def _to_maps(predictor: Predictor, images: list[NamedImage], to: Path | None, console: Console) -> Predicted:
+    from dta_bench.report.predictions import command
+    from dta_bench.report.predictions.sinks import MapFolder
+
+    if to is None:
+        raise UserError("label maps are pictures and do not go to stdout; say with --to FOLDER where they go")
+    return command.predict_maps(predictor, images, MapFolder(to.expanduser(), images, predictor.classes), console)
+
+
+def _to_rows(
+    predictor: Predictor, images: list[NamedImage], to: Path | None, probabilities: bool, stdout: TextIO,
+    console: Console,
+) -> Predicted:  # fmt: skip
+    from dta_bench.report.predictions import command
+    from dta_bench.report.predictions.sinks import CsvRows, FileRows
+
+    if to is not None:
+        sink = FileRows(to.expanduser(), predictor.classes, probabilities)
+        return command.predict_rows(predictor, images, sink, console)
+    utf8 = io.TextIOWrapper(stdout.buffer, encoding="utf-8", newline="", write_through=True)
+    try:
+        return command.predict_rows(predictor, images, CsvRows(utf8, predictor.classes, probabilities), console)
+    finally:
+        utf8.detach()

@@ -1,0 +1,55 @@
+"""The run whose network predicts: named by its identity, or chosen among a benchmark's runs by a selection rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dta_bench import plugins
+from dta_bench.data.benchmark_plugin import benchmark_of
+from dta_bench.errors import UserError
+from dta_bench.report.configurations import group_runs
+from dta_bench.report.selection.ranking import rank
+from dta_bench.report.selection.rules import competitors
+from dta_bench.report.summary import largest_group
+from dta_bench.spec import search_space_file
+from dta_bench.tracking import TrackedRun, Tracker, standing_runs
+
+
+@dataclass(frozen=True)
+class ChosenRun:
+    """A run, and in words how it came to be chosen."""
+
+    run: TrackedRun
+    how: str
+
+
+def choose_run(tracker: Tracker, name: str, rule: str) -> ChosenRun:
+    """The run that stands for what a rule chooses: of its confirmation runs, else of the search's, the lowest seed.
+
+    The choice is that of ``dta-bench report NAME --select RULE``.
+
+    Args:
+        name: a benchmark or a search space.
+        rule: a selection rule.
+
+    Raises:
+        UserError: no such name or rule, no finished run, or nothing to choose from.
+    """
+    if rule == "all":
+        raise UserError("--select all compares rules; predictions come from the choice of one of them")
+    is_space = name in plugins.names("search_space")
+    benchmark = benchmark_of(search_space_file.benchmark_of(name) if is_space else name)
+    runs = standing_runs(run for run in tracker.runs(benchmark.name) if not run.unknown_fields)[0]
+    if not any(run.status == "FINISHED" for run in runs):
+        raise UserError(
+            f"no finished run of {benchmark.name} in {tracker.uri}; start or resume a sweep, or name its --out"
+        )
+    group = largest_group(group_runs(tracker, runs))
+    ranked = [configuration for configuration, _ in rank(group, rule, benchmark.headline)]
+    candidates = competitors(ranked)
+    if not candidates:
+        raise UserError(f"only baselines of {benchmark.name} are finished, and no rule chooses these; name a run")
+    chosen = candidates[0]
+    run = (chosen.confirmation or chosen.runs)[0]
+    role = "the lowest seed of its confirmation runs" if chosen.confirmation else "its lowest seed"
+    return ChosenRun(run.tracked, f"chosen by rule {rule} among {len(candidates)} configurations; {role}")

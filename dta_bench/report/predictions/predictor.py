@@ -1,0 +1,116 @@
+"""A network that predicts new images just as its run predicted those of the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dta_bench.data import augment
+from dta_bench.data.augment import resize_labels
+from dta_bench.data.batches import adapt_channels
+from dta_bench.domains.image_files import read_image
+from dta_bench.domains.images import Image
+from dta_bench.evaluation import evaluator
+from dta_bench.evaluation.evaluator import Evaluator
+from dta_bench.evaluation.label_map_predictions import LabelMap
+from dta_bench.nn.network import Normalisation
+from dta_bench.run.network_file import LoadedNetwork
+
+Views = Literal["none", "flip"]
+"""Views of an image over which its prediction is averaged: itself, or also its mirror image."""
+Size = tuple[int, int]
+
+
+class Predictor:
+    """Predicts images by a run's network.
+
+    Args:
+        loaded: the network and its card.
+        views: over which views of an image its probabilities are averaged.
+
+    Attributes:
+        card: what the network is, and what it was trained on.
+        batch_size: images that are computed at once.
+    """
+
+    def __init__(self, loaded: LoadedNetwork, views: Views = "none") -> None:
+        self.card, training = loaded.card, loaded.card.run_spec.training
+        self.batch_size = 2 * training.piece
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network: Any = loaded.predicts if views == "none" else MirrorAveraged(loaded.predicts)
+        benchmark = self.card.benchmark
+        self._evaluator = Evaluator(
+            network.to(device).eval(), benchmark, self.card.channels, self.batch_size, device, training.window
+        )
+        self._shrink = augment.shrink_for(benchmark.augmentation, "target", benchmark.image_size)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self.card.benchmark.classes
+
+    @property
+    def predicts_maps(self) -> bool:
+        """Whether it predicts a class for each pixel instead of one for each image."""
+        return self.card.benchmark.task == "segmentation"
+
+    def read(self, path: Path) -> tuple[Image, Size]:
+        """Read an image file as the run read those of the target, and make it as small as the network takes it.
+
+        Returns:
+            The image at the network's size, and its own (height, width).
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        image = read_image(path, self.card.bits)
+        return self.resize(image), (image.shape[0], image.shape[1])
+
+    def resize(self, image: Image) -> Image:
+        """An image (height, width, channels) at the network's size, as the run resized it."""
+        shrunk = image if self._shrink is None else self._shrink(image)
+        resized = augment.resize(adapt_channels(np.asarray(shrunk, np.uint8), self.card.channels), self._size)
+        return np.asarray(resized, np.uint8)
+
+    def probabilities(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        """The probability of each class, (n, K), of images at the network's size."""
+        batches = self._evaluator.batches(images)
+        logits = evaluator.predict(self._evaluator.network, batches, self._evaluator.device)
+        return torch.from_numpy(logits).softmax(1).numpy()
+
+    def label_maps(self, images: Sequence[Image], sizes: Sequence[Size]) -> Iterator[LabelMap]:
+        """The predicted label map of each image, each at its own (height, width), of images at the network's size."""
+        for labels, size in zip(self._evaluator.predict_label_maps(images), sizes, strict=True):
+            yield resize_labels(labels, size)
+
+    @property
+    def _size(self) -> Size:
+        return self.card.benchmark.image_size
+
+
+class MirrorAveraged(nn.Module):
+    """A network whose probabilities are the mean over an image and its mirror image; it gives their logarithm."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """What the network's images are standardised with."""
+        normalisation: Normalisation = self.network.normalisation
+        return normalisation
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Log-probabilities (B, K) or (B, K, H, W) of images (B, C, H, W)."""
+        mirrored = self.network(images.flip(3)).float().softmax(1)
+        if mirrored.ndim == 4:
+            mirrored = mirrored.flip(3)
+        mean: Tensor = (self.network(images).float().softmax(1) + mirrored) / 2
+        return mean.clamp_min(torch.finfo(torch.float32).tiny).log()
