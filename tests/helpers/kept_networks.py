@@ -63,11 +63,11 @@ def classifier(views: Views = "none", **params: Any) -> Predictor:
 
 
 def draw_images(folder: Path, count: int, size: tuple[int, int] = (40, 30), seed: int = 0) -> list[Path]:
-    """PNG files of noise of ever other brightness, (height, width) each."""
+    """PNG files of coarse patterns, (height, width) each."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{index:05d}.png" for index in range(count)]
     for path in paths:
-        pixels = rng.integers(0, 256, (*size, 3)) * rng.random((1, 1, 3))
-        Image.fromarray(pixels.astype(np.uint8)).save(path)
+        coarse = Image.fromarray(rng.integers(0, 256, (4, 4, 3)).astype(np.uint8))
+        coarse.resize(size[::-1], Image.Resampling.BICUBIC).save(path)
     return paths

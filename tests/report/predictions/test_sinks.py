@@ -84,7 +84,7 @@ def test_maps_of_two_images_never_share_a_file(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.png"):
         maps.write(name, np.zeros((2, 2), np.uint8))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg.png", "a.png.png"]
-    with pytest.raises(UserError, match=r"label map x\.png"):
+    with pytest.raises(UserError, match=r"label map x\.jpg\.png"):
         MapFolder(tmp_path, [NamedImage("../a/x.jpg", Path("x")), NamedImage("../b/x.jpg", Path("y"))], CLASSES)
 
 
