@@ -34,7 +34,9 @@ def predict(
     best: Annotated[
         str | None, typer.Option(metavar="NAME", help="Predict by what is chosen of this benchmark or search space.")
     ] = None,
-    select: Annotated[str, typer.Option(help="With --best: the selection rule that chooses.")] = "labels",
+    select: Annotated[
+        str | None, typer.Option(help="With --best: the selection rule that chooses. Default: as in report.")
+    ] = None,
     to: Annotated[
         Path | None,
         typer.Option(help="A file (.csv, .parquet), or for label maps a folder. Default: CSV on stdout."),

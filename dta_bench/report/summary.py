@@ -65,7 +65,7 @@ def summarise(
     group, headline = reported_group(configurations, benchmark), benchmark.headline
     situation = _target_labels(group)
     measured = situation in ("test", "both")
-    rule, why_default = _rule_or_default(rule, group, benchmark)
+    rule, why_default = rule_or_default(rule, group, benchmark)
     ranked = rank(group, rule, headline)
     eligible = competitors([c for c, _ in ranked])
     chosen = next(iter(eligible), None)
@@ -137,7 +137,7 @@ def _target_labels(group: list[Configuration]) -> TargetLabels:
     )  # fmt: skip
 
 
-def _rule_or_default(rule: str | None, group: list[Configuration], benchmark: Benchmark) -> tuple[str, str]:
+def rule_or_default(rule: str | None, group: list[Configuration], benchmark: Benchmark) -> tuple[str, str]:
     """The rule, and why it is the default where none was named and no target label can choose."""
     if rule is not None:
         return rule, ""

@@ -60,8 +60,6 @@ class KeptNetworks:
 
     def remove_others(self) -> None:
         """After the last run: keep the networks of what is chosen of each method on each backbone, of all its seeds."""
-        if not self.plan.label_subset.is_there:
-            return
         chosen = {point_key(spec) for spec in chosen_configurations(self.plan, self.tracker)}
         for run in _finished(self.plan, self.tracker, reported_runs(self.plan)):
             if point_key(run.spec) not in chosen and _may_go(run):

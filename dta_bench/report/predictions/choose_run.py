@@ -10,7 +10,7 @@ from dta_bench.errors import UserError
 from dta_bench.report.configurations import group_runs
 from dta_bench.report.selection.ranking import rank
 from dta_bench.report.selection.rules import competitors
-from dta_bench.report.summary import largest_group
+from dta_bench.report.summary import reported_group, rule_or_default
 from dta_bench.spec import search_space_file
 from dta_bench.tracking import TrackedRun, Tracker, standing_runs
 
@@ -23,14 +23,14 @@ class ChosenRun:
     how: str
 
 
-def choose_run(tracker: Tracker, name: str, rule: str) -> ChosenRun:
+def choose_run(tracker: Tracker, name: str, rule: str | None) -> ChosenRun:
     """The run that stands for what a rule chooses: of its confirmation runs, else of the search's, the lowest seed.
 
     The choice is that of ``dta-bench report NAME --select RULE``.
 
     Args:
         name: a benchmark or a search space.
-        rule: a selection rule.
+        rule: a selection rule; None takes the report's default.
 
     Raises:
         UserError: no such name or rule, no finished run, or nothing to choose from.
@@ -44,7 +44,8 @@ def choose_run(tracker: Tracker, name: str, rule: str) -> ChosenRun:
         raise UserError(
             f"no finished run of {benchmark.name} in {tracker.uri}; start or resume a sweep, or name its --out"
         )
-    group = largest_group(group_runs(tracker, runs))
+    group = reported_group(group_runs(tracker, runs), benchmark)
+    rule, _ = rule_or_default(rule, group, benchmark)
     ranked = [configuration for configuration, _ in rank(group, rule, benchmark.headline)]
     candidates = competitors(ranked)
     if not candidates:

@@ -53,7 +53,7 @@ def named_network(name: str, workspace: Workspace) -> tuple[LoadedNetwork, str]:
     return load_whole(workspace, run), f"run {run.run_id} ({run.name})"
 
 
-def best_network(name: str, rule: str, workspace: Workspace) -> tuple[LoadedNetwork, str]:
+def best_network(name: str, rule: str | None, workspace: Workspace) -> tuple[LoadedNetwork, str]:
     """The network of what a rule chooses, and which one it is, in words; see :func:`choose_run`."""
     tracker = workspace.tracker()
     tracker.check_address()
