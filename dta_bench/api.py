@@ -7,7 +7,7 @@
 from dta_bench.benchmarks._splits import domains_in_memory, hold_out_per_class, hold_out_share, hold_out_share_per_class
 from dta_bench.domains.data_fingerprint import fingerprint
 from dta_bench.domains.download import Archive
-from dta_bench.domains.file_tree import list_images
+from dta_bench.domains.file_tree import DataFolder, list_images
 from dta_bench.domains.image_files import ImageFiles, read_image
 from dta_bench.domains.images import Domains, Image, LabelledImages
 from dta_bench.domains.label_maps import LabelMaps, fingerprint_entries
@@ -55,6 +55,7 @@ from dta_bench.spec.run_spec import Training
 __all__ = [
     "Archive",
     "Benchmark",
+    "DataFolder",
     "Domains",
     "Features",
     "Image",

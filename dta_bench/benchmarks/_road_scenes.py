@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dta_bench.domains.file_tree import DataFolder, is_junk
 from dta_bench.domains.image_files import ImageFiles, require_path
 from dta_bench.domains.images import LabelledImages
 from dta_bench.domains.label_maps import LabelMaps
@@ -40,7 +41,7 @@ def gta5(root: Path) -> LabelledImages:
     """
     folder = root / "gta5"
     require_path(folder / "images", GTA5.format(folder=folder))
-    images = sorted(f"gta5/images/{path.name}" for path in (folder / "images").glob("*.png"))
+    images = sorted(f"gta5/images/{path.name}" for path in (folder / "images").glob("*.png") if not is_junk(path.name))
     maps = [path.replace("/images/", "/labels/") for path in images]
     return _paired(root, images, maps, from_label_ids(), GTA5.format(folder=folder))
 
@@ -57,11 +58,20 @@ def cityscapes(root: Path, part: str) -> LabelledImages:
     instruction = CITYSCAPES.format(folder=folder)
     require_path(folder / "leftImg8bit" / part, instruction)
     paths = (folder / "leftImg8bit" / part).glob("*/*_leftImg8bit.png")
-    images = sorted(path.relative_to(root).as_posix() for path in paths)
+    images = sorted(path.relative_to(root).as_posix() for path in paths if not is_junk(path.name))
     stems = [path.replace("/leftImg8bit/", "/gtFine/").removesuffix("_leftImg8bit.png") for path in images]
     has_train_ids = bool(stems) and all((root / f"{stem}_gtFine_labelTrainIds.png").is_file() for stem in stems)
     suffix, table = ("labelTrainIds", from_train_ids()) if has_train_ids else ("labelIds", from_label_ids())
     return _paired(root, images, [f"{stem}_gtFine_{suffix}.png" for stem in stems], table, instruction)
+
+
+def folders(root: Path) -> list[DataFolder]:
+    """The folders of both sets, for the count of their files."""
+    images = [root / "gta5/images", root / "cityscapes/leftImg8bit"]
+    maps = [root / "gta5/labels", root / "cityscapes/gtFine"]
+    return [DataFolder(folder, "without_mask") for folder in images] + [
+        DataFolder(folder, "unused_masks") for folder in maps
+    ]
 
 
 def from_label_ids() -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from dta_bench.benchmarks import _image_lists
 from dta_bench.domains import data_fingerprint
 from dta_bench.domains.download import Archive
+from dta_bench.domains.file_tree import DataFolder
 from dta_bench.domains.images import LabelledImages
 from dta_bench.domains.label_maps import fingerprint_entries
 from dta_bench.spec.benchmark import Benchmark
@@ -65,6 +66,11 @@ def domains(root: Path, *parts: str) -> list[LabelledImages]:
 def fingerprint(root: Path, *parts: LabelledImages) -> str:
     """The fingerprint of the contents and the label of every image."""
     return data_fingerprint.fingerprint(root, [entry for part in parts for entry in fingerprint_entries(part)])
+
+
+def folders(root: Path, *parts: str) -> list[DataFolder]:
+    """The folders of some parts, for the count of their files."""
+    return [DataFolder(root / "visda" / part, "not_listed") for part in parts]
 
 
 def archives(*parts: str) -> list[Archive]:

@@ -26,6 +26,7 @@ BENCHMARK = Benchmark(
     published_sizes={"source": 24_966, "target_train": 2_975, "target_test": 500},
 )
 BY_HAND = _road_scenes.BY_HAND
+folders = _road_scenes.folders
 
 
 def load(root: Path) -> Domains:

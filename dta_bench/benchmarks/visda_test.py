@@ -5,6 +5,7 @@ from pathlib import Path
 from dta_bench.benchmarks import _visda
 from dta_bench.benchmarks._splits import hold_out_share
 from dta_bench.domains.download import Archive
+from dta_bench.domains.file_tree import DataFolder
 from dta_bench.domains.images import Domains
 
 BENCHMARK = _visda.benchmark(
@@ -25,3 +26,8 @@ def load(root: Path) -> Domains:
 def archives() -> list[Archive]:
     """The files that ``prepare`` downloads."""
     return _visda.archives("train", "validation", "test")
+
+
+def folders(root: Path) -> list[DataFolder]:
+    """The folders whose files ``prepare`` counts."""
+    return _visda.folders(root, "train", "validation", "test")

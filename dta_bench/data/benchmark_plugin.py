@@ -25,7 +25,7 @@ class BenchmarkPlugin:
         load: data root → the four labelled sets.
         archives: what may be downloaded, for files that define ``archives()``.
         by_hand: how to get the data where that needs a login (``BY_HAND``); ``{root}`` stands for the data root.
-        folders: data root → the folders whose files ``prepare`` counts; none for files in Python.
+        folders: data root → the folders whose files ``prepare`` counts; for files in Python that define ``folders``.
         has_test: data root → whether there is a labelled target test; None where only the missing data could say it.
     """
 
@@ -59,11 +59,14 @@ def benchmark_plugin(name: str) -> BenchmarkPlugin:
 
 def _read(name: str, file: Path, module: ModuleType) -> BenchmarkPlugin:
     archives, by_hand = getattr(module, "archives", list), getattr(module, "BY_HAND", "")
+    folders: Callable[[Path], list[DataFolder]] = getattr(module, "folders", lambda _: [])
     if not callable(archives):
         raise UserError(f"{file}: archives is {archives!r}; allowed: a function that gives a list of Archive")
     if not isinstance(by_hand, str):
         raise UserError(f"{file}: BY_HAND is {by_hand!r}; allowed: text")
-    return BenchmarkPlugin(name, file, module.__doc__ or "", module.BENCHMARK, module.load, archives, by_hand)
+    if not callable(folders):
+        raise UserError(f"{file}: folders is {folders!r}; allowed: a function that gives a list of DataFolder")
+    return BenchmarkPlugin(name, file, module.__doc__ or "", module.BENCHMARK, module.load, archives, by_hand, folders)
 
 
 def benchmark_of(name: str) -> Benchmark:

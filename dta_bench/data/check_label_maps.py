@@ -9,11 +9,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from dta_bench.data.notes_on_files import evenly_spread
 from dta_bench.domains.images import Domains, LabelledImages, SelectedItems
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 
-MAPS_READ = 16  # of each set, maps whose values are read
 MAX_LISTED = 5  # of many problems, so many are listed
 
 
@@ -25,24 +25,33 @@ class HasHeaders(Protocol):
         """Check the size and the kind of one file without decoding it."""
 
 
-def check(benchmark: Benchmark, domains: Domains) -> None:
+def check(benchmark: Benchmark, domains: Domains) -> list[str]:
     """Check that label maps fit their images and hold known labels; for other tasks there is nothing to check.
+
+    Returns:
+        A sentence that says of how many maps the values were looked at; none for other tasks.
 
     Raises:
         UserError: lists the first ``MAX_LISTED`` problems.
     """
     if benchmark.task != "segmentation":
-        return
+        return []
+    sets = {
+        name.replace("_", " "): images for name, images in domains.sets().items() if isinstance(images, LabelledImages)
+    }
     problems = [
         problem
-        for name, images in domains.sets().items()
-        if isinstance(images, LabelledImages)
-        for problem in (*_header_problems(images), *_value_problems(name.replace("_", " "), images, benchmark))
+        for name, images in sets.items()
+        for problem in (*_header_problems(images), *_value_problems(name, images, benchmark))
     ]
     problems = list(dict.fromkeys(problems))
     if problems:
         more = f"\n  and {len(problems) - MAX_LISTED} more; prepare names all" if len(problems) > MAX_LISTED else ""
         raise UserError("label maps cannot be used:\n  " + "\n  ".join(problems[:MAX_LISTED]) + more)
+    sampled = ", ".join(
+        f"{len(evenly_spread(len(images))):,} of {len(images):,} in {name}" for name, images in sets.items()
+    )
+    return [f"label maps whose values were looked at: {sampled}; dta-bench prepare looks at all"]
 
 
 def _header_problems(images: LabelledImages) -> Iterator[str]:
@@ -66,8 +75,8 @@ def _locate(labels: Sequence[Any] | NDArray[Any], index: int) -> tuple[Any, int]
 def _value_problems(name: str, images: LabelledImages, benchmark: Benchmark) -> Iterator[str]:
     """Problems of maps that are spread evenly over the set: unreadable, of a wrong size, or with values of no class."""
     counts: Counter[int] = Counter()
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(MAPS_READ, len(images))).round().astype(int))
-    for index in map(int, chosen):
+    chosen = evenly_spread(len(images))
+    for index in chosen:
         try:
             label, image = np.asarray(images.labels[index]), images.images[index]
         except UserError as error:

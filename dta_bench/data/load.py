@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dta_bench.data import check_label_maps, image_cache, manifest, splits, unreadable
 from dta_bench.data.benchmark_plugin import benchmark_plugin
+from dta_bench.data.notes_on_files import notes_on_files
 from dta_bench.domains.images import Domains, Splits
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
@@ -57,10 +58,15 @@ def splits_of(
     return image_cache.with_cache(made, benchmark)
 
 
-def check_labels(benchmark: Benchmark, root: str, skip_unreadable: bool = False) -> None:
+def check_files(benchmark: Benchmark, root: str, skip_unreadable: bool = False) -> list[str]:
     """Check a benchmark's label maps before a run, without reading all of them.
 
+    Returns:
+        What a user should know of the files, a sentence each: what ``prepare`` found, or what some of them show, and
+        how many label maps were looked at.
+
     Raises:
-        UserError: some do not fit their images, or hold numbers that are no label.
+        UserError: some label maps do not fit their images, or hold numbers that are no label.
     """
-    check_label_maps.check(benchmark, domains(benchmark.name, root, skip_unreadable))
+    checked = check_label_maps.check(benchmark, domains(benchmark.name, root, skip_unreadable))
+    return notes_on_files(benchmark.name, domains(benchmark.name, root), Path(root)) + checked

@@ -42,3 +42,9 @@ def unreadable(benchmark: str, root: Path, fingerprint: str) -> list[str] | None
     """Ids of the images that could not be read; None if data with this fingerprint were not verified."""
     result = read(benchmark, root, fingerprint)
     return list(result["unreadable"]) if result and "unreadable" in result else None
+
+
+def file_notes(benchmark: str, root: Path, fingerprint: str) -> list[str] | None:
+    """What ``prepare`` said of the files; None if data with this fingerprint were not verified by this version."""
+    result = read(benchmark, root, fingerprint)
+    return list(map(str, result["file_notes"])) if result and "file_notes" in result else None

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.data import depth_and_orientation, duplicates, inventory, unknown_values
+from dta_bench.data import depth_and_orientation, duplicates, inventory, notes_on_files, unknown_values
 from dta_bench.data.duplicates import ImageSignatures
-from dta_bench.data.unknown_values import UnknownValues
 from dta_bench.domains.images import Domains, LabelledImages, UnlabelledImages
 from dta_bench.domains.label_maps import Value
 from dta_bench.domains.picture_file import StoredPicture
@@ -77,13 +76,14 @@ def inspect(benchmark: Benchmark, domains: Domains, on_image: OnImage = lambda: 
         and ``target_labels_mean`` (what follows, in words); ``sizes`` (images of each set); ``class_counts`` (images
         of each class in each set, or pixels for label maps; None for a set without labels); ``ignored_pixels`` (of each
         set of label maps, those whose values stand for no class); ``unreadable`` (ids); ``notes`` and ``problems``
-        (lists of sentences, ``problems`` being empty for sound data).
+        (lists of sentences, ``problems`` being empty for sound data), and those of both that are on what the files
+        hold (``file_notes``), which runs print.
     """
     sets: dict[str, Images] = {SHOWN.get(name, name): images for name, images in domains.sets().items()}
     labelled = {name: images for name, images in sets.items() if isinstance(images, LabelledImages)}
     read = _read_images(sets, on_image)
     problems: list[str] = []
-    file_notes: list[str] = list(domains.notes)
+    set_notes: list[str] = list(domains.notes)
     counts = {name: _class_counts(name, images, read, benchmark, problems) for name, images in labelled.items()}
     for name, with_labels in labelled.items():
         if empty := [label for label, count in zip(benchmark.classes, counts[name], strict=False) if not count]:
@@ -91,16 +91,14 @@ def inspect(benchmark: Benchmark, domains: Domains, on_image: OnImage = lambda: 
             if is_needed or name.startswith("source"):
                 problems.append(f"{name} has no label of {', '.join(empty)}")
             elif not isinstance(with_labels.labels, np.ndarray):  # of images of one class each the pair itself tells it
-                file_notes.append(f"{name} has no label of {', '.join(empty)}, which is not measured on it")
+                set_notes.append(f"{name} has no label of {', '.join(empty)}, which is not measured on it")
     problems += [image.problem for image in read.values() if image.problem]
-    unknown = {name: _unknown_values(images, read) for name, images in labelled.items()}
-    for name, images in sets.items():
-        stored = [read[one].stored for one in images.ids]
-        found = [depth_and_orientation.describe(name, images, stored)]
-        found += [unknown_values.describe(name, unknown[name])] if name in unknown else []
-        for more_notes, more in found:
-            file_notes += more_notes
-            problems += more
+    unknown = {name: unknown_values.collect(images, _maps(images, read)) for name, images in labelled.items()}
+    found = [
+        notes_on_files.describe(name, images, [read[one].stored for one in images.ids], _maps(images, read))
+        for name, images in sets.items()
+    ]
+    files = [sentence for notes, _ in found for sentence in notes], [sentence for _, more in found for sentence in more]
     budget = benchmark.label_budget if domains.labelled is None else len(domains.labelled)
     situation = target_labels(has_subset=budget > 0, has_test=domains.target_test is not None)
     copy_problems, notes = _copies({name: _signatures(images, read) for name, images in sets.items()})
@@ -123,14 +121,15 @@ def inspect(benchmark: Benchmark, domains: Domains, on_image: OnImage = lambda: 
             name: of_set.as_json() for name, of_set in unknown.items() if benchmark.task == "segmentation"
         },
         "unreadable": [image.id for image in read.values() if image.problem],
-        "notes": file_notes + notes,
-        "problems": problems + copy_problems,
+        "file_notes": files[0] + files[1],
+        "notes": set_notes + files[0] + notes,
+        "problems": problems + files[1] + copy_problems,
     }
 
 
-def _unknown_values(images: LabelledImages, read: dict[str, _ReadImage]) -> UnknownValues:
-    maps = [read[one].map for one in images.ids]
-    return unknown_values.collect(images, [one for one in maps if one is not None])
+def _maps(images: Images, read: dict[str, _ReadImage]) -> list[tuple[int, dict[Value, int], bool]]:
+    """Pixels, unknown values, and whether it is a JPEG, of each label map of a set that could be read."""
+    return [one for name in images.ids if (one := read[name].map) is not None]
 
 
 def _read_images(sets: dict[str, Images], on_image: OnImage) -> dict[str, _ReadImage]:

@@ -136,8 +136,20 @@ class LabelMaps(Sequence[NDArray[np.uint8]]):
         if unknown:
             raise UserError(
                 f"{path} holds {', '.join(unknown)}, which {'is' if len(unknown) == 1 else 'are'} no label here; "
-                f"known: {_as_ranges(np.flatnonzero(self.known))}"
+                f"known: {_as_ranges(np.flatnonzero(self.known))}{self._from_one(counts)}"
             )
+
+    def _from_one(self, counts: NDArray[np.int64]) -> str:
+        """What to do, if a map's numbers look like class indices that count from 1; else empty."""
+        classes = int(np.argmin(self.known)) if self.known is not None else 0  # the first number that is not known
+        is_class_index = bool((self.table[:classes] == np.arange(classes)).all())
+        highest = int(np.flatnonzero(counts[: self.ignored]).max(initial=0))
+        if not is_class_index or highest != classes or counts[0]:
+            return ""
+        return (
+            f". The classes seem to be counted from 1 to {classes} instead of from 0: state values in the pair's file, "
+            "1 for the first class"
+        )
 
     def _check_size(self, path: Path, shape: tuple[int, ...], image_path: Path) -> None:
         height, width = shape

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
 
 from dta_bench.domains import data_fingerprint
@@ -59,10 +61,19 @@ def print_old_scheme(state: State, workspace: Workspace, console: Console) -> No
         console.print(f"note: {code_fingerprint.they_start_anew(len(anew))}", highlight=False, soft_wrap=True)
 
 
+def print_notes_on_files(notes: Iterable[str], console: Console) -> None:
+    """Print what a user should know of the data's files; they name files, and are printed without any markup."""
+    for note in notes:
+        console.print(f"note: {_printable(note)}", highlight=False, soft_wrap=True, markup=False)
+
+
 def print_superseded(console: Console, name: str, changes: str) -> None:
     """Print which run will run again, and why; its name comes from the store and is printed without any markup."""
-    printable = "".join(letter for letter in name if letter.isprintable())
-    console.print(f"will run again: {printable} ({changes})", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"will run again: {_printable(name)} ({changes})", highlight=False, soft_wrap=True, markup=False)
+
+
+def _printable(text: str) -> str:
+    return "".join(letter for letter in text if letter.isprintable())
 
 
 def _perturbations_of_nothing(plan: Plan) -> list[str]:

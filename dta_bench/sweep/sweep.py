@@ -22,7 +22,13 @@ from dta_bench.sweep.folder_lock import lock_folder
 from dta_bench.sweep.kept_networks import KeptNetworks
 from dta_bench.sweep.on_ray.cluster import Resources
 from dta_bench.sweep.on_ray.launch import Launch, launch
-from dta_bench.sweep.print_state import print_confirmation, print_old_scheme, print_state, print_superseded
+from dta_bench.sweep.print_state import (
+    print_confirmation,
+    print_notes_on_files,
+    print_old_scheme,
+    print_state,
+    print_superseded,
+)
 from dta_bench.sweep.progress_view import ProgressView
 from dta_bench.sweep.work import choose_work, count_runs
 from dta_bench.tracking import CONFIRM, STOPPED, Tracker, standing_runs
@@ -47,7 +53,7 @@ def sweep(plan: Plan, workspace: Workspace, resources: Resources, console: Conso
     """
     # Mistakes in the data are reported before anything is written.
     resolve(plan.runs[0], workspace.root, workspace.skip_unreadable)
-    load.check_labels(plan.benchmark, workspace.root, workspace.skip_unreadable)
+    print_notes_on_files(load.check_files(plan.benchmark, workspace.root, workspace.skip_unreadable), console)
     with lock_folder(workspace):
         tracker = workspace.tracker()
         tracker.check()

@@ -25,7 +25,7 @@ from dta_bench.spec.spelling import spell_metric
 from dta_bench.sweep import other_sweeps
 from dta_bench.sweep.done_runs import state_today
 from dta_bench.sweep.folder_lock import lock_folder
-from dta_bench.sweep.print_state import print_old_scheme, print_superseded
+from dta_bench.sweep.print_state import print_notes_on_files, print_old_scheme, print_superseded
 from dta_bench.tracking import TrackedRun, Tracker, standing_runs
 
 
@@ -54,7 +54,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
         raise UserError(f"a run on {devices} devices needs Ray, which train leaves alone; use sweep --points 1")
     # Refuse bad data before anything is written.
     resolved = resolve(spec, workspace.root, workspace.skip_unreadable)
-    load.check_labels(resolved.benchmark, workspace.root, workspace.skip_unreadable)
+    print_notes_on_files(load.check_files(resolved.benchmark, workspace.root, workspace.skip_unreadable), console)
     with lock_folder(workspace):
         tracker = workspace.tracker()
         tracker.check()
