@@ -15,6 +15,8 @@ from torch.nn.functional import cross_entropy
 from dta_bench.nn.learner import Learner, Parts
 from dta_bench.nn.network import Labelled, Unlabelled
 
+source_alone = True
+
 
 @dataclass(frozen=True)
 class Params:

@@ -76,6 +76,10 @@ class Method(Learner):
         clean = cross_entropy(self.clean(hidden.detach()), source.labels, ignore_index=255)
         return {"total": task + clean, "task": task, "clean": clean}
 
+    def source_only_loss(self, source: Labelled, target: Unlabelled) -> Parts:
+        """Both classifiers learn."""
+        return self.source_loss(source, target)
+
     def classifier_loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Phase B: cross-entropy on the source minus d on the target."""
         hidden = self.net.hidden(self.net.features(source.images))

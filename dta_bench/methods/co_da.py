@@ -87,6 +87,11 @@ class Method(Learner):
         domain = one + two
         return {"total": domain, "domain": domain}
 
+    def source_only_loss(self, source: Labelled, target: Unlabelled) -> Parts:
+        """Both networks learn."""
+        task = self.one.source_only_loss(source, target)["total"] + self.two.source_only_loss(source, target)["total"]
+        return {"total": task, "task": task}
+
     def after_step(self) -> None:
         """Update both averages."""
         for model in (self.one, self.two):

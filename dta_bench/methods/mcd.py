@@ -73,6 +73,10 @@ class Method(Learner):
         task = self._cross_entropy(logits, source.labels)
         return {"total": task + self._balance(logits), "task": task}
 
+    def source_only_loss(self, source: Labelled, target: Unlabelled) -> Parts:
+        """Both classifiers learn."""
+        return self.source_loss(source, target)
+
     def classifiers_loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Phase B: both cross-entropies on the source, minus the discrepancy on the target."""
         on_target = self.both_logits(target.images)

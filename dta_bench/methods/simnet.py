@@ -102,6 +102,15 @@ class Method(Learner):
         total = task + self.params.gamma * regulariser + domain
         return {"total": total, "task": task, "orthogonality": regulariser, "domain": domain}
 
+    def source_only_loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002
+        """Cross-entropy of the similarities, and the prototypes' regulariser."""
+        prototypes = self.update_prototypes(source)
+        task = cross_entropy(
+            self.similarity(self.net.hidden(self.net.features(source.images)), prototypes), source.labels
+        )
+        regulariser = distance_from_orthonormal(prototypes)
+        return {"total": task + self.params.gamma * regulariser, "task": task, "orthogonality": regulariser}
+
     def update_prototypes(self, source: Labelled) -> Tensor:
         """Compute a batch's prototypes, and update the running ones.
 

@@ -9,6 +9,8 @@ from torch.nn.functional import cross_entropy
 
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 
+source_alone = True
+
 
 @dataclass(frozen=True)
 class Params:

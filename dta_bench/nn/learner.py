@@ -14,16 +14,18 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from dta_bench.errors import UserError
 from dta_bench.nn import distributed
 from dta_bench.nn.batch_marks import loss_of_joint_batches, mark_batch
+from dta_bench.nn.batch_pieces import split_batch
 from dta_bench.nn.network import Labelled, Network, Normalisation, Unlabelled, evaluating, precision
 from dta_bench.nn.optimisation import Progress, build_optimizer, learning_rate, set_learning_rate
-from dta_bench.spec.method_plugin import MethodPlugin
+from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS, MethodPlugin
 from dta_bench.spec.training import BETAS, Training
 
-__all__ = ["Learner", "Loss", "Parts", "Players", "Progress", "Setting", "activation_shapes", "build", "split_batch"]
+__all__ = ["Learner", "Loss", "Parts", "Players", "Progress", "Setting", "activation_shapes", "build"]
 
 Parts = dict[str, Tensor]
 """A loss and its terms: ``total``, which is minimised, and further scalars by name, which are logged."""
@@ -99,6 +101,11 @@ class Learner(nn.Module):
             target: gives batches of the images of target train (B, C, H, W), in order and without augmentation.
         """
 
+    def source_only_loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002 - one signature for all
+        """The loss of the epochs of ``source_only_epochs``: by default the cross-entropy of the network's logits."""
+        task = cross_entropy(self.net(source.images), source.labels, ignore_index=255)
+        return {"total": task, "task": task}
+
     @property
     def restates_statistics(self) -> bool:
         """Whether BatchNorm's statistics are estimated on target train before the method is measured."""
@@ -119,6 +126,17 @@ class Learner(nn.Module):
         return self.predictor(images)  # type: ignore[no-any-return]
 
     # How it runs.
+
+    def step_of_epoch(self, source: Labelled, target: Unlabelled) -> Parts:
+        """Train on one batch, on the source alone in the first ``source_only_epochs``; see :meth:`step`."""
+        if self.at.epoch > getattr(self.params, SOURCE_ONLY_EPOCHS, 0):
+            return self.step(source, target)
+        self.take(source, target)
+        players = tuple(self.players())
+        parts = self.gradients(players, self.source_only_loss)
+        self.update(players)
+        self.after_step()
+        return parts
 
     def step(self, source: Labelled, target: Unlabelled) -> Parts:
         """Train on one batch, through all phases.
@@ -275,21 +293,3 @@ def activation_shapes(net: Network, image_shape: tuple[int, int, int]) -> tuple[
     with torch.no_grad(), evaluating(net):
         features = net.features(torch.zeros(1, *image_shape, device=weight.device, dtype=weight.dtype))
         return features.activation.shape, net.hidden(features).shape
-
-
-def split_batch(
-    source: Labelled, target: Unlabelled, training: Training, device: torch.device
-) -> Iterator[tuple[Labelled, Unlabelled]]:
-    """A batch in ``accumulate`` equal pieces on the device, images in the memory format that the run asks for."""
-    layout = torch.channels_last if training.channels_last else torch.contiguous_format
-
-    def moved(images: Tensor | None, like: torch.memory_format = layout) -> Sequence[Any]:
-        if images is None:
-            return [None] * training.accumulate
-        return images.to(device, non_blocking=True, memory_format=like).chunk(training.accumulate)
-
-    plain = torch.preserve_format
-    sources = zip(moved(source.images), moved(source.labels, plain), strict=True)
-    targets = zip(moved(target.images), moved(target.again), moved(target.index, plain), strict=True)
-    for source_piece, target_piece in zip(sources, targets, strict=True):
-        yield Labelled(*source_piece), Unlabelled(*target_piece)

@@ -26,6 +26,7 @@ from dta_bench.run import checkpoint
 from dta_bench.run.finish import FinishedRun, finish
 from dta_bench.run.placement import Placement, Stopped
 from dta_bench.run.resolve import Resolved
+from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS
 
 EpochMetrics = dict[str, float]
 OnEpoch = Callable[[int, EpochMetrics], None]
@@ -105,7 +106,7 @@ class Run:
         if self.learner.restates_statistics:
             batch_norm.check_has_statistics(self.learner.predictor, self.spec.backbone, "estimating statistics again")
         self.epoch, self.step = 1, 0
-        self._check_warm_up()
+        self._check_lengths()
         self.sums: dict[str, float] = {}
         self.seconds: float = first.seconds if first else 0.0
         self.measuring_seconds: float = first.measuring_seconds if first else 0.0
@@ -185,7 +186,7 @@ class Run:
 
     def _take_step(self, source: Labelled, target: Unlabelled) -> None:
         self.learner.at = self._progress(self.step)
-        for name, value in self.learner.step(source, target).items():
+        for name, value in self.learner.step_of_epoch(source, target).items():
             self.sums[name] = self.sums.get(name, 0.0) + float(value)
         distributed.average([statistic for statistic in self.learner.buffers() if statistic.is_floating_point()])
 
@@ -194,7 +195,10 @@ class Run:
         steps = len(self.batches)
         return Progress(self.epoch, (self.epoch - 1) * steps + step, self.spec.training.epochs * steps)
 
-    def _check_warm_up(self) -> None:
+    def _check_lengths(self) -> None:
+        first, epochs = self.spec.params.get(SOURCE_ONLY_EPOCHS, 0), self.spec.training.epochs
+        if isinstance(first, int | float) and first >= epochs:
+            raise UserError(f"source_only_epochs {first:g} leaves none of the {epochs} epochs to {self.spec.method}")
         total, warm_up = self._progress(0).total, self.spec.training.learning_rate_warm_up
         if warm_up >= total:
             raise UserError(f"learning_rate_warm_up {warm_up} leaves nothing of the {total} steps of this run")

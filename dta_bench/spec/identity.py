@@ -21,6 +21,16 @@ ALWAYS_HASHED: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Part of the spec (empty: the spec itself) → its fields in the first stores. Never add a field here."""
 
+LATER_PARAMETERS: Mapping[str, Any] = {"source_only_epochs": 0}
+"""Parameters that methods got later → their default, at which they are in no spec and no identity."""
+
+
+def without_later_defaults(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave parameters out that methods got later and that are at their default."""
+    return {
+        name: value for name, value in params.items() if name not in LATER_PARAMETERS or value != LATER_PARAMETERS[name]
+    }
+
 
 def identity(fields: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the first 12 hex digits of the SHA-256 of the hashed fields as sorted JSON, where 2.0 is 2.
@@ -37,7 +47,7 @@ def hashed_fields(fields: Mapping[str, Any], defaults: Mapping[str, Mapping[str,
     """The fields that :func:`identity` hashes, of the same arguments."""
     hashed = _hashed("", fields, defaults)
     hashed |= {part: _hashed(part, fields[part], defaults) for part in ALWAYS_HASHED if part}
-    hashed["params"] = {name: _whole_as_int(value) for name, value in fields["params"].items()}
+    hashed["params"] = {name: _whole_as_int(value) for name, value in without_later_defaults(fields["params"]).items()}
     return hashed
 
 

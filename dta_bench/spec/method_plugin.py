@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,12 @@ from typing import Any, Literal, get_args
 from pydantic import TypeAdapter
 
 from dta_bench import plugins
-from dta_bench.errors import UserError
+from dta_bench.errors import UserError, within
 from dta_bench.spec.run_spec import Task
 from dta_bench.spec.search_space import Point
+
+SOURCE_ONLY_EPOCHS = "source_only_epochs"
+"""The parameter of every method with losses on the target: so many epochs, of the run's, train on the source alone."""
 
 SecondView = Literal["again", "strong"]
 
@@ -27,6 +32,7 @@ class MethodPlugin:
         module: the file itself; ``loss`` or ``Method`` are read from it by :func:`dta_bench.nn.learner.build`.
         params_type: the file's ``Params``, a frozen dataclass whose defaults are the published values.
         tasks: the tasks that the method does; both where the file does not say.
+        source_alone: whether it has no loss on the target, so that it has no ``source_only_epochs`` either.
         uses_target_labels: whether it trains on target labels (an upper bound, which never competes).
         second_view: how a batch's second view of a target image is made; None: there is none.
         first_stage: parameters → the method, with its changed parameters, whose finished run this one starts from.
@@ -39,6 +45,7 @@ class MethodPlugin:
     module: ModuleType
     params_type: type
     tasks: tuple[Task, ...] = get_args(Task)
+    source_alone: bool = False
     uses_target_labels: bool = False
     second_view: SecondView | None = None
     first_stage: Callable[[Point], tuple[str, Point]] | None = None
@@ -96,7 +103,26 @@ def read(name: str, module: ModuleType) -> MethodPlugin:
     values = {key: getattr(module, key) for key in optional if hasattr(module, key)}
     if wrong := [problem for key, value in values.items() if (problem := _problem(key, value))]:
         raise UserError(f"{module.__file__}: {'; '.join(sorted(wrong))}")
-    return MethodPlugin(name, module, module.Params, **values)
+    has_stage_or_no_target = any(values.get(key) for key in ("source_alone", "uses_target_labels", "first_stage"))
+    params = module.Params if has_stage_or_no_target else _with_source_only_epochs(module.Params)
+    return MethodPlugin(name, module, params, **values)
+
+
+@functools.cache
+def _with_source_only_epochs(params: Any) -> Any:
+    """A method's ``Params`` with ``source_only_epochs``; what is no frozen dataclass is left as it is."""
+    options = vars(params).get("__dataclass_params__")
+    if options is None or not options.frozen or SOURCE_ONLY_EPOCHS in params.__dataclass_fields__:
+        return params
+
+    def check(self: Any) -> None:
+        if hasattr(params, "__post_init__"):
+            params.__post_init__(self)
+        within(self, source_only_epochs=(0, math.inf))
+
+    added = [(SOURCE_ONLY_EPOCHS, int, dataclasses.field(default=0))]
+    namespace = {"__post_init__": check, "__module__": params.__module__, "__doc__": params.__doc__}
+    return dataclasses.make_dataclass(params.__name__, added, bases=(params,), namespace=namespace, frozen=True)
 
 
 def _problem(key: str, value: Any) -> str:
@@ -107,7 +133,7 @@ def _problem(key: str, value: Any) -> str:
         allowed = f"a tuple of {' and '.join(map(repr, tasks))}"
     elif key == "second_view":
         is_allowed, allowed = value is None or value in get_args(SecondView), "'again', 'strong' or None"
-    elif key == "uses_target_labels":
+    elif key in ("uses_target_labels", "source_alone"):
         is_allowed, allowed = isinstance(value, bool), "True or False"
     elif key == "above_floor":
         is_allowed, allowed = isinstance(value, str), "text"

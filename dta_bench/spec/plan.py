@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dta_bench.spec.benchmark import Benchmark
-from dta_bench.spec.method_plugin import MethodPlugin
+from dta_bench.spec.identity import without_later_defaults
+from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS, MethodPlugin
 from dta_bench.spec.method_sets import MethodSets, method_sets
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 from dta_bench.spec.search_space import RAMP, Point, SearchSpace
 from dta_bench.spec.search_space_file import SearchSpaceFile
 from dta_bench.spec.spelling import label_run
 
-PARAMETERS_OF_THE_FILE = (RAMP, "start")
+PARAMETERS_OF_THE_FILE = (RAMP, "start", SOURCE_ONLY_EPOCHS)
 """Parameters that belong to a network and its training, so that a method's own sets never replace them."""
 
 ALL = "all"
@@ -88,7 +89,7 @@ class Plan:
         """Make the run at one point: the point over the file's row for the backbone over the method's defaults."""
         return RunSpec(
             benchmark=self.file.benchmark, backbone=backbone, weights=self.weights, method=method,
-            params=self.params(backbone, method, point), training=self.training,
+            params=without_later_defaults(self.params(backbone, method, point)), training=self.training,
             label_subset=self.label_subset, seed=seed,
         )  # fmt: skip
 
@@ -154,6 +155,6 @@ class Plan:
         """Return the run's name: its method and what differs, ``dta lambda_2=0.01 lambda_3=0.2 epsilon=15 seed=0``."""
         space = self.space(spec.method)
         inert = space.inert(spec.params)
-        params = {k: spec.params[k] for k in self.swept() if k in space.sets and k not in inert}
+        params = {k: spec.params.get(k, 0) for k in self.swept() if k in space.sets and k not in inert}
         several_backbones = len(self.backbones) > 1
         return label_run(spec.method, params, backbone=spec.backbone if several_backbones else None, seed=spec.seed)

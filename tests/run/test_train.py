@@ -11,7 +11,7 @@ from small_runs import spec_of
 from dta_bench.data import splits
 from dta_bench.domains.images import Domains, LabelledImages, Splits
 from dta_bench.errors import Diverged, UserError
-from dta_bench.nn import learner
+from dta_bench.nn.batch_pieces import split_batch
 from dta_bench.nn.optimisation import Progress, build_optimizer, learning_rate
 from dta_bench.run import train as training
 from dta_bench.run.placement import Placement, Stopped, StopRequest
@@ -132,7 +132,7 @@ def test_accumulated_pieces_give_the_gradient_of_the_whole_batch() -> None:
     torch.nn.functional.cross_entropy(net(images), labels).backward()
     whole = net[1].weight.grad.clone()
     net.zero_grad()
-    parts = list(learner.split_batch(source, target, config, CPU))
+    parts = list(split_batch(source, target, config, CPU))
     for piece, _ in parts:
         (torch.nn.functional.cross_entropy(net(piece.images), piece.labels) / 4).backward()
     assert len(parts) == 4

@@ -35,7 +35,7 @@ def test_what_a_file_does_not_say_has_its_default(methods: Path) -> None:
     mine = method_plugin("mine")
     assert (mine.tasks, mine.uses_target_labels, mine.second_view) == (("classification", "segmentation"), False, None)
     assert mine.before({}) is None
-    assert mine.defaults() == {"weight": 1.0}
+    assert mine.defaults() == {"weight": 1.0, "source_only_epochs": 0}
 
 
 @pytest.mark.parametrize(

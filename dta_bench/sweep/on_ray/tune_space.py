@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dta_bench.spec.identity import LATER_PARAMETERS
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.search_space import SearchSpace
@@ -23,8 +24,9 @@ def point_of(plan: Plan, run: RunSpec) -> dict[str, Any]:
     """A run as a point of the sweep's space, with the names that :class:`SweepSpace` asks for."""
     space = plan.space(run.method)
     # A parameter without effect is zero in a run, and its set may not have a zero.
-    effective = space.sets.keys() - space.inert(run.params)
-    point = space.canonical({name: run.params[name] for name in space.sets if name in effective})
+    params = {**LATER_PARAMETERS, **run.params}
+    effective = space.sets.keys() - space.inert(params)
+    point = space.canonical({name: params[name] for name in space.sets if name in effective})
     return {"backbone": run.backbone, "method": run.method, "seed": run.seed} | {
         _name_of(run.method, name): value for name, value in point.items()
     }
