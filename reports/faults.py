@@ -1,4 +1,4 @@
-"""The table of faults, as Markdown on stdout: each is injected on a real cluster in a lab; run by ``make faults``.
+"""The tables of faults, as Markdown on stdout: each is injected in reality, on a cluster in a lab or on this machine.
 
 Without arguments all faults are injected. Arguments are pytest's (``-k torn``): then the other rows stay as they are in
 ``faults.jsonl``. With ``--table`` alone nothing is injected.
@@ -12,13 +12,18 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
-TESTS = "tests/cluster/test_faults.py"
+TESTS = {
+    "On a cluster": ["tests/cluster/test_faults.py"],
+    "On one machine": ["tests/sweep/test_faults_on_one_machine.py", "tests/sweep/test_upgrade.py"],
+}
+"""Heading of a table → the files of the tests that inject its faults and note them."""
 KEPT = Path(__file__).with_suffix(".jsonl")
 HEAD = """# Faults, and what came of them
 
-`make faults`: a head and two workers of our own in network namespaces, started by `ray up`; a sweep of two runs; the
-fault is real. Held each time: the same set of runs, none twice, each finished, each with one loss for every epoch.
-
+`make faults`. On a cluster: a head and two workers of our own in network namespaces, started by `ray up`; a sweep of
+two runs; the fault is real. Held each time: the same set of runs, none twice, each finished, each with one loss for
+every epoch. On one machine: the commands as a user gives them, in processes of their own."""
+COLUMNS = """
 | injected | what came of it |
 | --- | --- |"""
 
@@ -34,24 +39,29 @@ def main(given: list[str]) -> None:
         raise SystemExit("nothing was injected; the lines above say why")
     rows = {row["test"]: row for row in map(json.loads, KEPT.read_text().splitlines())}
     print(HEAD)
-    names = fault_tests()
-    for row in [rows[name] for name in names if name in rows and name not in failed]:
-        print(f"| {row['injected']} | {row['seen']} |")
-    if without := [name for name in names if name not in rows or name in failed]:
+    good = {name: row for name, row in rows.items() if name not in failed}
+    for heading, files in TESTS.items():
+        print(f"\n## {heading}\n{COLUMNS}")
+        for row in [good[name] for name in fault_tests(files) if name in good]:
+            print(f"| {row['injected']} | {row['seen']} |")
+    if without := [name for files in TESTS.values() for name in fault_tests(files) if name not in good]:
         print(f"\nWithout a row, because they failed or were not run: {', '.join(without)}.")
 
 
-def fault_tests() -> list[str]:
+def fault_tests(files: list[str]) -> list[str]:
     """The names of the tests that inject a fault, in their order."""
-    return re.findall(r"^def (test_\w+)", (CHECKOUT / TESTS).read_text(), re.MULTILINE)
+    tests = [re.findall(r"^def (test_\w+)\(([^)]*)\)", (CHECKOUT / file).read_text(), re.MULTILINE) for file in files]
+    return [name for found in tests for name, arguments in found if "note: Note" in arguments]
 
 
 def inject(given: list[str]) -> set[str]:
     """Run the tests, with their output on stderr; the names of those that failed."""
-    command = [sys.executable, "-m", "pytest", "-rfEs", "-vv", "-m", "cluster", "--timeout", "3600", "--tb=short"]
+    files = [file for table in TESTS.values() for file in table]
+    options = ["-rfEs", "-vv", "-m", "cluster or slow", "--timeout", "3600", "--tb=short"]
+    command = [sys.executable, "-m", "pytest", *options, *files, *given]
     env = os.environ | {"DTA_BENCH_FAULTS": str(KEPT)}
     failed = set()
-    with subprocess.Popen([*command, TESTS, *given], cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, text=True) as tests:
+    with subprocess.Popen(command, cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, text=True) as tests:
         assert tests.stdout is not None
         for line in tests.stdout:
             print(line, end="", file=sys.stderr, flush=True)

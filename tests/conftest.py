@@ -1,6 +1,7 @@
 """Shared by all tests: one thread, so that numbers are the same on any machine; small cuts of the real digits."""
 
 import dataclasses
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset
 
 if TYPE_CHECKING:
+    from fault_notes import Note
     from netns_cluster import Cluster
 
 torch.set_num_threads(1)
@@ -77,6 +79,18 @@ def digits_benchmark() -> Benchmark:
 @pytest.fixture
 def small_splits(small_digits: Domains) -> Splits:
     return splits.split(small_digits, LabelSubset(size=40))
+
+
+@pytest.fixture
+def note(request: pytest.FixtureRequest) -> "Note":
+    """Write a row of the table of faults, if ``DTA_BENCH_FAULTS`` names a file."""
+
+    def write(injected: str, seen: str) -> None:
+        if file := os.environ.get("DTA_BENCH_FAULTS"):
+            with Path(file).open("a") as table:
+                table.write(json.dumps({"test": request.node.name, "injected": injected, "seen": seen}) + "\n")
+
+    return write
 
 
 @pytest.fixture

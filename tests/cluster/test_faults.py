@@ -5,36 +5,22 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 import pytest
 import torch
+from fault_notes import Note
 from netns_clock import JOIN, five_hours_ahead, join, no_autoscaler
 from netns_cluster import WORKERS, Cluster, nothing_lost, plan_of, replicas, tracked, training, wait_until
 from netns_lab import Host, title
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 EPOCHS = 8
-Note = Callable[[str, str], None]
-
-
-@pytest.fixture
-def note(request: pytest.FixtureRequest) -> Note:
-    """Write a row of the table of faults, if ``DTA_BENCH_FAULTS`` names a file."""
-
-    def write(injected: str, seen: str) -> None:
-        if file := os.environ.get("DTA_BENCH_FAULTS"):
-            with Path(file).open("a") as table:
-                table.write(json.dumps({"test": request.node.name, "injected": injected, "seen": seen}) + "\n")
-
-    return write
 
 
 def wait_for_checkpoint(cluster: Cluster, name: str, driver: subprocess.Popen[str]) -> None:
