@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -78,29 +78,36 @@ def read_masks(path: Path, folder: str, root: Path) -> Table[str]:
     return Table(_without_repetition(path, found), notes)
 
 
+def count_empty(path: Path, column: str) -> int:
+    """How many rows of a table have nothing in the column."""
+    return sum(not value for _, _, value in _rows(path, column))
+
+
 def _filled_rows(path: Path, column: str) -> tuple[list[tuple[str, str, str]], list[str]]:
     """(where, path, value) of each row with a value, and a sentence on the others."""
+    rows = list(_rows(path, column))
+    filled = [row for row in rows if row[2]]
+    if not filled:
+        raise UserError(f"{path} has no row with a {column}: fill the column {column} of the images that you label")
+    if len(filled) == len(rows):
+        return filled, []
+    empty = len(rows) - len(filled)
+    return filled, [f"{path.name}: {empty} of {len(rows)} rows have no {column} yet and are left out"]
+
+
+def _rows(path: Path, column: str) -> Iterator[tuple[str, str, str]]:
+    """(where, path, value) of each row below the head."""
     if not path.is_file():
         raise UserError(f"{path} is missing: a CSV file path,{column}, or a folder of labelled images")
     lines = read_lines(path)
     delimiter = next((one for one in DELIMITERS if lines and lines[0].lower().startswith(f"path{one}{column}")), ",")
-    filled, empty = list[tuple[str, str, str]](), 0
     for number, row in enumerate(csv.reader(lines, delimiter=delimiter), 1):
         cells = [cell.strip() for cell in row]
         if not any(cells) or (number == 1 and [cell.lower() for cell in cells[:2]] == ["path", column]):
             continue
         if len(cells) < 2 or any(cells[2:]):
             raise UserError(f"{path} line {number} is {','.join(row)!r}; expected two cells: path,{column}")
-        if cells[1]:
-            filled.append((f"{path} line {number}", cells[0], cells[1]))
-        else:
-            empty += 1
-    if not filled:
-        raise UserError(f"{path} has no row with a {column}: fill the column {column} of the images that you label")
-    notes = (
-        [f"{path.name}: {empty} of {empty + len(filled)} rows have no {column} yet and are left out"] if empty else []
-    )
-    return filled, notes
+        yield f"{path} line {number}", cells[0], cells[1]
 
 
 class _Finder:

@@ -57,7 +57,7 @@ def read_target(file: PairFile, root: Path) -> tuple[LabelledImages | Unlabelled
     without_labels = has_no_labels(file, root)
     target: LabelledImages | UnlabelledImages
     if without_labels:
-        target = _read_unlabelled(file, root)
+        target = read_unlabelled(file, root)
     else:
         target = read_labelled(file, file.target, file.target.folder, root)
         if file.labels is None and not file.target.labelled:
@@ -65,17 +65,25 @@ def read_target(file: PairFile, root: Path) -> tuple[LabelledImages | Unlabelled
                 f"{root / file.target.folder} has labels, and the pair does not say how many of them may be used to "
                 "choose a configuration: say labels: 100, or labels: 0 for none"
             )
-    test = None
-    if file.target.test:
-        test = read_labelled(
-            file, domain_of_labels(file), file.target.test, root, every_class=not without_labels
-        )  # fmt: skip
-    elif without_labels and file.labels:
+    test = read_test(file, root)
+    if test is None and without_labels and file.labels:
         raise UserError(
             f"labels is {file.labels}, but the images in {root / file.target.path} have no labels that a subset could "
             "be drawn from: leave labels out, or label some images (dta-bench label) and name them as target.labelled"
         )
     return target, test
+
+
+def read_test(file: PairFile, root: Path) -> LabelledImages | None:
+    """The labelled test that has a folder of its own; None if the pair names none.
+
+    Raises:
+        UserError: the folder is missing, or what lies in it cannot be understood.
+    """
+    if not file.target.test:
+        return None
+    every_class = not has_no_labels(file, root)
+    return read_labelled(file, domain_of_labels(file), file.target.test, root, every_class=every_class)
 
 
 def domain_of_labels(file: PairFile) -> DomainFolder:
@@ -101,7 +109,12 @@ def folder_of_images(file: PairFile, root: Path) -> str:
     return str(PurePosixPath(path).parent)
 
 
-def _read_unlabelled(file: PairFile, root: Path) -> UnlabelledImages:
+def read_unlabelled(file: PairFile, root: Path) -> UnlabelledImages:
+    """The target's images without labels.
+
+    Raises:
+        UserError: they are missing, or their list cannot be understood.
+    """
     path, folder = spelled_on_disk(root, file.target.path), folder_of_images(file, root)
     if (root / path).is_dir():
         left_out = set(map(composed, file.leave_out))

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from dta_bench.cli.check import check
 from dta_bench.cli.figures import figures
+from dta_bench.cli.label import label
 from dta_bench.cli.listing import list_
 from dta_bench.cli.predict import predict
 from dta_bench.cli.prepare import prepare
@@ -25,7 +26,9 @@ from dta_bench.errors import Interrupted, UserError
 from dta_bench.errors.credentials import mask
 from dta_bench.errors.environment import environment_error
 
-ORDER = ("list", "prepare", "train", "sweep", "report", "predict", "replay", "figures", "profile", "check", "ui")
+ORDER = (
+    "list", "prepare", "train", "sweep", "report", "label", "predict", "replay", "figures", "profile", "check", "ui",
+)  # fmt: skip
 
 
 class OrderedGroup(TyperGroup):
@@ -52,6 +55,7 @@ app.command(epilog="Example: dta-bench train fonts_digits --method dta --set lam
 app.command(epilog="Example: dta-bench sweep visda --backbone resnet101 --points 12 --seeds 3")(sweep)
 app.command(epilog="Example: dta-bench report fonts_digits --select oracle")(report)
 app.command(epilog="Example: dta-bench predict --best pets photographs --to predictions.csv")(predict)
+app.command(epilog="Example: dta-bench label my_pair --budget 50")(label)
 app.command(epilog="Example: dta-bench replay grid_fonts_digits")(replay)
 app.command(epilog="Example: dta-bench figures 63c7ccb1951f")(figures)
 app.add_typer(profile, name="profile")

@@ -96,21 +96,25 @@ def _draw(images: LabelledImages, subset: LabelSubset) -> Indices:
         )
     shuffled = np.random.default_rng(subset.seed).permutation(len(images))
     if subset.stratified:
-        shuffled = _stratified(shuffled, images)
+        if not isinstance(images.labels, np.ndarray):
+            raise UserError("label subset is stratified, but label maps have no one class; allowed: stratified: false")
+        shuffled = in_stratified_order(shuffled, images.labels)
     return np.sort(shuffled[: subset.size])
 
 
-def _stratified(shuffled: Indices, images: LabelledImages) -> Indices:
+def in_stratified_order(shuffled: Indices, labels: Indices) -> Indices:
     """Reorder indices so that the first ones, however many, hold every class by its share.
 
     They are ordered by (rank within the class + 1/2) / class size.
+
+    Args:
+        shuffled: the indices of all images in a random order.
+        labels: the class of each image.
     """
-    if not isinstance(images.labels, np.ndarray):
-        raise UserError("label subset is stratified, but label maps have no one class; allowed: stratified: false")
-    labels = images.labels[shuffled]
-    position = np.empty(len(labels))
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
+    in_order = labels[shuffled]
+    position = np.empty(len(in_order))
+    for label in np.unique(in_order):
+        members = np.flatnonzero(in_order == label)
         position[members] = (np.arange(len(members)) + 0.5) / len(members)
     return shuffled[np.argsort(position, kind="stable")]
 

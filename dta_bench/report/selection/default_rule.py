@@ -19,12 +19,17 @@ def default_rule(*, has_subset: bool, task: Task) -> str:
     return "labels" if has_subset else min(mean_regrets(task), key=lambda rule: mean_regrets(task)[rule])
 
 
+def measured_pairs(task: Task) -> list[dict[str, Any]]:
+    """What was measured on our pairs of a task; on all pairs where none of the task was measured."""
+    return [pair for pair in _measured() if pair["task"] == task] or _measured()
+
+
 def mean_regrets(task: Task) -> dict[str, float]:
     """Rule → its regret in points, averaged over the measured pairs of a task, least first.
 
     Where no pair of the task was measured, all pairs are averaged.
     """
-    pairs = [pair["regret"] for pair in _measured() if pair["task"] == task] or [pair["regret"] for pair in _measured()]
+    pairs = [pair["regret"] for pair in measured_pairs(task)]
     rules = [rule for rule in pairs[0] if all(rule in pair for pair in pairs)]
     means = {rule: sum(pair[rule] for pair in pairs) / len(pairs) for rule in rules}
     return dict(sorted(means.items(), key=lambda item: item[1]))
@@ -32,7 +37,7 @@ def mean_regrets(task: Task) -> dict[str, float]:
 
 def describe_default(rule: str, task: Task) -> str:
     """Why a rule without target labels is the default, in one sentence."""
-    names = [pair["name"] for pair in _measured() if pair["task"] == task] or [pair["name"] for pair in _measured()]
+    names = [pair["name"] for pair in measured_pairs(task)]
     return (
         f"the default without target labels is {rule}: of the rules that need none it lost least on the pairs of ours "
         f"where the truth is known, {mean_regrets(task)[rule]:.1f} points on average ({', '.join(names)}); on another "
