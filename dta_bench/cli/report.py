@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,19 @@ def report(
     ] = None,
     as_html: Annotated[bool, typer.Option("--html", help="Print the HTML page on stdout.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the Markdown on stdout.")] = False,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Also write ranking.csv, classes.csv and runs.csv there.")
+    ] = None,
+    latex: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write both tables as LaTeX (booktabs), a .tex file.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write all runs, a row each, as a .parquet file.")
+    ] = None,
+    pdf: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the figures: a .pdf file, or x.svg for the files x-FIGURE.svg."),
+    ] = None,
     root: Root = DEFAULT_ROOT,
     out: Out = DEFAULT_OUT,
     to: To = None,
@@ -42,14 +56,17 @@ def report(
     if (name is None) == (paper is None):
         raise UserError("report takes a name that dta-bench list shows, or --paper table1 to table5 instead of it")
     if paper is not None:
-        refuse_unused(context, ["--select", "--root"], "with --paper")
+        refuse_unused(context, ["--select", "--root", "--csv", "--latex", "--parquet", "--pdf"], "with --paper")
     with chatter_on_stderr() as stdout:
         from dta_bench.report import command
+        from dta_bench.report.exports.write import Exports
 
         form = command.requested_form(json=as_json, html=as_html, markdown=as_markdown)
         workspace = page_workspace_of(root, out, tracking_uri, to)
         if paper is not None:
             finished = command.report_paper(paper, workspace)
         else:
-            finished = command.report_runs(name or "", select, workspace)
+            exports = Exports(csv, latex, parquet, pdf)
+            exports.check()
+            finished = command.report_runs(name or "", select, workspace, exports=exports)
         print_report(finished, form, stdout)

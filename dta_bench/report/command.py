@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from dta_bench.report.document import frozen_record
 from dta_bench.report.document.frozen_record import Document
 from dta_bench.report.document.replay import Replay
 from dta_bench.report.document.report import Report
+from dta_bench.report.exports.write import Exports, write_exports
 from dta_bench.report.files import write_report
 from dta_bench.report.html.page import Page, html, markdown
 from dta_bench.report.html.report_page import report_page
@@ -60,8 +62,9 @@ def requested_form(*, json: bool, html: bool, markdown: bool) -> Form:
 
 
 def report_runs(
-    name: str, rule: str | None, workspace: Workspace, only: Collection[str] | None = None, confirm: int | None = None
-) -> FinishedReport:
+    name: str, rule: str | None, workspace: Workspace, only: Collection[str] | None = None, confirm: int | None = None,
+    exports: Exports | None = None,
+) -> FinishedReport:  # fmt: skip
     """The report of a benchmark's runs, or of a search space's benchmark's, kept as files.
 
     Args:
@@ -69,6 +72,7 @@ def report_runs(
         rule: a selection rule, or ``all``; None takes the default.
         only: identities of the runs to report; None reports all.
         confirm: how many confirmation runs of each configuration were asked for; None asks the store.
+        exports: further files to write; None writes none.
 
     Raises:
         UserError: no such name, no finished run, or an unknown rule.
@@ -88,6 +92,8 @@ def report_runs(
 
         report = label_strips.add_pictures(report, tracker, folder)
     write_report(report, folder)
+    for path in write_exports(report, workspace, exports or Exports()):
+        print(path, file=sys.stderr)
     return FinishedReport(report, report_page(report), partial(show_report, report))
 
 

@@ -18,6 +18,7 @@ from dta_bench.errors import UserError
 from dta_bench.plugins import composed
 from dta_bench.report.document.frozen_record import Params
 from dta_bench.report.statistics import map_intervals
+from dta_bench.report.statistics.calibration import Calibration, calibration
 from dta_bench.report.statistics.intervals import Outcomes, outcomes
 from dta_bench.report.statistics.map_intervals import MapOutcomes
 from dta_bench.spec.parameter_order import in_space_order
@@ -85,6 +86,14 @@ class StoredRun:
         stored = self.fetch(("target_test_logits", "target_test_labels"))
         labels = _share_equal(stored["target_test_labels"].astype(np.int64))
         return stored["target_test_logits"].argmax(axis=1) == labels, labels
+
+    @cached_property
+    def test_calibration(self) -> Calibration | None:
+        """How well the probabilities of target test fit; None where the run stored no logits of it."""
+        stored = self.fetch(("target_test_logits", "target_test_labels"))
+        if len(stored) < 2 or not len(stored["target_test_labels"]):
+            return None
+        return calibration(stored["target_test_logits"], stored["target_test_labels"].astype(np.int64))
 
     @cached_property
     def test_counts(self) -> NDArray[np.float64]:

@@ -234,8 +234,20 @@ def _test_scores(chosen: Configuration | None, benchmark: Benchmark) -> TargetSc
         averages | intervals | {
             "per_class": per_class, "seeds": len(chosen.runs), "by_seed": by_seed,
             "confirmed": is_confirmation(chosen.runs[0].spec.seed),
-        }
+        } | _calibration(chosen)
     )  # fmt: skip
+
+
+def _calibration(chosen: Configuration) -> dict[str, float]:
+    """Calibration error and Brier score, mean over seeds; empty where a run stored no logits."""
+    found = [run.test_calibration for run in chosen.runs]
+    present = [one for one in found if one is not None]
+    if not present or len(present) < len(found):
+        return {}
+    return {
+        "calibration_error": float(np.mean([one.error for one in present])),
+        "brier": float(np.mean([one.brier for one in present])),
+    }
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -42,6 +42,9 @@ class TargetScores(Averages):
     ci95_miou: Interval | None = None
     seeds: int
     by_seed: dict[str, float]
+    calibration_error: float | None = None
+    """Expected calibration error in percent, as ``brier`` (0 to 2) from the stored logits; not for label maps."""
+    brier: float | None = None
     confirmed: bool = False
     """Whether the seeds are of confirmation runs."""
 

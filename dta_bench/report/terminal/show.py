@@ -88,6 +88,11 @@ def _per_class_table(report: Report, test: TargetScores) -> Table:
         table.add_section()
         table.add_row(spell_metric(metric), *[_percent(scores.average(metric)) for scores in sides.values()])
         table.add_row("95 % interval", *[_range(scores.interval(metric)) for scores in sides.values()])
+    if test.calibration_error is not None:
+        table.add_section()
+        table.add_row("calibration error", *[_figure(scores.calibration_error) for scores in sides.values()])
+        briers = ["-" if scores.brier is None else f"{scores.brier:.3f}" for scores in sides.values()]
+        table.add_row("Brier score (0 to 2)", *briers)
     return table
 
 

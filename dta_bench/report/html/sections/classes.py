@@ -70,8 +70,22 @@ def _per_class_table(names: list[str], sides: Sides, printed: Printed) -> Table:
             rows.append(_average_row(metric, sides, printed))
             intervals = [scores.interval(metric) for scores in sides.values()]
             rows.append([Cell("95 % interval"), *map(interval_cell, intervals), *[Cell("") for _ in printed]])
+    rows += _calibration_rows(sides, printed)
     strong = frozenset(range(len(names), len(rows), 2))
     return Table(head, rows, "Target test, %, last epoch, mean over seeds.", strong)
+
+
+def _calibration_rows(sides: Sides, printed: Printed) -> list[list[Cell]]:
+    """Calibration error and Brier score of each side that stored its logits."""
+    rows = {
+        "expected calibration error": ([scores.calibration_error for scores in sides.values()], 1),
+        "Brier score (0 to 2)": ([scores.brier for scores in sides.values()], 3),
+    }
+    return [
+        [Cell(name), *[number_cell(value, digits) for value in values], *[Cell("") for _ in printed]]
+        for name, (values, digits) in rows.items()
+        if any(value is not None for value in values)
+    ]
 
 
 def _average_row(metric: str, sides: Sides, printed: Printed) -> list[Cell]:

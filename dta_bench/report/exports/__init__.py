@@ -1,0 +1,1 @@
+"""A report's tables and figures as files for other programs: CSV, Parquet, LaTeX, PDF and SVG."""

@@ -1,0 +1,111 @@
+"""The ranking and the classes as LaTeX tables with booktabs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from dta_bench.report.document.report import Report
+from dta_bench.report.document.scores import LeaderboardRow, differing_params
+from dta_bench.report.exports.made_by import MadeBy
+from dta_bench.report.headline_and_warnings import describe_rule
+from dta_bench.report.labels import label_row
+from dta_bench.spec.spelling import spell_method, spell_metric
+
+SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+}  # fmt: skip
+SAME = r"$^{\dagger}$"
+METRICS = ("accuracy", "mean_class_accuracy", "miou")
+
+
+def latex(report: Report, made_by: MadeBy) -> str:
+    """Both tables, for a document that has ``\\usepackage{booktabs}``; the highest score is bold.
+
+    A dagger marks the methods that no test tells apart from the best.
+    """
+    head = [
+        "% needs \\usepackage{booktabs}", *(f"% {line}" for line in made_by.lines()),
+        *(f"% runs of commit {commit}" for commit in report.provenance.commit),
+    ]  # fmt: skip
+    tables = [_ranking(report)] + ([_classes(report)] if report.scores_by_side() else [])
+    return "\n".join([*head, "", *tables]) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text as LaTeX prints it."""
+    return re.sub(r"[\\&%$#_{}~^<>]", lambda found: SPECIAL[found[0]], text)
+
+
+def _ranking(report: Report) -> str:
+    names, several = differing_params(report.leaderboard), len({row.backbone for row in report.leaderboard}) > 1
+    best = max((row.test for row in report.competing if row.test is not None), default=None)
+    same = _cannot_be_told_apart(report)
+    rows = []
+    for number, row in enumerate(report.leaderboard, start=1):
+        mark = SAME if row.method in same and row is _first_of(report, row.method) else ""
+        rows.append([
+            str(number) if row.competes else "--", escape(label_row(row, names, several)) + mark,
+            _number(row.validation), _number(row.test, bold=row.competes and row.test == best),
+            "--" if row.ci95 is None else f"[{row.ci95[0]:.1f}, {row.ci95[1]:.1f}]", str(row.seeds),
+        ])  # fmt: skip
+    metric = spell_metric(report.headline)
+    caption = (
+        f"{escape(report.source)} to {escape(report.target)}: {metric} on target test in percent, mean over seeds, "
+        f"95\\,\\% bootstrap intervals; ranked by {escape(describe_rule(report))}."
+        + (f" {SAME}~not told apart from the first (Holm-corrected paired test, 5\\,\\%)." if same else "")
+    )
+    head = ["", "configuration", "labelled subset", "target test", r"95\,\% interval", "seeds"]
+    return _table("rlrrcr", head, rows, caption, f"tab:{report.benchmark}")
+
+
+def _cannot_be_told_apart(report: Report) -> set[str]:
+    """Methods whose best configuration was tested against the selected one's, and does not differ from it."""
+    if report.selected is None:
+        return set()
+    first = report.selected.method
+    pairs = [(c.first, c.second) for c in report.comparisons or [] if not c.differs and first in (c.first, c.second)]
+    return {method for pair in pairs for method in pair} - {first}
+
+
+def _first_of(report: Report, method: str) -> LeaderboardRow:
+    return next(row for row in report.leaderboard if row.method == method)
+
+
+def _classes(report: Report) -> str:
+    sides = report.scores_by_side()
+    titles = [report.selected.method if s == "selected" and report.selected else spell_method(s) for s in sides]
+    scores = list(sides.values())
+    rows = [[escape(name), *_best_bold([one.per_class.get(name) for one in scores])] for name in scores[0].per_class]
+    averages = [
+        [spell_metric(metric), *_best_bold([one.average(metric) for one in scores])]
+        for metric in METRICS
+        if any(one.average(metric) is not None for one in scores)
+    ]
+    caption = (
+        f"{escape(report.source)} to {escape(report.target)}, class by class: "
+        f"{'IoU' if report.headline == 'miou' else 'accuracy'} on target test in percent, mean over seeds."
+    )
+    head = ["class", *map(escape, titles)]
+    return _table("l" + "r" * len(titles), head, [*rows, [], *averages], caption, f"tab:{report.benchmark}-classes")
+
+
+def _best_bold(values: Sequence[float | None]) -> list[str]:
+    best = max((value for value in values if value is not None), default=None)
+    return [_number(value, bold=len(values) > 1 and value == best) for value in values]
+
+
+def _number(value: float | None, bold: bool = False) -> str:
+    text = "--" if value is None else f"{value:.1f}"
+    return rf"\textbf{{{text}}}" if bold and value is not None else text
+
+
+def _table(columns: str, head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, label: str) -> str:
+    """One table; an empty row is a rule."""
+    body = [" & ".join(row) + r" \\" if row else r"\midrule" for row in rows]
+    return "\n".join([
+        r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", rf"\label{{{label}}}",
+        rf"\begin{{tabular}}{{{columns}}}", r"\toprule", " & ".join(head) + r" \\", r"\midrule", *body,
+        r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
+    ])  # fmt: skip
