@@ -22,6 +22,7 @@ from dta_bench.sweep.folder_lock import lock_folder
 from dta_bench.sweep.kept_networks import KeptNetworks
 from dta_bench.sweep.on_ray.cluster import Resources
 from dta_bench.sweep.on_ray.launch import Launch, launch
+from dta_bench.sweep.on_ray.ray_session import RaySession
 from dta_bench.sweep.print_state import (
     print_confirmation,
     print_notes_on_files,
@@ -54,13 +55,13 @@ def sweep(plan: Plan, workspace: Workspace, resources: Resources, console: Conso
     # Mistakes in the data are reported before anything is written.
     resolve(plan.runs[0], workspace.root, workspace.skip_unreadable)
     print_notes_on_files(load.check_files(plan.benchmark, workspace.root, workspace.skip_unreadable), console)
-    with lock_folder(workspace):
+    with lock_folder(workspace), RaySession(resources, workspace, console) as session:
         tracker = workspace.tracker()
         tracker.check()
-        _complete(plan, print_state, workspace, tracker, resources, console)
+        _complete(plan, print_state, tracker, session)
         confirming = confirmation_plan(plan, tracker)
         if confirming is not None:
-            _complete(confirming, print_confirmation, workspace, tracker, resources, console)
+            _complete(confirming, print_confirmation, tracker, session)
         if workspace.keep_networks == "chosen":
             kept = KeptNetworks(plan, tracker)
             kept.remove_others()
@@ -68,10 +69,9 @@ def sweep(plan: Plan, workspace: Workspace, resources: Resources, console: Conso
     return _result((plan, confirming), tracker)
 
 
-def _complete(
-    plan: Plan, announce: Announce, workspace: Workspace, tracker: Tracker, resources: Resources, console: Console
-) -> None:
+def _complete(plan: Plan, announce: Announce, tracker: Tracker, session: RaySession) -> None:
     """Train the runs of a plan that are missing today, after ``announce`` has printed how many there are."""
+    workspace, console = session.workspace, session.console
     other_sweeps.refuse_claimed_runs(plan.file.benchmark, other_sweeps.run_ids(plan), workspace, tracker, console)
     state = state_today(plan, plan.runs, workspace, tracker)
     to_come = count_runs(plan, state, tracker)
@@ -86,13 +86,12 @@ def _complete(
             console, to_come, plan.training.epochs, len(state.done), spell_metric(plan.benchmark.headline),
             has_subset=plan.label_subset.is_there,
         )  # fmt: skip
-        _train_missing(plan, state, workspace, tracker, resources, view)
+        _train_missing(plan, state, tracker, session, view)
 
 
-def _train_missing(
-    plan: Plan, state: State, workspace: Workspace, tracker: Tracker, resources: Resources, view: ProgressView
-) -> None:
+def _train_missing(plan: Plan, state: State, tracker: Tracker, session: RaySession, view: ProgressView) -> None:
     """Train under the sweep's parent run, announced to other sweeps, and leave no run and no parent RUNNING."""
+    workspace = session.workspace
     tracker.experiment(plan.benchmark)
     tags = {"search_space": plan.name, CONFIRM: str(plan.confirm)}
     parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), tags)
@@ -101,7 +100,7 @@ def _train_missing(
         status, errors = "KILLED", dict[str, str]()
         try:
             with view:
-                errors = launch(Launch(plan, work, workspace, parent, resources, view))
+                errors = launch(Launch(plan, work, workspace, parent, session.resources, view), session)
             status = "FINISHED"
         finally:
             _close_runs(plan, tracker, errors, work.early_stopping)

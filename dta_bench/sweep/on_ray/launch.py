@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import secrets
 import signal
 import sys
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.sweep.on_ray import cluster, gpu_share, multi_device, worker
 from dta_bench.sweep.on_ray.progress_callback import progress_callback
+from dta_bench.sweep.on_ray.ray_session import RaySession
 from dta_bench.sweep.on_ray.tune_space import SweepSpace, point_of
 from dta_bench.sweep.progress_view import ProgressView
 from dta_bench.sweep.sampler import brute_force_sampler
@@ -54,8 +53,8 @@ class Interrupt:
     running: bool = False
 
 
-def launch(start: Launch) -> dict[str, str]:
-    """Train on a Ray of this machine, or on the cluster at ``start.resources.address``, until all runs have ended.
+def launch(start: Launch, session: RaySession) -> dict[str, str]:
+    """Train on the Ray of a session until all runs have ended.
 
     Returns: identity → error, for the runs that failed and for the workers that no retry saved.
 
@@ -63,29 +62,14 @@ def launch(start: Launch) -> dict[str, str]:
         UserError: no Ray, nodes that are not fit for work, or options that do not go together.
         Interrupted: Ctrl-C or SIGTERM; finished runs are kept, the rest can be resumed.
     """
-    plan, resources = start.plan, start.resources
+    plan = start.plan
     if plan.training.devices > 1 and start.work.early_stopping.rules:
         raise UserError(
             f"--stop {' '.join(plan.stop)} ends runs on one device alone, and these take {plan.training.devices}"
         )
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if not cluster.address_of(resources):
-        token = os.environ.get("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        os.environ.update(cluster.LOOPBACK_ONLY | {"RAY_AUTH_TOKEN": token})
-    import ray
-
-    for name in ("ray.tune", "ray.air"):  # a lost worker is retried, and the progress view shows it
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     interrupt = Interrupt(at_once=plan.training.devices > 1)
-    connected = cluster.connect(resources, start.work.runs[0], start.workspace, start.view.console)
-    try:
-        with _interruptible(interrupt), connected as shared_file:
-            errors = run_tuner(start, interrupt, shared_file)
-    finally:
-        ray.shutdown()
+    with _interruptible(interrupt):
+        errors = run_tuner(start, interrupt, session.connect(start.work.runs[0]))
     if interrupt.requested:
         raise Interrupted
     return errors
