@@ -67,7 +67,8 @@ install-dev: .venv/.installed-dev  ## The same, and what tests and checks need
 	touch $@
 
 results: install  ## The real comparisons behind reports/*.md: an hour on 2 cores; resumable
-	for space in fonts_digits start_fonts_digits start_digits ablation_fonts_digits ablation_digits; do \
+	$(BIN)/dta-bench sweep fonts_digits --points 3 --seeds 3
+	for space in start_fonts_digits start_digits ablation_fonts_digits ablation_digits; do \
 		$(BIN)/dta-bench sweep $$space || exit; done
 	$(BIN)/dta-bench sweep digits --method dta_released --points 1
 	for pair in fonts_digits digits; do \

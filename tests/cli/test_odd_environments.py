@@ -23,7 +23,7 @@ READ_ONLY_TMP = with_mounts(
 RUN = ("mine", "--backbone", "conv9_fc1", "--epochs", "1", "--training", "batch_size=4", "--root", "data")
 LIST, PREPARE = ("list",), ("prepare", "mine", "--root", "data")
 TRAIN = ("train", *RUN, "--method", "source_only", "--out", "own/out")
-SWEEP = ("sweep", *RUN, "--methods", "source_only", "--seeds", "2", "--parallel", "1", "--out", "own/out")
+SWEEP = ("sweep", *RUN, "--methods", "source_only", "--seeds", "2", "--confirm", "0", "--out", "own/out")
 
 
 @pytest.fixture

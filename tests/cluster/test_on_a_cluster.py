@@ -8,6 +8,7 @@ from netns_cluster import FILE, MLFLOW, WORKERS, Cluster, wait_until
 from netns_lab import CHECKOUT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
+SWEEP = "dta-bench sweep digits --epochs 1 --points 2 --seeds 1 --confirm 0 --cpus-per-run 2"
 
 
 def test_the_filled_in_file_passes_its_check(cluster: Cluster) -> None:
@@ -18,7 +19,7 @@ def test_the_filled_in_file_passes_its_check(cluster: Cluster) -> None:
 def test_a_sweep_finds_cluster_and_tracker_by_itself_waits_for_the_nodes_and_works_on_every_one(
     cluster: Cluster,
 ) -> None:
-    done = cluster.ray(f"exec {FILE} 'dta-bench sweep digits --epochs 1 --points 2 --seeds 1 --cpus-per-run 2 --json'")
+    done = cluster.ray(f"exec {FILE} '{SWEEP} --json'")
     found = json.loads(done.stdout[done.stdout.index("{\n") : done.stdout.rindex("}") + 1])
     assert found["benchmark"] == "digits"
     assert found["runs"] == 3
@@ -41,10 +42,9 @@ def test_a_second_ray_up_updates_the_cluster_and_leaves_the_one_mlflow_server_al
 
 def test_a_job_is_submitted_from_outside_through_the_forwarded_port(cluster: Cluster) -> None:
     forward = "ssh -f -N -o StrictHostKeyChecking=no -o ExitOnForwardFailure=yes -L 8265:127.0.0.1:8265 10.77.0.2"
-    command = "dta-bench sweep digits --epochs 1 --points 2 --seeds 1 --cpus-per-run 2"
     done = cluster.laptop.run(
         f"{forward} < /dev/null > /dev/null 2>&1;"
-        f" RAY_AUTH_MODE=token ray job submit --address http://127.0.0.1:8265 -- {command}"
+        f" RAY_AUTH_MODE=token ray job submit --address http://127.0.0.1:8265 -- {SWEEP}"
     )
     assert "3 done, 0 to do" in done.stdout  # the sweep of the test before, known by its identity
     assert "succeeded" in done.stdout

@@ -15,7 +15,7 @@ from dta_bench import cli
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.run.workspace import Workspace
 
-SMALL = {"sweep": ["--points", "1", "--seeds", "1", "--epochs", "1"], "train": ["--epochs", "1"]}
+SMALL = {"sweep": ["--points", "1", "--seeds", "1", "--confirm", "0", "--epochs", "1"], "train": ["--epochs", "1"]}
 """What makes a command that trains small; of an option that is given twice the last counts."""
 NOT_HERE = ("visda", "gta5_cityscapes", "pets", "photographs")
 """Data that need a download or a login, or that the reader has."""

@@ -32,7 +32,7 @@ def test_train_sweep_and_report_leave_no_password(server: tuple[Path, str], tmp_
     there = ("--tracking-uri", uri)
     for line in (
         ("train", *SMALL, "--method", "source_only", *there),
-        ("sweep", *SMALL, "--methods", "source_only", "--seeds", "1", "--points", "1", "--parallel", "1", *there),
+        ("sweep", *SMALL, "--methods", "source_only", "--seeds", "1", "--confirm", "0", "--parallel", "1", *there),
         ("report", "fonts_digits", *there),
         ("report", "fonts_digits", "--json", *there),
     ):

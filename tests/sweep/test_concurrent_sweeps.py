@@ -12,7 +12,7 @@ from real_sweeps import start, wait_until
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.tracking import Tracker, heartbeat
 
-SWEEP = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1", "--epochs", "10")
+SWEEP = ("sweep", "fonts_digits", "--method", "source_only", "--seeds", "1", "--confirm", "0", "--epochs", "10")
 
 
 @pytest.fixture

@@ -187,7 +187,8 @@ def test_a_real_sweep_keeps_the_chosen_and_train_makes_another(tmp_path: Any) ->
     from dta_bench.report.predictions.stored_network import command_that_makes
     from dta_bench.run.workspace import Workspace
 
-    sweep = ("sweep", "fonts_digits", "--points", "2", "--seeds", "1", "--epochs", "1", "--out", str(tmp_path))
+    small = ("--points", "2", "--seeds", "1", "--confirm", "0", "--epochs", "1")
+    sweep = ("sweep", "fonts_digits", *small, "--out", str(tmp_path))
     run_json(*sweep, cwd=tmp_path)
     tracker = Workspace(str(tmp_path), str(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()
     has = {run.run_id: tracker.has_file(run, "network.safetensors") for run in tracked(tmp_path)}

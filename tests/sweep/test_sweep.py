@@ -15,7 +15,7 @@ from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.sweep.choose_runs import make_plan
 
-TINY = ("sweep", "fonts_digits", "--epochs", "1", "--points", "2", "--seeds", "1", "--parallel", "2")
+TINY = ("sweep", "fonts_digits", "--epochs", "1", "--points", "2", "--seeds", "1", "--confirm", "0", "--parallel", "2")
 
 
 def test_a_sweep_trains_selects_reports_and_is_not_repeated(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_a_sweep_trains_selects_reports_and_is_not_repeated(tmp_path: Path) -> N
     assert again["test"] == found["test"]
     assert {run.mlflow_run_id: run.metrics for run in tracked(tmp_path)} == first
 
-    more = run_json(*TINY[:4], "--points", "3", "--seeds", "1", "--dry-run", cwd=tmp_path)
+    more = run_json(*TINY[:4], "--points", "3", "--seeds", "1", "--confirm", "0", "--dry-run", cwd=tmp_path)
     assert (more["done"], more["to_do"]) == (3, 1)
     report = run_json("report", "fonts_digits", "--select", "oracle", cwd=tmp_path)
     assert report["rule"] == "oracle"
@@ -81,7 +81,8 @@ def test_a_run_that_diverges_or_breaks_fails_with_its_reason_and_the_sweep_goes_
 
 @pytest.mark.slow
 def test_a_killed_worker_and_an_interrupted_driver_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
-    arguments = ("sweep", "fonts_digits", "--epochs", "6", "--points", "2", "--seeds", "2", "--parallel", "2")
+    arguments = ("sweep", "fonts_digits", "--epochs", "6", "--points", "2", "--seeds", "2", "--confirm", "0")
+    arguments = (*arguments, "--parallel", "2")
     driver = start(*arguments, cwd=tmp_path)
     wait_until(lambda: any((tmp_path / "runs").glob("*.pt")))  # an epoch of some run is done
     busy_worker(driver).kill()  # SIGKILL
@@ -178,3 +179,26 @@ def test_nodes_without_a_cluster_are_refused(tmp_path: Path) -> None:
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 2
     assert "2 worker nodes are to be waited for, but no cluster is named" in stderr.splitlines()[-1]
+
+
+CONFIRMING = (*TINY[:2], "--epochs", "3", "--points", "2", "--seeds", "1", "--confirm", "2", "--parallel", "2")
+
+
+@pytest.mark.slow
+def test_a_sweep_killed_while_it_confirms_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
+    driver = start(*CONFIRMING, cwd=tmp_path)
+    wait_until(lambda: any(run.status == "FINISHED" and run.spec.seed >= 1000 for run in tracked(tmp_path)))
+    driver.kill()  # SIGKILL
+    driver.communicate(timeout=120)
+    before = {run.run_id: run.mlflow_run_id for run in tracked(tmp_path) if run.status == "FINISHED"}
+    assert len(before) < 3 + 4
+
+    found = run_json(*CONFIRMING, cwd=tmp_path)
+    after = {run.run_id: run.mlflow_run_id for run in tracked(tmp_path) if run.status == "FINISHED"}
+    assert before.items() <= after.items()
+    assert len(after) == len(tracked(tmp_path)) == found["runs"] == 3 + 4
+    assert found["confirmation"] == {"seeds": [1000, 1001], "requested": 4, "done": 4}
+    assert found["selected"]["confirmed"]
+    plan = run_json(*CONFIRMING, "--dry-run", cwd=tmp_path)
+    assert plan["confirmation"] == {"seeds": [1000, 1001], "runs": 4, "done": 4, "to_do": 0}
+    assert plan["estimate"]["runs"] == plan["to_do"] == 0

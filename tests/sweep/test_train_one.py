@@ -17,7 +17,7 @@ from dta_bench.sweep.train_one import train_one
 from dta_bench.tracking import ActiveSweep, Tracker, heartbeat
 
 TRAIN = ("train", "fonts_digits", "--method", "source_only", "--epochs", "1")
-SWEEP = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1", "--epochs", "1")
+SWEEP = ("sweep", "fonts_digits", "--method", "source_only", "--seeds", "1", "--confirm", "0", "--epochs", "1")
 
 
 def stored(cwd: Path) -> list[tuple[Any, ...]]:
@@ -106,7 +106,7 @@ def refuse_a_second(url: str, tmp_path: Path) -> None:
     tracker = Tracker(url, tmp_path)
     first = start(*line, "--root", str(tmp_path), "--out", str(tmp_path / "a"), cwd=tmp_path)
     wait_until(lambda: [run.status for run in tracker.runs("fonts_digits")] == ["RUNNING"])
-    for other in (line, ("sweep", *line[1:], "--points", "1", "--seeds", "1")):
+    for other in (line, ("sweep", *line[1:], "--points", "1", "--seeds", "1", "--confirm", "0")):
         second = start(*other, "--root", str(tmp_path), "--out", str(tmp_path / "b"), cwd=tmp_path)
         _, stderr = second.communicate(timeout=300)
         assert second.returncode == 2, stderr

@@ -12,7 +12,7 @@ from real_sweeps import start, title, tracked, wait_until
 
 from dta_bench.sweep.on_ray.multi_device import network_interface
 
-ONE_RUN = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1")
+ONE_RUN = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1", "--confirm", "0")
 
 
 def test_a_run_on_two_devices_survives_the_death_of_a_replica_with_every_epoch(tmp_path: Path) -> None:

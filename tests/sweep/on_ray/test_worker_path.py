@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from real_sweeps import start
 
-ONE_RUN = ("sweep", "fonts_digits", "--epochs", "1", "--points", "1", "--seeds", "1", "--parallel", "1")
+ONE_RUN = ("sweep", "fonts_digits", "--epochs", "1", "--points", "1", "--seeds", "1", "--confirm", "0")
 LIBRARIES = ("random", "queue", "ray", "torch", "yaml", "mlflow", "numpy", "optuna", "PIL", "typer")
 
 
