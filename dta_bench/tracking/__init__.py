@@ -7,8 +7,9 @@ and however it ended before.
 from dta_bench.tracking.heartbeat import ActiveSweep
 from dta_bench.tracking.run_log import RunLog
 from dta_bench.tracking.standing_runs import standing_runs
+from dta_bench.tracking.sweep_runs import CONFIRM
 from dta_bench.tracking.tracked_run import TrackedRun
-from dta_bench.tracking.tracker import CONFIRM, STOPPED, Tracker
+from dta_bench.tracking.tracker import STOPPED, Tracker
 from dta_bench.tracking.ui import serve_ui, ui_link
 
 __all__ = [

@@ -1,209 +1,31 @@
-"""An MLflow store as a whole: its experiments, its sweeps, and its runs by their identity."""
+"""The runs of an MLflow store, by their identity."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dta_bench.errors import UserError
-from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import (
-    connection,
-    heartbeat,
-    metric_names,
-    read_only_store,
-    store_file,
-    stored_files,
-    ui_metadata,
-)  # fmt: skip
-from dta_bench.tracking.heartbeat import ActiveSweep
-from dta_bench.tracking.retry import PatientClient, with_retries
+from dta_bench.tracking import metric_names, stored_files, ui_metadata
+from dta_bench.tracking.retry import with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
-from dta_bench.tracking.server_client import ServerClient
+from dta_bench.tracking.sweep_runs import SweepRuns
 from dta_bench.tracking.tracked_run import TrackedRun, UnreadableSpecError, read_run
 
-PAGE = 1000
-TRAININGS = "train"  # the tag sweep_id of the run under which trainings without a sweep announce themselves
 IDENTITY = "identity"  # the tag of a run that an earlier version stored under another identity
-CONFIRM = "confirm"  # the tag of a sweep's parent run: how many confirmation runs it makes of each configuration
 STOPPED = "stopped_epoch"  # the tag of a run that a rule stopped early; it has no result
 
 
-class Tracker:
-    """A connection to one MLflow store or server.
+class Tracker(SweepRuns):
+    """A connection to one MLflow store or server, with its sweeps and runs.
 
     Args:
         uri: ``sqlite:///...`` or another database's URL, or ``http(s)://...``.
         out: where a store without a server keeps its artifacts, under ``mlartifacts``.
     """
-
-    def __init__(self, uri: str, out: Path) -> None:
-        self.uri, self.out = uri, out
-
-    @cached_property
-    def _client(self) -> Any:
-        client = connection.client(self.opened_uri)
-        if self.can_only_be_read:
-            return read_only_store.ReadOnlyClient(client, self.uri)
-        return (ServerClient if connection.is_server(self.uri) else PatientClient)(client, self.uri)
-
-    @cached_property
-    def opened_uri(self) -> str:
-        """What MLflow opens: the store itself, checked, or a copy of it where it can only be read.
-
-        Raises:
-            UserError: the store cannot be used.
-        """
-        return read_only_store.opened_uri(self.uri, self)
-
-    @property
-    def can_only_be_read(self) -> bool:
-        """Whether runs are read from a copy of the store, so that nothing can be written."""
-        return read_only_store.is_read_only(self.uri)
-
-    def check_address(self) -> None:
-        """Check within seconds that there is something to read from: a kind of store that MLflow has, and that answers.
-
-        Raises:
-            UserError: there is not.
-        """
-        connection.check_address(self.uri)
-
-    def check(self) -> None:
-        """Check within seconds that runs can be written; create a sqlite store if it is missing.
-
-        Raises:
-            UserError: the server does not answer, or the store cannot be written.
-        """
-        connection.check(self.uri, self.out)
-        if self.can_only_be_read:
-            raise UserError(read_only_store.refusal(self.uri))
-        try:
-            self._client.search_experiments(max_results=1)
-        except UserError:
-            raise
-        except Exception as error:  # MLflow and its stores raise many kinds
-            raise UserError(f"the MLflow store {self.uri} cannot be used: {str(error).splitlines()[0]}") from error
-
-    def exists(self) -> bool:
-        """Whether there is a store; asking does not create one."""
-        path = store_file.sqlite_path(self.uri)
-        return path is None or path.exists()
-
-    def experiments(self) -> dict[str, str]:
-        """Benchmark name → id of its experiment."""
-        found = self._client.search_experiments()
-        return {e.name: str(e.experiment_id) for e in found if e.name != "Default"}
-
-    def experiment(self, benchmark: Benchmark) -> str:
-        """The id of the benchmark's experiment; the experiment is created if it is missing.
-
-        Raises:
-            UserError: someone has deleted it, and MLflow keeps its name.
-        """
-        found = self._experiment_named(benchmark.name)
-        if found is None:
-            with contextlib.suppress(Exception):  # another process has created it in the meantime
-                self._make_experiment(benchmark)
-            found = self._experiment_named(benchmark.name)
-        if found.lifecycle_stage == "deleted":
-            raise UserError(
-                f"the MLflow experiment {benchmark.name} has been deleted; bring it back with"
-                f" mlflow experiments restore -x {found.experiment_id}, or name another folder with --out"
-            )
-        for key, view in ui_metadata.saved_view(benchmark.headline).items():
-            if found.tags.get(key) != view:
-                self._client.set_experiment_tag(found.experiment_id, key, view)
-        return str(found.experiment_id)
-
-    def _experiment_named(self, benchmark: str) -> Any:
-        """A benchmark's experiment, also one that an earlier version named in decomposed form, if there is one."""
-        found = self._client.get_experiment_by_name(benchmark)
-        decomposed = unicodedata.normalize("NFD", benchmark)
-        if found is None and decomposed != benchmark:
-            return self._client.get_experiment_by_name(decomposed)
-        return found
-
-    def _make_experiment(self, benchmark: Benchmark) -> None:
-        local = None if connection.is_server(self.uri) else (self.out / "mlartifacts").resolve().as_uri()
-        tags = {"mlflow.note.content": f"{benchmark.source} -> {benchmark.target}. {benchmark.splits_stated}"}
-        self._client.create_experiment(benchmark.name, artifact_location=local, tags=tags)
-
-    @with_retries
-    def start_sweep(self, benchmark: str, name: str, sweep_id: str, tags: dict[str, str]) -> str:
-        """Open the parent run of a sweep, or create it.
-
-        Args:
-            benchmark: the name of the experiment, which must exist.
-            name: of the search space, for people.
-            sweep_id: the sweep's identity.
-            tags: of the parent run; those of an earlier start are replaced.
-
-        Returns: the parent run's id in MLflow.
-        """
-        experiment = self._experiment_named(benchmark).experiment_id
-        known = self._client.search_runs([experiment], f"tags.sweep_id = '{sweep_id}'", max_results=1)
-        if known:
-            parent = str(known[0].info.run_id)
-            for key, value in tags.items():
-                if known[0].data.tags.get(key) != value:
-                    self._client.set_tag(parent, key, value)
-            self._client.update_run(parent, status="RUNNING")
-            return parent
-        created = self._client.create_run(experiment, run_name=f"sweep {name}", tags=tags | {"sweep_id": sweep_id})
-        return str(created.info.run_id)
-
-    @with_retries
-    def requested_confirmations(self, benchmark: str) -> dict[str, int]:
-        """The id in MLflow of each sweep's parent run → how many confirmation runs it makes of each configuration."""
-        experiment = self._experiment_named(benchmark) if self.exists() else None
-        if experiment is None:
-            return {}
-        parents = self._search(experiment.experiment_id, f"tags.sweep_id != '' and tags.{CONFIRM} != ''")
-        counts = {str(run.info.run_id): run.data.tags[CONFIRM] for run in parents}
-        return {parent: int(count) for parent, count in counts.items() if count.isdecimal()}
-
-    @with_retries
-    def parent_of_trainings(self, benchmark: str) -> str:
-        """The id in MLflow of the run under which ``train`` announces what it works on; it is made if it is missing."""
-        experiment = self._experiment_named(benchmark).experiment_id
-        known = self._client.search_runs([experiment], f"tags.sweep_id = '{TRAININGS}'", max_results=1)
-        if known:
-            return str(known[0].info.run_id)
-        created = self._client.create_run(experiment, run_name="single trainings", tags={"sweep_id": TRAININGS})
-        self._client.set_terminated(created.info.run_id, "FINISHED")
-        return str(created.info.run_id)
-
-    def announce_sweep(
-        self, parent: str, location: str, runs: Collection[str]
-    ) -> contextlib.AbstractContextManager[None]:
-        """Let other sweeps see, within the block, that the sweep at ``location`` works on ``runs`` (identities)."""
-        return heartbeat.announce(self._client, parent, location, runs)
-
-    @with_retries
-    def sweeps_elsewhere(self, benchmark: str, location: str, runs: Collection[str]) -> list[ActiveSweep]:
-        """Sweeps announced at other locations than ``location`` that share some of ``runs``; some may be dead."""
-        experiment = self._experiment_named(benchmark)
-        if experiment is None:
-            return []
-        parents = self._search(experiment.experiment_id, "tags.sweep_id != ''")  # several sweeps may share a parent
-        sweeps = heartbeat.announced_sweeps(self._client, parents)
-        return [sweep for sweep in sweeps if sweep.location != location and not sweep.runs.isdisjoint(runs)]
-
-    def living_sweep_elsewhere(self, benchmark: str, location: str, runs: Collection[str]) -> ActiveSweep | None:
-        """One of :meth:`sweeps_elsewhere` that lives, if any; waits half a minute at most and removes the dead."""
-        return heartbeat.find_living(self._client, lambda: self.sweeps_elsewhere(benchmark, location, runs))
-
-    @with_retries
-    def end_sweep(self, parent: str, status: str) -> None:
-        """Close a sweep's parent run with ``status``, FINISHED or KILLED."""
-        self._client.set_terminated(parent, status)
 
     @with_retries
     def end_run(
@@ -241,17 +63,6 @@ class Tracker:
             except UnreadableSpecError as error:
                 unreadable[str(run.data.tags["run_id"])] = f"{run.info.run_name}: {error}"
         return runs, unreadable
-
-    def _search(self, experiment: str, filter_string: str) -> Iterator[Any]:
-        token = None
-        while True:
-            page = self._client.search_runs(
-                [experiment], filter_string, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
-            )
-            yield from page
-            token = page.token
-            if not token:
-                return
 
     @with_retries
     def open_run(
