@@ -166,6 +166,7 @@ def _print_plan(
     from dta_bench.cost.sweep_estimate import describe, estimate
     from dta_bench.data.benchmark_plugin import benchmark_plugin
     from dta_bench.run.code_fingerprint import code_fingerprint
+    from dta_bench.spec.row_origins import describe_origins, origins
     from dta_bench.spec.seeds import confirmation_seeds
     from dta_bench.spec.target_labels import describe_target_labels, target_labels
     from dta_bench.sweep.confirmation import describe_confirmation, expect_runs
@@ -194,19 +195,22 @@ def _print_plan(
             {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params}
             for r in plan.runs
         ]
+        rows = {f"{m} {b}": origins(plan, b, m) for b in plan.backbones for m in plan.methods}
         confirmation = {
             "seeds": list(confirmation_seeds(plan.confirm)), "runs": len(confirming.runs),
             "done": len(confirming.runs) - len(confirming_to_do), "to_do": len(confirming_to_do),
         }  # fmt: skip
         found = {
             "points": plan.points, "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
-            "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale),
+            "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale), "origins": rows,
             "confirmation": confirmation, "target_labels": situation, "estimate": costs, "networks": networks,
         }  # fmt: skip
         print_json(found, stdout)
         return
     for run in plan.runs:
         print(f"{run.id}  {run.backbone:<12} {plan.run_name(run)}", file=stdout)
+    for line in describe_origins(plan):
+        print(line, file=stdout)
     print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {to_do} to do", file=stdout)
     if state.stale:
         print(f"{len(state.stale)} of these are stored, made by other code; they will run again", file=stdout)

@@ -16,6 +16,7 @@ from dta_bench.nn.adversarial_dropout import Start
 
 __all__ = ["Params", "above_floor", "floor", "loss"]
 
+form_of = "dta"
 above_floor = "the passes above the masks; those of the source consistency"
 
 

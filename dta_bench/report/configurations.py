@@ -29,6 +29,9 @@ from dta_bench.tracking import TrackedRun, Tracker
 METRICS = ("accuracy", "mean_class_accuracy", "miou")
 BASELINES = ("source_only", "target_only")  # shown beside the others; they never compete for selection
 
+LOST = 0.1
+"""A class is nearly lost whose accuracy is under this share of the mean of all classes."""
+
 _LABELS_IN_USE: WeakValueDictionary[bytes, NDArray[np.int64]] = WeakValueDictionary()
 """Labels of test sets, for as long as a run holds them."""
 
@@ -52,6 +55,16 @@ class StoredRun:
     def collapsed(self) -> bool:
         """Whether its target test predictions hold fewer than half of the classes."""
         return self.tracked.tags["collapsed"] == "true"
+
+    @property
+    def lost_classes(self) -> list[str]:
+        """Classes of images whose accuracy on target test is under a tenth of the mean of all classes."""
+        prefix, known = "test/class/", self.tracked.metrics
+        if "miou" in self.metrics or self.collapsed:
+            return []
+        of_class = {key.removeprefix(prefix): value for key, value in known.items() if key.startswith(prefix)}
+        mean = sum(of_class.values()) / max(1, len(of_class))
+        return [name for name, accuracy in of_class.items() if accuracy < LOST * mean]
 
     @property
     def metrics(self) -> tuple[str, ...]:

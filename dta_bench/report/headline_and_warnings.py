@@ -151,10 +151,13 @@ def _counted_twice_or_not_at_all(report: Report) -> list[str]:
 
 
 def _bad_ends(report: Report) -> list[str]:
-    """Runs that collapsed, failed, were stopped early, or did not finish."""
+    """Runs that collapsed, nearly lost a class, failed, were stopped early, or did not finish."""
     sentences = []
     if report.collapsed:
         sentences.append(f"Collapsed (fewer than half of the classes predicted): {_join(report.collapsed)}.")
+    if report.lost_classes:
+        named = [f"{run} ({', '.join(classes)})" for run, classes in report.lost_classes.items()]
+        sentences.append(f"A class is nearly lost (accuracy under a tenth of the mean of all classes): {_join(named)}.")
     for reason in dict.fromkeys(report.failed.values()):
         sentences.append(f"Failed: {_join([name for name, why in report.failed.items() if why == reason])}: {reason}.")
     if report.stopped:

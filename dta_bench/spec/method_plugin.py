@@ -32,6 +32,8 @@ class MethodPlugin:
         module: the file itself; ``loss`` or ``Method`` are read from it by :func:`dta_bench.nn.learner.build`.
         params_type: the file's ``Params``, a frozen dataclass whose defaults are the published values.
         tasks: the tasks that the method does; both where the file does not say.
+        form_of: name of the method that it is but for some defaults: it takes the rows that search spaces have for that
+            method. Empty for most.
         source_alone: whether it has no loss on the target, so that it has no ``source_only_epochs`` either.
         uses_target_labels: whether it trains on target labels (an upper bound, which never competes).
         second_view: how a batch's second view of a target image is made; None: there is none.
@@ -45,6 +47,7 @@ class MethodPlugin:
     module: ModuleType
     params_type: type
     tasks: tuple[Task, ...] = get_args(Task)
+    form_of: str = ""
     source_alone: bool = False
     uses_target_labels: bool = False
     second_view: SecondView | None = None
@@ -135,7 +138,7 @@ def _problem(key: str, value: Any) -> str:
         is_allowed, allowed = value is None or value in get_args(SecondView), "'again', 'strong' or None"
     elif key in ("uses_target_labels", "source_alone"):
         is_allowed, allowed = isinstance(value, bool), "True or False"
-    elif key == "above_floor":
+    elif key in ("above_floor", "form_of"):
         is_allowed, allowed = isinstance(value, str), "text"
     else:
         is_allowed, allowed = callable(value), "a function"

@@ -109,20 +109,39 @@ class Plan:
         return self.method_plugins[method].defaults()
 
     def space(self, method: str) -> SearchSpace:
-        """Return a method's search space: its own if it has one and the file is of another method, else the file's."""
-        own = self._own_sets(method)
-        return own.space if own else self.file.space(set(self.defaults(method)))
+        """Return a method's search space: its own if it has one and the file is of another method, else the file's.
+
+        Where the method takes the file's rows, their values are in its sets too.
+        """
+        own = self.own_sets(method)
+        if own is None:
+            return self.file.space(set(self.defaults(method)))
+        if not self._is_form_of_the_files(method):
+            return own.space
+        rows = [self.row(backbone, method) for backbone in self.backbones]
+        sets = {name: tuple(dict.fromkeys([*own_values, *(row[name] for row in rows if name in row)]))
+                for name, own_values in own.sets.items()}  # fmt: skip
+        return SearchSpace(sets, own.active_when)
 
     def row(self, backbone: str, method: str) -> Point:
         """Return the parameters that replace a method's defaults: the row of its own sets, else the file's row.
 
         The ramp depends on the length of training, the start of masks on the network's own dropout: both are always
-        the file's.
+        the file's. A method that is a form of the file's method (``dta_released``) takes the file's whole row.
         """
-        own, of_file = self._own_sets(method), self.file.row(backbone)
-        row = own.row | {k: v for k, v in of_file.items() if k in PARAMETERS_OF_THE_FILE} if own else of_file
+        own, of_file = self.own_sets(method), self.file.row(backbone)
+        taken = {k: v for k, v in of_file.items() if own is None or self.takes_row_of_file(k, method)}
+        row = taken if own is None else own.row | taken
         known = self.defaults(method)
         return {k: v for k, v in row.items() if k in known}
+
+    def takes_row_of_file(self, name: str, method: str) -> bool:
+        """Whether a method with sets of its own takes this parameter from the file's row."""
+        return name in PARAMETERS_OF_THE_FILE or self._is_form_of_the_files(method)
+
+    def _is_form_of_the_files(self, method: str) -> bool:
+        """Whether a method's file calls it a form of the file's method."""
+        return self.method_plugins[method].form_of == self.file.method
 
     def first_point(self, backbone: str, method: str) -> Point:
         """Return the row as a point of the method's space; a sweep runs it first."""
@@ -130,7 +149,8 @@ class Plan:
         row = self.defaults(method) | self.row(backbone, method)
         return space.canonical({k: row[k] for k in space.sets})
 
-    def _own_sets(self, method: str) -> MethodSets | None:
+    def own_sets(self, method: str) -> MethodSets | None:
+        """Return the sets of a method that is not the file's; None where it has none."""
         return None if method == self.file.method else method_sets(method)
 
     def swept(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from dta_bench.domains import data_fingerprint
 from dta_bench.run import code_fingerprint, preflight
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
+from dta_bench.spec.row_origins import overruled
 from dta_bench.spec.spelling import spell_seeds, spell_value
 from dta_bench.sweep.done_runs import State
 
@@ -26,7 +27,7 @@ def print_state(plan: Plan, state: State, to_come: int, console: Console) -> Non
     if state.diverged:
         names = ", ".join(plan.run_name(run) for run in state.diverged)
         console.print(f"not tried again, they diverged on this data and code: {names}", highlight=False, soft_wrap=True)
-    for note in [*plan.notes(), *_perturbations_of_nothing(plan)]:
+    for note in [*plan.notes(), *overruled(plan), *_perturbations_of_nothing(plan)]:
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
 
 

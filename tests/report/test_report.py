@@ -206,6 +206,23 @@ def test_collapsed_failed_and_unfinished_runs_are_named(runs: Runs, pair: Benchm
         assert expected in markdown_of(report)
 
 
+def test_a_run_that_nearly_lost_a_class_is_named_with_the_class(runs: Runs, pair: Benchmark) -> None:
+    runs.sweep("dta", [0.8])
+    runs.add(spec_of(seed=1), 0.8, name="the one without twos")
+    accuracies = {key: value for key, value in runs.tracked[-1].metrics.items() if key.startswith("test/class/")}
+    lost, *others = sorted(accuracies)
+    bound = sum(accuracies[key] for key in others) / (10 * len(accuracies) - 1)  # where it is a tenth of the mean
+    for value, told in (
+        (1.01 * bound, None),
+        (0.99 * bound, {"the one without twos": [lost.removeprefix("test/class/")]}),
+    ):
+        runs.tracked[-1] = dataclasses.replace(runs.tracked[-1], metrics=runs.tracked[-1].metrics | {lost: value})
+        report = report_of(runs, pair)
+        assert report.lost_classes == told
+    assert "A class is nearly lost" in markdown_of(report)
+    assert "the one without twos" in " ".join(screen_of(report).split())
+
+
 def test_runs_of_another_budget_are_not_compared_but_counted(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.5, 0.5])
     runs.add(spec_of(epochs=99), 0.9, subset=99)
