@@ -17,10 +17,10 @@ from dta_bench.domains import data_fingerprint
 from dta_bench.errors import UserError
 from dta_bench.plugins import composed
 from dta_bench.report.document.frozen_record import Params
-from dta_bench.report.statistics import map_intervals
+from dta_bench.report.statistics import map_outcomes
 from dta_bench.report.statistics.calibration import Calibration, calibration
-from dta_bench.report.statistics.intervals import Outcomes, outcomes
-from dta_bench.report.statistics.map_intervals import MapOutcomes
+from dta_bench.report.statistics.map_outcomes import MapOutcomes
+from dta_bench.report.statistics.outcomes import Outcomes, outcomes
 from dta_bench.spec.parameter_order import in_space_order
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.seeds import is_confirmation
@@ -112,7 +112,7 @@ class StoredRun:
     def test_counts(self) -> NDArray[np.float64]:
         """Pixels right, true and predicted of each class in each target test label map, (3, images, K)."""
         confusions = self.fetch(("target_test_confusions",))["target_test_confusions"]
-        return map_intervals.counts(confusions)
+        return map_outcomes.counts(confusions)
 
     def target_train_logits(self) -> NDArray[np.float32]:
         """Logits (N, K) of the unlabelled target train, as stored in half precision; fetched each time.
@@ -177,6 +177,19 @@ class Configuration:
         if "miou" in self.metrics:
             return MapOutcomes(np.stack([run.test_counts for run in self.runs]))
         return outcomes([run.test_correct for run in self.runs], self.runs[0].test_labels)
+
+    @property
+    def validation(self) -> Outcomes | MapOutcomes | None:
+        """As :attr:`test`, of the images of the labelled subset; None where a run has not stored its predictions."""
+        prefix, segments = "target_validation", "miou" in self.metrics
+        names = [f"{prefix}_confusions"] if segments else [f"{prefix}_logits", f"{prefix}_labels"]
+        stored = [run.fetch(names) for run in self.runs]
+        if any(name not in arrays for arrays in stored for name in names):
+            return None
+        if segments:
+            return MapOutcomes(np.stack([map_outcomes.counts(arrays[names[0]]) for arrays in stored]))
+        labels = stored[0][names[1]].astype(np.int64)
+        return outcomes([arrays[names[0]].argmax(axis=1) == labels for arrays in stored], labels)
 
     @property
     def seeds(self) -> tuple[int, ...]:

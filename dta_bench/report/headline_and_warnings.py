@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dta_bench.report.confirmation_sentences import describe_seeds, unconfirmed_sentences
+from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
-from dta_bench.report.document.scores import Difference, TargetScores
+from dta_bench.report.document.scores import Difference
 from dta_bench.report.paper.published import not_compared_sentences
 from dta_bench.spec.spelling import spell_metric
 from dta_bench.spec.target_labels import CONSEQUENCES
@@ -22,15 +23,19 @@ def answer(report: Report) -> str:
     if report.test is None:
         return answer_without_test(report)
     test, headline = report.test, report.headline
-    low, high = test.interval(headline) or (float("nan"), float("nan"))
     result = (
         f"{report.selected.method}, chosen by {describe_rule(report)}, has {spell_metric(headline)}"
         f" {test.average(headline):.1f} % on target test, {describe_seeds(test.confirmed)}"
-        f" (95 % interval {low:.1f} to {high:.1f}, {count_seeds(test.seeds)})"
+        f" ({spell_interval(test.interval(headline), test.seeds)}, {count_seeds(test.seeds)})"
     )
     if report.difference is None or report.source_only is None:
-        return f"{result}; source-only has not been run beside it with the same seeds."
-    return f"{result}: {_compare(report.difference, test, report.source_only.average(headline))}"
+        return f"{result}; source-only has not been run beside it."
+    difference, source_only = report.difference, report.source_only.average(headline)
+    low, high = difference.ci95
+    gap = f"{difference.points:+.1f} points against source-only's {source_only:.1f} % ({low:+.1f} to {high:+.1f})"
+    if difference.confirmed != test.confirmed:
+        gap += ", both on the seeds that chose it, for source-only has no confirmation runs"
+    return f"{result}: {gap}. {verdict(report, difference)}"
 
 
 def answer_without_test(report: Report) -> str:
@@ -50,25 +55,40 @@ def answer_without_test(report: Report) -> str:
     )
 
 
-def _compare(difference: Difference, test: TargetScores, source_only: float | None) -> str:
-    gap = (
-        f"{difference.points:+.1f} points against source-only's {source_only:.1f} %, "
-        f"standard error {difference.standard_error:.1f} over {difference.over}"
+def verdict(report: Report, difference: Difference) -> str:
+    """What the test of the chosen configuration against source-only shows, as the table of pairs has it."""
+    if difference.p_holm is None:
+        return "One seed says nothing of training's own chance, so no difference is claimed."
+    corrected = f", corrected for {difference.pairs} pairs" if (difference.pairs or 1) > 1 else ""
+    p = f"{spell_p(difference.p_holm)}{corrected}"
+    if difference.differs and difference.points > 0:
+        return f"It is better than source-only ({p})."
+    if difference.differs:
+        return f"It is WORSE than source-only ({p})."
+    return f"NO difference from source-only is shown ({p}). {_spell_seeds_needed(report, difference)}"
+
+
+def _spell_seeds_needed(report: Report, difference: Difference) -> str:
+    """How many seeds would decide, with the command that runs them."""
+    needed = difference.seeds_needed
+    if needed is None or needed.at_least is None:
+        return "More than 50 seeds of each would be needed, even if the difference is as large as its interval allows."
+    as_seen = "more than 50" if needed.as_seen is None else str(needed.as_seen)
+    return (
+        f"To show one, at least {needed.at_least} seeds of each are needed, and {as_seen} if the difference is as seen:"
+        f" dta-bench sweep {report.benchmark} --confirm {needed.at_least if needed.as_seen is None else needed.as_seen}"
     )
-    if difference.confirmed != test.confirmed:
-        gap += " (both on the seeds that chose it, for source-only has no confirmation runs)"
-    elif difference.seeds < test.seeds:
-        gap += f" (on the {count_seeds(difference.seeds)} that both have)"
-    one_seed = " One seed says nothing of training's own chance." if difference.seeds == 1 else ""
-    return f"{gap}, {_verdict(difference)}.{one_seed}"
 
 
-def _verdict(difference: Difference) -> str:
-    if difference.beyond_two_standard_errors:
-        return "more than two standard errors above it"
-    if difference.points < -2 * difference.standard_error:
-        return "more than two standard errors BELOW it: it loses to source-only here"
-    return "NOT more than two standard errors above it: no gain is shown"
+def spell_interval(bounds: Interval | None, seeds: int) -> str:
+    """``95 % interval 60.1 to 64.0``; of one seed it says that it is over test images only."""
+    low, high = bounds or (float("nan"), float("nan"))
+    return f"95 % interval{'' if seeds > 1 else ' over test images only'} {low:.1f} to {high:.1f}"
+
+
+def spell_p(value: float) -> str:
+    """``p below 0.001``, ``p 0.034``."""
+    return "p below 0.001" if value < 0.001 else f"p {value:.3f}"
 
 
 def describe_rule(report: Report) -> str:

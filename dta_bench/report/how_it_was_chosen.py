@@ -5,7 +5,13 @@ from __future__ import annotations
 from dta_bench.report.confirmation_sentences import search_sentences, untested_sentences
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
+from dta_bench.report.document.scores import Comparison
+from dta_bench.report.headline_and_warnings import spell_p
 from dta_bench.report.labels import label_choice
+from dta_bench.spec.spelling import spell_metric
+
+CREDIBLE = 0.9
+"""The probability that the fewest configurations are to hold together, of which one is the best."""
 
 MOST_PAIRS = 6
 """Pairs of methods on a terminal; the JSON has all."""
@@ -24,10 +30,8 @@ def choice_sentences(report: Report) -> list[str]:
         )
     if lost is None:
         return sentences
-    if report.rule == "labels" and report.inflation is not None:
-        sentences.append(
-            f"Its score of the chosen is {report.inflation:+.1f} points off target test: it is there for choosing."
-        )
+    if report.rule == "labels":
+        sentences += [*_inflation(report), *_chance_of_best(report)]
     sentences += search_sentences(report)
     if report.rule != "oracle":
         points = _spell_points(lost.points, lost.ci95)
@@ -37,16 +41,15 @@ def choice_sentences(report: Report) -> list[str]:
 
 
 def comparison_sentences(report: Report) -> list[str]:
-    """Which methods differ, by paired tests over seeds and images, corrected for their number by Holm."""
+    """Which methods differ, by tests over seeds and images, corrected for their number by Holm."""
     pairs = report.comparisons
     if not pairs:
         return []
     sentences = [
-        f"{pair.first} against {pair.second}: {pair.points:+.1f} points, {_spell_p(pair.p_holm)}"
-        f" ({'they differ' if pair.differs else 'no difference is shown'})."
+        f"{pair.first} against {pair.second}: {pair.points:+.1f} points, {spell_test(pair)}."
         for pair in pairs[:MOST_PAIRS]
     ]
-    heading = f"Paired tests over seeds and images, Holm's correction for {len(pairs)}:"
+    heading = f"Tests of pairs over seeds and images, Holm's correction for {len(pairs)}:"
     more = [f"{len(pairs) - MOST_PAIRS} more pairs are in the JSON."] if len(pairs) > MOST_PAIRS else []
     return [heading, *sentences, *more, *untested_sentences(report)]
 
@@ -77,5 +80,33 @@ def _spell_points(value: float, bounds: Interval | None) -> str:
     return f"{value:.1f} points{interval}"
 
 
-def _spell_p(value: float) -> str:
-    return "p below 0.001" if value < 0.001 else f"p {value:.3f}"
+def spell_test(pair: Comparison) -> str:
+    """What the test of a pair shows: ``p 0.020 (they differ)``."""
+    if pair.p_holm is None:
+        return "not tested (one seed)"
+    return f"{spell_p(pair.p_holm)} ({'they differ' if pair.differs else 'no difference is shown'})"
+
+
+def _inflation(report: Report) -> list[str]:
+    if report.inflation is None or report.selected is None:
+        return []
+    side = "above" if report.inflation >= 0 else "below"
+    return [
+        f"The labelled subset scored the chosen configuration {abs(report.inflation):.1f} points {side} its target test"
+        f" {spell_metric(report.headline)}: that score is there for choosing."
+    ]
+
+
+def _chance_of_best(report: Report) -> list[str]:
+    """How probable it is that the choice is the best of those compared, and how many share the probability."""
+    chances = sorted((row.chance_of_best for row in report.competing if row.chance_of_best is not None), reverse=True)
+    if len(chances) < 2:
+        return []
+    chosen = report.competing[0].chance_of_best
+    held, count = 0.0, 0
+    while held < CREDIBLE and count < len(chances):
+        held, count = held + chances[count], count + 1
+    return [
+        f"By these labels the chosen configuration is the best of the {len(chances)} compared with probability"
+        f" {chosen:.2f}; {count} of them together hold {100 * CREDIBLE:.0f} %."
+    ]

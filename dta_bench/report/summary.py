@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -28,9 +27,8 @@ from dta_bench.report.selection.compare_rules import regret
 from dta_bench.report.selection.default_rule import default_rule, describe_default
 from dta_bench.report.selection.ranking import choices, rank
 from dta_bench.report.selection.rules import competitors
-from dta_bench.report.statistics.intervals import Outcomes, interval, minus, score, standard_error
-from dta_bench.report.statistics.map_intervals import MapOutcomes
-from dta_bench.report.statistics.paired_tests import comparisons
+from dta_bench.report.statistics.bands import letters
+from dta_bench.report.uncertainty import Uncertainty, chances_by_subset
 from dta_bench.report.without_test import describe_without_test
 from dta_bench.run.code_fingerprint import is_old_scheme
 from dta_bench.spec.benchmark import Benchmark
@@ -48,7 +46,7 @@ def summarise(
     rule: str | None,
     requested: Mapping[str, int] = MappingProxyType({}),
 ) -> Report:
-    """The main part of a report: scores in percent, intervals of 95 % by bootstrap over seeds and images.
+    """The main part of a report: scores in percent, intervals of 95 % over training seeds and test images.
 
     Where runs differ in training, labelled subset or data, the largest comparable group is reported and the others
     are counted in ``left_out``.
@@ -70,10 +68,14 @@ def summarise(
     eligible = competitors([c for c, _ in ranked])
     chosen = next(iter(eligible), None)
     competing = {id(c) for c in eligible}
+    tested, untested = for_tests(_best_of_each_method([c for c, _ in ranked]))
+    uncertainty = Uncertainty(tested if measured else [], headline)
+    bands = _bands(tested, uncertainty, headline) if measured else {}
+    chances = _chances(eligible, rule, headline)
     baseline = _baseline(group, "source_only", chosen)
+    target_only = _baseline(group, "target_only", chosen)
     rule_of_sweeps = default_rule(has_subset=situation in ("subset", "both"), task=benchmark.task)
     confirmation, in_force = summarise_confirmation(group, rule_of_sweeps, headline, requested)
-    tested, untested = for_tests(_best_of_each_method([c for c, _ in ranked]))
     report = Report(
         benchmark=benchmark.name,
         source=benchmark.source,
@@ -88,16 +90,26 @@ def summarise(
         subset=_labelled_subset(group),
         confirmation=confirmation,
         untested=untested,
-        selected=_name(chosen, headline),
+        selected=_name(chosen, headline, uncertainty),
         validation=_averages(chosen, "validation"),
         inflation=_inflation(chosen, headline),
-        regret=_regret(chosen, eligible, headline),
-        test=_test_scores(chosen.shown if chosen else None, benchmark),
-        source_only=_test_scores(baseline, benchmark),
-        target_only=_test_scores(_baseline(group, "target_only", chosen), benchmark),
-        difference=_difference(chosen, baseline, headline),
-        comparisons=comparisons(tested, headline) if measured else None,
-        leaderboard=[_row(c, value, id(c) in competing, id(c) in in_force, group, headline) for c, value in ranked],
+        regret=_regret(chosen, eligible, headline, uncertainty),
+        test=_test_scores(chosen.shown if chosen else None, benchmark, uncertainty),
+        source_only=_test_scores(_on_like_seeds(baseline, chosen), benchmark, uncertainty),
+        target_only=_test_scores(_on_like_seeds(target_only, chosen), benchmark, uncertainty),
+        difference=_difference(chosen, baseline, uncertainty),
+        comparisons=uncertainty.comparisons if measured else None,
+        leaderboard=[
+            _row(c, value, group, headline, uncertainty).model_copy(
+                update={
+                    "competes": id(c) in competing,
+                    "chance_of_best": chances.get(id(c)),
+                    "band": bands.get(id(c.shown), bands.get(id(c.searched))),
+                    "confirmed_earlier": bool(c.confirmation) and id(c) not in in_force,
+                }
+            )
+            for c, value in ranked
+        ],
         collapsed=[r.tracked.name for c in group for r in c.every_run if r.collapsed],
         lost_classes={r.tracked.name: r.lost_classes for c in group for r in c.every_run if r.lost_classes} or None,
         failed={r.name: r.tags.get("reason", "") for r in runs if r.status == "FAILED"},
@@ -165,42 +177,62 @@ def _inflation(chosen: Configuration | None, headline: str) -> float | None:
     return chosen.mean("validation", headline) - chosen.shown.mean("test", headline)
 
 
+def uncertainty_of(group: Sequence[Configuration], rule: str, headline: str) -> Uncertainty:
+    """Intervals and tests, with the configuration that the rule chooses for each method as those compared."""
+    tested, _ = for_tests(_best_of_each_method([c for c, _ in rank(list(group), rule, headline)]))
+    return Uncertainty(tested if all(c.has("test") for c in tested) else [], headline)
+
+
 def _best_of_each_method(ranked: list[Configuration]) -> list[Configuration]:
     """The first of each method; on the first one's backbone and weights, lest networks be compared."""
     return choices([c for c in ranked if (c.backbone, c.weights) == (ranked[0].backbone, ranked[0].weights)])
 
 
 def _baseline(group: list[Configuration], method: str, chosen: Configuration | None) -> Configuration | None:
-    """The baseline on the backbone and weights of the chosen configuration, cut to its seeds if they share any.
-
-    It is shown by its confirmation runs if both have some.
-    """
+    """The baseline on the backbone and weights of the chosen configuration."""
     if chosen is None:
-        return next((c.shown for c in group if c.method == method), None)
-    same = [c for c in group if (c.method, c.backbone, c.weights) == (method, chosen.backbone, chosen.weights)]
-    if not same:
-        return None
-    chosen, baseline = on_like_seeds(chosen, same[0])
-    shared = tuple(r for r in baseline.runs if r.spec.seed in chosen.seeds)
-    return dataclasses.replace(baseline, runs=shared or baseline.runs)
+        return next((c for c in group if c.method == method), None)
+    same = (c for c in group if (c.method, c.backbone, c.weights) == (method, chosen.backbone, chosen.weights))
+    return next(same, None)
 
 
-def _name(chosen: Configuration | None, headline: str) -> ChosenConfiguration | None:
+def _on_like_seeds(baseline: Configuration | None, chosen: Configuration | None) -> Configuration | None:
+    """A baseline by its confirmation runs, if the chosen configuration has some too."""
+    if baseline is None or chosen is None:
+        return baseline.shown if baseline else None
+    return on_like_seeds(chosen, baseline)[1]
+
+
+def _bands(tested: Sequence[Configuration], uncertainty: Uncertainty, headline: str) -> dict[int, str]:
+    """Letters of the tested configurations, by their ids: those that share one cannot be told apart."""
+    ranked = sorted(tested, key=lambda c: -c.mean("test", headline))
+    found = letters([c.method for c in ranked], [(p.first, p.second) for p in uncertainty.comparisons if p.differs])
+    return {id(c): found[c.method] for c in ranked}
+
+
+def _chances(eligible: list[Configuration], rule: str, headline: str) -> dict[int, float]:
+    """By id: the probability of being the best of those compared, by the labelled subset; only of the rule labels."""
+    if rule != "labels":
+        return {}
+    return {id(c): chance for c, chance in zip(eligible, chances_by_subset(eligible, headline), strict=False)}
+
+
+def _name(chosen: Configuration | None, headline: str, uncertainty: Uncertainty) -> ChosenConfiguration | None:
     if chosen is None:
         return None
     return ChosenConfiguration(
         params=chosen.params, method=chosen.method, backbone=chosen.backbone, weights=chosen.weights,
-        confirmed=bool(chosen.confirmation), search=_search_scores(chosen, headline),
+        confirmed=bool(chosen.confirmation), search=_search_scores(chosen, headline, uncertainty),
     )  # fmt: skip
 
 
-def _search_scores(configuration: Configuration, headline: str) -> SearchScores | None:
+def _search_scores(configuration: Configuration, headline: str, uncertainty: Uncertainty) -> SearchScores | None:
     """A confirmed configuration on the seeds of the search; None where the figures shown are of these seeds."""
     if not configuration.confirmation:
         return None
     return SearchScores(
         test=configuration.mean_if_measured("test", headline),
-        ci95=interval(configuration.test, headline) if configuration.has("test") else None,
+        ci95=uncertainty.interval(configuration.searched, headline) if configuration.has("test") else None,
         seeds=len(configuration.runs), collapsed=len(configuration.collapsed),
         mlflow_run_ids=[r.tracked.mlflow_run_id for r in configuration.runs],
     )  # fmt: skip
@@ -213,20 +245,22 @@ def _averages(chosen: Configuration | None, part: str) -> Averages | None:
     return Averages(**{key: chosen.mean(part, key) for key in chosen.metrics})
 
 
-def _regret(chosen: Configuration | None, eligible: list[Configuration], headline: str) -> Regret | None:
+def _regret(
+    chosen: Configuration | None, eligible: list[Configuration], headline: str, uncertainty: Uncertainty
+) -> Regret | None:
     """What the choice loses on target test against the oracle's, which reads the test labels."""
     if chosen is None or not all(c.has("test") for c in eligible):
         return None
     best = max(eligible, key=lambda c: c.mean("test", headline))
-    points, ci95 = regret(chosen, best, headline)
+    points, ci95 = regret(chosen, best, headline, uncertainty)
     return Regret(points=points, ci95=ci95, oracle=best.mean("test", headline))
 
 
-def _test_scores(chosen: Configuration | None, benchmark: Benchmark) -> TargetScores | None:
+def _test_scores(chosen: Configuration | None, benchmark: Benchmark, uncertainty: Uncertainty) -> TargetScores | None:
     if chosen is None or not chosen.has("test"):
         return None
     intervals = {
-        "ci95" if key == "accuracy" else f"ci95_{key}": interval(chosen.test, key) for key in chosen.metrics
+        "ci95" if key == "accuracy" else f"ci95_{key}": uncertainty.interval(chosen, key) for key in chosen.metrics
     }  # fmt: skip
     per_class = {name: _mean([r.class_score(name) for r in chosen.runs]) for name in benchmark.classes}
     by_seed = {str(r.spec.seed): r.score("test", benchmark.headline) for r in chosen.runs}
@@ -256,59 +290,43 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(present)) if present else None
 
 
-def _difference(chosen: Configuration | None, baseline: Configuration | None, headline: str) -> Difference | None:
-    """Chosen less source-only in the headline metric, in points, paired by seed and image.
-
-    ``baseline`` is as :func:`_baseline` gives it: its seeds say which runs of the chosen one stand against it.
-    """
-    if chosen is None or baseline is None or not (chosen.has("test") and baseline.has("test")):
+def _difference(
+    chosen: Configuration | None, baseline: Configuration | None, uncertainty: Uncertainty
+) -> Difference | None:
+    """Chosen less source-only in the headline metric, in points, both on fresh seeds or both on those of the search."""
+    if chosen is None or baseline is None or chosen is baseline or not (chosen.has("test") and baseline.has("test")):
         return None
-    fresh = is_confirmation(baseline.runs[0].spec.seed)
-    chosen = chosen.shown if fresh else chosen.searched
-    both = [seed for seed in chosen.seeds if seed in baseline.seeds]
-    if not both:
-        return None
-    paired = minus(_of_seeds(chosen, both), _of_seeds(baseline, both))
-    points, error = score(paired, headline), standard_error(paired, headline)
-    return Difference(
-        metric=headline, points=points, standard_error=error, over="seeds and images" if len(both) > 1 else "images",
-        ci95=interval(paired, headline), seeds=len(both), beyond_two_standard_errors=points > 2 * error,
-        confirmed=fresh,
-    )  # fmt: skip
-
-
-def _of_seeds(configuration: Configuration, seeds: list[int]) -> Outcomes | MapOutcomes:
-    rows = [configuration.seeds.index(seed) for seed in seeds]
-    return configuration.test.of_seeds(rows)
+    one, other = on_like_seeds(chosen, baseline)
+    fresh = is_confirmation(other.runs[0].spec.seed)
+    return uncertainty.difference(one, other).model_copy(update={"confirmed": fresh})
 
 
 def _row(
     configuration: Configuration,
     value: float | None,
-    competes: bool,
-    in_force: bool,
     group: list[Configuration],
     headline: str,
+    uncertainty: Uncertainty,
 ) -> LeaderboardRow:
     """One configuration of the leaderboard.
 
     Args:
         value: its score by the selection rule.
-        in_force: whether the rule of sweeps chooses it of its method.
     """
     shown = configuration.shown
     has_test = shown.has("test")
     on_source = {} if has_test else {"source_validation": shown.mean("source_validation", headline)}
-    return LeaderboardRow(
+    row = LeaderboardRow(
         method=configuration.method, backbone=configuration.backbone, params=configuration.params,
-        competes=competes, score=value, validation=configuration.mean_if_measured("validation", headline),
-        test=shown.mean_if_measured("test", headline), ci95=interval(shown.test, headline) if has_test else None,
+        competes=False, score=value, validation=configuration.mean_if_measured("validation", headline),
+        test=shown.mean_if_measured("test", headline),
+        ci95=uncertainty.interval(shown, headline) if has_test else None,
         seeds=len(shown.runs), collapsed=len(shown.collapsed),
         mlflow_run_ids=[r.tracked.mlflow_run_id for r in shown.runs],
-        confirmed=bool(configuration.confirmation), search=_search_scores(configuration, headline),
-        confirmed_earlier=bool(configuration.confirmation) and not in_force,
-        difference=_difference(configuration, _baseline(group, "source_only", configuration), headline), **on_source,
+        confirmed=bool(configuration.confirmation), search=_search_scores(configuration, headline, uncertainty),
+        difference=_difference(configuration, _baseline(group, "source_only", configuration), uncertainty),
     )  # fmt: skip
+    return row.model_copy(update=on_source)
 
 
 def _stopped(run: TrackedRun) -> bool:

@@ -97,4 +97,4 @@ def test_the_reference_names_every_module_that_says_what_it_is() -> None:
     heads = set(re.findall(r"^## (.+)$", made, re.MULTILINE))
     there = {m.name for m in pkgutil.walk_packages(dta_bench.__path__, "dta_bench.") if "._" not in m.name}
     assert there - {"dta_bench.__main__"} <= heads | {"dta_bench.__main__"}
-    assert "* `interval(outcomes, metric, draws)`: A 95 % percentile interval" in made
+    assert "* `crossed_model(evidences, compared, others)`: The model of several methods" in made

@@ -119,10 +119,10 @@ def test_a_clear_gain_is_said_to_be_one(runs: Runs, pair: Benchmark) -> None:
     report = report_of(runs, pair)
     gain = report.test.accuracy - report.source_only.accuracy
     assert report.difference.points == pytest.approx(gain)
-    assert report.difference.beyond_two_standard_errors
+    assert report.difference.differs
     assert f"{gain:+.1f} points" in answer(report)
-    assert "more than two standard errors above it" in answer(report)
-    assert "NOT" not in answer(report)
+    assert "It is better than source-only (p" in answer(report)
+    assert "NO" not in answer(report)
 
 
 @pytest.mark.parametrize("tests", [[0.9, 0.2, 0.6], [0.505, 0.525, 0.505]])
@@ -130,26 +130,52 @@ def test_what_chance_may_explain_is_said_to_be_no_gain(runs: Runs, pair: Benchma
     runs.sweep("dta", tests)
     runs.sweep("source_only", [0.5, 0.52, 0.51])
     report = report_of(runs, pair)
-    assert not report.difference.beyond_two_standard_errors
-    assert "no gain is shown" in answer(report)
+    assert not report.difference.differs
+    assert "NO difference from source-only is shown" in answer(report)
 
 
 def test_a_clear_loss_is_said_to_be_one(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.3, 0.31, 0.3])
     runs.sweep("source_only", [0.5, 0.52, 0.51])
     report = report_of(runs, pair)
-    assert not report.difference.beyond_two_standard_errors
-    assert "it loses to source-only here" in answer(report)
+    assert report.difference.differs
+    assert "It is WORSE than source-only" in answer(report)
 
 
-def test_methods_are_compared_on_the_seeds_that_both_have(runs: Runs, pair: Benchmark) -> None:
+def test_methods_are_compared_on_all_seeds_that_each_has(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.8, 0.8, 0.8])
     runs.add(spec_of("source_only", seed=2), 0.5)
     runs.add(spec_of("source_only", seed=7), 0.9)
     report = report_of(runs, pair)
-    assert report.difference.seeds == report.source_only.seeds == 1
-    assert report.source_only.accuracy < 60
-    assert "on the 1 seed that both have" in answer(report)
+    assert report.difference.seeds == report.source_only.seeds == 2
+    assert report.difference.points == pytest.approx(report.test.accuracy - report.source_only.accuracy)
+
+
+def test_headline_and_table_of_pairs_are_one_test(runs: Runs, pair: Benchmark) -> None:
+    for method, tests in (("dta", [0.7, 0.72]), ("dann", [0.68, 0.6]), ("source_only", [0.55, 0.6])):
+        runs.sweep(method, tests)
+    report = report_of(runs, pair)
+    same = next(c for c in report.comparisons if (c.first, c.second) == ("dta", "source_only"))
+    assert (report.difference.p_holm, report.difference.differs) == (same.p_holm, same.differs)
+    assert report.difference.ci95 == pytest.approx(same.ci95)
+    assert report.difference.seeds_needed == same.seeds_needed
+    assert f"p {same.p_holm:.3f}" in answer(report)
+
+
+def test_where_no_difference_is_shown_the_command_with_enough_seeds_is_named(runs: Runs, pair: Benchmark) -> None:
+    runs.sweep("dta", [0.62, 0.56])
+    runs.sweep("source_only", [0.5, 0.55])
+    report = report_of(runs, pair)
+    needed = report.difference.seeds_needed
+    assert f"at least {needed.at_least} seeds of each are needed" in answer(report)
+    assert f"dta-bench sweep fonts_digits --confirm {needed.as_seen}" in answer(report)
+
+
+def test_methods_that_cannot_be_told_apart_share_a_letter(runs: Runs, pair: Benchmark) -> None:
+    for method, tests in (("dta", [0.8, 0.81, 0.8]), ("dann", [0.8, 0.79, 0.81]), ("source_only", [0.4, 0.41, 0.4])):
+        runs.sweep(method, tests)
+    bands = {row.method: row.band for row in report_of(runs, pair).leaderboard}
+    assert bands == {"dta": "a", "dann": "a", "source_only": "b"}
 
 
 def test_one_seed_is_said_to_be_one(runs: Runs, pair: Benchmark) -> None:
@@ -338,7 +364,7 @@ def test_what_choosing_cost_and_which_methods_differ_is_in_every_form(runs: Runs
         " ".join(screen_of(report).split()),
     ):
         assert f"its labels were asked {report.subset.asked} times by the runs in this table" in said
-        assert f"{report.inflation:+.1f} points off target test" in said
+        assert f"scored the chosen configuration {-report.inflation:.1f} points below its target test" in said
         assert f"{report.comparisons[0].points:+.1f}" in said
         assert "they differ" in said
         assert "no difference is shown" in said

@@ -13,6 +13,7 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.selection.compare_rules import all_rules
 from dta_bench.report.selection.default_rule import default_rule, mean_regrets
 from dta_bench.report.selection.rules import LABEL_FREE
+from dta_bench.report.summary import uncertainty_of
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset
 
@@ -96,7 +97,9 @@ def test_the_oracle_is_refused_where_there_is_no_test(benchmark: Benchmark) -> N
 
 def test_rules_compared_without_a_test_choose_but_lose_nothing_that_is_known(benchmark: Benchmark) -> None:
     runs = runs_in("none")
-    rows = {row.rule: row for row in all_rules(group_runs(runs, runs.tracked), benchmark.headline)}  # type: ignore[arg-type]
+    group = group_runs(runs, runs.tracked)  # type: ignore[arg-type]
+    uncertainty = uncertainty_of(group, "entropy", benchmark.headline)
+    rows = {row.rule: row for row in all_rules(group, benchmark.headline, uncertainty)}
     assert rows["labels"].selected is None
     assert rows["oracle"].selected is None
     assert rows["entropy"].selected is not None

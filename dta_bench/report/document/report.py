@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -43,6 +43,7 @@ class Report(Document):
     ``rules`` on are parts that are made only on demand or only where the runs kept what they need.
     """
 
+    schema_version: Literal[2] = 2  # type: ignore[assignment]
     benchmark: str
     source: str
     target: str

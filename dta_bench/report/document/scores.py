@@ -55,34 +55,52 @@ class TargetScores(Averages):
         }.get(metric)  # fmt: skip
 
 
-class Difference(FrozenRecord):
-    """A configuration less source-only in the headline metric, in points, paired by seed and image."""
+class SeedsNeeded(FrozenRecord):
+    """Seeds of both methods with which a difference would be shown; None: more than 50."""
+
+    at_least: int | None
+    """If the difference is as large as the farther end of its interval."""
+    as_seen: int | None
+    """If it is the one seen."""
+
+
+class Estimate(FrozenRecord):
+    """A difference in the headline metric, in points, with its interval of 95 %."""
 
     metric: str
     points: float
     standard_error: float
     over: str
-    """What the standard error is over: ``seeds and images``, or with one seed ``images``."""
+    """What interval and standard error are over: ``seeds and images``; ``images`` where one side has one seed."""
     ci95: Interval
     seeds: int
-    beyond_two_standard_errors: bool
-    confirmed: bool = False
-    """Whether both are measured by confirmation runs."""
+    """Of the side that has fewer."""
 
 
-class Comparison(FrozenRecord):
-    """A paired test of two methods; ``points`` is the first less the second."""
+class Comparison(Estimate):
+    """A test of two methods; ``points`` is the first less the second."""
 
     first: str
     second: str
-    metric: str
-    points: float
-    ci95: Interval
-    seeds: int
-    p: float
-    p_holm: float
+    p: float | None
+    """None where a method has one seed: nothing is known of training's own chance."""
+    p_holm: float | None
     """``p`` after Holm's correction for all pairs of the report."""
     differs: bool
+    seeds_needed: SeedsNeeded | None = None
+    """Only where no difference is shown."""
+
+
+class Difference(Estimate):
+    """A configuration less source-only; where the two are among the compared methods, with the test of that pair."""
+
+    p_holm: float | None = None
+    pairs: int | None = None
+    """How many pairs the p value is corrected for; None where this configuration is not one of those compared."""
+    differs: bool = False
+    seeds_needed: SeedsNeeded | None = None
+    confirmed: bool = False
+    """Whether both are measured by confirmation runs."""
 
 
 class Confirmation(FrozenRecord):
@@ -119,10 +137,10 @@ class ChosenConfiguration(FrozenRecord):
 
 
 class Regret(FrozenRecord):
-    """What a choice loses on target test against the oracle's; without an interval where their seeds differ."""
+    """What a choice loses on target test against the oracle's, which is itself chosen by the test labels."""
 
     points: float
-    ci95: Interval | None
+    ci95: Interval
     oracle: float
     """The target test score of the oracle's choice."""
 
@@ -148,6 +166,10 @@ class LeaderboardRow(FrozenRecord):
     """Seeds that predict fewer than half of the classes."""
     mlflow_run_ids: list[str]
     difference: Difference | None = None
+    band: str | None = None
+    """Letters, where it was compared: rows that share one cannot be told apart."""
+    chance_of_best: float | None = None
+    """The probability that it is the best of those that competed, by the labelled subset; only of the rule labels."""
     confirmed: bool = False
     """Whether ``test`` and what follows are of confirmation runs; else they are of the seeds that chose."""
     confirmed_earlier: bool = False

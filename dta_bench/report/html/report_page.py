@@ -5,7 +5,7 @@ from __future__ import annotations
 from dta_bench.report.confirmation_sentences import describe_seeds
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.without_test import WithoutTest
-from dta_bench.report.headline_and_warnings import answer, warnings
+from dta_bench.report.headline_and_warnings import answer, spell_interval, warnings
 from dta_bench.report.html.page import Page, Section
 from dta_bench.report.html.sections.classes import classes_section
 from dta_bench.report.html.sections.confusions import confusions_section
@@ -47,14 +47,13 @@ def _largest_figures(report: Report) -> list[tuple[str, str, str]]:
     if test is None:
         return []
     average, bounds = test.average(report.headline), test.interval(report.headline)
-    metric, interval = spell_metric(report.headline), ""
-    if bounds:
-        interval = f"95 % interval {bounds[0]:.1f} to {bounds[1]:.1f}, {describe_seeds(test.confirmed)}"
-    shown = [(f"Target test, {metric}", f"{average:.1f} %", interval)]
+    interval = f"{spell_interval(bounds, test.seeds)}, {describe_seeds(test.confirmed)}" if bounds else ""
+    shown = [(f"Target test, {spell_metric(report.headline)}", f"{average:.1f} %", interval)]
     if difference:
+        low, high = difference.ci95
+        tested = "they differ" if difference.differs else "no difference is shown"
         shown.append((
-            "Against source-only", f"{difference.points:+.1f}",
-            f"points, standard error {difference.standard_error:.1f}",
+            "Against source-only", f"{difference.points:+.1f}", f"points ({low:+.1f} to {high:+.1f}): {tested}",
         ))  # fmt: skip
     shown.append(("Compared", str(report.compared), f"configurations, {report.runs} runs"))
     return [*shown, ("Rule", report.rule, _who_chose(report))]

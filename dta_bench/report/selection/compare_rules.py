@@ -11,39 +11,38 @@ from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.scores import ChosenConfiguration, RuleRow
 from dta_bench.report.selection.rules import RULES, Unavailable, competitors, scores
-from dta_bench.report.statistics.intervals import interval, minus
+from dta_bench.report.uncertainty import Uncertainty
 
 
-def all_rules(group: Sequence[Configuration], headline: str) -> list[RuleRow]:
+def all_rules(group: Sequence[Configuration], headline: str, uncertainty: Uncertainty) -> list[RuleRow]:
     """A row a rule, the oracle last: what it chose among the competing configurations, and its regret in points.
 
-    ``regret`` is the oracle's target test score less that of the choice, ``regret_ci95`` its interval by bootstrap over
-    seeds and images, both choices held fixed; ``rank_correlation`` is Spearman's between the rule's scores of all
-    configurations and their test scores. All three are None where no labelled target test is there.
+    ``regret`` is the oracle's target test score less that of the choice, ``regret_ci95`` its interval, both choices
+    held fixed; ``rank_correlation`` is Spearman's between the rule's scores of all configurations and their test
+    scores. All three are None where no labelled target test is there.
     """
     candidates = competitors(group)
     if not candidates:
         return []
     if not all(candidate.has("test") for candidate in candidates):
-        return [_row(name, candidates, None, headline) for name in RULES]
-    return [_row(name, candidates, scores(candidates, "oracle", headline), headline) for name in RULES]
+        return [_row(name, candidates, None, headline, uncertainty) for name in RULES]
+    truth = scores(candidates, "oracle", headline)
+    return [_row(name, candidates, truth, headline, uncertainty) for name in RULES]
 
 
-def regret(chosen: Configuration, best: Configuration, headline: str) -> tuple[float, Interval | None]:
-    """What ``chosen`` loses on target test against ``best``, in points.
-
-    Returns:
-        The points, and their 95 % interval; no interval where the two have not the same seeds.
-    """
-    points = best.mean("test", headline) - chosen.mean("test", headline)
+def regret(
+    chosen: Configuration, best: Configuration, headline: str, uncertainty: Uncertainty
+) -> tuple[float, Interval]:
+    """What ``chosen`` loses on target test against ``best``, in points, and the 95 % interval."""
     if chosen is best:
         return 0.0, (0.0, 0.0)
-    if chosen.seeds != best.seeds:
-        return points, None
-    return points, interval(minus(best.test, chosen.test), headline)
+    points = best.mean("test", headline) - chosen.mean("test", headline)
+    return points, uncertainty.difference(best.searched, chosen.searched).ci95
 
 
-def _row(name: str, candidates: list[Configuration], truth: list[float] | None, headline: str) -> RuleRow:
+def _row(
+    name: str, candidates: list[Configuration], truth: list[float] | None, headline: str, uncertainty: Uncertainty
+) -> RuleRow:
     """What a rule chose; without the ``truth`` (scores on target test) neither its regret nor its correlation."""
     try:
         values = scores(candidates, name, headline)
@@ -52,7 +51,7 @@ def _row(name: str, candidates: list[Configuration], truth: list[float] | None, 
     chosen = candidates[_first_best(values)]
     if truth is None:
         return RuleRow(rule=name, selected=_name(chosen), test=None, regret=None, rank_correlation=None)
-    points, ci95 = regret(chosen, candidates[_first_best(truth)], headline)
+    points, ci95 = regret(chosen, candidates[_first_best(truth)], headline, uncertainty)
     return RuleRow(
         rule=name,
         selected=_name(chosen),

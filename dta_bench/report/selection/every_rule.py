@@ -16,7 +16,7 @@ from dta_bench.report.document.scores import LabelBudgetRow
 from dta_bench.report.selection.compare_rules import all_rules
 from dta_bench.report.selection.label_budget import label_budget
 from dta_bench.report.selection.rules import competitors
-from dta_bench.report.summary import reported_group
+from dta_bench.report.summary import reported_group, uncertainty_of
 from dta_bench.spec.benchmark import Benchmark
 
 
@@ -28,8 +28,8 @@ def add_every_choice(
     Args:
         root: the data, for the labels of all of target train, which no run has stored.
     """
-    group = reported_group(configurations, benchmark)
-    report = report.with_parts(rules=all_rules(group, benchmark.headline))
+    group, headline = reported_group(configurations, benchmark), benchmark.headline
+    report = report.with_parts(rules=all_rules(group, headline, uncertainty_of(group, report.rule, headline)))
     try:
         return report.with_parts(label_budget=_budget(benchmark, competitors(group), root))
     except UserError as error:

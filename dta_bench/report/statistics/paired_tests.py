@@ -1,95 +1,52 @@
-"""Methods against each other: paired by seed and image, and corrected for how many pairs are looked at."""
+"""Methods against each other: which pairs differ, corrected for how many pairs are looked at."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.scores import Comparison
-from dta_bench.report.statistics.intervals import Outcomes, interval, minus, score, standard_error
-from dta_bench.report.statistics.map_intervals import MapOutcomes
-
-LEVEL = 0.05
-"""Corrected p values below it are called a difference."""
+from dta_bench.report.statistics.crossed_model import LEVEL, CrossedModel, Floats
+from dta_bench.report.statistics.pair_model import all_pairs
+from dta_bench.report.statistics.seeds_needed import seeds_needed
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two methods, and the first's outcomes less the second's."""
+def comparisons(methods: Sequence[str], model: CrossedModel, headline: str) -> list[Comparison]:
+    """Every pair of methods, in the order given.
 
-    first: str
-    second: str
-    difference: Outcomes | MapOutcomes
-
-
-def comparisons(chosen: Sequence[Configuration], headline: str) -> list[Comparison]:
-    """Every pair of methods, each with the configuration that the rule chose for it.
-
-    ``points`` is the first less the second on the seeds that both have; ``p`` that of :func:`paired_test`, ``p_holm``
-    the same after Holm's correction for all pairs in this list. A pair without a common seed is left out.
+    ``points`` is the first less the second; ``p`` the two-sided p value of no difference, ``p_holm`` the same after
+    Holm's correction for all pairs in this list. Both are never below what the two methods' own seeds show (see
+    :data:`~.crossed_model.OWN_LEVEL`), so that a pair that differs has an interval without zero. A pair in which a
+    method has one seed has no p value, and an interval over test images alone.
     """
-    pairs = [pair for a, b in itertools.combinations(chosen, 2) if (pair := _pair(a, b)) is not None]
-    p_values = [paired_test(pair.difference, headline) for pair in pairs]
-    return [
-        Comparison(
-            first=pair.first, second=pair.second, metric=headline, points=score(pair.difference, headline),
-            ci95=interval(pair.difference, headline), seeds=pair.difference.seeds, p=p, p_holm=p_holm,
-            differs=p_holm < LEVEL,
-        )
-        for pair, p, p_holm in zip(pairs, p_values, holm(p_values), strict=True)
-    ]  # fmt: skip
+    pairs = all_pairs(model)
+    moderated, own = pairs.p_values()
+    corrected = holm(moderated)
+    half, needed = pairs.half_widths(), seeds_needed(pairs)
+    found = []
+    for i, (a, b) in enumerate(zip(pairs.first, pairs.second, strict=True)):
+        points, testable = float(pairs.points[i]), bool(pairs.testable[i])
+        p_holm = float(max(corrected[i], own[i])) if testable else None
+        differs = p_holm is not None and p_holm < LEVEL
+        found.append(
+            Comparison(
+                first=methods[a], second=methods[b], metric=headline, points=points,
+                ci95=(points - float(half[i]), points + float(half[i])),
+                over="seeds and images" if testable else "images",
+                standard_error=float(pairs.standard_errors[i]), seeds=int(min(model.seeds[a], model.seeds[b])),
+                p=float(max(moderated[i], own[i])) if testable else None, p_holm=p_holm, differs=differs,
+                seeds_needed=None if differs else needed[i],
+            )
+        )  # fmt: skip
+    return found
 
 
-def paired_test(paired: Outcomes | MapOutcomes, headline: str) -> float:
-    """Two-sided p value of a mean difference of zero, over seeds and images.
-
-    The t statistic is the difference over its standard error, in which seeds and images are independent parts; its
-    degrees of freedom are Welch's and Satterthwaite's. With one seed only images count.
-    """
-    points, error = score(paired, headline), standard_error(paired, headline)
-    if error == 0:
-        return 1.0 if points == 0 else 0.0
-    count = paired.seeds
-    by_seed = [score(paired.of_seeds([row]), headline) for row in range(count)]
-    seeds = float(np.var(by_seed, ddof=1)) / count if count > 1 else 0.0
-    images = max(error**2 - seeds, 0.0)
-    return float(2 * stats.t.sf(abs(points) / error, satterthwaite([seeds, images], [count - 1, _images(paired) - 1])))
-
-
-def satterthwaite(variances: Sequence[float], degrees: Sequence[int]) -> float:
-    """Effective degrees of freedom of a sum of independent variance estimates, by Welch and Satterthwaite.
-
-    Args:
-        variances: the estimates.
-        degrees: the degrees of freedom of each; those without any are left out.
-    """
-    parts = sum(v**2 / d for v, d in zip(variances, degrees, strict=True) if d > 0)
-    return sum(variances) ** 2 / parts if parts > 0 else float("inf")
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p values after Holm's step-down correction (Scand. J. Stat. 1979), in the given order."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    corrected, highest = [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[i]))
-        corrected[i] = highest
+def holm(p_values: Floats) -> Floats:
+    """p values after Holm's step-down correction (Scand. J. Stat. 1979), in the given order; NaN stays."""
+    tested = np.flatnonzero(~np.isnan(p_values))
+    order = tested[np.argsort(p_values[tested], kind="stable")]
+    stepped = np.minimum(1, p_values[order] * np.arange(len(order), 0, -1))
+    corrected = np.full(len(p_values), np.nan)
+    corrected[order] = np.maximum.accumulate(stepped)
     return corrected
-
-
-def _pair(a: Configuration, b: Configuration) -> Pair | None:
-    """The difference of two configurations on the seeds that both have; None if they share none."""
-    both = [seed for seed in a.seeds if seed in b.seeds]
-    if not both:
-        return None
-    first, second = (c.test.of_seeds([c.seeds.index(seed) for seed in both]) for c in (a, b))
-    return Pair(a.method, b.method, minus(first, second))
-
-
-def _images(paired: Outcomes | MapOutcomes) -> int:
-    return len(paired.labels) if isinstance(paired, Outcomes) else int(paired.images)

@@ -55,10 +55,12 @@ def _leaderboard(report: Report) -> Table:
     table.add_column("configuration", ratio=1)
     for column in ("labelled\nsubset*", f"target test\n{headline}, %", "95 % interval", "seeds"):
         table.add_column(column, justify="right")
+    letters = max((len(row.band or "") for row in rows), default=0)
     for rank, row in enumerate(rows[:MOST_ROWS], start=1):
         table.add_row(
             str(rank) if row.competes else "-", label_row(row, names, several), _figure(row.validation),
-            _figure(row.test), _range(row.ci95), count_fresh(row), style=None if row.competes else "dim",
+            _figure(row.test) + f" {row.band or '':<{letters}}" * bool(report.comparisons),
+            _range(row.ci95), count_fresh(row), style=None if row.competes else "dim",
         )  # fmt: skip
     more = f"; {len(rows) - MOST_ROWS} more in the JSON" if len(rows) > MOST_ROWS else ""
     table.caption = f"{report.compared} compared, ranked by {describe_rule(report)}{more}\n" + (
@@ -67,6 +69,8 @@ def _leaderboard(report: Report) -> Table:
         else "* there is no labelled subset"
     )
     table.caption = "\n".join([table.caption, *legend_of_seeds(report)])
+    if report.comparisons:
+        table.caption += "\nMethods that share a letter (a, b, ...) cannot be told apart."
     table.caption_justify = "left"
     return table
 

@@ -14,6 +14,7 @@ from dta_bench.report.document.scores import RuleRow
 from dta_bench.report.how_it_was_chosen import disagreement_sentences
 from dta_bench.report.selection.compare_rules import all_rules
 from dta_bench.report.selection.rules import RULES, scores
+from dta_bench.report.summary import uncertainty_of
 from dta_bench.spec.benchmark import Benchmark
 
 HEADLINE = "accuracy"
@@ -59,11 +60,16 @@ def group(runs: Runs) -> list[Configuration]:
 
 
 def rules(runs: Runs) -> dict[str, RuleRow]:
-    return {row.rule: row for row in all_rules(group(runs), HEADLINE)}
+    return {row.rule: row for row in rules_of(runs)}
+
+
+def rules_of(runs: Runs) -> list[RuleRow]:
+    configurations = group(runs)
+    return all_rules(configurations, HEADLINE, uncertainty_of(configurations, "labels", HEADLINE))
 
 
 def test_every_rule_has_a_row_and_the_oracle_is_last() -> None:
-    rows = all_rules(group(disagreeing()), HEADLINE)
+    rows = rules_of(disagreeing())
     assert [row.rule for row in rows] == list(RULES)
     assert rows[-1].rule == "oracle"
     assert {"rule", "selected", "test", "regret", "rank_correlation"} <= rows[0].model_dump().keys()
@@ -147,7 +153,7 @@ def test_the_report_says_what_the_subset_inflated_and_what_the_choice_lost(pair:
 
 def test_source_labels_and_oracle_disagree_in_the_reports_own_words(pair: Benchmark) -> None:
     runs = disagreeing()
-    report = report_of(runs, pair).with_parts(rules=all_rules(group(runs), HEADLINE))
+    report = report_of(runs, pair).with_parts(rules=rules_of(runs))
     said = " ".join(disagreement_sentences(report))
     assert "labels chose dta 0.02, the oracle dta 0.03" in said.replace("lambda_2=", "")
     assert "source chose" in said

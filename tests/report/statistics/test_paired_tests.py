@@ -1,4 +1,4 @@
-"""Paired tests between methods, against scipy and against closed testing."""
+"""Tests of pairs against scipy's, against closed testing, against all permutations; and that they never contradict."""
 
 from __future__ import annotations
 
@@ -6,16 +6,38 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from stored_runs import Runs
 
-from dta_bench.report.configurations import group_runs
-from dta_bench.report.statistics.intervals import Outcomes
-from dta_bench.report.statistics.paired_tests import comparisons, holm, paired_test, satterthwaite
+from dta_bench.report.document.scores import Comparison
+from dta_bench.report.statistics.crossed_model import CrossedModel, crossed_model, evidence
+from dta_bench.report.statistics.outcomes import Outcomes
+from dta_bench.report.statistics.pair_model import all_pairs
+from dta_bench.report.statistics.paired_tests import comparisons, holm
 
-RNG = np.random.default_rng(0)
+NAMES = [f"m{i}" for i in range(30)]
+
+
+def of_scores(*methods: list[float], images: int = 5000) -> CrossedModel:
+    """Methods of which all seeds predict alike but for their score in percent; images decide nothing."""
+    found = []
+    for scores in methods:
+        values = np.repeat(np.array(scores)[:, None] / 100, images, axis=1)
+        found.append(evidence(Outcomes(values, np.zeros(images, np.int64)), "accuracy"))
+    return crossed_model(found)
+
+
+def compared(model: CrossedModel) -> list[Comparison]:
+    return comparisons(NAMES[: len(model.seeds)], model, "accuracy")
+
+
+def drawn(methods: int, seeds: int, seed: int, spread: float, apart: float) -> CrossedModel:
+    rng = np.random.default_rng(seed)
+    rates = np.clip(0.6 + apart * np.arange(methods)[:, None] + spread * rng.standard_normal((methods, seeds)), 0, 1)
+    hard = rng.random(200) < 0.2
+    values = (rng.random((methods, seeds, 200)) < rates[..., None]) & ~hard
+    return crossed_model([evidence(Outcomes(v.astype(float), np.zeros(200, np.int64)), "accuracy") for v in values])
 
 
 def closed_testing(p_values: list[float]) -> list[float]:
@@ -34,40 +56,99 @@ def closed_testing(p_values: list[float]) -> list[float]:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_holm_is_closed_testing_with_bonferroni(p_values: list[float]) -> None:
-    assert holm(p_values) == pytest.approx(closed_testing(p_values))
+    assert holm(np.array(p_values)) == pytest.approx(closed_testing(p_values))
 
 
-def test_with_one_seed_it_is_the_paired_t_test_over_images() -> None:
-    a, b = RNG.random(300) < 0.8, RNG.random(300) < 0.72
-    paired = Outcomes((a.astype(float) - b)[None], np.zeros(300, dtype=np.int64))
-    assert paired_test(paired, "accuracy") == pytest.approx(stats.ttest_rel(a.astype(float), b.astype(float)).pvalue)
+def test_pairs_without_a_p_value_take_no_part_in_the_correction() -> None:
+    found = holm(np.array([0.01, np.nan, 0.04]))
+    assert found[[0, 2]] == pytest.approx([0.02, 0.04])
+    assert np.isnan(found[1])
 
 
-def test_where_only_seeds_differ_it_is_the_paired_t_test_over_seeds() -> None:
-    gains = np.array([0.02, 0.05, 0.03, 0.04])
-    paired = Outcomes(np.repeat(gains[:, None], 50, axis=1), np.zeros(50, dtype=np.int64))
-    assert paired_test(paired, "accuracy") == pytest.approx(stats.ttest_1samp(gains, 0).pvalue)
+def test_two_methods_of_like_variance_have_students_p_value() -> None:
+    one, other = [70.0, 72.0, 71.0, 73.0], [74.0, 75.5, 76.0, 74.5]
+    moderated, _ = all_pairs(of_scores(one, other)).p_values()
+    assert moderated == pytest.approx([stats.ttest_ind(one, other).pvalue], rel=1e-6)
 
 
-def test_degrees_of_freedom_are_welchs() -> None:
-    a, b = RNG.normal(0, 1, 12), RNG.normal(0, 3, 30)
-    welch = stats.ttest_ind(a, b, equal_var=False)
-    found = satterthwaite([a.var(ddof=1) / 12, b.var(ddof=1) / 30], [11, 29])
-    assert found == pytest.approx(welch.df)
+def test_their_interval_is_students_too() -> None:
+    one, other = [70.0, 72.0, 71.0, 73.0, 71.5, 72.5], [74.0, 75.5, 76.0, 74.5, 75.0, 73.0]
+    found = compared(of_scores(one, other))[0]
+    low, high = stats.ttest_ind(one, other).confidence_interval()
+    assert found.ci95 == pytest.approx((low, high), rel=1e-6)
 
 
-def test_equal_methods_do_not_differ() -> None:
-    nothing = Outcomes(np.zeros((3, 20)), np.zeros(20, dtype=np.int64))
-    assert paired_test(nothing, "accuracy") == 1
+def test_it_agrees_with_the_test_of_all_permutations_of_two_methods() -> None:
+    """Seven seeds each, 3,432 permutations: the exact p value of the same statistic."""
+    rng = np.random.default_rng(5)
+    for shift in (0.0, 1.5, 3.0):
+        one, other = rng.normal(70, 2, 7), rng.normal(70 + shift, 2, 7)
+        exact = stats.permutation_test((one, other), lambda a, b: np.mean(a) - np.mean(b), n_resamples=np.inf).pvalue
+        moderated, _ = all_pairs(of_scores(list(one), list(other))).p_values()
+        assert moderated[0] == pytest.approx(exact, abs=0.03)
 
 
-def test_every_pair_of_methods_is_compared_and_corrected() -> None:
-    runs = Runs()
-    for method, rates in (("dta", [0.8, 0.82]), ("source_only", [0.5, 0.52]), ("dta_released", [0.8, 0.82])):
-        runs.sweep(method, rates)
-    found = comparisons(group_runs(runs, runs.tracked), "accuracy")  # type: ignore[arg-type]
-    pairs = {(one.first, one.second): one for one in found}
-    assert set(pairs) == {("dta", "source_only"), ("dta", "dta_released"), ("source_only", "dta_released")}
-    assert pairs["dta", "source_only"].differs
-    assert not pairs["dta", "dta_released"].differs
-    assert all(one.p_holm >= one.p for one in found)
+def test_with_one_seed_nothing_is_claimed_however_far_apart_two_methods_are() -> None:
+    found = compared(of_scores([20.0], [90.0]))[0]
+    assert (found.p, found.p_holm, found.differs) == (None, None, False)
+    assert found.over == "images"
+
+
+def test_one_methods_single_seed_leaves_the_other_pairs_tested() -> None:
+    found = {(c.first, c.second): c for c in compared(of_scores([70.0, 71.0], [70.5, 71.5], [90.0]))}
+    assert found["m0", "m1"].p is not None
+    assert found["m0", "m2"].p is None
+
+
+def test_seeds_that_agree_by_chance_are_not_trusted_to_agree_always() -> None:
+    """Two seeds at 75.0 and 75.1 against two at 78.0 and 78.1, among methods that spread by three points."""
+    others = [[70.0, 76.0], [73.0, 79.0], [72.0, 77.5], [71.0, 77.0]]
+    found = compared(of_scores([75.0, 75.1], [78.0, 78.1], *others))
+    assert not found[0].differs
+
+
+def test_methods_without_any_difference_have_p_1() -> None:
+    assert compared(of_scores([70.0, 70.0], [70.0, 70.0]))[0].p == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(2, 6), st.integers(2, 5), st.integers(0, 10_000), st.sampled_from([0.005, 0.05]),
+    st.sampled_from([0.0, 0.03]),
+)  # fmt: skip
+def test_a_pair_that_differs_has_an_interval_without_zero(
+    methods: int, seeds: int, seed: int, spread: float, apart: float
+) -> None:
+    for pair in compared(drawn(methods, seeds, seed, spread, apart)):
+        low, high = pair.ci95
+        assert pair.p <= pair.p_holm
+        assert (pair.p < 0.05) == (low > 0 or high < 0)
+        assert not pair.differs or low > 0 or high < 0
+        assert pair.differs == (pair.seeds_needed is None)
+
+
+def test_the_order_of_methods_changes_no_p_value() -> None:
+    scores = [[70.0, 72.0], [75.0, 78.0], [74.0, 74.5]]
+    forward = {frozenset((c.first, c.second)): c.p_holm for c in compared(of_scores(*scores))}
+    turned = comparisons(["m2", "m1", "m0"], of_scores(*scores[::-1]), "accuracy")
+    assert {frozenset((c.first, c.second)): c.p_holm for c in turned} == pytest.approx(forward)
+
+
+def test_fewer_seeds_are_needed_the_larger_the_difference() -> None:
+    near, far = (compared(of_scores([70.0, 74.0], [70.0 + d, 74.0 + d]))[0].seeds_needed for d in (1.0, 4.0))
+    assert near.as_seen is None or near.as_seen > far.as_seen
+    assert far.at_least <= far.as_seen
+
+
+def test_with_as_many_seeds_as_are_said_to_be_needed_the_difference_is_shown() -> None:
+    """The same spread and the same difference, with the number of seeds that two seeds each asked for."""
+
+    def spread_out(mean: float, seeds: int) -> list[float]:
+        places = stats.norm.ppf((np.arange(seeds) + 0.5) / seeds)
+        return list(mean + 2 * places / places.std(ddof=1))
+
+    few = compared(of_scores(spread_out(70, 3), spread_out(73, 3)))[0]
+    assert not few.differs
+    needed = few.seeds_needed.as_seen
+    assert compared(of_scores(spread_out(70, needed), spread_out(73, needed)))[0].differs
+    assert not compared(of_scores(spread_out(70, needed - 1), spread_out(73, needed - 1)))[0].differs

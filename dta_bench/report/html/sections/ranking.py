@@ -28,10 +28,12 @@ def ranking_section(report: Report) -> Section:
         return _ranking_without_test(report)
     words = [
         f"Ranked by the rule {report.rule}. The labelled subset's score is there for choosing; it is not a result."
-        f" Target test is {spell_metric(report.headline)} at the last epoch, mean over seeds, with a 95 % bootstrap"
-        " interval over seeds and images.",
+        f" Target test is {spell_metric(report.headline)} at the last epoch, mean over seeds, with a 95 % interval"
+        " of the expected score over training seeds and new test images; of one seed, over test images only.",
         *legend_of_seeds(report),
     ]
+    if report.comparisons:
+        words.append("Methods that share a letter cannot be told apart: no test of a pair shows a difference.")
     best = _best_of_each(report.leaderboard)
     return Section(
         "ranking", "Ranking", words,
@@ -91,7 +93,16 @@ def _best_cells(report: Report, row: LeaderboardRow | None) -> list[Cell]:
 def _configuration_tables(report: Report) -> list[Table]:
     """All rows of the leaderboard; the first are open, the rest folded."""
     rows = report.leaderboard
-    head = ["#", "configuration", "labelled subset", "target test, %", "95 % interval", "less source-only", "seeds"]
+    head = [
+        "#",
+        "configuration",
+        "labelled subset",
+        "target test, %",
+        "95 % interval",
+        "group",
+        "vs. source-only",
+        "seeds",
+    ]
     names = differing_params(rows)  # once: with hundreds of rows it is most of the page's time
     several = len({row.backbone for row in rows}) > 1
     cells = [_row(report, rank, row, label_row(row, names, several)) for rank, row in enumerate(rows, start=1)]
@@ -110,8 +121,8 @@ def _row(report: Report, rank: int, row: LeaderboardRow, label: str) -> list[Cel
     gap = row.difference if row.method != "source_only" else None
     return [
         Cell(str(rank) if row.competes else "-"), Cell(label, first_run_page(report, row)),
-        number_cell(row.validation), number_cell(row.test), interval_cell(row.ci95),
-        Cell(f"{gap.points:+.1f} ± {gap.standard_error:.1f}" if gap else "", number=True),
+        number_cell(row.validation), number_cell(row.test), interval_cell(row.ci95), Cell(row.band or ""),
+        Cell(f"{gap.points:+.1f} ({gap.ci95[0]:+.1f} to {gap.ci95[1]:+.1f})" if gap else "", number=True),
         Cell(count_fresh(row), number=True),
     ]  # fmt: skip
 
