@@ -111,7 +111,7 @@ def summarise(
             for c, value in ranked
         ],
         collapsed=[r.tracked.name for c in group for r in c.every_run if r.collapsed],
-        lost_classes={r.tracked.name: r.lost_classes for c in group for r in c.every_run if r.lost_classes} or None,
+        lost_classes={r.tracked.name: r.lost_classes for c in group for r in c.every_run if r.lost_classes},
         failed={r.name: r.tags.get("reason", "") for r in runs if r.status == "FAILED"},
         stopped={
             r.name: EarlyStop(epoch=int(r.tags[STOPPED]), reason=r.tags.get("reason", "")) for r in runs if _stopped(r)
