@@ -239,7 +239,7 @@ def test_a_run_that_nearly_lost_a_class_is_named_with_the_class(runs: Runs, pair
     lost, *others = sorted(accuracies)
     bound = sum(accuracies[key] for key in others) / (10 * len(accuracies) - 1)  # where it is a tenth of the mean
     for value, told in (
-        (1.01 * bound, None),
+        (1.01 * bound, {}),
         (0.99 * bound, {"the one without twos": [lost.removeprefix("test/class/")]}),
     ):
         runs.tracked[-1] = dataclasses.replace(runs.tracked[-1], metrics=runs.tracked[-1].metrics | {lost: value})

@@ -83,7 +83,7 @@ class Report(Document):
     whole: Averages | None
     """Scores on target test with the labelled subset put back in, where it had been left out."""
     unreadable: list[str]
-    lost_classes: dict[str, list[str]] = {}
+    lost_classes: dict[str, list[str]] = Field(default_factory=dict)
     """Runs that did not collapse but have nearly lost a class: its accuracy is under a tenth of the mean of all."""
     old_fingerprints: int = 0
     """Runs whose code fingerprint is of the old scheme."""
