@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -40,6 +40,9 @@ overhead: install  ## What a sweep costs besides its training, reports/overhead.
 
 replicas: install  ## How much faster a second device makes a run, reports/replicas.json
 	$(BIN)/python reports/replicas.py > reports/replicas.json.new && mv reports/replicas.json.new reports/replicas.json
+
+contents: install  ## What it costs to know 200,000 files by their contents, reports/contents.json
+	reports/alone.sh $(BIN)/python reports/contents.py 200000 > reports/contents.json.new && mv reports/contents.json.new reports/contents.json
 
 lint: install-dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
-"""Sweeps as a user starts them, in real processes, and the runs that they left in the store."""
+"""Sweeps as a user starts them, in real processes; where these listen, and the runs that they left in the store."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -35,6 +36,16 @@ def title(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:  # ended in the meantime
         return ""
+
+
+def listening_addresses(pid: int) -> set[str]:
+    """The addresses at which a process and its children listen, with one spelling for IPv4's loopback."""
+    addresses = set()
+    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            listening = [c for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+            addresses |= {connection.laddr.ip.removeprefix("::ffff:") for connection in listening}
+    return addresses
 
 
 def wait_until(happened: Callable[[], bool]) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlflow.entities import Metric
+from real_sweeps import listening_addresses
 from small_runs import spec_of
 
 from dta_bench.errors import UserError
@@ -399,6 +400,7 @@ def test_the_ui_serves_the_store_and_a_server_works_like_a_file(tracker: Tracker
     with served(tracker) as (address, process):
         page = DIRECT.open(f"{address}/").read().decode()
         assert "<title>MLflow</title>" in page
+        assert listening_addresses(process.pid) == {"127.0.0.1"}
         remote = Tracker(address, tracker.out)
         remote.check()
         assert remote.runs("fonts_digits") == tracker.runs("fonts_digits")

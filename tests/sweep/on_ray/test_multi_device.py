@@ -1,6 +1,5 @@
 """A sweep whose runs take several devices each, with replicas on a real local Ray, and one of them killed."""
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from real_sweeps import start, title, tracked, wait_until
+from real_sweeps import listening_addresses, start, title, tracked, wait_until
 
 from dta_bench.sweep.on_ray.multi_device import network_interface
 
@@ -25,7 +24,7 @@ def test_a_run_on_two_devices_survives_the_death_of_a_replica_with_every_epoch(t
         return len(replicas) == 2 and any((tmp_path / "runs").glob("*.pt"))
 
     wait_until(two_train)
-    assert listening_addresses(driver) == {"127.0.0.1"}
+    assert listening_addresses(driver.pid) == {"127.0.0.1"}
     replicas[1].kill()
     stdout, stderr = driver.communicate(timeout=540)
     assert driver.returncode == 0, stderr
@@ -36,16 +35,6 @@ def test_a_run_on_two_devices_survives_the_death_of_a_replica_with_every_epoch(t
     losses = run_history(tmp_path, run)
     assert [step for step, _ in losses] == list(range(1, 11))
     assert not any((tmp_path / "runs").glob("*.pt"))
-
-
-def listening_addresses(driver: subprocess.Popen[str]) -> set[str]:
-    """The addresses at which a sweep and its processes listen, with one spelling for IPv4's loopback."""
-    addresses = set()
-    for process in [psutil.Process(driver.pid), *psutil.Process(driver.pid).children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            listening = [c for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-            addresses |= {connection.laddr.ip.removeprefix("::ffff:") for connection in listening}
-    return addresses
 
 
 def run_history(out: Path, run: object) -> list[tuple[int, float]]:
