@@ -14,8 +14,12 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[1]
 TESTS = {
     "On a cluster": ["tests/cluster/test_faults.py"],
-    "On one machine": ["tests/sweep/test_faults_on_one_machine.py", "tests/sweep/test_upgrade.py"],
-}
+    "On one machine": [
+        "tests/sweep/test_faults_on_one_machine.py", "tests/sweep/test_upgrade.py",
+        "tests/security/test_planted_cache_folder.py", "tests/security/test_planted_session_folder.py",
+        "tests/sweep/on_ray/test_worker_path.py",
+    ],
+}  # fmt: skip
 """Heading of a table → the files of the tests that inject its faults and note them."""
 KEPT = Path(__file__).with_suffix(".jsonl")
 HEAD = """# Faults, and what came of them

@@ -88,7 +88,7 @@ def note(request: pytest.FixtureRequest) -> "Note":
     def write(injected: str, seen: str) -> None:
         if file := os.environ.get("DTA_BENCH_FAULTS"):
             with Path(file).open("a") as table:
-                table.write(json.dumps({"test": request.node.name, "injected": injected, "seen": seen}) + "\n")
+                table.write(json.dumps({"test": request.function.__name__, "injected": injected, "seen": seen}) + "\n")
 
     return write
 

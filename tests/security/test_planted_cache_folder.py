@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fault_notes import Note
 from odd_environments import run, workplace
 
 from dta_bench.data import image_cache
@@ -56,7 +57,7 @@ def test_a_planted_default_folder_is_refused(
     "command",
     [("train", "--method", "source_only"), ("sweep", "--methods", "source_only", "--seeds", "1", "--confirm", "1")],
 )
-def test_the_command_says_so_once_and_trains_without_it(kind: str, command: tuple[str, ...]) -> None:
+def test_the_command_says_so_once_and_trains_without_it(kind: str, command: tuple[str, ...], note: Note) -> None:
     with workplace() as folder:
         theirs = plant(folder / "tmp", kind)
         line = (command[0], "mine", *command[1:], "--backbone", "conv9_fc1", "--epochs", "1", "--root", "data")
@@ -66,3 +67,7 @@ def test_the_command_says_so_once_and_trains_without_it(kind: str, command: tupl
         assert done.stderr.count("note: images are not kept, ") == 1
         assert "UserWarning" not in done.stderr
         assert list(theirs.iterdir()) == []
+    note(
+        "another user made the folder for decoded images first, as a folder or as a link",
+        "one line names it and DTA_BENCH_CACHE; the run went on without it, and nothing went into it",
+    )
