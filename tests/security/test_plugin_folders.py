@@ -41,9 +41,10 @@ def has_run(out: Path) -> set[str]:
 
 
 def dta_bench(here: Path, *arguments: str) -> str:
-    """Run the command as its executable does: with the module path of the environment, without the folder."""
+    """Run the command as its executable does: without the folder in the module path."""
     command = [sys.executable, "-P", "-m", "dta_bench", *arguments]
-    done = subprocess.run(command, cwd=here, env=os.environ, capture_output=True, text=True, timeout=1800)
+    env = os.environ | {"PYTHONPATH": str(Path(plugins.__file__).parents[1])}
+    done = subprocess.run(command, cwd=here, env=env, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
