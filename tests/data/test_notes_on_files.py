@@ -123,7 +123,7 @@ def test_a_run_says_of_how_many_label_maps_the_values_were_looked_at(root: Path)
 
 
 @pytest.mark.parametrize(
-    "line", ["train mine --method source_only", "sweep mine --methods source_only --seeds 1 --parallel 1"]
+    "line", ["train mine --method source_only", "sweep mine --methods source_only --seeds 1 --confirm 0 --parallel 1"]
 )
 def test_train_and_sweep_print_these_notes_once_and_on_stderr(
     line: str, root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

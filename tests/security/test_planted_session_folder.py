@@ -9,7 +9,20 @@ from fault_notes import Note
 from odd_environments import run, workplace
 
 NOBODY = 65534
-SWEEP = ("sweep", "mine", "--methods", "source_only", "--seeds", "1", "--epochs", "1", "--parallel", "1")
+SWEEP = (
+    "sweep",
+    "mine",
+    "--methods",
+    "source_only",
+    "--seeds",
+    "1",
+    "--confirm",
+    "0",
+    "--epochs",
+    "1",
+    "--parallel",
+    "1",
+)
 
 
 @pytest.mark.slow

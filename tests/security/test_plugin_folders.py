@@ -73,6 +73,19 @@ def test_train_runs_the_file_that_is_named_what_it_imports_and_no_other(here: Pa
 
 @pytest.mark.slow
 def test_a_sweep_runs_the_file_that_is_named_what_it_imports_and_no_other(here: Path) -> None:
-    line = ("sweep", "fonts_digits", "--epochs", "1", "--points", "1", "--seeds", "1", "--parallel", "1")
+    line = (
+        "sweep",
+        "fonts_digits",
+        "--epochs",
+        "1",
+        "--points",
+        "1",
+        "--seeds",
+        "1",
+        "--confirm",
+        "0",
+        "--parallel",
+        "1",
+    )
     dta_bench(here, *line, "--method", "methods_named")
     assert has_run(here) == {"methods_named", "helper_of_mine"}

@@ -14,7 +14,9 @@ JOIN = "import sys, ray; ray.init(address=sys.argv[1]); print('joined', ray.clus
 
 @pytest.mark.slow
 def test_another_process_cannot_join_without_the_token_of_this_sweep(tmp_path: Path) -> None:
-    process = start("sweep", "fonts_digits", "--points", "1", "--seeds", "1", "--epochs", "50", cwd=tmp_path)
+    process = start(
+        "sweep", "fonts_digits", "--points", "1", "--seeds", "1", "--confirm", "0", "--epochs", "50", cwd=tmp_path
+    )
     servers: list[psutil.Process] = []
 
     def head_is_there() -> bool:
