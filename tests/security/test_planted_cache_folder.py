@@ -55,7 +55,7 @@ def test_a_planted_default_folder_is_refused(
 @pytest.mark.parametrize("kind", ["folder", "link"])
 @pytest.mark.parametrize(
     "command",
-    [("train", "--method", "source_only"), ("sweep", "--methods", "source_only", "--seeds", "1", "--confirm", "1")],
+    [("train", "--method", "source_only"), ("sweep", "--methods", "source_only", "--seeds", "1", "--confirm", "0")],
 )
 def test_the_command_says_so_once_and_trains_without_it(kind: str, command: tuple[str, ...], note: Note) -> None:
     with workplace() as folder:
