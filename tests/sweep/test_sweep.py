@@ -187,6 +187,7 @@ CONFIRMING = (*TINY[:2], "--epochs", "3", "--points", "2", "--seeds", "1", "--co
 @pytest.mark.slow
 def test_a_sweep_killed_while_it_confirms_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     driver = start(*CONFIRMING, cwd=tmp_path)
+    wait_until(lambda: any((tmp_path / "runs").glob("*.pt")))  # the store is made
     wait_until(lambda: any(run.status == "FINISHED" and run.spec.seed >= 1000 for run in tracked(tmp_path)))
     driver.kill()  # SIGKILL
     driver.communicate(timeout=120)
