@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from dta_bench.cli.check import check
+from dta_bench.cli.export import export
 from dta_bench.cli.figures import figures
 from dta_bench.cli.label import label
 from dta_bench.cli.listing import list_
@@ -27,7 +28,8 @@ from dta_bench.errors.credentials import mask
 from dta_bench.errors.environment import environment_error
 
 ORDER = (
-    "list", "prepare", "train", "sweep", "report", "label", "predict", "replay", "figures", "profile", "check", "ui",
+    "list", "prepare", "train", "sweep", "report", "label", "predict", "export", "replay", "figures", "profile",
+    "check", "ui",
 )  # fmt: skip
 
 
@@ -56,6 +58,7 @@ app.command(epilog="Example: dta-bench sweep visda --backbone resnet101 --points
 app.command(epilog="Example: dta-bench report fonts_digits --select oracle")(report)
 app.command(epilog="Example: dta-bench predict --best pets photographs --to predictions.csv")(predict)
 app.command(epilog="Example: dta-bench label my_pair --budget 50")(label)
+app.command(epilog="Example: dta-bench export 63c7ccb1951f --to onnx")(export)
 app.command(epilog="Example: dta-bench replay grid_fonts_digits")(replay)
 app.command(epilog="Example: dta-bench figures 63c7ccb1951f")(figures)
 app.add_typer(profile, name="profile")
