@@ -35,6 +35,7 @@ def _ranked_row(row: LeaderboardRow, number: int, label: str, report: Report) ->
         "rank": number if row.competes else None, "configuration": label, "method": row.method,
         "backbone": row.backbone, "rule": report.rule, "metric": report.headline, "score": row.score,
         "validation": row.validation, "test": row.test, "test_low": low, "test_high": high, "seeds": row.seeds,
+        "confirmed": row.confirmed, "band": row.band, "chance_of_best": row.chance_of_best,
         "collapsed": row.collapsed, "gain_over_source_only": difference.points if difference else None,
         "gain_low": difference.ci95[0] if difference else None, "gain_high": difference.ci95[1] if difference else None,
         **{f"param_{name}": value for name, value in row.params.items()},

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from dta_bench.report.document.report import Report
-from dta_bench.report.document.scores import LeaderboardRow, differing_params
+from dta_bench.report.document.scores import differing_params
 from dta_bench.report.exports.made_by import MadeBy
 from dta_bench.report.headline_and_warnings import describe_rule
 from dta_bench.report.labels import label_row
@@ -16,14 +16,13 @@ SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
-SAME = r"$^{\dagger}$"
 METRICS = ("accuracy", "mean_class_accuracy", "miou")
 
 
 def latex(report: Report, made_by: MadeBy) -> str:
     """Both tables, for a document that has ``\\usepackage{booktabs}``; the highest score is bold.
 
-    A dagger marks the methods that no test tells apart from the best.
+    Rows that share a letter are those that no test of the report tells apart.
     """
     head = [
         "% needs \\usepackage{booktabs}", *(f"% {line}" for line in made_by.lines()),
@@ -41,10 +40,9 @@ def escape(text: str) -> str:
 def _ranking(report: Report) -> str:
     names, several = differing_params(report.leaderboard), len({row.backbone for row in report.leaderboard}) > 1
     best = max((row.test for row in report.competing if row.test is not None), default=None)
-    same = _cannot_be_told_apart(report)
     rows = []
     for number, row in enumerate(report.leaderboard, start=1):
-        mark = SAME if row.method in same and row is _first_of(report, row.method) else ""
+        mark = rf"$^{{{row.band}}}$" if row.band else ""
         rows.append([
             str(number) if row.competes else "--", escape(label_row(row, names, several)) + mark,
             _number(row.validation), _number(row.test, bold=row.competes and row.test == best),
@@ -53,24 +51,11 @@ def _ranking(report: Report) -> str:
     metric = spell_metric(report.headline)
     caption = (
         f"{escape(report.source)} to {escape(report.target)}: {metric} on target test in percent, mean over seeds, "
-        f"95\\,\\% bootstrap intervals; ranked by {escape(describe_rule(report))}."
-        + (f" {SAME}~not told apart from the first (Holm-corrected paired test, 5\\,\\%)." if same else "")
+        f"95\\,\\% intervals; ranked by {escape(describe_rule(report))}."
+        + (" Rows that share a letter cannot be told apart." if any(row.band for row in report.leaderboard) else "")
     )
     head = ["", "configuration", "labelled subset", "target test", r"95\,\% interval", "seeds"]
     return _table("rlrrcr", head, rows, caption, f"tab:{report.benchmark}")
-
-
-def _cannot_be_told_apart(report: Report) -> set[str]:
-    """Methods whose best configuration was tested against the selected one's, and does not differ from it."""
-    if report.selected is None:
-        return set()
-    first = report.selected.method
-    pairs = [(c.first, c.second) for c in report.comparisons or [] if not c.differs and first in (c.first, c.second)]
-    return {method for pair in pairs for method in pair} - {first}
-
-
-def _first_of(report: Report, method: str) -> LeaderboardRow:
-    return next(row for row in report.leaderboard if row.method == method)
 
 
 def _classes(report: Report) -> str:

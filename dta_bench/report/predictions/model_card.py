@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 
 from dta_bench.report.configurations import StoredRun
-from dta_bench.report.statistics.intervals import interval, outcomes
-from dta_bench.report.statistics.map_intervals import MapOutcomes
+from dta_bench.report.statistics.map_outcomes import MapOutcomes
+from dta_bench.report.statistics.outcomes import influences, outcomes
 from dta_bench.run.network_card import NetworkCard
 from dta_bench.spec.spelling import spell_metric, spell_value
 from dta_bench.tracking import TrackedRun, Tracker
@@ -89,7 +89,10 @@ def scores_of(tracker: Tracker, run: TrackedRun) -> list[str]:
 
 
 def _interval(run: StoredRun, metric: str) -> str:
+    """The interval of one seed over new images, by the images' influences on its score."""
     is_map = "miou" in run.metrics
     measured = MapOutcomes(np.stack([run.test_counts])) if is_map else outcomes([run.test_correct], run.test_labels)
-    low, high = interval(measured, metric)
+    moves = influences(measured, metric)[0]
+    score, half = run.score("test", metric), 1.96 * float(np.sqrt(np.square(moves).mean() / len(moves)))
+    low, high = max(0.0, score - half), min(100.0, score + half)
     return f" (95 % interval over images, one seed: {low:.1f} to {high:.1f})"

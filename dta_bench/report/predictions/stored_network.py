@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from dta_bench.data.benchmark_plugin import benchmark_of
@@ -10,7 +9,6 @@ from dta_bench.errors import UserError
 from dta_bench.run import network_file
 from dta_bench.run.network_file import LoadedNetwork
 from dta_bench.run.workspace import Workspace
-from dta_bench.spec.seeds import is_confirmation
 from dta_bench.spec.train_command import train_command
 from dta_bench.tracking import TrackedRun
 from dta_bench.tracking.store_file import sqlite_uri
@@ -29,7 +27,7 @@ def load_stored(workspace: Workspace, run: TrackedRun) -> LoadedNetwork:
         if tracker.has_file(run, name):
             with tracker.artifact(run, name) as path:
                 return network_file.load(path, run.spec)
-    raise UserError(f"{run.run_id} kept no network; {_remedy(workspace, run)}")
+    raise UserError(f"{run.run_id} kept no network; train it again with {command_that_makes(workspace, run)}")
 
 
 def load_whole(workspace: Workspace, run: TrackedRun) -> LoadedNetwork:
@@ -42,20 +40,9 @@ def load_whole(workspace: Workspace, run: TrackedRun) -> LoadedNetwork:
     if not network_file.is_whole(loaded):
         raise UserError(
             f"{run.run_id} kept its network by an earlier version, without the classifier that {run.spec.method} "
-            f"predicts by; {_remedy(workspace, run)}"
+            f"predicts by; train it again with {command_that_makes(workspace, run)}"
         )
     return loaded
-
-
-def _remedy(workspace: Workspace, run: TrackedRun) -> str:
-    """How a network of a run's configuration is had; only a sweep trains confirmation runs."""
-    if not is_confirmation(run.spec.seed):
-        return f"train it again with {command_that_makes(workspace, run)}"
-    searched = dataclasses.replace(run, spec=dataclasses.replace(run.spec, seed=0))
-    return (
-        f"it is a confirmation run, which only a sweep trains; train its configuration with seed 0 instead, with "
-        f"{command_that_makes(workspace, searched)}"
-    )
 
 
 def command_that_makes(workspace: Workspace, run: TrackedRun) -> str:

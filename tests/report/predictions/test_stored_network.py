@@ -14,9 +14,9 @@ from dta_bench.run.workspace import Workspace
 
 @pytest.mark.parametrize(
     ("seed", "said"),
-    [(3, "train it again with dta-bench train .* --seed 3 "), (1000, "confirmation run, .* --seed 0 ")],
+    [(3, "train it again with dta-bench train .* --seed 3 "), (1000, "train it again with dta-bench .* --seed 1000 ")],
 )
-def test_the_command_has_a_seed_that_train_takes(tmp_path: Path, seed: int, said: str) -> None:
+def test_the_command_trains_this_run_also_one_that_confirms(tmp_path: Path, seed: int, said: str) -> None:
     workspace = Workspace(str(tmp_path), str(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}")
     tracker = workspace.tracker()
     tracker.check()
