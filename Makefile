@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -83,6 +83,14 @@ comparison: install  ## Every method on both digit pairs under one budget, first
 	for pair in digits fonts_digits; do \
 		$(BIN)/dta-bench sweep compare_$$pair --methods all > /dev/null || exit; \
 		cp reports/compare_$$pair/report.md reports/comparison_$$pair.md || exit; done
+
+LABEL_FREE_METHODS = --method dta_released --method mcc --method bnm --method shot --method dann --method mcd --method dan --method vat --method afn
+
+label-free: install  ## Rules and estimates without target labels where the truth is known, reports/label_free.md
+	for pair in digits fonts_digits; do \
+		$(BIN)/dta-bench sweep compare_$$pair $(LABEL_FREE_METHODS) --points 2 --seeds 2 --backbone conv3_tiny --epochs 5 > /dev/null || exit; done
+	$(BIN)/dta-bench sweep streets_mini --method dta --method minent --method advent --method fda --method dta_released --points 2 --seeds 1 --epochs 4 > /dev/null
+	$(BIN)/python reports/label_free.py > reports/label_free.md
 
 streets: install  ## Segmentation on drawn streets, reports/streets_mini.md
 	$(BIN)/dta-bench sweep streets_mini > /dev/null

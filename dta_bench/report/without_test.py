@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from dta_bench.evaluation.label_free import IN_USE
 from dta_bench.report.configurations import Configuration, StoredRun
 from dta_bench.report.document.scores import Averages
-from dta_bench.report.document.without_test import WithoutTest
+from dta_bench.report.document.without_test import Estimate, WithoutTest
+from dta_bench.report.selection.estimates import PUBLISHED, estimate_accuracy, measured_errors
 
 STATISTICS = "target_train/"
 
@@ -35,8 +36,23 @@ def describe_without_test(chosen: Configuration, classes: Sequence[str]) -> With
         },
         predicted_shares=_in_percent(classes, predicted),
         source_shares=_in_percent(classes, true_in_source),
+        estimates=_estimates(chosen),
         rarely_predicted=[name for name, share in zip(classes, predicted, strict=True) if share < IN_USE],
     )
+
+
+def _estimates(chosen: Configuration) -> list[Estimate]:
+    found = []
+    for name, accuracy in estimate_accuracy(chosen).items():
+        off = measured_errors(name, "classification")
+        errors = (None, None, None) if off is None else (off.bias, off.mean, off.worst)
+        bias, mean, worst = errors
+        found.append(
+            Estimate(
+                name=name, published=PUBLISHED[name], accuracy=accuracy, bias=bias, mean_error=mean, worst_error=worst
+            )
+        )  # fmt: skip
+    return found
 
 
 def _predicted_shares(run: StoredRun, classes: int) -> Shares:

@@ -6,6 +6,20 @@ from dta_bench.report.document.frozen_record import FrozenRecord
 from dta_bench.report.document.scores import Averages
 
 
+class Estimate(FrozenRecord):
+    """A published estimate of target accuracy, in percent, and by how many points it was off where the truth is known.
+
+    ``bias`` is the mean of estimate less truth, ``mean_error`` the mean of its size, ``worst_error`` the largest one.
+    """
+
+    name: str
+    published: str
+    accuracy: float
+    bias: float | None
+    mean_error: float | None
+    worst_error: float | None
+
+
 class WithoutTest(FrozenRecord):
     """What is known of the selected configuration without a label of the target, averaged over its seeds."""
 
@@ -17,5 +31,7 @@ class WithoutTest(FrozenRecord):
     """Class → the share of target train that is predicted as it, in percent."""
     source_shares: dict[str, float]
     """Class → its true share of source validation, in percent, to be compared with."""
+    estimates: list[Estimate]
+    """Empty for label maps, whose runs store no logits that these need."""
     rarely_predicted: list[str]
     """Classes that fewer than 1 % of the predictions are of: a sign of collapse, or classes that the target lacks."""

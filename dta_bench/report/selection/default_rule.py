@@ -15,8 +15,11 @@ MEASURED = Path(__file__).with_name("label_free_regret.json")
 
 
 def default_rule(*, has_subset: bool, task: Task) -> str:
-    """``labels`` where a labelled subset is there; else the rule that lost least without a target label."""
-    return "labels" if has_subset else min(mean_regrets(task), key=lambda rule: mean_regrets(task)[rule])
+    """``labels`` where a labelled subset is there; else the rule that lost least without a target label.
+
+    Among rules that lost the same, the one that ranked all configurations best.
+    """
+    return "labels" if has_subset else next(iter(mean_regrets(task)))
 
 
 def measured_pairs(task: Task) -> list[dict[str, Any]]:
@@ -32,7 +35,13 @@ def mean_regrets(task: Task) -> dict[str, float]:
     pairs = [pair["regret"] for pair in measured_pairs(task)]
     rules = [rule for rule in pairs[0] if all(rule in pair for pair in pairs)]
     means = {rule: sum(pair[rule] for pair in pairs) / len(pairs) for rule in rules}
-    return dict(sorted(means.items(), key=lambda item: item[1]))
+    return dict(sorted(means.items(), key=lambda item: (round(item[1], 2), -_mean_correlation(item[0], task))))
+
+
+def _mean_correlation(rule: str, task: Task) -> float:
+    """The rank correlation of a rule's scores with those on target test, averaged over the measured pairs."""
+    values = [pair["rank_correlation"].get(rule) for pair in measured_pairs(task)]
+    return sum(0.0 if value is None else float(value) for value in values) / len(values)
 
 
 def describe_default(rule: str, task: Task) -> str:

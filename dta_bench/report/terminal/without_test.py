@@ -8,7 +8,7 @@ from rich.table import Table
 
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import differing_params
-from dta_bench.report.document.without_test import WithoutTest
+from dta_bench.report.document.without_test import Estimate, WithoutTest
 from dta_bench.report.headline_and_warnings import describe_rule
 from dta_bench.report.labels import label_row
 from dta_bench.spec.spelling import label_run, spell_metric
@@ -52,7 +52,20 @@ def show_without_test(report: Report, known: WithoutTest, console: Console) -> N
     console.print(f"Held-out source images, another domain: {source}", highlight=False)
     label_free = ", ".join(f"{name} {value:.3f}" for name, value in known.label_free.items())
     console.print(f"Without labels on target train: {label_free}", highlight=False)
+    for one in known.estimates:
+        console.print(_spell_estimate(one), highlight=False)
     console.print(_shares(known))
+
+
+def _spell_estimate(estimate: Estimate) -> str:
+    off = "; its error was not measured"
+    if estimate.bias is not None:
+        side = "high" if estimate.bias > 0 else "low"
+        off = (
+            f"; on pairs of ours it was off by {_spell(estimate.mean_error)} points on average, "
+            f"{_spell(estimate.worst_error)} at worst, mostly too {side}"
+        )
+    return f"Estimate, no measurement: accuracy {estimate.accuracy:.1f} % by {estimate.published}{off}."
 
 
 def _shares(known: WithoutTest) -> Table:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dta_bench.report.document.report import Report
+from dta_bench.report.document.without_test import Estimate
 from dta_bench.report.html.page import Cell, Section, Table
 from dta_bench.report.html.sections.cells import number_cell
 from dta_bench.spec.spelling import spell_metric
+
+
+def _direction(estimate: Estimate) -> str:
+    if estimate.bias is None:
+        return "not measured"
+    return "too high" if estimate.bias > 0 else "too low"
 
 
 def without_test_section(report: Report) -> Section | None:
@@ -33,4 +40,18 @@ def without_test_section(report: Report) -> Section | None:
             "A class that is hardly ever predicted is a sign of collapse, or one that the target lacks.",
         ),
     ]  # fmt: skip
+    if known.estimates:
+        rows = [
+            [
+                Cell(f"{one.name}: {one.published}"), number_cell(one.accuracy), number_cell(one.mean_error),
+                number_cell(one.worst_error), Cell(_direction(one)),
+            ]
+            for one in known.estimates
+        ]  # fmt: skip
+        head = ["estimate", "accuracy, %", "off on average, points", "off at worst", "mostly"]
+        caption = (
+            "Published estimates of the accuracy on the target, for the selected configuration, with the errors that "
+            "they had on pairs of ours where the truth is known. They are no measurement."
+        )
+        tables.append(Table(head, rows, caption))
     return Section("without-test", "What is known without target labels", words, tables)
