@@ -16,7 +16,6 @@ import hashlib
 import itertools
 import json
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from dta_bench.report.statistics.paired_tests import holm
 
 HERE = Path(__file__).parent
 WORLDS, MORE_WORLDS = 2_000, 20_000
+MODULES = ("outcomes", "map_outcomes", "seed_variance", "crossed_model", "pair_model", "paired_tests")
 APART = 10.0
 """Points by which the first method is better, for the power of the tests."""
 
@@ -196,9 +196,9 @@ def _run_cell(cell: Cell, worlds: int) -> dict[str, Any]:
 
 
 def _code() -> str:
-    """What the counts depend on: the statistics, the worlds and this file."""
+    """What the counts depend on: the statistics and the worlds."""
     folder = Path(crossed_model.__file__).parent
-    files = [*sorted(folder.glob("*.py")), HERE / "calibration_worlds.py", HERE / "calibration.py"]
+    files = [*(folder / f"{name}.py" for name in MODULES), HERE / "calibration_worlds.py"]
     return hashlib.sha256("".join(_without_words(file) for file in files).encode()).hexdigest()[:12]
 
 
@@ -237,18 +237,13 @@ def main() -> None:
             rows.append({**future.result(), "code": code})
             kept.write_text("".join(json.dumps(row) + "\n" for row in rows))
             print(f"{count} of {len(to_do)}: {_cell_of(rows[-1])}", file=sys.stderr)
+    from calibration_tables import document
+
     (HERE / "calibration.md").write_text(document(rows))
 
 
 def _cell_of(row: dict[str, Any]) -> Cell:
     return Cell(**{field.name: row[field.name] for field in dataclasses.fields(Cell)})
-
-
-def document(rows: Sequence[dict[str, Any]]) -> str:
-    """``calibration.md``: claimed against seen, worst first, and the power table."""
-    from calibration_tables import document as draw
-
-    return draw(rows)
 
 
 if __name__ == "__main__":
