@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -105,6 +105,9 @@ picture: install  ## The README's picture, from the runs of make demo
 
 cost: install  ## The tables of what a step costs, reports/cost.md
 	$(BIN)/python reports/cost.py > reports/cost.md
+
+calibration: install  ## What intervals and tests claim against what they do, reports/calibration.md: an hour on 2 cores; resumable
+	$(BIN)/python reports/calibration.py
 
 floors: install  ## The least work that each method needs beside what it does, in FLOPs, reports/floors.md
 	$(BIN)/python reports/floors.py > reports/floors.md.new && mv reports/floors.md.new reports/floors.md

@@ -89,7 +89,7 @@ def any_difference(model: CrossedModel) -> Bools:
     suspicious = (np.abs(pairs.points) >= pairs.moderated_half_widths(LEVEL / len(pairs.first))).any(axis=1)
     claims = np.zeros(len(model.means), dtype=bool)
     for world in np.flatnonzero(suspicious):
-        moderated, own = all_pairs(_world(model, world)).p_values()
+        moderated, own = all_pairs(world_of(model, world)).p_values()
         claims[world] = bool((np.maximum(holm(moderated), own) < LEVEL).any())
     return claims
 
@@ -172,7 +172,7 @@ def _finds(model: CrossedModel) -> Bools:
     return np.asarray((pair.points > needed)[:, 0])
 
 
-def _world(model: CrossedModel, world: int) -> CrossedModel:
+def world_of(model: CrossedModel, world: int) -> CrossedModel:
     names = ("means", "own_variances", "image_covariances", "collapsed")
     return dataclasses.replace(model, **{name: getattr(model, name)[world] for name in names})
 
@@ -229,20 +229,20 @@ def main() -> None:
     code = _code()
     if options.again:
         rows = [row for row in rows if row["code"] == code]
-    done = {_cell_of(row) for row in rows}
+    done = {cell_of(row) for row in rows}
     to_do = [cell for cell in grid(options.grid == "full") if cell not in done]
     with ProcessPoolExecutor(options.jobs) as pool:
         futures = [pool.submit(_run_cell, cell, options.worlds) for cell in to_do]
         for count, future in enumerate(as_completed(futures), start=1):
             rows.append({**future.result(), "code": code})
             kept.write_text("".join(json.dumps(row) + "\n" for row in rows))
-            print(f"{count} of {len(to_do)}: {_cell_of(rows[-1])}", file=sys.stderr)
+            print(f"{count} of {len(to_do)}: {cell_of(rows[-1])}", file=sys.stderr)
     from calibration_tables import document
 
     (HERE / "calibration.md").write_text(document(rows))
 
 
-def _cell_of(row: dict[str, Any]) -> Cell:
+def cell_of(row: dict[str, Any]) -> Cell:
     return Cell(**{field.name: row[field.name] for field in dataclasses.fields(Cell)})
 
 
