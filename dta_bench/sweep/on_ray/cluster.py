@@ -91,13 +91,14 @@ def address_of(resources: Resources) -> str | None:
 def _start_local(resources: Resources, devices: int) -> None:
     # A busy machine takes longer than Ray's own 30 seconds.
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
+    folder = session_folder()
     import ray
 
     cpus = max(os.cpu_count() or 1, (resources.parallel or 1) * resources.cpus_per_run * devices)
     try:
         ray.init(
             address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-            _node_ip_address="127.0.0.1", _temp_dir=str(session_folder()), job_config=own_path_only(),
+            _node_ip_address="127.0.0.1", _temp_dir=str(folder), job_config=own_path_only(),
         )  # fmt: skip
     except Exception as error:  # Ray has no exception class of its own here
         raise UserError(f"Ray does not start on this machine: {str(error).splitlines()[0]}") from error

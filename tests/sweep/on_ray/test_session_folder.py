@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from small_runs import spec_of
 
 from dta_bench.errors import UserError
+from dta_bench.run.workspace import Workspace
 from dta_bench.sweep.on_ray import session_folder as module
+from dta_bench.sweep.on_ray.cluster import Resources, connect
 from dta_bench.sweep.on_ray.session_folder import session_folder
 
 NOBODY = 65534
@@ -49,6 +53,18 @@ def test_a_folder_that_a_second_user_planted_is_refused_in_words(temporary: Path
     subprocess.run(["mkdir", "-m", "777", planted], user=NOBODY, group=NOBODY, extra_groups=[], check=True)
     with pytest.raises(UserError, match=r"is another user's\); set TMPDIR to a folder"):
         session_folder()
+
+
+@needs_root
+def test_nothing_of_ray_is_started_then(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    planted = temporary / f"dta-bench-{os.geteuid()}"
+    subprocess.run(["mkdir", "-m", "777", planted], user=NOBODY, group=NOBODY, extra_groups=[], check=True)
+    workspace = Workspace(str(temporary), str(temporary), "")
+    starting = connect(Resources(), spec_of(), workspace, Console(quiet=True))
+    with pytest.raises(UserError, match=r"^Ray has no folder of its own for this sweep"), starting:
+        pass
+    assert list(planted.iterdir()) == []
 
 
 def test_a_long_tmpdir_is_left_for_a_short_folder(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
