@@ -17,7 +17,7 @@ from real_sweeps import run_json, start, tracked, wait_until
 
 pytestmark = pytest.mark.slow
 TRAIN = ("train", "fonts_digits", "--method", "source_only", "--epochs", "3")
-SWEEP = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1", "--epochs", "3")
+SWEEP = ("sweep", "fonts_digits", "--method", "source_only", "--seeds", "1", "--confirm", "0", "--epochs", "3")
 LOCKED_SECONDS = 45
 
 

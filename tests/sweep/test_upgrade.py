@@ -20,7 +20,7 @@ from dta_bench.sweep.done_runs import CODE, state_of
 from dta_bench.tracking import Tracker, standing_runs, store_file
 
 KEPT = Path(__file__).parent / "kept" / "store_3d35bee.tar.xz"
-AGAIN = ("sweep", "fonts_digits", "--points", "1", "--seeds", "2", "--epochs", "1")
+AGAIN = ("sweep", "fonts_digits", "--points", "1", "--seeds", "2", "--confirm", "0", "--epochs", "1")
 BY_WHOM = "(old scheme, commit 3d35bee66576)"
 
 
