@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as ScreenTable
 
+from dta_bench.report.confirmation_sentences import describe_seeds
 from dta_bench.report.document.paper_table import PaperCell, PaperTable
 from dta_bench.report.html.page import Cell, Page, Section, Table
 from dta_bench.report.html.sections.cells import count_cell, interval_cell, number_cell
@@ -61,7 +62,11 @@ def _side_by_side(table: PaperTable) -> Section:
 
 def _row(table: PaperTable, cell: PaperCell) -> list[Cell]:
     ours = cell.ours
-    origin = f"{ours.epochs} epochs, {ours.weights} weights, best of {ours.compared}" if ours else ""
+    origin = ""
+    if ours:
+        origin = (
+            f"{ours.epochs} epochs, {ours.weights} weights, best of {ours.compared}, {describe_seeds(ours.confirmed)}"
+        )
     backbone = f"{cell.backbone} (printed: its own)" if cell.own_network else cell.backbone
     return [
         Cell(cell.row), Cell(cell.benchmark), Cell(backbone), Cell(spell_metric(cell.metric)),

@@ -16,6 +16,7 @@ from dta_bench.report.html.page import html, markdown
 from dta_bench.report.paper.published import later_works, rows_of_table
 from dta_bench.report.paper.render import paper_page
 from dta_bench.report.summary import summarise
+from dta_bench.spec.seeds import is_confirmation
 from dta_bench.tracking import TrackedRun, Tracker, standing_runs, ui_link
 
 TITLES = {
@@ -89,8 +90,11 @@ def _fits(run: TrackedRun, row: PublishedRow, backbone: str) -> bool:
 
 
 def _our_scores(tracker: Tracker, row: PublishedRow, runs: list[TrackedRun]) -> OurScores | None:
-    """The scores of what the labelled subset chooses among ``runs``; None if there are none."""
-    if not runs:
+    """The scores of what the labelled subset chooses among ``runs``, on fresh seeds where these were run.
+
+    None if no run of a search is among them.
+    """
+    if all(is_confirmation(run.spec.seed) for run in runs):
         return None
     benchmark = benchmark_of(row.benchmark)
     report = summarise(benchmark, group_runs(tracker, runs), runs, "labels")
@@ -111,7 +115,8 @@ def fill_command(row: PublishedRow, backbone: str) -> str | None:
     weights = " --weights hub" if row.benchmark in PRETRAINED else ""
     if row.table == 5:
         return f"dta-bench sweep ablation_visda --backbone {backbone}{weights}"
-    return f"dta-bench sweep {row.benchmark} --backbone {backbone} --method {method} --points 1 --seeds 3{weights}"
+    sizes = "--points 1 --seeds 1 --confirm 3"
+    return f"dta-bench sweep {row.benchmark} --backbone {backbone} --method {method} {sizes}{weights}"
 
 
 def backbone_of(benchmark: str) -> str:
