@@ -1,5 +1,6 @@
 """A predictor gives what the run's own evaluation gives, image by image, from files of any size."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from dta_bench.data.image_cache import with_cache
 from dta_bench.domains.image_files import ImageFiles, read_image
 from dta_bench.domains.images import LabelledImages, Splits, UnlabelledImages
 from dta_bench.evaluation.evaluator import Evaluator
+from dta_bench.evaluation.metrics import confusion_matrix
 from dta_bench.report.predictions.predictor import MirrorAveraged, Predictor
 from dta_bench.run.network_file import LoadedNetwork
 
@@ -33,8 +35,6 @@ def as_measured(loaded: LoadedNetwork, folder: Path, paths: list[Path]) -> np.nd
 @pytest.mark.parametrize("augmentation", [("translate2",), ("source:random_resized_crop", "target:resize"),
                                           ("random_resized_crop",)])  # fmt: skip
 def test_it_reads_and_resizes_files_as_the_run_did(augmentation: tuple[str, ...], tmp_path: Path) -> None:
-    import dataclasses
-
     loaded = untrained(spec_of("source_only"))
     benchmark = dataclasses.replace(loaded.card.benchmark, augmentation=augmentation)
     loaded = dataclasses.replace(loaded, card=dataclasses.replace(loaded.card, benchmark=benchmark))
@@ -81,3 +81,21 @@ def test_what_is_read_is_as_small_as_the_network_takes_it(tmp_path: Path) -> Non
     image, size = predictor.read(path)
     assert size == read_image(path).shape[:2] == (300, 500)
     assert image.shape == (*predictor.card.benchmark.image_size, 1)
+
+
+@pytest.mark.parametrize("window", [None, (32, 32)])
+def test_label_maps_give_the_counts_that_a_run_stores(window: tuple[int, int] | None, tmp_path: Path) -> None:
+    training = SEGMENTATION.training.model_copy(update={"window": window})
+    loaded = untrained(dataclasses.replace(SEGMENTATION, training=training))
+    paths = draw_images(tmp_path, 3, (50, 70))
+    classes, rng = len(loaded.card.benchmark.classes), np.random.default_rng(0)
+    truths = [rng.integers(0, classes, (50, 70)).astype(np.uint8) for _ in paths]
+    names = [path.name for path in paths]
+    images = LabelledImages(ImageFiles(tmp_path, names), truths, names)
+    card = loaded.card
+    stored = Evaluator(loaded.predicts, card.benchmark, card.channels, 2, CPU, window).evaluate(images)
+    predictor = Predictor(loaded)
+    read = [predictor.read(path) for path in paths]
+    maps = predictor.label_maps([image for image, _ in read], [size for _, size in read])
+    counts = [confusion_matrix(truth, found, classes) for truth, found in zip(truths, maps, strict=True)]
+    assert (np.stack(counts) == stored.arrays["confusions"]).all()
