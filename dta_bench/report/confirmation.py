@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dta_bench.report.configurations import Configuration
+from dta_bench.report.configurations import BASELINES, Configuration
 from dta_bench.report.document.scores import Confirmation
 from dta_bench.report.selection.ranking import choices, rank
 from dta_bench.spec.seeds import confirmation_seeds
@@ -50,7 +50,9 @@ def summarise_confirmation(
     """
     chosen = choices([c for c, _ in rank(group, rule, headline)])
     wanted = {id(c): _wanted(c, requested) for c in chosen}
-    seeds = confirmation_seeds(max(wanted.values(), default=0))
+    most = max(wanted.values(), default=0)
+    wanted |= {id(c): most for c in chosen if c.method in BASELINES}  # another sweep may have searched them before
+    seeds = confirmation_seeds(most)
     known = sorted({*seeds, *(run.spec.seed for c in chosen for run in c.confirmation)})
     done = sum(len(c.confirmation) for c in chosen)
     return Confirmation(seeds=known, requested=sum(wanted.values()), done=done), set(wanted)

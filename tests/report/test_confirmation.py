@@ -129,6 +129,14 @@ def test_a_changed_choice_leaves_the_old_one_as_confirmed_earlier(runs: Runs, pa
         assert "3 of 6 runs with fresh seeds are done" in said
 
 
+def test_a_baseline_that_another_sweep_has_searched_is_asked_for_as_well(runs: Runs, pair: Benchmark) -> None:
+    searched(runs)
+    of_sweep = [run if run.spec.method == "source_only" else dataclasses.replace(run, tags=run.tags | PARENT)
+                for run in runs.tracked]  # fmt: skip
+    report = summarise(pair, group_runs(runs, of_sweep), of_sweep, "labels", {"sweep": 3})  # type: ignore[arg-type]
+    assert report.confirmation.model_dump() == {"seeds": [1000, 1001, 1002], "requested": 6, "done": 0}
+
+
 def test_fresh_seeds_are_never_set_against_seeds_that_chose(runs: Runs, pair: Benchmark) -> None:
     searched(runs)
     confirm(runs, "dta", [0.7] * 3, params={"lambda_2": 0.02})

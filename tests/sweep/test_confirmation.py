@@ -14,7 +14,7 @@ from dta_bench.sweep.choose_runs import make_plan
 from dta_bench.sweep.confirmation import chosen_configurations, confirmation_plan, expect_runs, reported_runs
 from dta_bench.sweep.done_runs import state_of
 from dta_bench.sweep.work import choose_work
-from dta_bench.tracking import Tracker
+from dta_bench.tracking import CONFIRM, Tracker
 
 
 @pytest.fixture
@@ -134,3 +134,10 @@ def test_a_dry_run_expects_as_many_runs_before_the_search_as_after_it(tracker: T
     assert len(before.runs) == len(after.runs) == 3 * 3
     assert (before.known, after.known) == (False, True)
     assert after.runs == confirmation_plan(plan, tracker).runs  # type: ignore[union-attr]
+
+
+def test_the_store_keeps_how_many_runs_the_last_start_of_a_sweep_asked_for(tracker: Tracker) -> None:
+    assert tracker.requested_confirmations("fonts_digits") == {}
+    for count in (2, 3):
+        parent = tracker.start_sweep("fonts_digits", "mine", "its id", {"search_space": "mine", CONFIRM: str(count)})
+        assert tracker.requested_confirmations("fonts_digits") == {parent: count}
