@@ -30,6 +30,7 @@ FOLDERS = {
     "backbone": "backbones",
     "search_space": "search_spaces",
     "method_sets": "search_spaces/methods",
+    "recipe": "search_spaces/recipes",
 }
 SUFFIXES = {
     "benchmark": (".py", ".yaml"),
@@ -37,6 +38,7 @@ SUFFIXES = {
     "backbone": (".py",),
     "search_space": (".yaml",),
     "method_sets": (".yaml",),
+    "recipe": (".yaml",),
 }
 REQUIRED_NAMES = {
     "benchmark": ("BENCHMARK", "load"),

@@ -34,6 +34,7 @@ def options_of(
     labels: int | None = None,
     labels_seed: int | None = None,
     labels_drawn: str | None = None,
+    recipe: str | None = None,
     search: str = "grid",
     stop: Sequence[str] | None = None,
 ) -> Options:
@@ -56,7 +57,7 @@ def options_of(
         backbones=tuple(map(composed, backbone or ())), methods=tuple(map(composed, method or ())),
         points=points, seeds=seeds, epochs=epochs,
         labels=labels, weights=weights, training=tuple(training or ()), search=search, stop=tuple(stop or ("none",)),
-        label_seed=labels_seed, labels_drawn=labels_drawn, confirm=confirm,
+        recipe=recipe or "", label_seed=labels_seed, labels_drawn=labels_drawn, confirm=confirm,
     )  # fmt: skip
 
 

@@ -7,11 +7,17 @@ import typer
 from dta_bench.cli.options import Json
 from dta_bench.cli.terminal import in_columns, print_json
 
-KINDS = {"benchmarks": "benchmark", "backbones": "backbone", "methods": "method", "search_spaces": "search_space"}
+KINDS = {
+    "benchmarks": "benchmark",
+    "backbones": "backbone",
+    "methods": "method",
+    "search_spaces": "search_space",
+    "recipes": "recipe",
+}
 
 
 def list_(as_json: Json = False) -> None:
-    """List benchmarks, backbones, methods and search spaces."""
+    """List benchmarks, backbones, methods, search spaces and recipes."""
     from dta_bench import plugins
 
     catalogue = {

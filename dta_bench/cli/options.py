@@ -42,6 +42,14 @@ Training = Annotated[
         help="A field of the search space's training, as key=value: batch_size=8, crop=[256,512]. May be repeated.",
     ),
 ]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="Train as published: published (the recipe of the method, benchmark and --backbone), or a recipe's name. "
+        "It brings its backbone, weights, training and parameters; --training and --set change it.",
+    ),
+]
 Weights = Annotated[
     str, typer.Option(help="Weights to start from: none, hub (downloads the backbone's pretrained weights), or a file.")
 ]

@@ -28,6 +28,7 @@ from dta_bench.cli.options import (
     OtherBenchmark,
     Out,
     Quiet,
+    Recipe,
     Root,
     SearchSpaceName,
     SkipUnreadable,
@@ -82,6 +83,7 @@ def sweep(
     labels: Labels = None,
     weights: Weights = "none",
     training: Training = None,
+    recipe: Recipe = None,
     labels_seed: LabelsSeed = None,
     labels_drawn: LabelsDrawn = None,
     search: Annotated[
@@ -134,7 +136,8 @@ def sweep(
     keep = parse_keep_networks(keep_networks, keep_network)
     options = options_of(
         backbone=backbone, method=method, points=points, seeds=seeds, epochs=epochs, weights=weights,
-        training=training, labels=labels, labels_seed=labels_seed, labels_drawn=labels_drawn, search=search, stop=stop,
+        training=training, recipe=recipe, labels=labels, labels_seed=labels_seed, labels_drawn=labels_drawn,
+        search=search, stop=stop,
         confirm=confirm,
     )  # fmt: skip
     with chatter_on_stderr() as stdout:
@@ -166,6 +169,7 @@ def _print_plan(
     from dta_bench.cost.sweep_estimate import describe, estimate
     from dta_bench.data.benchmark_plugin import benchmark_plugin
     from dta_bench.run.code_fingerprint import code_fingerprint
+    from dta_bench.spec.recipe import describe as describe_recipe
     from dta_bench.spec.row_origins import describe_origins, origins
     from dta_bench.spec.seeds import confirmation_seeds
     from dta_bench.spec.target_labels import describe_target_labels, target_labels
@@ -202,13 +206,16 @@ def _print_plan(
         }  # fmt: skip
         found = {
             "points": plan.points, "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
-            "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale), "origins": rows,
+            "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale),
+            "origins": rows, "recipe": plan.recipe,
             "confirmation": confirmation, "target_labels": situation, "estimate": costs, "networks": networks,
         }  # fmt: skip
         print_json(found, stdout)
         return
     for run in plan.runs:
         print(f"{run.id}  {run.backbone:<12} {plan.run_name(run)}", file=stdout)
+    if plan.recipe:
+        print(describe_recipe(plan.recipe), file=stdout)
     for line in describe_origins(plan):
         print(line, file=stdout)
     print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {to_do} to do", file=stdout)

@@ -19,6 +19,7 @@ from dta_bench.cli.options import (
     OtherBenchmark,
     Out,
     Quiet,
+    Recipe,
     Root,
     SearchSpaceName,
     SkipUnreadable,
@@ -49,6 +50,7 @@ def train(
     labels_drawn: LabelsDrawn = None,
     weights: Weights = "none",
     training: Training = None,
+    recipe: Recipe = None,
     benchmark: OtherBenchmark = None,
     skip_unreadable: SkipUnreadable = False,
     keep_network: KeepNetwork = False,
@@ -68,7 +70,8 @@ def train(
         raise UserError("train runs one method; --method all is for dta-bench sweep")
     options = options_of(
         backbone=[backbone] if backbone else None, method=[method] if method else None, epochs=epochs,
-        weights=weights, training=training, labels=labels, labels_seed=labels_seed, labels_drawn=labels_drawn,
+        weights=weights, training=training, recipe=recipe, labels=labels, labels_seed=labels_seed,
+        labels_drawn=labels_drawn,
     )  # fmt: skip
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.identity import without_later_defaults
@@ -37,6 +38,7 @@ class Options:
         label_seed: of the draw of the labelled subset.
         labels_drawn: how the labelled subset is drawn: ``random`` or ``stratified``.
         confirm: number of confirmation runs of what is chosen of each method; 0 for none.
+        recipe: ``published``, or the name of a recipe.
     """
 
     backbones: tuple[str, ...] = ()
@@ -52,6 +54,7 @@ class Options:
     label_seed: int | None = None
     labels_drawn: str | None = None
     confirm: int | None = None
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Plan:
         runs: of the search, in the order in which they start.
         search: how points are proposed.
         stop: stop rules.
+        recipe: the name of the recipe that a sweep follows; empty: none. If ``--training`` changes it, it is named so.
         confirm: number of confirmation runs of what is chosen of each method, and of each baseline.
     """
 
@@ -84,12 +88,23 @@ class Plan:
     search: str = "grid"
     stop: tuple[str, ...] = ("none",)
     confirm: int = 0
+    recipe: str = ""
+
+    def training_of(self, method: str) -> Training:
+        """Return a method's training: without what only others have.
+
+        Baselines have none of the sweep's ``players``; a method without a pass of the target has nothing to join.
+        """
+        own: dict[str, Any] = {"players": {}} if method in self.file.baselines else {}
+        if self.method_plugins[method].source_alone and "batches" in self.training.batchnorm:
+            own["batchnorm"] = {k: v for k, v in self.training.batchnorm.items() if k != "batches"}
+        return self.training.model_copy(update=own) if own else self.training
 
     def spec(self, backbone: str, method: str, seed: int, point: Point) -> RunSpec:
         """Make the run at one point: the point over the file's row for the backbone over the method's defaults."""
         return RunSpec(
             benchmark=self.file.benchmark, backbone=backbone, weights=self.weights, method=method,
-            params=without_later_defaults(self.params(backbone, method, point)), training=self.training,
+            params=without_later_defaults(self.params(backbone, method, point)), training=self.training_of(method),
             label_subset=self.label_subset, seed=seed,
         )  # fmt: skip
 

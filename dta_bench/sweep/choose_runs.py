@@ -8,6 +8,7 @@ from pathlib import Path
 from dta_bench import plugins
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
+from dta_bench.spec import recipe as recipes
 from dta_bench.spec import search_space_file
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.method_plugin import MethodPlugin, method_plugin
@@ -44,7 +45,10 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     Raises:
         UserError: more points or seeds asked for than there are, or an unknown method or backbone.
     """
-    benchmark = benchmark_of(file.benchmark)
+    benchmark, recipe = benchmark_of(file.benchmark), ""
+    if options.recipe:
+        name, file, options = _follow_recipe(file, options)
+        recipe = name + (" (changed)" if options.training or options.epochs else "")
     methods = _methods(options.methods, file, benchmark)
     baselines = tuple(b for b in file.baselines if b not in methods)
     settings = [*options.training, *([f"epochs={options.epochs}"] if options.epochs else [])]
@@ -60,6 +64,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
         backbones=options.backbones or (next(iter(file.backbones)),), methods=methods + baselines,
         seeds=tuple(range(options.seeds or file.seeds)), points=0, runs=(),
         search=options.search, stop=options.stop, confirm=file.confirm if options.confirm is None else options.confirm,
+        recipe=recipe,
     )  # fmt: skip
     _check_names(plan)
     _check_has_scores(plan)
@@ -79,6 +84,17 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(chosen) for seed in plan.seeds]
     distinct = tuple({run.id: run for run in runs}.values())
     return dataclasses.replace(plan, points=count, runs=distinct)
+
+
+def _follow_recipe(file: SearchSpaceFile, options: Options) -> tuple[str, SearchSpaceFile, Options]:
+    """The recipe's name, the search space with it as its only point, and the options with its backbone and weights."""
+    methods = options.methods or (file.method,)
+    if len(methods) > 1 or ALL in methods or len(options.backbones) > 1:
+        raise UserError("a recipe is of one method and one backbone; give --recipe with one --method at a time")
+    name, recipe = recipes.choose(options.recipe, methods[0], file.benchmark, next(iter(options.backbones), None))
+    weights = recipe.weights if options.weights == "none" else options.weights
+    followed = dataclasses.replace(options, backbones=(recipe.backbone,), methods=(recipe.method,), weights=weights)
+    return name, recipe.as_search_space(file), followed
 
 
 def _subset(file: SearchSpaceFile, benchmark: Benchmark, options: Options) -> LabelSubset:

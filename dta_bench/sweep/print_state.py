@@ -9,6 +9,7 @@ from rich.console import Console
 from dta_bench.domains import data_fingerprint
 from dta_bench.run import code_fingerprint, preflight
 from dta_bench.run.workspace import Workspace
+from dta_bench.spec import recipe
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.row_origins import overruled
 from dta_bench.spec.spelling import spell_seeds, spell_value
@@ -24,6 +25,8 @@ def print_state(plan: Plan, state: State, to_come: int, console: Console) -> Non
         highlight=False,
         soft_wrap=True,
     )
+    if plan.recipe:
+        console.print(recipe.describe(plan.recipe), highlight=False, soft_wrap=True, markup=False)
     if state.diverged:
         names = ", ".join(plan.run_name(run) for run in state.diverged)
         console.print(f"not tried again, they diverged on this data and code: {names}", highlight=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dta_bench.nn.pretrained.catalogue import BackbonePlugin, backbone, weights_fingerprint
 
 if TYPE_CHECKING:
+    from dta_bench.nn.pretrained.bottleneck import with_bottleneck
     from dta_bench.nn.pretrained.fcn import fcn_resnet
     from dta_bench.nn.pretrained.paper_resnet import resnet
     from dta_bench.nn.pretrained.smp_networks import smp_network
@@ -24,6 +25,7 @@ __all__ = [
     "timm_model",
     "timm_network",
     "weights_fingerprint",
+    "with_bottleneck",
 ]
 
 
@@ -32,5 +34,6 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     homes = {"smp_network": "smp_networks", "fcn_resnet": "fcn", "resnet": "paper_resnet", "small_unet": "unet"}
+    homes |= {"with_bottleneck": "bottleneck"}
     module = homes.get(name, "timm_networks")
     return getattr(importlib.import_module(f"{__name__}.{module}"), name)
