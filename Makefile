@@ -79,7 +79,7 @@ results: install  ## The real comparisons behind reports/*.md: an hour on 2 core
 
 comparison: install  ## Every method on both digit pairs under one budget, first rows first; resumable
 	for pair in digits fonts_digits; do \
-		$(BIN)/dta-bench sweep compare_$$pair --methods all --points 1 > /dev/null || exit; done
+		$(BIN)/dta-bench sweep compare_$$pair --methods all --points 1 --confirm 0 > /dev/null || exit; done
 	for pair in digits fonts_digits; do \
 		$(BIN)/dta-bench sweep compare_$$pair --methods all > /dev/null || exit; \
 		cp reports/compare_$$pair/report.md reports/comparison_$$pair.md || exit; done
