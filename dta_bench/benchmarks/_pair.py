@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dta_bench.benchmarks import _pair_target
-from dta_bench.benchmarks._pair_domain import read_labelled, spelled_on_disk
+from dta_bench.benchmarks._pair_labels_of_folders import read_labelled, spelled_on_disk
 from dta_bench.benchmarks._splits import hold_out_share, hold_out_share_per_class
 from dta_bench.domains.data_fingerprint import fingerprint
 from dta_bench.domains.file_names import composed

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dta_bench.benchmarks import _pair_list, _pair_table
-from dta_bench.benchmarks._pair_domain import index_of_name, label_maps, missing_classes, read_labelled, spelled_on_disk
+from dta_bench.benchmarks._pair_labels_of_folders import (
+    index_of_name,
+    label_maps,
+    missing_classes,
+    read_labelled,
+    spelled_on_disk,
+)
 from dta_bench.domains.file_names import composed
 from dta_bench.domains.file_tree import DataFolder, read_tree
 from dta_bench.domains.image_files import ImageFiles

@@ -15,7 +15,7 @@ import numpy as np
 
 from dta_bench import plugins
 from dta_bench.benchmarks import _pair_file, _pair_table, _pair_target
-from dta_bench.benchmarks._pair_domain import index_of_name
+from dta_bench.benchmarks._pair_labels_of_folders import index_of_name
 from dta_bench.data.splits import in_stratified_order
 from dta_bench.domains.file_names import composed
 from dta_bench.domains.images import UnlabelledImages
