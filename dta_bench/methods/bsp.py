@@ -51,4 +51,5 @@ class Method(cdan.Method):
 
 def largest_squared(features: Tensor) -> Tensor:
     """The square of the largest singular value of features (B, L), a scalar."""
-    return torch.linalg.svdvals(features.float())[0].square()
+    values: Tensor = torch.linalg.svdvals(features.float())
+    return values[0].square()
