@@ -114,8 +114,9 @@ def warnings(report: Report) -> list[str]:
         sentences.append(f"Labels of the target: {CONSEQUENCES[report.target_labels]}.")
     if report.without_test and report.without_test.rarely_predicted:
         sentences.append(
-            f"Hardly ever predicted on target train (below 1 %): {_join(report.without_test.rarely_predicted)}; a sign "
-            "of collapse, or of classes that the target lacks (partial adaptation is not handled)."
+            "Hardly ever predicted on target train (below 1 %, and a tenth of their share of the source): "
+            f"{_join(report.without_test.rarely_predicted)}; a sign of collapse, or of classes that the target lacks"
+            " (partial adaptation is not handled)."
         )
     sentences += _bad_ends(report)
     sentences += [f"Left out, they cannot be read: {names}." for names in report.unreadable]

@@ -37,7 +37,11 @@ def describe_without_test(chosen: Configuration, classes: Sequence[str]) -> With
         predicted_shares=_in_percent(classes, predicted),
         source_shares=_in_percent(classes, true_in_source),
         estimates=_estimates(chosen),
-        rarely_predicted=[name for name, share in zip(classes, predicted, strict=True) if share < IN_USE],
+        rarely_predicted=[
+            name
+            for name, share, in_source in zip(classes, predicted, true_in_source, strict=True)
+            if share < min(IN_USE, 0.1 * in_source)
+        ],
     )
 
 

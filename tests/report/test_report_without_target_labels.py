@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 from small_runs import spec_of
 from stored_runs import Runs, classes_of, markdown_of, report_of, screen_of
@@ -135,3 +136,14 @@ def test_runs_of_a_benchmark_that_has_a_subset_today_come_before_older_ones_with
     assert report_of(runs, benchmark, None).target_labels == "both"
     unlabelled = dataclasses.replace(benchmark, label_budget=0)
     assert report_of(runs, unlabelled, None).target_labels == "none"
+
+
+def test_a_class_that_is_rare_in_the_source_too_is_not_called_rarely_predicted(benchmark: Benchmark) -> None:
+    runs = runs_in("none")
+    labels = np.array([*np.zeros(1990), *np.ones(10)], dtype=np.int64)  # half a per cent of the second class
+    for arrays in runs._arrays.values():
+        arrays["target_train_logits"] = np.eye(10, dtype=np.float32)[labels]
+        arrays["source_validation_labels"] = labels
+    known = report_of(runs, benchmark, None).without_test
+    assert known is not None
+    assert known.rarely_predicted == []

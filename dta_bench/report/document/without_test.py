@@ -34,4 +34,5 @@ class WithoutTest(FrozenRecord):
     estimates: list[Estimate]
     """Empty for label maps, whose runs store no logits that these need."""
     rarely_predicted: list[str]
-    """Classes that fewer than 1 % of the predictions are of: a sign of collapse, or classes that the target lacks."""
+    """Classes of which fewer than 1 % of the predictions are, and fewer than a tenth of their share of the source: a
+    sign of collapse, or classes that the target lacks."""

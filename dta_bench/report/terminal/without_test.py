@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dta_bench.report.confirmation_sentences import count_fresh
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import differing_params
 from dta_bench.report.document.without_test import Estimate, WithoutTest
@@ -30,12 +31,13 @@ def leaderboard_without_test(report: Report) -> Table:
     for rank, row in enumerate(rows[:MOST_ROWS], start=1):
         cells = [_spell(row.score, 3), *([_spell(row.validation)] if subset else []), _spell(row.source_validation)]
         table.add_row(
-            str(rank) if row.competes else "-", label_row(row, names, several), *cells, str(row.seeds),
+            str(rank) if row.competes else "-", label_row(row, names, several), *cells, count_fresh(row),
             style=None if row.competes else "dim",
         )  # fmt: skip
     more = f"; {len(rows) - MOST_ROWS} more in the JSON" if len(rows) > MOST_ROWS else ""
     note = f"\n* {spell_metric(report.headline)} on {subset.size} labelled images; not a result" if subset else ""
-    table.caption = f"{report.compared} compared, ranked by {describe_rule(report)}{more}{note}"
+    fresh = "\nfresh: seeds that chose nothing" if any(row.confirmed for row in rows) else ""
+    table.caption = f"{report.compared} compared, ranked by {describe_rule(report)}{more}{note}{fresh}"
     table.caption_justify = "left"
     return table
 

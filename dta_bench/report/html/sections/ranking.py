@@ -49,13 +49,16 @@ def _ranking_without_test(report: Report) -> Section:
         f" Held-out source is {spell_metric(report.headline)} at the last epoch, mean over seeds, on another domain."
     ]
     rows, subset = report.leaderboard, report.subset is not None
+    if any(row.confirmed for row in rows):
+        words.append("Fresh seeds chose nothing.")
     names, several = differing_params(rows), len({row.backbone for row in rows}) > 1
     head = ["#", "configuration", f"score ({report.rule})", *(["labelled subset"] if subset else [])]
     cells = [
         [
             Cell(str(rank) if row.competes else "-"), Cell(label_row(row, names, several), first_run_page(report, row)),
             number_cell(row.score, 3), *([number_cell(row.validation)] if subset else []),
-            number_cell(row.source_validation), count_cell(row.seeds), count_cell(row.collapsed),
+            number_cell(row.source_validation), Cell(count_fresh(row), number=True),
+            count_cell(row.collapsed),
         ]
         for rank, row in enumerate(rows, start=1)
     ]  # fmt: skip
