@@ -66,7 +66,9 @@ class NetworkCard:
         """
         try:
             card = TypeAdapter(cls).validate_json(text)
-            card.run_spec  # noqa: B018 - it is read here, so that a card without a spec is refused
+            unknown = RunSpec.read_stored(card.spec)[1]
+            if unknown:
+                raise ValueError(f"its run has {', '.join(unknown)}, of a newer version")
         except (ValidationError, ValueError, TypeError, KeyError) as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise UserError(f"it has no card that this version of dta-bench reads ({reason})") from error
