@@ -9,6 +9,8 @@ import psutil
 import pytest
 from real_sweeps import start, title, wait_until
 
+from dta_bench.sweep.on_ray.cluster import LOOPBACK_ONLY
+
 JOIN = "import sys, ray; ray.init(address=sys.argv[1]); print('joined')"
 LONG_SWEEP = ("sweep", "fonts_digits", "--points", "1", "--seeds", "1", "--confirm", "0", "--epochs", "500")
 
@@ -44,9 +46,8 @@ def option(process: psutil.Process, name: str) -> str:
 
 def joins(address: str, env: dict[str, str]) -> bool:
     """Whether another process can join the Ray at ``address``."""
-    done = subprocess.run(
-        [sys.executable, "-c", JOIN, address], env=os.environ | env, capture_output=True, text=True, timeout=300
-    )
+    command, env = [sys.executable, "-c", JOIN, address], os.environ | LOOPBACK_ONLY | env
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
     assert (done.returncode == 0) == ("joined" in done.stdout)
     assert done.returncode == 0 or "Failed to connect to Ray cluster" in done.stderr, done.stderr
     return done.returncode == 0
