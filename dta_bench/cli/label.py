@@ -36,10 +36,11 @@ def label(
     Fill the column in and call again: the list is checked, row by row, as a sweep will read it.
     """
     with chatter_on_stderr() as stdout:
+        from dta_bench.domains import typed_paths
         from dta_bench.report.labelling.command import label as draw_or_read
 
-        workspace = workspace_of(root, out, tracking_uri)
-        target = to.expanduser().resolve() if to else None
+        workspace = workspace_of(root, out, tracking_uri, reads_only=True)
+        target = typed_paths.absolute(to) if to else None
         found = draw_or_read(name, budget, drawn, seed, run, target, workspace)
         if as_json:
             print_json(found, stdout)

@@ -98,23 +98,26 @@ def predict(
 
 
 def _to_maps(predictor: Predictor, images: list[NamedImage], to: Path | None, console: Console) -> Predicted:
+    from dta_bench.domains import typed_paths
     from dta_bench.report.predictions import command
     from dta_bench.report.predictions.sinks import MapFolder
 
     if to is None:
         raise UserError("label maps are pictures and do not go to stdout; say with --to FOLDER where they go")
-    return command.predict_maps(predictor, images, MapFolder(to.expanduser(), images, predictor.classes), console)
+    folder = MapFolder(typed_paths.absolute(to), images, predictor.classes)
+    return command.predict_maps(predictor, images, folder, console)
 
 
 def _to_rows(
     predictor: Predictor, images: list[NamedImage], to: Path | None, probabilities: bool, stdout: TextIO,
     console: Console,
 ) -> Predicted:  # fmt: skip
+    from dta_bench.domains import typed_paths
     from dta_bench.report.predictions import command
     from dta_bench.report.predictions.sinks import CsvRows, FileRows
 
     if to is not None:
-        sink = FileRows(to.expanduser(), predictor.classes, probabilities)
+        sink = FileRows(typed_paths.absolute(to), predictor.classes, probabilities)
         return command.predict_rows(predictor, images, sink, console)
     utf8 = io.TextIOWrapper(stdout.buffer, encoding="utf-8", newline="", write_through=True)
     try:

@@ -16,29 +16,34 @@ from read_only_folder import read_only
 from real_sweeps import run_json, start, tracked, wait_until
 
 pytestmark = pytest.mark.slow
-TRAIN = ("train", "fonts_digits", "--method", "source_only", "--epochs", "3")
+TRAIN = ("train", "fonts_digits", "--method", "source_only", "--epochs", "12")
 SWEEP = ("sweep", "fonts_digits", "--method", "source_only", "--seeds", "1", "--confirm", "0", "--epochs", "3")
 LOCKED_SECONDS = 45
 
 
-def epochs(folder: Path) -> list[int]:
-    """The epochs of the one finished run of a store, each of which has one loss."""
-    (run,) = tracked(folder)
-    assert run.status == "FINISHED"
+def epochs(folder: Path, mlflow_run_id: str) -> list[int]:
+    """The epochs of a run, one entry for each loss that the store has."""
+    query = "SELECT step FROM metrics WHERE key = 'loss/total' AND run_uuid = ?"
     with sqlite3.connect(folder / "mlflow.db") as store:
-        logged = store.execute(
-            "SELECT step FROM metrics WHERE key = 'loss/total' AND run_uuid = ?", (run.mlflow_run_id,)
-        )
-        return sorted(step for (step,) in logged)
+        return sorted(step for (step,) in store.execute(query, (mlflow_run_id,)))
+
+
+def training(folder: Path) -> list[str]:
+    """The runs of a store that are training, by their id in MLflow."""
+    return [run.mlflow_run_id for run in tracked(folder) if run.status == "RUNNING"]
 
 
 def files(folder: Path) -> dict[Path, bytes]:
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_store_that_is_locked_while_a_run_trains_is_waited_for(tmp_path: Path, note: Note) -> None:
+def test_a_store_that_is_locked_while_a_run_trains_is_waited_for(
+    finished_store: Path, tmp_path: Path, note: Note
+) -> None:
+    shutil.copytree(finished_store, tmp_path, dirs_exist_ok=True)
     driver = start(*TRAIN, cwd=tmp_path)
-    wait_until(lambda: (tmp_path / "mlflow.db").exists() and [run.status for run in tracked(tmp_path)] == ["RUNNING"])
+    wait_until(lambda: training(tmp_path) != [])
+    (run,) = training(tmp_path)
     other = sqlite3.connect(tmp_path / "mlflow.db", timeout=60, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     time.sleep(LOCKED_SECONDS)
@@ -46,7 +51,9 @@ def test_a_store_that_is_locked_while_a_run_trains_is_waited_for(tmp_path: Path,
     _, stderr = driver.communicate(timeout=540)
     assert driver.returncode == 0, stderr
     assert "Traceback" not in stderr
-    assert epochs(tmp_path) == [1, 2, 3]
+    assert "the MLflow store is locked by another program; trying again" in stderr
+    assert epochs(tmp_path, run) == list(range(1, 13))
+    assert training(tmp_path) == []
     note(f"another program locks the SQLite store for {LOCKED_SECONDS} s", "the run waited and has every epoch once")
 
 

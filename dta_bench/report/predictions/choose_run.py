@@ -37,7 +37,7 @@ def choose_run(tracker: Tracker, name: str, rule: str | None) -> ChosenRun:
     """
     if rule == "all":
         raise UserError("--select all compares rules; predictions come from the choice of one of them")
-    is_space = name in plugins.names("search_space")
+    is_space = plugins.composed(name) in plugins.names("search_space")
     benchmark = benchmark_of(search_space_file.benchmark_of(name) if is_space else name)
     runs = standing_runs(run for run in tracker.runs(benchmark.name) if not run.unknown_fields)[0]
     if not any(run.status == "FINISHED" for run in runs):
