@@ -64,6 +64,7 @@ def train(
 
     The same command continues an interrupted run, and prints the result of a finished one again.
     """
+    from dta_bench.spec import recipe as recipes
     from dta_bench.sweep.train_one import train_one
 
     if method == "all":
@@ -77,6 +78,9 @@ def train(
         plan = plan_of(name, options, benchmark)
         keep: Keep = "all" if keep_network else "small"
         workspace = workspace_of(root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep)
+        if plan.recipe:
+            name_of_recipe = recipes.changed(plan.recipe) if settings else plan.recipe
+            stderr_console(quiet).print(recipes.describe(name_of_recipe), highlight=False, soft_wrap=True, markup=False)
         found = train_one(plan, settings or [], seed, workspace, stderr_console(quiet))
     if as_json:
         print_json(found, stdout)

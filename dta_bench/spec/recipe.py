@@ -16,6 +16,7 @@ from dta_bench.spec.run_spec import Headline
 from dta_bench.spec.search_space_file import Row, SearchSpaceFile, parameter_problems
 from dta_bench.spec.training import Training
 
+CHANGED = " (changed)"
 PUBLISHED = "published"
 """Stands for the recipe of the method, the benchmark and the backbone that were asked for."""
 
@@ -136,13 +137,18 @@ def choose(wish: str, method: str, benchmark: str, backbone: str | None) -> tupl
     raise UserError(f"there is no recipe of {method} on {benchmark}{where}; there are: {there}")
 
 
+def changed(name: str) -> str:
+    """What a recipe is called once something of it was changed."""
+    return name if name.endswith(CHANGED) else name + CHANGED
+
+
 def describe(name: str) -> str:
     """A recipe in words: what is printed, and what the source does that the recipe cannot say.
 
     Args:
         name: of the recipe; one that was changed is named so behind its name.
     """
-    recipe = read(name.partition(" ")[0])
+    recipe = read(name.removesuffix(CHANGED))
     printed = recipe.printed
     value = "nothing" if printed.value is None else f"{printed.value:g} % {printed.metric}"
     said = (

@@ -48,7 +48,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     benchmark, recipe = benchmark_of(file.benchmark), ""
     if options.recipe:
         name, file, options = _follow_recipe(file, options)
-        recipe = name + (" (changed)" if options.training or options.epochs else "")
+        recipe = recipes.changed(name) if options.training or options.epochs else name
     methods = _methods(options.methods, file, benchmark)
     baselines = tuple(b for b in file.baselines if b not in methods)
     settings = [*options.training, *([f"epochs={options.epochs}"] if options.epochs else [])]

@@ -82,6 +82,13 @@ def test_a_changed_recipe_is_named_changed(monkeypatch: pytest.MonkeyPatch) -> N
     assert plan.training.batch_size == 32
 
 
+def test_a_recipe_is_described_with_what_is_printed_and_what_it_cannot_say() -> None:
+    said = recipes.describe(recipes.changed("mcc_visda_resnet101")).splitlines()
+    assert said[0].startswith("recipe mcc_visda_resnet101 (changed): printed 83.6 % mean_class_accuracy")
+    assert said[1:] == [f"  it differs: {each}" for each in recipes.read("mcc_visda_resnet101").differs]
+    assert recipes.changed("a (changed)") == "a (changed)"
+
+
 def test_a_baseline_trains_as_the_recipe_does_but_for_what_only_the_method_has(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = follow("mcc_visda_resnet101", monkeypatch)
     (baseline,) = (run for run in plan.runs if run.method == "source_only")
