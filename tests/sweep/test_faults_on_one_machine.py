@@ -16,7 +16,7 @@ from read_only_folder import read_only
 from real_sweeps import run_json, start, tracked, wait_until
 
 pytestmark = pytest.mark.slow
-TRAIN = ("train", "fonts_digits", "--method", "source_only", "--epochs", "12")
+TRAIN = ("train", "fonts_digits", "--method", "source_only", "--epochs", "6")
 SWEEP = ("sweep", "fonts_digits", "--method", "source_only", "--seeds", "1", "--confirm", "0", "--epochs", "3")
 LOCKED_SECONDS = 45
 
@@ -52,7 +52,7 @@ def test_a_store_that_is_locked_while_a_run_trains_is_waited_for(
     assert driver.returncode == 0, stderr
     assert "Traceback" not in stderr
     assert "the MLflow store is locked by another program; trying again" in stderr
-    assert epochs(tmp_path, run) == list(range(1, 13))
+    assert epochs(tmp_path, run) == list(range(1, 7))
     assert training(tmp_path) == []
     note(f"another program locks the SQLite store for {LOCKED_SECONDS} s", "the run waited and has every epoch once")
 
