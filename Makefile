@@ -12,8 +12,8 @@ help:  ## List the targets
 demo: install  ## Install, then run a sweep on real data: DTA from rendered fonts to handwriting
 	$(BIN)/dta-bench sweep fonts_digits
 
-test: install-dev lint  ## Install, lint, type-check, check the layers, run the quick tests
-	$(BIN)/python -m pytest
+test: install-dev lint  ## Install, lint, type-check, check the layers, run the quick tests on two processes
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: install-dev  ## The tests that need minutes
 	$(BIN)/python -m pytest -m slow --timeout 3600
