@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from calibration import Bar, bars, cell_of, failures, lower_limit, verdict
+from calibration import Bar, bars, cell_of, failures, grid, lower_limit, verdict
 from calibration_worlds import Cell
 
 Row = dict[str, Any]
@@ -28,8 +28,11 @@ def document(rows: Sequence[Row]) -> str:
 def _summary(rows: Sequence[Row]) -> str:
     failed = [f"* {_name(cell_of(row))}: {'; '.join(found)}" for row in rows if (found := _failures(row))]
     dates = sorted({row["date"] for row in rows})
+    kept = grid(full=False)
+    missing = set(kept) - {cell_of(row) for row in rows}
     lines = [
         f"{len(rows)} cells, simulated from {dates[0]} to {dates[-1]}; {len(failed)} do not hold what is claimed.",
+        f"Of the {len(kept)} cells of the kept grid {len(missing)} are not simulated yet; the same command goes on.",
         "",
         *failed,
     ]

@@ -30,7 +30,7 @@ def label(
     tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
-    """Draw the target images that are worth labelling first, and read the list back.
+    """Draw target images to label, and read the labels back.
 
     The first call writes a list with an empty column, how it was drawn, and a page that shows each image with its path.
     Fill the column in and call again: the list is checked, row by row, as a sweep will read it.

@@ -53,7 +53,7 @@ def predict(
     tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
-    """Predict images by a run's network, or by the network that a rule chooses.
+    """Predict images by a run's network, or a rule's choice.
 
     A row an image, in sorted order: path, class, probability. Label maps go to a folder, as indexed PNG files at each
     image's own size. Files that cannot be read are named on stderr and have no row; the status is 1 if none could be
