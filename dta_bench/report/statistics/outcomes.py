@@ -62,7 +62,7 @@ def influences(outcomes: Outcomes | MapOutcomes, metric: str) -> Floats:
     """By how many points each image moves each seed's score, times the number of images: (S, N), in percent.
 
     The mean over images is 0. The variance over images, divided by their number, is the score's variance from the
-    choice of images: for accuracy the binomial one, for mean class accuracy that of a mean of class means, for mean
+    choice of images: for accuracy the binomial one, for mean class accuracy that of a mean over classes, for mean
     IoU the jackknife's (Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982, chapter 3).
     """
     if isinstance(outcomes, MapOutcomes):
