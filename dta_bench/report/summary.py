@@ -6,22 +6,19 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
-from dta_bench.domains import data_fingerprint
+from dta_bench.report.averages import averages, target_scores
 from dta_bench.report.configurations import BASELINES, Configuration, comparable_groups
 from dta_bench.report.confirmation import for_tests, on_like_seeds, summarise_confirmation
 from dta_bench.report.document.report import Report
-from dta_bench.report.document.run_details import EarlyStop, LabelledSubset, Provenance
+from dta_bench.report.document.run_details import EarlyStop
 from dta_bench.report.document.scores import (
-    Averages,
     ChosenConfiguration,
     Difference,
     LeaderboardRow,
     Regret,
     SearchScores,
-    TargetScores,
 )
+from dta_bench.report.origins import count_unverified, labelled_subset, mixed_code, provenance, unreadable
 from dta_bench.report.paper.published import rows_of_benchmark
 from dta_bench.report.selection.compare_rules import regret
 from dta_bench.report.selection.default_rule import default_rule, describe_default
@@ -35,8 +32,6 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.seeds import is_confirmation
 from dta_bench.spec.target_labels import TargetLabels, target_labels
 from dta_bench.tracking import STOPPED, TrackedRun
-
-UNREADABLE = "note_unreadable"  # the tag of a run that left images out
 
 
 def summarise(
@@ -87,16 +82,16 @@ def summarise(
         compared=len(eligible),
         too_few_seeds=sum(c.method not in BASELINES for c in group) - len(eligible),
         target_labels=situation,
-        subset=_labelled_subset(group),
+        subset=labelled_subset(group),
         confirmation=confirmation,
         untested=untested,
         selected=_name(chosen, headline, uncertainty),
-        validation=_averages(chosen, "validation"),
+        validation=averages(chosen, "validation"),
         inflation=_inflation(chosen, headline),
         regret=_regret(chosen, eligible, headline, uncertainty),
-        test=_test_scores(chosen.shown if chosen else None, benchmark, uncertainty),
-        source_only=_test_scores(_on_like_seeds(baseline, chosen), benchmark, uncertainty),
-        target_only=_test_scores(_on_like_seeds(target_only, chosen), benchmark, uncertainty),
+        test=target_scores(chosen.shown if chosen else None, benchmark, uncertainty),
+        source_only=target_scores(_on_like_seeds(baseline, chosen), benchmark, uncertainty),
+        target_only=target_scores(_on_like_seeds(target_only, chosen), benchmark, uncertainty),
         difference=_difference(chosen, baseline, uncertainty),
         comparisons=uncertainty.comparisons if measured else None,
         leaderboard=[
@@ -117,14 +112,14 @@ def summarise(
             r.name: EarlyStop(epoch=int(r.tags[STOPPED]), reason=r.tags.get("reason", "")) for r in runs if _stopped(r)
         },
         unfinished=[r.name for r in runs if r.status not in ("FINISHED", "FAILED") and not _stopped(r)],
-        whole=_averages(chosen.shown if chosen else None, "whole"),
-        unreadable=_unreadable(group),
+        whole=averages(chosen.shown if chosen else None, "whole"),
+        unreadable=unreadable(group),
         old_fingerprints=sum(is_old_scheme(r.tracked.tags) for c in group for r in c.every_run),
-        unverified_data=_count_unverified(group),
+        unverified_data=count_unverified(group),
         mixed_code=mixed_code(group),
         published=rows_of_benchmark(benchmark.name),
         training=group[0].runs[0].spec.training,
-        provenance=_provenance(group),
+        provenance=provenance(group),
     )
     parts: dict[str, Any] = {"default_rule": why_default} if why_default else {}
     if chosen is not None and not measured:
@@ -157,17 +152,6 @@ def rule_or_default(rule: str | None, group: list[Configuration], benchmark: Ben
     has_subset = _target_labels(group) in ("subset", "both")
     chosen = default_rule(has_subset=has_subset, task=benchmark.task)
     return chosen, "" if has_subset else describe_default(chosen, benchmark.task)
-
-
-def _labelled_subset(group: list[Configuration]) -> LabelledSubset | None:
-    """The labelled subset that the runs of a group had; None where they had none."""
-    first = group[0].runs[0]
-    drawn, size = first.spec.label_subset, first.spec.label_subset.size
-    if not drawn.is_there:
-        return None
-    if drawn.given:
-        size = len(first.fetch(("target_validation_ids",)).get("target_validation_ids", ()))
-    return LabelledSubset.of(drawn, first.tracked.tags.get("subset_hash", ""), _label_questions(group), size)
 
 
 def _inflation(chosen: Configuration | None, headline: str) -> float | None:
@@ -238,13 +222,6 @@ def _search_scores(configuration: Configuration, headline: str, uncertainty: Unc
     )  # fmt: skip
 
 
-def _averages(chosen: Configuration | None, part: str) -> Averages | None:
-    """The averages on a part of the data; None where the runs were not measured on it."""
-    if chosen is None or not chosen.has(part):
-        return None
-    return Averages(**{key: chosen.mean(part, key) for key in chosen.metrics})
-
-
 def _regret(
     chosen: Configuration | None, eligible: list[Configuration], headline: str, uncertainty: Uncertainty
 ) -> Regret | None:
@@ -254,40 +231,6 @@ def _regret(
     best = max(eligible, key=lambda c: c.mean("test", headline))
     points, ci95 = regret(chosen, best, headline, uncertainty)
     return Regret(points=points, ci95=ci95, oracle=best.mean("test", headline))
-
-
-def _test_scores(chosen: Configuration | None, benchmark: Benchmark, uncertainty: Uncertainty) -> TargetScores | None:
-    if chosen is None or not chosen.has("test"):
-        return None
-    intervals = {
-        "ci95" if key == "accuracy" else f"ci95_{key}": uncertainty.interval(chosen, key) for key in chosen.metrics
-    }  # fmt: skip
-    per_class = {name: _mean([r.class_score(name) for r in chosen.runs]) for name in benchmark.classes}
-    by_seed = {str(r.spec.seed): r.score("test", benchmark.headline) for r in chosen.runs}
-    averages = {key: chosen.mean("test", key) for key in chosen.metrics}
-    return TargetScores.model_validate(
-        averages | intervals | {
-            "per_class": per_class, "seeds": len(chosen.runs), "by_seed": by_seed,
-            "confirmed": is_confirmation(chosen.runs[0].spec.seed),
-        } | _calibration(chosen)
-    )  # fmt: skip
-
-
-def _calibration(chosen: Configuration) -> dict[str, float]:
-    """Calibration error and Brier score, mean over seeds; empty where a run stored no logits."""
-    found = [run.test_calibration for run in chosen.runs]
-    present = [one for one in found if one is not None]
-    if not present or len(present) < len(found):
-        return {}
-    return {
-        "calibration_error": float(np.mean([one.error for one in present])),
-        "brier": float(np.mean([one.brier for one in present])),
-    }
-
-
-def _mean(values: list[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return float(np.mean(present)) if present else None
 
 
 def _difference(
@@ -332,36 +275,3 @@ def _row(
 def _stopped(run: TrackedRun) -> bool:
     """Whether a stop rule ended it before its last epoch; it has no result."""
     return run.status == "KILLED" and STOPPED in run.tags
-
-
-def _count_unverified(group: list[Configuration]) -> int:
-    """Runs with a fingerprint of the scheme before that of others in the group."""
-    marks = [run.tracked.tags.get("data_fingerprint", "") for c in group for run in c.every_run]
-    of_contents = sum(map(data_fingerprint.is_of_contents, marks))
-    return len(marks) - of_contents if of_contents else 0
-
-
-def mixed_code(group: Sequence[Configuration]) -> list[str]:
-    """Methods on a backbone whose runs have several code fingerprints, each with these, in words."""
-    marks: dict[tuple[str, str], set[str]] = {}
-    for configuration in group:
-        for run in configuration.every_run:
-            mark = run.tracked.tags.get("code_fingerprint", "not recorded")
-            marks.setdefault((configuration.method, configuration.backbone), set()).add(mark)
-    return [f"{method} on {backbone} ({', '.join(sorted(m))})" for (method, backbone), m in marks.items() if len(m) > 1]
-
-
-def _unreadable(group: list[Configuration]) -> list[str]:
-    tags = [run.tracked.tags for c in group for run in c.every_run]
-    return sorted({found[UNREADABLE] for found in tags if UNREADABLE in found})
-
-
-def _label_questions(group: list[Configuration]) -> int:
-    """How often the labelled subset was asked for its labels: once an epoch of each run, as each run counted."""
-    runs = [r.tracked for c in group for r in c.every_run]
-    return sum(int(run.metrics.get("validation/asked", run.spec.training.epochs)) for run in runs)
-
-
-def _provenance(group: list[Configuration]) -> Provenance:
-    runs = [r.tracked for c in group for r in c.every_run]
-    return Provenance(**{key: sorted({run.tags.get(key, "") for run in runs}) for key in Provenance.model_fields})

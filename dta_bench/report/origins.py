@@ -1,0 +1,57 @@
+"""Where the figures of a report come from: its labelled subset, code, data, and the images that were left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dta_bench.domains import data_fingerprint
+from dta_bench.report.configurations import Configuration
+from dta_bench.report.document.run_details import LabelledSubset, Provenance
+
+UNREADABLE = "note_unreadable"  # the tag of a run that left images out
+
+
+def labelled_subset(group: list[Configuration]) -> LabelledSubset | None:
+    """The labelled subset that the runs of a group had; None where they had none."""
+    first = group[0].runs[0]
+    drawn, size = first.spec.label_subset, first.spec.label_subset.size
+    if not drawn.is_there:
+        return None
+    if drawn.given:
+        size = len(first.fetch(("target_validation_ids",)).get("target_validation_ids", ()))
+    return LabelledSubset.of(drawn, first.tracked.tags.get("subset_hash", ""), _label_questions(group), size)
+
+
+def _label_questions(group: list[Configuration]) -> int:
+    """How often the labelled subset was asked for its labels: once an epoch of each run, as each run counted."""
+    runs = [r.tracked for c in group for r in c.every_run]
+    return sum(int(run.metrics.get("validation/asked", run.spec.training.epochs)) for run in runs)
+
+
+def count_unverified(group: list[Configuration]) -> int:
+    """Runs with a fingerprint of the scheme before that of others in the group."""
+    marks = [run.tracked.tags.get("data_fingerprint", "") for c in group for run in c.every_run]
+    of_contents = sum(map(data_fingerprint.is_of_contents, marks))
+    return len(marks) - of_contents if of_contents else 0
+
+
+def mixed_code(group: Sequence[Configuration]) -> list[str]:
+    """Methods on a backbone whose runs have several code fingerprints, each with these, in words."""
+    marks: dict[tuple[str, str], set[str]] = {}
+    for configuration in group:
+        for run in configuration.every_run:
+            mark = run.tracked.tags.get("code_fingerprint", "not recorded")
+            marks.setdefault((configuration.method, configuration.backbone), set()).add(mark)
+    return [f"{method} on {backbone} ({', '.join(sorted(m))})" for (method, backbone), m in marks.items() if len(m) > 1]
+
+
+def unreadable(group: list[Configuration]) -> list[str]:
+    """What the runs said of the images that they left out, each sentence once."""
+    tags = [run.tracked.tags for c in group for run in c.every_run]
+    return sorted({found[UNREADABLE] for found in tags if UNREADABLE in found})
+
+
+def provenance(group: list[Configuration]) -> Provenance:
+    """The code, machines and data that the runs name, each once."""
+    runs = [r.tracked for c in group for r in c.every_run]
+    return Provenance(**{key: sorted({run.tags.get(key, "") for run in runs}) for key in Provenance.model_fields})
