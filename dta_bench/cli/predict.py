@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from dta_bench.report.predictions.command import Predicted
     from dta_bench.report.predictions.images_to_predict import NamedImage
     from dta_bench.report.predictions.predictor import Predictor, Views
+    from dta_bench.report.predictions.sinks import RowSink
+    from dta_bench.report.predictions.truth import Truth
 
 
 def predict(
@@ -47,6 +49,13 @@ def predict(
     tta: Annotated[
         str, typer.Option(help="none, or flip: the mean over each image and its mirror image (not the run's own way).")
     ] = "none",
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labels of the images, if you have them: a table path,class (or path,mask), or a labelled folder. Says"
+            " how good the predictions are, and between which scores one run is expected to be."
+        ),
+    ] = None,
     quiet: Quiet = False,
     root: Root = DEFAULT_ROOT,
     out: Out = DEFAULT_OUT,
@@ -68,59 +77,77 @@ def predict(
     if best is None and len(words) < 2:
         raise UserError("predict takes a run and then images, or --best NAME and images")
     with chatter_on_stderr() as stdout:
-        from dta_bench.report.predictions import command
+        from dta_bench.report.predictions import command, further_images
         from dta_bench.report.predictions.images_to_predict import find_images
         from dta_bench.report.predictions.predictor import Predictor
+        from dta_bench.report.predictions.truth import read_truth
 
         console = stderr_console(quiet)
         images = find_images(words if best is not None else words[1:])
         workspace = workspace_of(root, out, tracking_uri, reads_only=True)
         if best is None:
-            loaded, what = command.named_network(words[0], workspace)
+            network = command.named_network(words[0], workspace)
         else:
-            loaded, what = command.best_network(best, select, workspace)
+            network = command.best_network(best, select, workspace)
+        loaded = network.loaded
+        labels = None if truth is None else read_truth(truth, loaded.card, images, Path(workspace.root))
         views: Views = "flip" if tta == "flip" else "none"
         predictor = Predictor(loaded, views)
         if predictor.predicts_maps:
             refuse_unused(context, ["--probabilities"], "on label maps")
-            found = _to_maps(predictor, images, to, console)
+            found = _to_maps(predictor, images, to, labels, console)
         else:
-            found = _to_rows(predictor, images, to, probabilities, stdout, console)
-        command.print_outcome(found, what, stderr_console(quiet and bool(found.images) and not found.unreadable))
+            found = _to_rows(predictor, images, to, probabilities, labels, stdout, console)
+        problem_free = bool(found.images) and not found.unreadable
+        command.print_outcome(found, network.what, stderr_console(quiet and problem_free))
+        compared = None
+        if labels is not None:
+            tracker = None if network.run is None else workspace.tracker()
+            compared = further_images.compare(labels, tracker, network.run, select)
+            command.print_lines(further_images.describe(compared), stderr_console(quiet))
         if as_json:
             summary = {
                 "run_id": loaded.card.run_spec.id, "classes": predictor.classes, "images": found.images,
                 "unreadable": found.unreadable, "to": str(to),
+                "truth": None if compared is None else compared.model_dump(),
             }  # fmt: skip
             print_json(summary, stdout)
     if not found.images:
         raise typer.Exit(1)
 
 
-def _to_maps(predictor: Predictor, images: list[NamedImage], to: Path | None, console: Console) -> Predicted:
+def _to_maps(
+    predictor: Predictor, images: list[NamedImage], to: Path | None, labels: Truth | None, console: Console
+) -> Predicted:
     from dta_bench.domains import typed_paths
     from dta_bench.report.predictions import command
     from dta_bench.report.predictions.sinks import MapFolder
+    from dta_bench.report.predictions.truth import CountedMaps
 
     if to is None:
         raise UserError("label maps are pictures and do not go to stdout; say with --to FOLDER where they go")
     folder = MapFolder(typed_paths.absolute(to), images, predictor.classes)
-    return command.predict_maps(predictor, images, folder, console)
+    return command.predict_maps(predictor, images, folder if labels is None else CountedMaps(folder, labels), console)
 
 
 def _to_rows(
-    predictor: Predictor, images: list[NamedImage], to: Path | None, probabilities: bool, stdout: TextIO,
-    console: Console,
+    predictor: Predictor, images: list[NamedImage], to: Path | None, probabilities: bool, labels: Truth | None,
+    stdout: TextIO, console: Console,
 ) -> Predicted:  # fmt: skip
     from dta_bench.domains import typed_paths
     from dta_bench.report.predictions import command
     from dta_bench.report.predictions.sinks import CsvRows, FileRows
+    from dta_bench.report.predictions.truth import CountedRows
+
+    def counted(sink: RowSink) -> RowSink:
+        return sink if labels is None else CountedRows(sink, labels)
 
     if to is not None:
         sink = FileRows(typed_paths.absolute(to), predictor.classes, probabilities)
-        return command.predict_rows(predictor, images, sink, console)
+        return command.predict_rows(predictor, images, counted(sink), console)
     utf8 = io.TextIOWrapper(stdout.buffer, encoding="utf-8", newline="", write_through=True)
     try:
-        return command.predict_rows(predictor, images, CsvRows(utf8, predictor.classes, probabilities), console)
+        rows = CsvRows(utf8, predictor.classes, probabilities)
+        return command.predict_rows(predictor, images, counted(rows), console)
     finally:
         utf8.detach()

@@ -11,6 +11,7 @@ from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.scores import Comparison, Difference
 from dta_bench.report.statistics.best_of import probabilities_of_best
 from dta_bench.report.statistics.crossed_model import CrossedModel, Evidence, crossed_model, evidence
+from dta_bench.report.statistics.one_run import half_widths_of_one_run
 from dta_bench.report.statistics.pair_model import PairModel
 from dta_bench.report.statistics.paired_tests import comparisons
 
@@ -34,6 +35,14 @@ class Uncertainty:
         model = self._model([configuration], metric)
         mean, half = float(model.means[0]), float(model.half_widths()[0])
         return max(mean - half, 0.0), min(mean + half, 100.0)
+
+    def interval_of_one_run(self, configuration: Configuration, metric: str, images: int) -> Interval | None:
+        """The 95 % prediction interval of one run's score on so many new images; None with one seed."""
+        model = self._model([configuration], metric)
+        residuals = np.zeros(len(model.means))
+        residuals[0] = self._of(configuration, metric).residual
+        mean, half = float(model.means[0]), float(half_widths_of_one_run(model, residuals, images)[0])
+        return None if np.isnan(half) else (max(mean - half, 0.0), min(mean + half, 100.0))
 
     def difference(self, one: Configuration, other: Configuration) -> Difference:
         """``one`` less ``other`` in the headline metric; with the test of the pair, if both are compared."""

@@ -20,11 +20,12 @@ from dta_bench.report.predictions.choose_run import ChosenRun, choose_run
 from dta_bench.report.predictions.find_run import find_run
 from dta_bench.report.predictions.images_to_predict import NamedImage
 from dta_bench.report.predictions.predictor import Predictor, Size
-from dta_bench.report.predictions.sinks import MapFolder, RowSink, printable
+from dta_bench.report.predictions.sinks import MapSink, RowSink, printable
 from dta_bench.report.predictions.stored_network import load_whole
 from dta_bench.run import network_file
 from dta_bench.run.network_file import LoadedNetwork
 from dta_bench.run.workspace import Workspace
+from dta_bench.tracking import TrackedRun
 
 MAX_NAMED = 20
 """Of many files that cannot be read, so many are named."""
@@ -38,27 +39,37 @@ class Predicted:
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
-def named_network(name: str, workspace: Workspace) -> tuple[LoadedNetwork, str]:
-    """The network of a run or of a file ``*.safetensors``, and which one it is, in words.
+@dataclass(frozen=True)
+class NamedNetwork:
+    """A network, which one it is in words, and its run; None where it comes from a file."""
+
+    loaded: LoadedNetwork
+    what: str
+    run: TrackedRun | None = None
+
+
+def named_network(name: str, workspace: Workspace) -> NamedNetwork:
+    """The network of a run or of a file ``*.safetensors``.
 
     Raises:
         UserError: no such run, or it kept no network.
     """
     if name.endswith(".safetensors"):
         loaded = network_file.load(Path(name).expanduser())
-        return loaded, f"{name}, of run {loaded.card.run_spec.id}"
+        return NamedNetwork(loaded, f"{name}, of run {loaded.card.run_spec.id}")
     tracker = workspace.tracker()
     tracker.check_address()
     run = find_run(tracker, name)
-    return load_whole(workspace, run), f"run {run.run_id} ({run.name})"
+    return NamedNetwork(load_whole(workspace, run), f"run {run.run_id} ({run.name})", run)
 
 
-def best_network(name: str, rule: str | None, workspace: Workspace) -> tuple[LoadedNetwork, str]:
-    """The network of what a rule chooses, and which one it is, in words; see :func:`choose_run`."""
+def best_network(name: str, rule: str | None, workspace: Workspace) -> NamedNetwork:
+    """The network of what a rule chooses; see :func:`choose_run`."""
     tracker = workspace.tracker()
     tracker.check_address()
     chosen: ChosenRun = choose_run(tracker, name, rule)
-    return load_whole(workspace, chosen.run), f"run {chosen.run.run_id} ({chosen.run.name}), {chosen.how}"
+    what = f"run {chosen.run.run_id} ({chosen.run.name}), {chosen.how}"
+    return NamedNetwork(load_whole(workspace, chosen.run), what, chosen.run)
 
 
 def predict_rows(predictor: Predictor, images: Sequence[NamedImage], sink: RowSink, console: Console) -> Predicted:
@@ -71,13 +82,13 @@ def predict_rows(predictor: Predictor, images: Sequence[NamedImage], sink: RowSi
     return found
 
 
-def predict_maps(predictor: Predictor, images: Sequence[NamedImage], folder: MapFolder, console: Console) -> Predicted:
+def predict_maps(predictor: Predictor, images: Sequence[NamedImage], sink: MapSink, console: Console) -> Predicted:
     """Predict label maps, each at the size of its image."""
     found = Predicted()
     for batch in _read_batches(predictor, images, found, console):
         maps = predictor.label_maps([image for _, image, _ in batch], [size for _, _, size in batch])
         for (one, _, _), labels in zip(batch, maps, strict=True):
-            folder.write(one.name, labels)
+            sink.write(one.name, labels)
     return found
 
 
@@ -89,6 +100,11 @@ def print_outcome(found: Predicted, what: str, console: Console) -> None:
         lines += [f"  {printable(name)}: {why}" for name, why in islice(found.unreadable.items(), MAX_NAMED)]
         more = len(found.unreadable) - MAX_NAMED
         lines += [f"  and {more:,} more"] if more > 0 else []
+    print_lines(lines, console)
+
+
+def print_lines(lines: Sequence[str], console: Console) -> None:
+    """Print lines that may hold names of files, as they are."""
     for line in lines:
         safe = line.encode("utf-8", "backslashreplace").decode()
         console.print(safe, highlight=False, soft_wrap=True, markup=False)

@@ -50,7 +50,8 @@ def export_run(name: str, kind: str, file: Path | None, images: Sequence[str], w
     if kind not in FORMATS:
         raise UserError(f"--to {kind} is not known; it takes {', '.join(FORMATS)}")
     chosen: Format = kind
-    loaded, what = named_network(name, workspace)
+    network = named_network(name, workspace)
+    loaded, what = network.loaded, network.what
     spec = loaded.card.run_spec
     path = file.expanduser() if file is not None else Path(f"{spec.id}{SUFFIX[chosen]}")
     predictor = Predictor(loaded)

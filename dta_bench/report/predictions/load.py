@@ -24,5 +24,5 @@ def load(run: str, out: str | Path = ".", tracking_uri: str | None = None, views
     """
     folder = Path(out).expanduser().resolve()
     uri = tracking_uri or sqlite_uri(folder / "mlflow.db")
-    loaded, _ = named_network(str(run), Workspace(str(Path("data").resolve()), str(folder), uri))
+    loaded = named_network(str(run), Workspace(str(Path("data").resolve()), str(folder), uri)).loaded
     return Predictor(loaded, views)

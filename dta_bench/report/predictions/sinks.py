@@ -32,6 +32,13 @@ class RowSink(AbstractContextManager["RowSink"], Protocol):
         """Write the rows of some images, with their probabilities (n, K)."""
 
 
+class MapSink(Protocol):
+    """Takes a label map an image."""
+
+    def write(self, name: str, labels: LabelMap) -> None:
+        """Write the label map of an image."""
+
+
 def columns_of(classes: Sequence[str], probabilities: bool) -> list[str]:
     """The names of a row's columns."""
     return ["path", "class", "probability", *(f"p_{name}" for name in classes if probabilities)]
