@@ -1,9 +1,9 @@
 """Find a plug-in by its file name: the catalogue is a folder, there is nothing to register.
 
 Every kind is looked for in the working directory first (``backbones/``, ``search_spaces/``, ``benchmarks/``,
-``methods/``), then inside the installed package, then beside the package in a source checkout, then among the modules
-that other installed packages name in the entry point groups ``dta_bench.backbones``, ``dta_bench.methods`` and
-``dta_bench.benchmarks``.
+``methods/``, ``suites/``), then inside the installed package, then beside the package in a source checkout, then among
+the modules that other installed packages name in the entry point groups ``dta_bench.backbones``, ``dta_bench.methods``
+and ``dta_bench.benchmarks``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ FOLDERS = {
     "search_space": "search_spaces",
     "method_sets": "search_spaces/methods",
     "recipe": "search_spaces/recipes",
+    "suite": "suites",
 }
 SUFFIXES = {
     "benchmark": (".py", ".yaml"),
@@ -39,6 +40,7 @@ SUFFIXES = {
     "search_space": (".yaml",),
     "method_sets": (".yaml",),
     "recipe": (".yaml",),
+    "suite": (".yaml",),
 }
 REQUIRED_NAMES = {
     "benchmark": ("BENCHMARK", "load"),
@@ -55,6 +57,10 @@ RENAMED_IMPORTS = {
     "steady": "without_dropout", "class_mask": "class_mix_mask", "warmed_up": "warmed_up_decay",
 }  # fmt: skip
 """Names that plug-ins of earlier versions imported, and today's."""
+
+
+TO = "-to-"
+"""What stands between source and target in the name of a suite's pair."""
 
 
 def composed(name: str) -> str:
@@ -83,10 +89,41 @@ def path(kind: str, name: str) -> Path:
     files, name = _plugin_files(kind), composed(name)
     if name in files:
         return files[name]
+    if kind == "benchmark" and (suite := suite_of(name)):
+        return path("suite", suite)
     close = difflib.get_close_matches(name, files, n=3)
     suggestion = f"; did you mean {' or '.join(close)}?" if close else ";"
     words = kind.replace("_", " ")
     raise UserError(f"there is no {words} named {name!r}{suggestion} there are: {', '.join(sorted(files)) or 'none'}")
+
+
+def suite_of(benchmark: str) -> str:
+    """The suite that a benchmark is a pair of, by its name: ``pacs`` of ``pacs.photo-to-sketch``; empty for others."""
+    suite, _, pair = composed(benchmark).rpartition(".")
+    return suite if TO in pair and suite in _plugin_files("suite") else ""
+
+
+def is_benchmark(name: str) -> bool:
+    """Whether a benchmark, or a pair of a suite, may have this name."""
+    return composed(name) in _plugin_files("benchmark") or bool(suite_of(name))
+
+
+def is_suite(name: str) -> bool:
+    """Whether there is a suite of this name.
+
+    Raises:
+        UserError: a benchmark or a search space has the name too, so that it cannot be told which is meant.
+    """
+    name = composed(name)
+    if name not in _plugin_files("suite"):
+        return False
+    for kind in ("benchmark", "search_space"):
+        if name in _plugin_files(kind):
+            raise UserError(
+                f"{path('suite', name)} has the name of the {kind.replace('_', ' ')} {path(kind, name)}; a suite needs "
+                "a name of its own: rename one of the two files"
+            )
+    return True
 
 
 def summary(kind: str, name: str) -> str:

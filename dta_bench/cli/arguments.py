@@ -102,13 +102,14 @@ def refuse_unused(context: typer.Context, options: Sequence[str], why: str) -> N
         )
 
 
-def plan_of(name: str, options: Options, benchmark: str | None = None) -> Plan:
+def plan_of(name: str, options: Options, benchmark: str | None = None, root: Path | None = None) -> Plan:
     """The plan of a search space, or of a benchmark that has none of its own.
 
     Args:
         name: the search space or the benchmark.
         options: what the command line says of it.
         benchmark: another benchmark to use the search space on.
+        root: the data root, for a suite that leaves the size of the labelled subset to the size of its domains.
 
     Raises:
         UserError: an unknown name, or a value that the search space does not allow.
@@ -116,9 +117,12 @@ def plan_of(name: str, options: Options, benchmark: str | None = None) -> Plan:
     from dta_bench.run import fingerprint
 
     fingerprint.check_torchvision()
-    from dta_bench.sweep.choose_runs import for_benchmark, make_plan
+    from dta_bench.domains import typed_paths
+    from dta_bench.sweep.choose_runs import for_benchmark, make_plan, with_labels_of_suite
 
     name, file = for_benchmark(name, benchmark)
+    if root is not None:
+        options = with_labels_of_suite(file, options, typed_paths.absolute(root))
     return make_plan(name, file, options)
 
 

@@ -9,6 +9,7 @@ from dta_bench.cli.terminal import in_columns, print_json
 
 KINDS = {
     "benchmarks": "benchmark",
+    "suites": "suite",
     "backbones": "backbone",
     "methods": "method",
     "search_spaces": "search_space",
@@ -17,7 +18,7 @@ KINDS = {
 
 
 def list_(as_json: Json = False) -> None:
-    """List benchmarks, backbones, methods, search spaces and recipes."""
+    """List benchmarks, suites, backbones, methods, search spaces and recipes."""
     from dta_bench import plugins
 
     catalogue = {

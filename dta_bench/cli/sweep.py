@@ -141,7 +141,7 @@ def sweep(
         confirm=confirm,
     )  # fmt: skip
     with chatter_on_stderr() as stdout:
-        plan = plan_of(name, options, benchmark)
+        plan = plan_of(name, options, benchmark, root)
         workspace = workspace_of(
             root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep, reads_only=dry_run
         )

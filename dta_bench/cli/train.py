@@ -75,7 +75,7 @@ def train(
         labels_drawn=labels_drawn,
     )  # fmt: skip
     with chatter_on_stderr() as stdout:
-        plan = plan_of(name, options, benchmark)
+        plan = plan_of(name, options, benchmark, root)
         keep: Keep = "all" if keep_network else "small"
         workspace = workspace_of(root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep)
         if plan.recipe:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from dta_bench import plugins
-from dta_bench.benchmarks import _pair, _pair_file, _pair_target
+from dta_bench.benchmarks import _pair, _pair_file, _pair_target, _suite, _suite_file
 from dta_bench.domains.download import Archive
 from dta_bench.domains.file_tree import DataFolder
 from dta_bench.domains.images import Domains
@@ -27,6 +27,7 @@ class BenchmarkPlugin:
         by_hand: how to get the data where that needs a login (``BY_HAND``); ``{root}`` stands for the data root.
         folders: data root → the folders whose files ``prepare`` counts; for files in Python that define ``folders``.
         has_test: data root → whether there is a labelled target test; None where only the missing data could say it.
+        data_folder: data root → the folder that ids of images are paths in.
     """
 
     name: str
@@ -38,6 +39,7 @@ class BenchmarkPlugin:
     by_hand: str = ""
     folders: Callable[[Path], list[DataFolder]] = lambda _: []
     has_test: Callable[[Path], bool | None] = lambda _: True
+    data_folder: Callable[[Path], Path] = lambda root: root
 
 
 def benchmark_plugin(name: str) -> BenchmarkPlugin:
@@ -47,6 +49,8 @@ def benchmark_plugin(name: str) -> BenchmarkPlugin:
         UserError: no such benchmark, or its file does not run, lacks a part, or says what cannot be.
     """
     file, name = plugins.path("benchmark", name), plugins.composed(name)
+    if suite := plugins.suite_of(name):
+        return _pair_of_suite(suite, name, file)
     if file.suffix == ".yaml":
         pair = _pair_file.read(file)
         load = functools.partial(_pair.load, pair)
@@ -55,6 +59,24 @@ def benchmark_plugin(name: str) -> BenchmarkPlugin:
         opening, definition = _pair_file.opening(file), _pair_file.benchmark(name, pair)
         return BenchmarkPlugin(name, file, opening, definition, load, folders=folders, has_test=has_test)
     return _read(name, file, plugins.load("benchmark", name))
+
+
+def _pair_of_suite(suite: str, name: str, path: Path) -> BenchmarkPlugin:
+    file = _suite_file.read(path)
+    by_name = {one.benchmark(suite): one for one in file.possible_pairs()}
+    if name not in by_name:
+        raise UserError(
+            f"{name} is no pair of the suite {suite}; its domains are {', '.join(file.domains)}, and a pair is called "
+            f"like {next(iter(by_name))}"
+        )
+    pair = by_name[name]
+    domains = [*file.sources_of(pair), pair.target]
+    return BenchmarkPlugin(
+        name, path, f"{pair.key}, a pair of the suite {suite}.", _suite_file.benchmark(suite, file, pair),
+        functools.partial(_suite.load, suite, file, pair),
+        by_hand=file.by_hand, folders=functools.partial(_suite.folders, suite, file, domains),
+        data_folder=functools.partial(_suite.folder_of, suite),
+    )  # fmt: skip
 
 
 def _read(name: str, file: Path, module: ModuleType) -> BenchmarkPlugin:

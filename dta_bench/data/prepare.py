@@ -45,19 +45,26 @@ def prepare(
     console = console or Console(stderr=True, quiet=True)
     try:
         if not check:
-            _fetch([one for one in archives if not one.is_present(root)], root, mirror, console)
+            fetch_missing(archives, root, mirror, console)
         domains = _load(plugin, root)
         result = _inspect(plugin.benchmark, domains, console)
     except KeyboardInterrupt as stopped:
         raise Interrupted from stopped
-    result["files"] = inventory.count_files(plugin.folders(root), domains, result["unreadable"], root)
-    result["problems"] += _wrong_files(archives, root) + _wrong_sizes(plugin.benchmark, domains)
+    folder = plugin.data_folder(root)
+    result["files"] = inventory.count_files(plugin.folders(root), domains, result["unreadable"], folder)
+    result["problems"] += wrong_files(archives, root) + _wrong_sizes(plugin.benchmark, domains)
     if not manifest.write(result, root):
         result["notes"].append(f"{root} cannot be written, so this is not kept beside the data")
     return result
 
 
-def _fetch(missing: list[Archive], root: Path, mirror: str | None, console: Console) -> None:
+def fetch_missing(archives: list[Archive], root: Path, mirror: str | None, console: Console) -> None:
+    """Download those of some archives that are not there.
+
+    Raises:
+        UserError: one cannot be downloaded; says which file belongs where.
+    """
+    missing = [one for one in archives if not one.is_present(root)]
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), SpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         tasks: dict[str, Any] = {}
@@ -92,7 +99,7 @@ def _inspect(benchmark: Benchmark, domains: Domains, console: Console) -> dict[s
         return inspect(benchmark, domains, lambda: progress.advance(task))
 
 
-def _wrong_files(archives: list[Archive], root: Path) -> list[str]:
+def wrong_files(archives: list[Archive], root: Path) -> list[str]:
     """A sentence on each file whose owner publishes another MD5."""
     published = {path: md5 for one in archives for path, md5 in one.gives.items() if md5}
     actual = {path: download.md5(root / path) for path in published}

@@ -27,7 +27,7 @@ SHOWN = {"subset_of": "target_to_tune_on", "labelled": "target_labelled"}
 """What a set is called in the result, where not by its name in :class:`~dta_bench.domains.images.Domains`."""
 
 
-class _ReadImage:
+class ReadImage:
     """What is remembered of an image and its label map after one reading.
 
     Attributes:
@@ -81,7 +81,7 @@ def inspect(benchmark: Benchmark, domains: Domains, on_image: OnImage = lambda: 
     """
     sets: dict[str, Images] = {SHOWN.get(name, name): images for name, images in domains.sets().items()}
     labelled = {name: images for name, images in sets.items() if isinstance(images, LabelledImages)}
-    read = _read_images(sets, on_image)
+    read = read_images(sets, on_image)
     problems: list[str] = []
     set_notes: list[str] = list(domains.notes)
     counts = {name: _class_counts(name, images, read, benchmark, problems) for name, images in labelled.items()}
@@ -101,7 +101,7 @@ def inspect(benchmark: Benchmark, domains: Domains, on_image: OnImage = lambda: 
     files = [sentence for notes, _ in found for sentence in notes], [sentence for _, more in found for sentence in more]
     budget = benchmark.label_budget if domains.labelled is None else len(domains.labelled)
     situation = target_labels(has_subset=budget > 0, has_test=domains.target_test is not None)
-    copy_problems, notes = _copies({name: _signatures(images, read) for name, images in sets.items()})
+    copy_problems, notes = find_copies({name: signatures_of(images, read) for name, images in sets.items()})
     return {
         "benchmark": benchmark.name,
         "fingerprint": domains.fingerprint,
@@ -127,12 +127,12 @@ def inspect(benchmark: Benchmark, domains: Domains, on_image: OnImage = lambda: 
     }
 
 
-def _maps(images: Images, read: dict[str, _ReadImage]) -> list[tuple[int, dict[Value, int], bool]]:
+def _maps(images: Images, read: dict[str, ReadImage]) -> list[tuple[int, dict[Value, int], bool]]:
     """Pixels, unknown values, and whether it is a JPEG, of each label map of a set that could be read."""
     return [one for name in images.ids if (one := read[name].map) is not None]
 
 
-def _read_images(sets: dict[str, Images], on_image: OnImage) -> dict[str, _ReadImage]:
+def read_images(sets: dict[str, Images], on_image: OnImage) -> dict[str, ReadImage]:
     """Read every image once, by one thread a core: decoding releases Python's lock.
 
     Returns:
@@ -140,8 +140,8 @@ def _read_images(sets: dict[str, Images], on_image: OnImage) -> dict[str, _ReadI
     """
     locations = {images.ids[i]: (images, i) for images in sets.values() for i in range(len(images))}
 
-    def read(location: tuple[Images, int]) -> _ReadImage:
-        image = _ReadImage(*location)
+    def read(location: tuple[Images, int]) -> ReadImage:
+        image = ReadImage(*location)
         on_image()
         return image
 
@@ -150,11 +150,11 @@ def _read_images(sets: dict[str, Images], on_image: OnImage) -> dict[str, _ReadI
 
 
 def _class_counts(
-    name: str, images: LabelledImages, read: dict[str, _ReadImage], benchmark: Benchmark, problems: list[str]
+    name: str, images: LabelledImages, read: dict[str, ReadImage], benchmark: Benchmark, problems: list[str]
 ) -> Counts:
     """Count the labels of each class in a set; add a problem for labels that are no class."""
     classes = len(benchmark.classes)
-    counts = _count(images, read)
+    counts = count_labels(images, read)
     if benchmark.task == "segmentation":
         counts[benchmark.ignore_index] = 0
     unknown = [str(value) for value in np.flatnonzero(counts) if value >= classes]
@@ -163,22 +163,35 @@ def _class_counts(
     return counts[:classes]
 
 
-def _count(images: LabelledImages, read: dict[str, _ReadImage]) -> Counts:
+def count_labels(images: LabelledImages, read: dict[str, ReadImage]) -> Counts:
+    """How many images, or pixels of label maps, have each label, (256,)."""
     if isinstance(images.labels, np.ndarray):
         return np.bincount(images.labels, minlength=256)
     counts = [read[name].pixel_counts for name in images.ids]
     return sum((one for one in counts if one is not None), start=np.zeros(256, dtype=np.int64))
 
 
-def _signatures(images: Images, read: dict[str, _ReadImage]) -> ImageSignatures:
+def signatures_of(images: Images, read: dict[str, ReadImage]) -> ImageSignatures:
+    """Digests and thumbnails of the images of a set that could be read."""
     usable = [(name, signature) for name in images.ids if (signature := read[name].signature) is not None]
     thumbnails = np.array([thumbnail for _, (_, thumbnail) in usable], dtype=np.float32)
     thumbnails = thumbnails.reshape(len(usable), -1) if usable else thumbnails.reshape(0, 0)
     return ImageSignatures([name for name, _ in usable], [digest for _, (digest, _) in usable], thumbnails)
 
 
-def _copies(signatures: dict[str, ImageSignatures]) -> tuple[list[str], list[str]]:
+def _are_of_two_domains(one: str, other: str) -> bool:
+    """Whether two sets of a pair, by their names, are the source's and the target's."""
+    return one.startswith("source") and other.startswith("target")
+
+
+def find_copies(
+    signatures: dict[str, ImageSignatures], are_of_two_domains: Callable[[str, str], bool] = _are_of_two_domains
+) -> tuple[list[str], list[str]]:
     """Sentences on images that two sets share.
+
+    Args:
+        signatures: of the images of each set, by its name.
+        are_of_two_domains: says of two names whether their sets are of different domains.
 
     Returns:
         Problems and notes. An image of both domains is a problem. An image twice within a domain is the data set's own
@@ -189,7 +202,7 @@ def _copies(signatures: dict[str, ImageSignatures]) -> tuple[list[str], list[str
     names = list(signatures)
     for i, one in enumerate(names):
         for other in names[i + 1 :]:
-            across_domains = one.startswith("source") and other.startswith("target")
+            across_domains = are_of_two_domains(one, other)
             exact = duplicates.exact_copies(signatures[one], signatures[other])
             if exact:
                 (problems if across_domains else notes).append(_sentence(one, other, "share", exact))

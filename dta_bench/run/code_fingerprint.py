@@ -147,8 +147,8 @@ def code_fingerprint(spec: RunSpec) -> str:
 def plugin_files(spec: RunSpec) -> frozenset[Path]:
     """The files of a run's benchmark, backbone and method, and of the methods of its earlier stages.
 
-    A YAML benchmark counts with the modules that read it; a benchmark outside this package with the ``_*.py`` files
-    beside it. Networks of timm and SMP have no file of their own.
+    A YAML benchmark, or a suite, counts with the modules that read it; a benchmark outside this package with the
+    ``_*.py`` files beside it. Networks of timm and SMP have no file of their own.
     """
     files = {*_benchmark_files(plugins.path("benchmark", spec.benchmark)), *_method_files(spec)}
     return frozenset(files if "/" in spec.backbone else files | {plugins.path("backbone", spec.backbone)})
@@ -156,7 +156,8 @@ def plugin_files(spec: RunSpec) -> frozenset[Path]:
 
 def _benchmark_files(file: Path) -> set[Path]:
     ours = plugins.PACKAGE / "benchmarks"
-    pair = set(ours.glob("_pair*.py")) if file.suffix == ".yaml" else set()
+    readers = ("_pair*.py", "_suite*.py") if file.parent.name == plugins.FOLDERS["suite"] else ("_pair*.py",)
+    pair = {one for pattern in readers for one in ours.glob(pattern)} if file.suffix == ".yaml" else set()
     return {file} | pair | (set() if file.parent == ours else set(file.parent.glob("_*.py")))
 
 

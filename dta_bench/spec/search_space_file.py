@@ -201,7 +201,7 @@ def _unknown_plug_ins(content: Mapping[str, Any]) -> Iterator[Problem]:
     named = [("benchmark", "benchmark", content.get("benchmark"))]
     named += [("baselines" if i else "method", "method", name) for i, name in enumerate(_methods(content))]
     for key, kind, name in named:
-        if isinstance(name, str) and name not in plugins.names(kind):
+        if isinstance(name, str):
             try:
                 plugins.path(kind, name)
             except UserError as error:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from dta_bench import plugins
 from dta_bench.data.benchmark_plugin import benchmark_of
+from dta_bench.data.suite_plugin import suite_of_benchmark
 from dta_bench.errors import UserError
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec import search_space_file
@@ -29,14 +31,38 @@ def for_benchmark(name: str, benchmark: str | None) -> tuple[str, SearchSpaceFil
         UserError: as :func:`dta_bench.spec.search_space_file.read`, or there is no such benchmark.
     """
     name, benchmark = plugins.composed(name), benchmark and plugins.composed(benchmark)
-    if benchmark is None and name in plugins.names("benchmark") and name not in plugins.names("search_space"):
-        file = search_space_file.read(search_space_file.DEFAULT_OF_TASK[benchmark_of(name).task])
-        return name, file.model_copy(update={"benchmark": name})
+    if benchmark is None and plugins.is_benchmark(name) and name not in plugins.names("search_space"):
+        return name, _on_benchmark(search_space_file.read(_search_space_of(name)), name)
     file = search_space_file.read(name)
     if benchmark is None or benchmark == file.benchmark:
-        return name, file
+        return name, _on_benchmark(file, file.benchmark)
     plugins.path("benchmark", benchmark)
-    return f"{Path(name).stem}_{benchmark}", file.model_copy(update={"benchmark": benchmark})
+    return f"{Path(name).stem}_{benchmark}", _on_benchmark(file, benchmark)
+
+
+def _search_space_of(benchmark: str) -> str:
+    """The search space of a benchmark that has none of its own name: its suite's, else the default of its task."""
+    suite = suite_of_benchmark(benchmark)
+    own = suite.file.search_space if suite else None
+    return own or search_space_file.DEFAULT_OF_TASK[benchmark_of(benchmark).task]
+
+
+def _on_benchmark(file: SearchSpaceFile, benchmark: str) -> SearchSpaceFile:
+    """A search space on a benchmark; a suite may state the steps of an epoch, which are then those of the training."""
+    suite = suite_of_benchmark(benchmark)
+    changes: dict[str, Any] = {"benchmark": benchmark}
+    if suite and isinstance(suite.file.epoch_length, int):
+        steps = {"iterations_per_epoch": suite.file.epoch_length}
+        changes["training"] = file.training.model_copy(update=steps)
+    return file.model_copy(update=changes)
+
+
+def with_labels_of_suite(file: SearchSpaceFile, options: Options, root: Path) -> Options:
+    """The options with the size of the labelled subset of a suite's pair, where nothing else states it."""
+    suite = suite_of_benchmark(file.benchmark)
+    if suite is None or suite.file.labels is not None or options.labels is not None or file.labels is not None:
+        return options
+    return dataclasses.replace(options, labels=suite.labels(suite.pair_of(file.benchmark), root))
 
 
 def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:

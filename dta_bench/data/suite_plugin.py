@@ -1,0 +1,93 @@
+"""A suite's file as one typed record: its pairs, and which of them have their data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dta_bench import plugins
+from dta_bench.benchmarks import _suite, _suite_file
+from dta_bench.benchmarks._suite import DomainParts
+from dta_bench.benchmarks._suite_file import SuiteFile, SuitePair
+from dta_bench.errors import UserError
+
+__all__ = ["DomainParts", "Suite", "SuitePair", "suite_of_benchmark", "suite_plugin"]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What a suite's file says."""
+
+    name: str
+    path: Path
+    file: SuiteFile
+
+    @property
+    def summary(self) -> str:
+        """The file's first comment line, which says what the suite is."""
+        return plugins.summary("suite", self.name)
+
+    def pairs(self, patterns: Sequence[str] = ()) -> list[SuitePair]:
+        """The suite's pairs, or those that patterns like ``photo->*`` name, among all that its domains make.
+
+        Raises:
+            UserError: a pattern names no pair.
+        """
+        stated = self.file.all_pairs()
+        if not patterns:
+            return stated
+        possible = self.file.possible_pairs()
+        for pattern in patterns:
+            if not _suite_file.matching([pattern], possible):
+                raise UserError(
+                    f"--pairs {pattern!r} names no pair of {self.name}; write SOURCE->TARGET with its domains "
+                    f"({', '.join(self.file.domains)}), {_suite_file.OTHERS} as source for all others, or * for any"
+                )
+        return _suite_file.matching(list(patterns), possible)
+
+    def pair_of(self, benchmark: str) -> SuitePair:
+        """The pair that a benchmark of this suite is."""
+        return next(pair for pair in self.file.possible_pairs() if pair.benchmark(self.name) == benchmark)
+
+    def benchmark(self, pair: SuitePair) -> str:
+        """The name of a pair's benchmark."""
+        return pair.benchmark(self.name)
+
+    def missing(self, pair: SuitePair, root: Path) -> str:
+        """What is missing of a pair's data, in words; empty if they are there."""
+        names = [*self.file.sources_of(pair), pair.target]
+        return "; ".join(found for name in names if (found := self.missing_of(name, root)))
+
+    def missing_of(self, domain: str, root: Path) -> str:
+        """What is missing of a domain's data, in words; empty if they are there."""
+        return _suite.missing(self.file, domain, _suite.folder_of(self.name, root))
+
+    def read_domain(self, domain: str, root: Path) -> DomainParts:
+        """The images of a domain, in its train part and its test part."""
+        return _suite.read_domain(self.file, domain, _suite.folder_of(self.name, root))
+
+    def labels(self, pair: SuitePair, root: Path) -> int:
+        """The size of a pair's labelled subset, from the data where neither the file nor the owners' counts say it."""
+        file, target = self.file, pair.target
+        if file.labels is not None or file.count_of(target) is not None or self.missing_of(target, root):
+            return file.labels_of(target, None)
+        return file.labels_of(target, len(self.read_domain(target, root).all))
+
+
+def suite_plugin(name: str) -> Suite:
+    """The suite of this name.
+
+    Raises:
+        UserError: no such suite, its file says what cannot be, or a benchmark or a search space has its name.
+    """
+    name = plugins.composed(name)
+    path = plugins.path("suite", name)
+    plugins.is_suite(name)  # which refuses a name that is taken
+    return Suite(name, path, _suite_file.read(path))
+
+
+def suite_of_benchmark(benchmark: str) -> Suite | None:
+    """The suite that a benchmark is a pair of; None for a benchmark with a file of its own."""
+    name = plugins.suite_of(benchmark)
+    return suite_plugin(name) if name else None
