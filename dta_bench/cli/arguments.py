@@ -142,13 +142,14 @@ def parse_keep_networks(text: str | None, keep_network: bool) -> Keep:
 
 def workspace_of(
     root: Path, out: Path, tracking_uri: str | None, *, skip_unreadable: bool = False, keep_networks: Keep = "small",
-    reads_only: bool = False, to: Path | None = None,
+    reads_only: bool = False, to: Path | None = None, recipe: str = "",
 ) -> Workspace:  # fmt: skip
     """Where the data, the runs and the store are, as absolute paths.
 
     Args:
         reads_only: the command writes nothing into ``out``.
         to: the folder for a page; where it is given, nothing is written into ``out`` either.
+        recipe: the name of the recipe that the command follows.
 
     Raises:
         UserError: ``out`` cannot be written to, though the command has to.
@@ -168,7 +169,7 @@ def workspace_of(
     uri = tracking_uri or sqlite_uri(out / "mlflow.db")
     typed = shlex.join(["dta-bench", *mask_command(sys.argv[1:])])
     return Workspace(
-        str(typed_paths.absolute(root)), str(out), uri, skip_unreadable, keep_networks, typed, str(to or "")
+        str(typed_paths.absolute(root)), str(out), uri, skip_unreadable, keep_networks, typed, str(to or ""), recipe
     )
 
 

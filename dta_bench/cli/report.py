@@ -27,6 +27,9 @@ def report(
     paper: Annotated[
         str | None, typer.Option(help="Rebuild a table of the paper instead of a report: table1 to table5.")
     ] = None,
+    recipes: Annotated[
+        bool, typer.Option("--recipes", help="Instead of a report: what published recipes print, and what ours give.")
+    ] = False,
     as_html: Annotated[bool, typer.Option("--html", help="Print the HTML page on stdout.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the Markdown on stdout.")] = False,
     csv: Annotated[
@@ -53,10 +56,15 @@ def report(
     The chosen configuration with its test score, the leaderboard, each class, and source-only for comparison.
     The same is kept as files in reports/NAME/ of --out, or where --to says; with --to nothing is written into --out.
     """
-    if (name is None) == (paper is None):
-        raise UserError("report takes a name that dta-bench list shows, or --paper table1 to table5 instead of it")
+    if [name is not None, paper is not None, recipes].count(True) != 1:
+        raise UserError(
+            "report takes a name that dta-bench list shows, or --paper table1 to table5 or --recipes instead of it"
+        )
+    of_runs = ["--select", "--csv", "--latex", "--parquet", "--pdf"]
     if paper is not None:
-        refuse_unused(context, ["--select", "--root", "--csv", "--latex", "--parquet", "--pdf"], "with --paper")
+        refuse_unused(context, [*of_runs, "--root"], "with --paper")
+    if recipes:
+        refuse_unused(context, of_runs, "with --recipes")
     with chatter_on_stderr() as stdout:
         from dta_bench.report import command
         from dta_bench.report.exports.write import Exports
@@ -65,6 +73,8 @@ def report(
         workspace = page_workspace_of(root, out, tracking_uri, to)
         if paper is not None:
             finished = command.report_paper(paper, workspace)
+        elif recipes:
+            finished = command.report_recipes(workspace)
         else:
             exports = Exports(csv, latex, parquet, pdf)
             exports.check()

@@ -143,8 +143,9 @@ def sweep(
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark, root)
         workspace = workspace_of(
-            root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep, reads_only=dry_run
-        )
+            root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep, reads_only=dry_run,
+            recipe=plan.recipe,
+        )  # fmt: skip
         if dry_run:
             _print_plan(plan, workspace, as_json, stdout, rate, price)
             return
@@ -158,7 +159,9 @@ def sweep(
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
         from dta_bench.report import command
 
-        finished = command.report_runs(plan.name, None, workspace, only=reported_runs(plan), confirm=plan.confirm)
+        finished = command.report_runs(
+            plan.name, None, workspace, only=reported_runs(plan), confirm=plan.confirm, benchmark=plan.benchmark.name
+        )
         print_report(finished, "json" if as_json else "screen", stdout)
 
 

@@ -77,10 +77,12 @@ def train(
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark, root)
         keep: Keep = "all" if keep_network else "small"
-        workspace = workspace_of(root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep)
-        if plan.recipe:
-            name_of_recipe = recipes.changed(plan.recipe) if settings else plan.recipe
-            stderr_console(quiet).print(recipes.describe(name_of_recipe), highlight=False, soft_wrap=True, markup=False)
+        followed = recipes.changed(plan.recipe) if plan.recipe and settings else plan.recipe
+        workspace = workspace_of(
+            root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep, recipe=followed
+        )
+        if followed:
+            stderr_console(quiet).print(recipes.describe(followed), highlight=False, soft_wrap=True, markup=False)
         found = train_one(plan, settings or [], seed, workspace, stderr_console(quiet))
     if as_json:
         print_json(found, stdout)

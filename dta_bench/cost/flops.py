@@ -17,7 +17,7 @@ from dta_bench.spec.method_plugin import MethodPlugin
 from dta_bench.spec.run_spec import RunSpec
 
 _FLOPS: dict[tuple[Any, ...], float] = {}
-_NETWORKS: dict[tuple[str, str], tuple[Network, BatchShape]] = {}
+_NETWORKS: dict[tuple[Any, ...], tuple[Network, BatchShape]] = {}
 
 
 def flops_ratio(spec: RunSpec, method: MethodPlugin, benchmark: Benchmark) -> float:
@@ -41,7 +41,7 @@ def flops_ratio(spec: RunSpec, method: MethodPlugin, benchmark: Benchmark) -> fl
     except ValidationError as error:
         raise UserError(f"{spec.method} does not take this run's parameters: {error.errors()[0]['msg']}") from error
     switches = ((name, bool(value) if isinstance(value, float) else value) for name, value in vars(params).items())
-    key = (spec.method, spec.benchmark, spec.backbone, *sorted(switches))
+    key = (spec.method, spec.benchmark, benchmark.train_size, spec.backbone, *sorted(switches))
     if key not in _FLOPS:
         _FLOPS[key] = _count(spec, ConfiguredMethod(method, params), benchmark)
     return _FLOPS[key]
@@ -49,7 +49,7 @@ def flops_ratio(spec: RunSpec, method: MethodPlugin, benchmark: Benchmark) -> fl
 
 def flops_per_image(benchmark: Benchmark, backbone: str) -> float:
     """Return the FLOPs of a source-only step, divided by its source images."""
-    key = (benchmark.name, backbone)
+    key = (benchmark.name, benchmark.train_size, backbone)
     if key not in _FLOPS:
         _FLOPS[key] = _count_step(benchmark, backbone, SOURCE_ONLY)
     return _FLOPS[key]
@@ -68,7 +68,7 @@ def _count(spec: RunSpec, configured: ConfiguredMethod, benchmark: Benchmark) ->
 def _count_step(benchmark: Benchmark, backbone: str, configured: ConfiguredMethod) -> float:
     """The FLOPs of a step for each image of a domain."""
     meta_net, shape = meta_network(benchmark, backbone)
-    build = functools.partial(pretrained.backbone(backbone, benchmark.image_size).build, len(benchmark.classes))
+    build = functools.partial(pretrained.backbone(backbone, benchmark.train_size).build, len(benchmark.classes))
     return measure.on_meta_or_cpu(measure.flops, meta_net, build, configured, shape) / shape.size
 
 
@@ -77,10 +77,10 @@ def meta_network(benchmark: Benchmark, backbone: str) -> tuple[Network, BatchSha
 
     Both are made once a process.
     """
-    key = (benchmark.name, backbone)
+    key = (benchmark.name, benchmark.train_size, backbone)
     if key not in _NETWORKS:
-        plugin = pretrained.backbone(backbone, benchmark.image_size)
+        plugin = pretrained.backbone(backbone, benchmark.train_size)
         net = plugin.build_on_meta(len(benchmark.classes))
-        shape = BatchShape(benchmark.task, len(benchmark.classes), 2, plugin.channels, benchmark.image_size)
+        shape = BatchShape(benchmark.task, len(benchmark.classes), 2, plugin.channels, benchmark.train_size)
         _NETWORKS[key] = net, shape
     return _NETWORKS[key]

@@ -9,6 +9,7 @@ from typing import TypedDict
 from dta_bench.cost.flops import flops_per_image, flops_ratio
 from dta_bench.data import load
 from dta_bench.errors import UserError
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
@@ -57,7 +58,7 @@ def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None,
     wanted = list(runs)
     try:
         lengths = _lengths(plan, root)
-        per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(plan.benchmark, plan.backbones[0])
+        per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(_trained_on(plan), plan.backbones[0])
         costs = [(run, *_cost(plan, run, lengths, rate)) for run in [*wanted, *_first_stages(plan, wanted)]]
     except UserError as error:
         return Estimate(
@@ -78,10 +79,22 @@ def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None,
 def _cost(plan: Plan, run: RunSpec, lengths: tuple[int, int], rate: float | None) -> tuple[float, float]:
     """A run's source-only steps, evaluation included, and its GPU hours."""
     steps_an_epoch, targets = lengths
-    evaluation = FORWARD_SHARE * targets / run.training.batch_size
+    evaluation = FORWARD_SHARE * targets / run.training.batch_size * _evaluated_area(plan)
     steps = run.training.epochs * (steps_an_epoch * _ratio(plan, run) + evaluation)
-    per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(plan.benchmark, run.backbone)
+    per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(_trained_on(plan), run.backbone)
     return steps, steps * run.training.batch_size / per_second / 3600
+
+
+def _trained_on(plan: Plan) -> Benchmark:
+    """The benchmark at the image size and crop of the sweep's training."""
+    return plan.benchmark.for_training(plan.training)
+
+
+def _evaluated_area(plan: Plan) -> float:
+    """Pixels of an image that is evaluated, in those that a training step sees of it: more than 1 with crops."""
+    benchmark = _trained_on(plan)
+    (height, width), (crop_height, crop_width) = benchmark.image_size, benchmark.train_size
+    return height * width / (crop_height * crop_width)
 
 
 def describe(found: Estimate) -> str:
@@ -128,4 +141,4 @@ def _ratio(plan: Plan, run: RunSpec) -> float:
     method = plan.method_plugins.get(run.method) or method_plugin(run.method)  # a first stage is none of the plan's
     if method.floor is not None and not method.above_floor:
         return float(method.floor(method.params_type(**run.params)))
-    return flops_ratio(run, method, plan.benchmark)
+    return flops_ratio(run, method, _trained_on(plan))

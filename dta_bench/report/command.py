@@ -24,6 +24,8 @@ from dta_bench.report.html.page import Page, html, markdown
 from dta_bench.report.html.report_page import report_page
 from dta_bench.report.paper import tables
 from dta_bench.report.paper.render import paper_page, show_paper
+from dta_bench.report.recipes.render import recipe_page, show_recipes
+from dta_bench.report.recipes.table import recipe_table, write_recipes
 from dta_bench.report.terminal.show import show_report
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec import search_space_file
@@ -63,23 +65,25 @@ def requested_form(*, json: bool, html: bool, markdown: bool) -> Form:
 
 def report_runs(
     name: str, rule: str | None, workspace: Workspace, only: Collection[str] | None = None, confirm: int | None = None,
-    exports: Exports | None = None,
+    exports: Exports | None = None, benchmark: str | None = None,
 ) -> FinishedReport:  # fmt: skip
     """The report of a benchmark's runs, or of a search space's benchmark's, kept as files.
 
     Args:
-        name: a benchmark or a search space.
+        name: a benchmark or a search space; with ``benchmark``, what the folder of the files is called.
         rule: a selection rule, or ``all``; None takes the default.
         only: identities of the runs to report; None reports all.
         confirm: how many confirmation runs of each configuration were asked for; None asks the store.
         exports: further files to write; None writes none.
+        benchmark: whose runs they are; None: the one of ``name``.
 
     Raises:
         UserError: no such name, no finished run, or an unknown rule.
     """
     name = plugins.composed(name)
-    is_space = name in plugins.names("search_space")
-    benchmark = search_space_file.benchmark_of(name) if is_space else name
+    if benchmark is None:
+        is_space = name in plugins.names("search_space")
+        benchmark = search_space_file.benchmark_of(name) if is_space else name
     plugins.path("benchmark", benchmark)
     tracker = workspace.tracker()
     tracker.check_address()  # a server that is away is waited for only by runs that would lose something
@@ -103,6 +107,13 @@ def _add_replay(report: Report, folders: list[Path]) -> Report:
         if path.exists():
             return report.with_parts(replay=frozen_record.read(Replay, path).replay)
     return report
+
+
+def report_recipes(workspace: Workspace) -> FinishedReport:
+    """The table of published recipes, kept as files."""
+    table = recipe_table(workspace.tracker(), workspace.root)
+    write_recipes(table, workspace.make_page_folder("recipes"))
+    return FinishedReport(table, recipe_page(table), partial(show_recipes, table))
 
 
 def report_paper(name: str, workspace: Workspace) -> FinishedReport:

@@ -18,7 +18,7 @@ from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import Resolved
 from dta_bench.run.workspace import KEEP_TAG, Workspace
 from dta_bench.spec.run_spec import RunResult
-from dta_bench.tracking import RunLog
+from dta_bench.tracking import RECIPE, RunLog
 
 SMALL_NETWORK = 4 * 2**20  # bytes; a grid of hundreds of runs then keeps about a gigabyte
 
@@ -128,7 +128,8 @@ def _tags(resolved: Resolved, workspace: Workspace, placement: Placement) -> dic
         KEEP_TAG: workspace.keep_networks,
     }
     found |= {f"note_{about}": note for about, note in resolved.splits.notes.items()}
-    return found | ({"command": workspace.command} if workspace.command else {})
+    found |= {"command": workspace.command} if workspace.command else {}
+    return found | ({RECIPE: workspace.recipe} if workspace.recipe else {})
 
 
 def _placement(resolved: Resolved, workspace: Workspace, stop: StopRequest) -> Placement:

@@ -27,6 +27,7 @@ class Workspace:
         skip_unreadable: leave out images that cannot be read, instead of stopping at the first.
         keep_networks: which runs' final networks are kept.
         command: what the user typed; kept with each run.
+        recipe: the name of the recipe that the command follows, named changed if it is; kept with each run.
         to: the folder for a page and its files; empty for one in ``out``.
     """
 
@@ -37,6 +38,7 @@ class Workspace:
     keep_networks: Keep = "small"
     command: str = ""
     to: str = ""
+    recipe: str = ""
 
     def checkpoint(self, run_id: str) -> Path:
         """Path of the checkpoint of a run that is not finished."""

@@ -73,8 +73,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     """
     benchmark, recipe = benchmark_of(file.benchmark), ""
     if options.recipe:
-        name, file, options = _follow_recipe(file, options)
-        recipe = recipes.changed(name) if options.training or options.epochs else name
+        name, file, options, recipe = _follow_recipe(file, options)
     methods = _methods(options.methods, file, benchmark)
     baselines = tuple(b for b in file.baselines if b not in methods)
     settings = [*options.training, *([f"epochs={options.epochs}"] if options.epochs else [])]
@@ -112,15 +111,21 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     return dataclasses.replace(plan, points=count, runs=distinct)
 
 
-def _follow_recipe(file: SearchSpaceFile, options: Options) -> tuple[str, SearchSpaceFile, Options]:
-    """The recipe's name, the search space with it as its only point, and the options with its backbone and weights."""
+def _follow_recipe(file: SearchSpaceFile, options: Options) -> tuple[str, SearchSpaceFile, Options, str]:
+    """Follow a recipe.
+
+    Returns:
+        The recipe's name, the search space with it as its only point, the options with its backbone and weights, and
+        its name again, which says so where the options change it.
+    """
     methods = options.methods or (file.method,)
     if len(methods) > 1 or ALL in methods or len(options.backbones) > 1:
         raise UserError("a recipe is of one method and one backbone; give --recipe with one --method at a time")
     name, recipe = recipes.choose(options.recipe, methods[0], file.benchmark, next(iter(options.backbones), None))
     weights = recipe.weights if options.weights == "none" else options.weights
     followed = dataclasses.replace(options, backbones=(recipe.backbone,), methods=(recipe.method,), weights=weights)
-    return name, recipe.as_search_space(file), followed
+    is_changed = bool(options.training or options.epochs) or weights != recipe.weights
+    return name, recipe.as_search_space(file), followed, recipes.changed(name) if is_changed else name
 
 
 def _subset(file: SearchSpaceFile, benchmark: Benchmark, options: Options) -> LabelSubset:

@@ -8,10 +8,11 @@ from dta_bench.tracking.heartbeat import ActiveSweep
 from dta_bench.tracking.run_log import RunLog
 from dta_bench.tracking.standing_runs import standing_runs
 from dta_bench.tracking.sweep_runs import CONFIRM
-from dta_bench.tracking.tracked_run import TrackedRun
+from dta_bench.tracking.tracked_run import RECIPE, TrackedRun
 from dta_bench.tracking.tracker import STOPPED, Tracker
 from dta_bench.tracking.ui import serve_ui, ui_link
 
 __all__ = [
-    "CONFIRM", "STOPPED", "ActiveSweep", "RunLog", "TrackedRun", "Tracker", "serve_ui", "standing_runs", "ui_link",
+    "CONFIRM", "RECIPE", "STOPPED", "ActiveSweep", "RunLog", "TrackedRun", "Tracker", "serve_ui", "standing_runs",
+    "ui_link",
 ]  # fmt: skip

@@ -14,6 +14,9 @@ from dta_bench.plugins import composed
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import metric_names
 
+RECIPE = "recipe"
+"""The tag of a run with the name of the recipe that its command followed; a changed one is named so."""
+
 
 @dataclass(frozen=True)
 class TrackedRun:

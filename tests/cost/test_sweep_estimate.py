@@ -91,3 +91,16 @@ def test_the_first_point_of_a_method_with_own_sets_is_its_default_and_its_ramp_t
     first = {method: next(run.params for run in made.runs if run.method == method) for method in made.methods}
     assert first["vada"]["lambda_d"] == 0.01
     assert first["dta_released"]["ramp_up_epochs"] == first["dta"]["ramp_up_epochs"] == 4
+
+
+def test_smaller_crops_make_steps_cheaper_and_evaluation_as_dear_as_before() -> None:
+    """An FCN's work is in proportion to the pixels; half of them halves the steps and not what is evaluated."""
+    sizes = "image_size=[128, 256]", "batch_size=8"
+    training = (*sizes, "iterations_per_epoch=100"), (*sizes, "iterations_per_epoch=100", "crop=[128, 128]")
+    whole, crops = (
+        plan("gta5_cityscapes", methods=("source_only",), backbones=("unet_mini",), epochs=1, training=given)
+        for given in training
+    )
+    dear, cheap = (estimate(made, made.runs, "", None, None)["gpu_hours"] for made in (whole, crops))
+    evaluation = 2_975 / 3
+    assert cheap / dear == pytest.approx((100 * 8 / 2 + evaluation) / (100 * 8 + evaluation), rel=0.01)

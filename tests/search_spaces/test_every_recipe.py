@@ -82,6 +82,11 @@ def test_a_changed_recipe_is_named_changed(monkeypatch: pytest.MonkeyPatch) -> N
     assert plan.training.batch_size == 32
 
 
+def test_a_recipe_on_other_weights_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert follow("mcc_visda_resnet101", monkeypatch, weights="hub").recipe == "mcc_visda_resnet101"
+    assert follow("mcc_visda_resnet101", monkeypatch, weights="/mine.pt").recipe == "mcc_visda_resnet101 (changed)"
+
+
 def test_a_recipe_is_described_with_what_is_printed_and_what_it_cannot_say() -> None:
     said = recipes.describe(recipes.changed("mcc_visda_resnet101")).splitlines()
     assert said[0].startswith("recipe mcc_visda_resnet101 (changed): printed 83.6 % mean_class_accuracy")

@@ -1,0 +1,1 @@
+"""Published recipes: what is printed, and what the runs of a store say."""

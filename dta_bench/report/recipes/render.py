@@ -1,0 +1,181 @@
+"""The table of recipes as a page, and on a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as ScreenTable
+
+from dta_bench.report.document.recipe_table import ChangedRuns, RecipeRow, RecipeScore, RecipeTable
+from dta_bench.report.html.page import Cell, Page, Section, Table
+from dta_bench.report.html.sections.cells import interval_cell, number_cell
+from dta_bench.spec.spelling import spell_metric, spell_seeds
+
+ESTIMATE = (
+    "GPU hours are an estimate: FLOPs of every step and evaluation at 20 TFLOP/s, a rate that was assumed and not"
+    " measured; dta-bench sweep --dry-run takes a measured one."
+)
+
+
+def recipe_page(table: RecipeTable) -> Page:
+    """Printed and ours side by side, what would run the rest, changed runs, and what recipes cannot say."""
+    sections = (_side_by_side(table), _to_run(table), _changed(table), _differences(table))
+    return Page(
+        "Published recipes", "as their authors or a public library train, rebuilt by dta-bench", _answer(table),
+        sections=[section for section in sections if section],
+    )  # fmt: skip
+
+
+def show_recipes(table: RecipeTable, console: Console) -> None:
+    """Print the table within 80 columns, the commands of what was not run, and how our runs differ from the source."""
+    shown = ScreenTable(title="Published recipes", title_justify="left")
+    shown.add_column("recipe", overflow="fold")
+    shown.add_column("metric", overflow="fold")
+    for name in ("printed", "ours", "interval"):
+        shown.add_column(name, justify="right")
+    shown.add_column("verdict")
+    for row in table.recipes:
+        shown.add_row(
+            escape(row.recipe), spell_metric(row.metric), _spell(row.printed), _spell_score(row.ours),
+            _interval(row.ours), spell_verdict(row),
+        )  # fmt: skip
+    console.print(shown)
+    for sentence in (_answer(table), *_notes(table)):
+        console.print(escape(sentence), highlight=False)
+    for row in table.recipes:
+        if row.ours is not None:
+            for sentence in row.differs:
+                console.print(escape(f"{row.recipe} differs: {sentence}"), highlight=False, soft_wrap=True)
+    for name, one in _every_change(table):
+        console.print(escape(f"{name} (changed): {_spell_changed(one)}"), highlight=False, soft_wrap=True)
+    if to_run := _not_run(table):
+        console.print("Not run:", highlight=False)
+        for row in to_run:
+            console.print(escape(f"  {row.command}  # {_spell_hours(row)}"), highlight=False, soft_wrap=True)
+        console.print(ESTIMATE, highlight=False)
+
+
+def spell_verdict(row: RecipeRow) -> str:
+    """A row's verdict in words: ``inside``, ``missed by 3.2 points, ours is lower``, ``not run``."""
+    if row.verdict != "missed" or row.points is None:
+        return row.verdict
+    return f"missed by {abs(row.points):.1f} points, ours is {'lower' if row.points < 0 else 'higher'}"
+
+
+def _answer(table: RecipeTable) -> str:
+    count = {verdict: sum(row.verdict == verdict for row in table.recipes) for verdict in ("inside", "missed")}
+    run = sum(row.ours is not None for row in table.recipes)
+    return (
+        f"Of {len(table.recipes)} recipes {run} were run unchanged: the printed value lies inside our 95 % interval for"
+        f" {count['inside']}, and outside for {count['missed']}."
+    )
+
+
+def _notes(table: RecipeTable) -> list[str]:
+    """What is to be known of our figures: few seeds, collapsed runs, runs that were left out, differences."""
+    sentences = []
+    for row in table.recipes:
+        if row.ours is not None and len(row.ours.seeds) == 1:
+            sentences.append(f"{row.recipe}: one seed, so the interval is over test images alone.")
+        if row.ours is not None and row.ours.collapsed:
+            sentences.append(f"{row.recipe}: {row.ours.collapsed} of {len(row.ours.seeds)} seeds collapsed.")
+        if row.left_out:
+            sentences.append(
+                f"{row.recipe}: {row.left_out} runs are left out, on other data or with another labelled subset."
+            )
+    count = sum(bool(row.differs) for row in table.recipes)
+    if count:
+        sentences.append(
+            f"{count} recipes cannot say all that their source does: see differs in --json and on the page; a dry run"
+            " of a recipe prints it."
+        )
+    return sentences
+
+
+def _side_by_side(table: RecipeTable) -> Section:
+    head = ["recipe", "metric", "printed", "ours", "95 % interval", "seeds", "verdict", "printed epoch chosen by",
+            "source"]  # fmt: skip
+    rows = [
+        [
+            Cell(row.recipe), Cell(spell_metric(row.metric)), number_cell(row.printed),
+            Cell(_spell_score(row.ours), _link(table, row), number=True),
+            interval_cell(row.ours.ci95 if row.ours else None), Cell(_seeds(row.ours)), Cell(spell_verdict(row)),
+            Cell(row.epoch_chosen_by), Cell(row.source),
+        ]
+        for row in table.recipes
+    ]  # fmt: skip
+    caption = "Ours: runs of the recipe unchanged, at the last epoch, in the metric that is printed."
+    return Section("recipes", "Printed and ours", _notes(table), [Table(head, rows, caption)])
+
+
+def _to_run(table: RecipeTable) -> Section | None:
+    rows = _not_run(table)
+    if not rows:
+        return None
+    cells = [[Cell(row.recipe), Cell(row.command), Cell(_spell_hours(row))] for row in rows]
+    return Section("not-run", "Not run", [ESTIMATE], [Table(["recipe", "command", "cost"], cells)])
+
+
+def _changed(table: RecipeTable) -> Section | None:
+    rows = [
+        [
+            Cell(name), Cell("; ".join(one.changes)), Cell(_spell_score(one.score), number=True),
+            interval_cell(one.score.ci95 if one.score else None), Cell(_seeds(one.score)),
+        ]
+        for name, one in _every_change(table)
+    ]  # fmt: skip
+    if not rows:
+        return None
+    head = ["recipe", "what was changed", "ours", "95 % interval", "seeds"]
+    words = ["These runs followed a recipe with something changed; they say nothing of the printed value."]
+    return Section("changed", "Changed recipes", words, [Table(head, rows)])
+
+
+def _differences(table: RecipeTable) -> Section | None:
+    rows = [[Cell(row.recipe), Cell(sentence)] for row in table.recipes for sentence in row.differs]
+    if not rows:
+        return None
+    words = ["What the source does and the recipe cannot say."]
+    return Section("differs", "Differences that remain", words, [Table(["recipe", "difference"], rows)])
+
+
+def _not_run(table: RecipeTable) -> list[RecipeRow]:
+    return [row for row in table.recipes if row.verdict == "not run"]
+
+
+def _every_change(table: RecipeTable) -> list[tuple[str, ChangedRuns]]:
+    return [(row.recipe, one) for row in table.recipes for one in row.changed]
+
+
+def _spell_changed(one: ChangedRuns) -> str:
+    score = "no labelled target test" if one.score is None else f"{one.score.value:.1f} % ({_seeds(one.score)})"
+    return f"{'; '.join(one.changes)}: {score}"
+
+
+def _spell_hours(row: RecipeRow) -> str:
+    if row.gpu_hours is None:
+        return f"no estimate: {row.no_estimate}"
+    return f"about {row.gpu_hours:.1f} GPU hours" if row.gpu_hours >= 0.05 else "under 0.1 GPU hours"
+
+
+def _spell(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def _spell_score(score: RecipeScore | None) -> str:
+    return "" if score is None else _spell(score.value)
+
+
+def _interval(score: RecipeScore | None) -> str:
+    return "" if score is None else f"{score.ci95[0]:.1f} to {score.ci95[1]:.1f}"
+
+
+def _seeds(score: RecipeScore | None) -> str:
+    if score is None:
+        return ""
+    return spell_seeds(score.seeds) + (", fresh" if score.confirmed else "")
+
+
+def _link(table: RecipeTable, row: RecipeRow) -> str | None:
+    base = table.links.get(row.benchmark)
+    return f"{base.partition('?')[0]}/{row.ours.mlflow_run_ids[0]}" if base and row.ours else None
