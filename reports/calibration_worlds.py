@@ -8,6 +8,7 @@ drawn test set's.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -74,7 +75,20 @@ def models(cell: Cell, worlds: int, rng: np.random.Generator, in_full: bool | No
     batch = max(1, min(worlds, 2_000_000 // (cell.methods * cell.seeds * (cell.images if in_full else 1))))
     for start in range(0, worlds, batch):
         count = min(batch, worlds - start)
-        yield (_in_full if in_full else _from_covariances)(cell, count, rng)
+        expected, collapsed = seed_scores(cell, count, rng)
+        yield (_in_full if in_full else _from_covariances)(cell, expected, collapsed, rng)
+
+
+def models_of(cell: Cell, expected: Floats, rng: np.random.Generator) -> CrossedModel:
+    """Models of worlds whose expected scores by seed (W, M, S) are known already; images as :func:`models` has them."""
+    draw = _in_full if cell.images <= 1000 else _from_covariances
+    return draw(cell, expected, np.zeros(expected.shape, dtype=bool), rng)
+
+
+def world_of(model: CrossedModel, world: int) -> CrossedModel:
+    """One world of a model of many."""
+    names = ("means", "own_variances", "image_covariances", "collapsed")
+    return dataclasses.replace(model, **{name: getattr(model, name)[world] for name in names})
 
 
 def seed_scores(cell: Cell, worlds: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.bool_]]:
@@ -86,8 +100,8 @@ def seed_scores(cell: Cell, worlds: int, rng: np.random.Generator) -> tuple[Floa
     return np.where(collapsed, COLLAPSED_SCORE, scores), collapsed
 
 
-def _in_full(cell: Cell, worlds: int, rng: np.random.Generator) -> CrossedModel:
-    expected, collapsed = seed_scores(cell, worlds, rng)
+def _in_full(cell: Cell, expected: Floats, collapsed: NDArray[np.bool_], rng: np.random.Generator) -> CrossedModel:
+    worlds = len(expected)
     by_seed, covariances = np.empty(expected.shape), np.empty((worlds, cell.methods, cell.methods))
     shifts = _shifts(cell.metric, expected)
     for world in range(worlds):
@@ -101,9 +115,11 @@ def _in_full(cell: Cell, worlds: int, rng: np.random.Generator) -> CrossedModel:
     return _model(cell, by_seed, covariances, collapsed)
 
 
-def _from_covariances(cell: Cell, worlds: int, rng: np.random.Generator) -> CrossedModel:
+def _from_covariances(
+    cell: Cell, expected: Floats, collapsed: NDArray[np.bool_], rng: np.random.Generator
+) -> CrossedModel:
     """Scores drawn as sums of many images' parts; the model knows their covariances as it would from many images."""
-    expected, collapsed = seed_scores(cell, worlds, rng)
+    worlds = len(expected)
     own, shared, residual = _image_variances(cell.metric)
     covariance = (np.full((cell.methods, cell.methods), shared) + np.eye(cell.methods) * (own - shared)) / cell.images
     of_images = rng.multivariate_normal(np.zeros(cell.methods), covariance, worlds, method="cholesky")
@@ -119,7 +135,7 @@ def _model(cell: Cell, by_seed: Floats, covariances: Floats, collapsed: NDArray[
         seeds=np.full(cell.methods, cell.seeds),
         image_covariances=covariances,
         images=cell.images,
-        collapsed=collapsed.any(axis=-1),
+        collapsed=collapsed.sum(axis=-1),
     )
 
 

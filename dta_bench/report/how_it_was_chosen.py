@@ -83,7 +83,7 @@ def _spell_points(value: float, bounds: Interval | None) -> str:
 def spell_test(pair: Comparison) -> str:
     """What the test of a pair shows: ``p 0.020 (they differ)``."""
     if pair.p_holm is None:
-        return "not tested (one seed)"
+        return "not tested (one seed)" if pair.seeds < 2 else "not tested (both runs of one collapsed)"
     return f"{spell_p(pair.p_holm)} ({'they differ' if pair.differs else 'no difference is shown'})"
 
 

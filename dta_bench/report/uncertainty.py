@@ -80,7 +80,7 @@ class Uncertainty:
     def _of(self, configuration: Configuration, metric: str) -> Evidence:
         key = id(configuration), metric
         if key not in self._evidence:
-            self._evidence[key] = evidence(configuration.test, metric, collapsed=bool(configuration.collapsed))
+            self._evidence[key] = evidence(configuration.test, metric, collapsed=len(configuration.collapsed))
         return self._evidence[key]
 
 
@@ -90,7 +90,7 @@ def chances_by_subset(candidates: Sequence[Configuration], headline: str) -> lis
     Returns:
         One a configuration; none for fewer than two, or where a run has not stored its predictions.
     """
-    stored = [(c.validation, bool(c.collapsed)) for c in candidates]
+    stored = [(c.validation, len(c.collapsed)) for c in candidates]
     known = [(subset, collapsed) for subset, collapsed in stored if subset is not None]
     if len(known) < max(len(candidates), 2):
         return []

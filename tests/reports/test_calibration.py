@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "reports"))
-from calibration import Bar, any_difference, failures, grid, lower_limit, simulate, verdict, world_of
+from calibration import Bar, any_difference, failures, grid, lower_limit, simulate, verdict
 from calibration_tables import document
-from calibration_worlds import Cell, models
+from calibration_worlds import Cell, models, world_of
 
 from dta_bench.report.statistics.pair_model import all_pairs
 from dta_bench.report.statistics.paired_tests import comparisons

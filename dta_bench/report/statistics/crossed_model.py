@@ -32,12 +32,20 @@ Ints = NDArray[np.int64]
 LEVEL = 0.05
 """1 less the coverage of intervals, and the level of tests."""
 
-OWN_LEVEL = 0.08
+OWN_LEVEL = 0.0625
 """The same for a method's own variance alone.
 
 A moderated variance is too small for a method that is less steady than the others, and two or three seeds cannot tell
 that it is. So no interval is shorter than the one of this level from the method's own seeds, and no difference is
-claimed that the two methods' own seeds do not show at this level: each method's interval covers at least 92 %.
+claimed that the two methods' own seeds do not show at this level: each method's interval covers at least 93.75 %.
+"""
+
+
+LEAST_COLLAPSED_SEEDS = 3
+"""Seeds from which something is claimed of a method all of whose runs have collapsed.
+
+Collapsed runs agree with each other, so their own variance says nothing of how often a run would not collapse; that two
+of two do is chance where one run in ten does, and 25 methods are looked at.
 """
 
 
@@ -45,13 +53,14 @@ claimed that the two methods' own seeds do not show at this level: each method's
 class Evidence:
     """What is known of one method's score in percent; ``averaged`` (N,) are the images' influences, mean over seeds.
 
-    ``residual`` is the residual variance of seed and image, R; 0 with one seed, for it cannot be told.
+    ``residual`` is the residual variance of seed and image, R; 0 with one seed, for it cannot be told. ``collapsed`` is
+    how many of its runs have collapsed.
     """
 
     by_seed: Floats
     averaged: Floats
     residual: float
-    collapsed: bool = False
+    collapsed: int = 0
 
     @property
     def seeds(self) -> int:
@@ -59,8 +68,8 @@ class Evidence:
         return len(self.by_seed)
 
 
-def evidence(outcomes: Outcomes | MapOutcomes, metric: str, collapsed: bool = False) -> Evidence:
-    """The evidence of one method's outcomes; ``collapsed`` if one of its runs has collapsed."""
+def evidence(outcomes: Outcomes | MapOutcomes, metric: str, collapsed: int = 0) -> Evidence:
+    """The evidence of one method's outcomes; ``collapsed`` is how many of its runs have collapsed."""
     values = influences(outcomes, metric)
     averaged = values.mean(axis=0)
     seeds, images = values.shape
@@ -78,8 +87,8 @@ class CrossedModel:
         seeds: (M,), how many seeds each has.
         image_covariances: (..., M, M) of the means, in points squared, from the choice of images.
         images: how many there are.
-        collapsed: (..., M), methods of which a run has collapsed. Their variance is their own, and is no measure for
-            the others.
+        collapsed: (..., M), how many runs of each method have collapsed. Where one has, the method's variance is its
+            own, and is no measure for the others.
         pooled: (..., M), methods whose variance says what a usual one is; None: all that have two seeds or more and
             have not collapsed.
     """
@@ -89,14 +98,14 @@ class CrossedModel:
     seeds: Ints
     image_covariances: Floats
     images: int
-    collapsed: Bools
+    collapsed: Ints
     pooled: Bools | None = None
 
     @cached_property
     def moderated(self) -> SeedVariances:
         """Each method's variance between seeds, moderated; a collapsed method has its own."""
         degrees = (self.seeds - 1).astype(np.float64)
-        steady = ~self.collapsed & (degrees > 0)
+        steady = (self.collapsed == 0) & (degrees > 0)
         pooled = steady if self.pooled is None else steady & self.pooled
         shrunk = moderate(self.own_variances, degrees, pooled)
         return SeedVariances(
@@ -106,18 +115,23 @@ class CrossedModel:
         )
 
     @cached_property
+    def testable(self) -> Bools:
+        """(..., M): whether the method's seeds say how far apart its seeds can be (:data:`LEAST_COLLAPSED_SEEDS`)."""
+        all_collapsed = self.collapsed >= self.seeds
+        return np.asarray((self.seeds > 1) & ~(all_collapsed & (self.seeds < LEAST_COLLAPSED_SEEDS)))
+
+    @cached_property
     def image_variances(self) -> Floats:
         """(..., M) in points squared."""
         return np.asarray(np.diagonal(self.image_covariances, axis1=-2, axis2=-1))
 
     @cached_property
     def standard_errors(self) -> Floats:
-        """(..., M) in points; over images alone where a method has one seed."""
-        several = self.seeds > 1
-        return np.sqrt(np.where(several, self.moderated.variances / self.seeds, 0) + self.image_variances)
+        """(..., M) in points; over images alone where a method is not :attr:`testable`."""
+        return np.sqrt(np.where(self.testable, self.moderated.variances / self.seeds, 0) + self.image_variances)
 
     def half_widths(self, level: float = LEVEL) -> Floats:
-        """Half the width (..., M) of each mean's interval, in points; over images alone where it has one seed.
+        """Half the width (..., M) of each mean's interval, in points; over images alone where it is not testable.
 
         The squares of the seeds' and of the images' half widths are added (Howe, JASA 1974), which holds where a sum
         of variances with Satterthwaite's degrees of freedom does not: seeds that agree by chance take no part away.
@@ -129,7 +143,7 @@ class CrossedModel:
         alone = squared_half_width(own_level, np.maximum(self.seeds - 1, 1), own) + squared_half_width(
             own_level, self.images - 1, self.image_variances
         )
-        return np.sqrt(np.where(self.seeds > 1, np.maximum(moderated, alone), of_images))
+        return np.sqrt(np.where(self.testable, np.maximum(moderated, alone), of_images))
 
 
 def crossed_model(

@@ -47,9 +47,9 @@ class PairModel:
 
     @cached_property
     def testable(self) -> Bools:
-        """(P,): both methods have two seeds or more. With one nothing is known of training's own chance."""
-        seeds = self.model.seeds
-        return np.asarray((seeds[self.first] > 1) & (seeds[self.second] > 1))
+        """(..., P): both methods are testable. Of one seed nothing is known of training's own chance."""
+        testable = self.model.testable
+        return np.asarray(testable[..., self.first] & testable[..., self.second])
 
     @cached_property
     def seed_parts(self) -> tuple[Floats, Floats]:
@@ -77,11 +77,11 @@ class PairModel:
 
     @cached_property
     def standard_errors(self) -> Floats:
-        """(..., P) in points; over images alone where a method has one seed."""
+        """(..., P) in points; over images alone where a method is not testable."""
         return np.sqrt(np.where(self.testable, self.seed_parts[0], 0) + self.image_variances)
 
     def half_widths(self, level: float = LEVEL) -> Floats:
-        """Half the width (..., P) of each difference's interval; over images alone where a method has one seed."""
+        """Half the width (..., P) of each difference's interval; over images alone where a method is not testable."""
         of_images = squared_half_width(level, self.model.images - 1, self.image_variances)
         both = np.maximum(self.moderated_half_widths(level), self.own_half_widths(level))
         return np.where(self.testable, both, np.sqrt(of_images))
@@ -98,7 +98,7 @@ class PairModel:
         """Two-sided p values (..., P) of a difference of zero: by moderated variances, and by the methods' own seeds.
 
         The second is on the scale of the first: it is below 0.05 where the interval from the methods' own seeds, of
-        :data:`OWN_LEVEL`, leaves out zero. Not a number where a method has one seed.
+        :data:`OWN_LEVEL`, leaves out zero. Not a number where a method is not testable.
         """
         distance = np.abs(self.points)
         by_each = (_p_values(distance, widths) for widths in (self.moderated_half_widths, self.own_half_widths))

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from dta_bench.report.document.scores import SeedsNeeded
-from dta_bench.report.statistics.crossed_model import LEVEL, Floats
+from dta_bench.report.statistics.crossed_model import LEAST_COLLAPSED_SEEDS, LEVEL, Floats, Ints
 from dta_bench.report.statistics.pair_model import PairModel
 
 MOST_SEEDS = 50
@@ -25,9 +25,14 @@ def seeds_needed(pairs: PairModel) -> list[SeedsNeeded]:
     widths = np.stack([_half_widths(pairs, seeds, LEVEL / count) for seeds in range(2, MOST_SEEDS + 1)])
     seen = np.abs(pairs.points)
     largest = seen + pairs.half_widths()
+    model = pairs.model
+    collapsed = (model.collapsed >= model.seeds) & (model.seeds > 1)
+    fewest = np.where(collapsed[pairs.first] | collapsed[pairs.second], LEAST_COLLAPSED_SEEDS, 2)
     return [
         SeedsNeeded(at_least=most, as_seen=least)
-        for most, least in zip(_first_below(widths, largest), _first_below(widths, seen), strict=True)
+        for most, least in zip(
+            _first_below(widths, largest, fewest), _first_below(widths, seen, fewest), strict=True
+        )
     ]
 
 
@@ -40,6 +45,7 @@ def _half_widths(pairs: PairModel, seeds: int, level: float) -> Floats:
     return np.maximum(future.moderated_half_widths(level), future.own_half_widths())
 
 
-def _first_below(widths: Floats, distances: Floats) -> list[int | None]:
-    below = widths < distances  # (seeds, P)
+def _first_below(widths: Floats, distances: Floats, fewest: Ints) -> list[int | None]:
+    seeds = np.arange(2, MOST_SEEDS + 1)[:, None]
+    below = (widths < distances) & (seeds >= fewest)  # (seeds, P)
     return [int(column.argmax()) + 2 if column.any() else None for column in below.T]

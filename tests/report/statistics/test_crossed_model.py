@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dta_bench.report.statistics.crossed_model import crossed_model, evidence
+from dta_bench.report.statistics.crossed_model import OWN_LEVEL, crossed_model, evidence
 from dta_bench.report.statistics.outcomes import Outcomes
 
 
@@ -51,7 +51,7 @@ def test_what_seed_and_image_decide_together_is_counted_once() -> None:
 def test_a_collapsed_method_has_its_own_variance_and_does_not_widen_the_others() -> None:
     steady = [evidence(crossed(3, 300, seed, 0.02), "accuracy") for seed in range(4)]
     lost = np.arange(300)[None] < np.array([[210], [200], [30]])
-    broken = evidence(outcomes(lost), "accuracy", collapsed=True)
+    broken = evidence(outcomes(lost), "accuracy", collapsed=1)
     alone = crossed_model(steady).half_widths()
     model = crossed_model([*steady, broken])
     assert model.half_widths()[:4] == pytest.approx(alone)
@@ -59,10 +59,10 @@ def test_a_collapsed_method_has_its_own_variance_and_does_not_widen_the_others()
     assert model.means[4] == pytest.approx(broken.by_seed.mean())
 
 
-def test_no_interval_is_shorter_than_what_a_methods_own_seeds_show_at_92_percent() -> None:
+def test_no_interval_is_shorter_than_what_a_methods_own_seeds_show_at_their_own_level() -> None:
     calm = [evidence(crossed(3, 20_000, seed), "accuracy") for seed in range(9)]
     wild = evidence(outcomes(np.arange(20_000)[None] < np.array([[15_000], [13_000], [16_000]])), "accuracy")
-    own = stats.t.isf(0.04, 2) * stats.sem(wild.by_seed)
+    own = stats.t.isf(OWN_LEVEL / 2, 2) * stats.sem(wild.by_seed)
     assert crossed_model([*calm, wild]).half_widths()[-1] >= own
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -71,8 +72,8 @@ def test_two_methods_of_like_variance_have_students_p_value() -> None:
     assert moderated == pytest.approx([stats.ttest_ind(one, other).pvalue], rel=1e-6)
 
 
-def test_their_interval_is_students_too() -> None:
-    one, other = [70.0, 72.0, 71.0, 73.0, 71.5, 72.5], [74.0, 75.5, 76.0, 74.5, 75.0, 73.0]
+def test_of_many_seeds_their_interval_is_students_too() -> None:
+    one, other = [70.0, 72.0, 71.0, 73.0, 71.5, 72.5] * 3, [74.0, 75.5, 76.0, 74.5, 75.0, 73.0] * 3
     found = compared(of_scores(one, other))[0]
     low, high = stats.ttest_ind(one, other).confidence_interval()
     assert found.ci95 == pytest.approx((low, high), rel=1e-6)
@@ -92,6 +93,23 @@ def test_with_one_seed_nothing_is_claimed_however_far_apart_two_methods_are() ->
     found = compared(of_scores([20.0], [90.0]))[0]
     assert (found.p, found.p_holm, found.differs) == (None, None, False)
     assert found.over == "images"
+
+
+def collapsed_twice(seeds: int) -> CrossedModel:
+    model = of_scores([10.0] * seeds, [70.0, 72.0, 71.0], [70.5, 71.0, 73.0])
+    return dataclasses.replace(model, collapsed=np.array([seeds, 0, 0]))
+
+
+def test_of_two_runs_that_both_collapsed_nothing_is_claimed() -> None:
+    found = compared(collapsed_twice(2))
+    assert [pair.differs for pair in found] == [False, False, False]
+    assert [pair.p is None for pair in found] == [True, True, False]
+    assert [pair.over for pair in found] == ["images", "images", "seeds and images"]
+    assert found[0].seeds_needed is not None and found[0].seeds_needed.at_least == 3
+
+
+def test_three_runs_that_all_collapsed_are_a_difference() -> None:
+    assert [pair.differs for pair in compared(collapsed_twice(3))] == [True, True, False]
 
 
 def test_one_methods_single_seed_leaves_the_other_pairs_tested() -> None:
