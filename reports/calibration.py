@@ -16,6 +16,7 @@ import hashlib
 import itertools
 import json
 import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ APART = 10.0
 """Points by which the first method is better, for the power of the tests."""
 
 Bools = NDArray[np.bool_]
+Row = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,26 +228,36 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--again", action="store_true", help="simulate cells again that other statistics were run on")
     options = parser.parse_args()
-    kept = HERE / "calibration.jsonl"
+    from calibration_headline import HeadlineCell, headline_grid, run_headline
+    from calibration_tables import document
+
+    headlines = _simulate("calibration_headline.jsonl", headline_grid(), run_headline, HeadlineCell, options)
+    rows = _simulate("calibration.jsonl", grid(options.grid == "full"), _run_cell, Cell, options)
+    (HERE / "calibration.md").write_text(document(rows, headlines))
+
+
+def _simulate(
+    name: str, cells: Sequence[Any], run: Callable[[Any, int], Row], kind: type, options: argparse.Namespace
+) -> list[Row]:
+    """The rows of the file ``name``, with those of the cells that it has not yet."""
+    kept, code = HERE / name, _code()
     rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-    code = _code()
     if options.again:
         rows = [row for row in rows if row["code"] == code]
-    done = {cell_of(row) for row in rows}
-    to_do = [cell for cell in grid(options.grid == "full") if cell not in done]
+    done = {cell_of(row, kind) for row in rows}
+    to_do = [cell for cell in cells if cell not in done]
     with ProcessPoolExecutor(options.jobs) as pool:
-        futures = [pool.submit(_run_cell, cell, options.worlds) for cell in to_do]
+        futures = [pool.submit(run, cell, options.worlds) for cell in to_do]
         for count, future in enumerate(as_completed(futures), start=1):
             rows.append({**future.result(), "code": code})
             kept.write_text("".join(json.dumps(row) + "\n" for row in rows))
-            print(f"{count} of {len(to_do)}: {cell_of(rows[-1])}", file=sys.stderr)
-    from calibration_tables import document
-
-    (HERE / "calibration.md").write_text(document(rows))
+            print(f"{count} of {len(to_do)}: {cell_of(rows[-1], kind)}", file=sys.stderr)
+    return rows
 
 
-def cell_of(row: dict[str, Any]) -> Cell:
-    return Cell(**{field.name: row[field.name] for field in dataclasses.fields(Cell)})
+def cell_of(row: Row, kind: type = Cell) -> Any:
+    """The cell that a row of a file is of."""
+    return kind(**{field.name: row[field.name] for field in dataclasses.fields(kind)})
 
 
 if __name__ == "__main__":

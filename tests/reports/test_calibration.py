@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "reports"))
 from calibration import Bar, any_difference, failures, grid, lower_limit, simulate, verdict
+from calibration_headline import HeadlineCell, says_better, simulate_headline
 from calibration_tables import document
 from calibration_worlds import Cell, models, world_of
 
@@ -103,6 +104,29 @@ def test_both_ways_of_drawing_have_the_same_error_rates(monkeypatch: pytest.Monk
         monkeypatch.setattr(calibration, "models", lambda c, w, rng, how=in_full: models(c, w, rng, how))
         rates.append(simulate(cell, 3000)["counts"]["difference interval misses"] / 3000)
     assert rates[0] == pytest.approx(rates[1], abs=0.015)
+
+
+def test_the_headline_of_fresh_seeds_is_as_seldom_wrong_as_it_says() -> None:
+    counts = simulate_headline(HeadlineCell(6, 2.0, 3, 20_000), 400)
+    assert verdict(Bar("better than source-only", 0.05), counts["on fresh seeds"], 400) != "FAILS"
+
+
+def test_the_headline_is_what_the_report_says_of_each_world() -> None:
+    model = next(models(Cell("accuracy", "equal", 4.0, 3, 20_000, 4), 200, np.random.default_rng(3)))
+    model.means[:100, 2] += 25
+    said = says_better(model, np.full(200, 2))
+    for world in [*range(0, 100, 10), *range(100, 200, 10)]:
+        pairs = comparisons(list("abcd"), world_of(model, world), "accuracy")
+        pair = next(pair for pair in pairs if (pair.first, pair.second) == ("a", "c"))
+        assert said[world] == (pair.differs and pair.points < 0)
+    assert said[:100].mean() > 0.5 > said[100:].mean()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("configurations", [1, 6, 150])
+def test_the_headline_holds_its_rate_however_many_configurations_were_searched(configurations: int) -> None:
+    counts = simulate_headline(HeadlineCell(configurations, 4.0, 2, 20_000), 2_000)
+    assert verdict(Bar("better than source-only", 0.05), counts["on fresh seeds"], 2_000) != "FAILS"
 
 
 def test_the_full_grid_holds_the_kept_one() -> None:

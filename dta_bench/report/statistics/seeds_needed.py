@@ -19,20 +19,19 @@ def seeds_needed(pairs: PairModel) -> list[SeedsNeeded]:
 
     ``at_least`` supposes that the difference is as large as the farther end of its interval, ``as_seen`` that it is the
     one seen. The variances are those of today, and images stay as they are: what more seeds cannot show, only more
-    test images can. None: more than :data:`MOST_SEEDS`.
+    test images can. Always more than the pair has, for as many have not shown it. None: more than :data:`MOST_SEEDS`.
     """
     count = max(int(pairs.testable.sum()), 1)
     widths = np.stack([_half_widths(pairs, seeds, LEVEL / count) for seeds in range(2, MOST_SEEDS + 1)])
     seen = np.abs(pairs.points)
     largest = seen + pairs.half_widths()
-    model = pairs.model
-    collapsed = (model.collapsed >= model.seeds) & (model.seeds > 1)
+    seeds = pairs.model.seeds
+    collapsed = (pairs.model.collapsed >= seeds) & (seeds > 1)
     fewest = np.where(collapsed[pairs.first] | collapsed[pairs.second], LEAST_COLLAPSED_SEEDS, 2)
+    fewest = np.maximum(fewest, np.minimum(seeds[pairs.first], seeds[pairs.second]) + 1)
     return [
         SeedsNeeded(at_least=most, as_seen=least)
-        for most, least in zip(
-            _first_below(widths, largest, fewest), _first_below(widths, seen, fewest), strict=True
-        )
+        for most, least in zip(_first_below(widths, largest, fewest), _first_below(widths, seen, fewest), strict=True)
     ]
 
 

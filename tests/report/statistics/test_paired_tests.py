@@ -158,6 +158,13 @@ def test_fewer_seeds_are_needed_the_larger_the_difference() -> None:
     assert far.at_least <= far.as_seen
 
 
+def test_more_seeds_are_needed_than_have_not_shown_the_difference() -> None:
+    for seed in range(20):
+        for pair in compared(drawn(4, 3, seed, 0.03, 0.0)):
+            needed = pair.seeds_needed
+            assert needed is None or needed.at_least is None or needed.at_least > 3
+
+
 def test_with_as_many_seeds_as_are_said_to_be_needed_the_difference_is_shown() -> None:
     """The same spread and the same difference, with the number of seeds that two seeds each asked for."""
 
