@@ -54,7 +54,8 @@ def _headlines(rows: Sequence[Row]) -> str:
     )  # fmt: skip
     return (
         "## The headline\n\nHow often the chosen configuration is said to be better than source-only where all are as"
-        " good as it: chosen by 100 labelled images on two search seeds, tested on fresh ones (`calibration_headline.py`)."
+        " good as it: chosen by 100 labelled images on two search seeds, tested on fresh ones"
+        " (`calibration_headline.py`)."
         f"\n\n{table}"
     )
 

@@ -33,26 +33,21 @@ def main(out: str) -> None:
     worlds = deal(longest, WORLDS)
     false = [world for world in worlds if any(pair.differs for pair in Uncertainty(world, METRIC).comparisons)]
     scores = np.array([run.score("test", METRIC) for run in longest.runs])
-    truth = scores.mean()
+    truth, spread = scores.mean(), scores.std(ddof=1)
     intervals = [Uncertainty(world, METRIC).interval(world[0], METRIC) for world in worlds]
     covered = sum(low <= truth <= high for low, high in intervals)
     low, high = stats.binomtest(len(false), len(worlds)).proportion_ci(0.95, method="exact")
-    print("# One method under three names\n")
+    verdict = "holds" if len(false) <= MOST else "FAILS"
     print(
-        f"Made by `make null-world`: {len(scores)} runs of source-only on `{BENCHMARK}`, {longest.backbone}, of which the"
+        "# One method under three names\n\n"
+        f"Made by `make null-world`: {len(scores)} runs of source-only on `{BENCHMARK}`, {longest.backbone}, of which\n"
+        f"target test scores have mean {truth:.2f} and standard deviation {spread:.2f} points, dealt out to\n"
+        f"{len(worlds)} worlds of {len(NAMES)} names with {SEEDS} seeds each.\n\n"
+        f"* Worlds in which a difference is claimed: {len(false)} of {len(worlds)} (95 % interval of the rate\n"
+        f"  {100 * low:.1f} to {100 * high:.1f} %); at most {MOST} are accepted: {verdict}.\n"
+        f"* Intervals of the first name that hold the mean of all runs: {covered} of {len(worlds)}. Images are the\n"
+        "  same in all worlds, so only the part of an interval that is of seeds is tried here."
     )
-    print(
-        f"target test scores have mean {truth:.2f} and standard deviation {scores.std(ddof=1):.2f} points, dealt out to"
-    )
-    print(f"{len(worlds)} worlds of {len(NAMES)} names with {SEEDS} seeds each.\n")
-    print(
-        f"* Worlds in which a difference is claimed: {len(false)} of {len(worlds)} (95 % interval of the rate {100 * low:.1f}"
-    )
-    print(f"  to {100 * high:.1f} %); at most {MOST} are accepted: {'holds' if len(false) <= MOST else 'FAILS'}.")
-    print(
-        f"* Intervals of the first name that hold the mean of all runs: {covered} of {len(worlds)}. The images are the same in"
-    )
-    print("  all worlds, so only the part of an interval that is of seeds is tried here.")
 
 
 def deal(configuration: Configuration, worlds: int) -> list[list[Configuration]]:

@@ -58,7 +58,7 @@ def answer_without_test(report: Report) -> str:
 def verdict(report: Report, difference: Difference) -> str:
     """What the test of the chosen configuration against source-only shows, as the table of pairs has it."""
     if difference.p_holm is None and difference.seeds > 1:
-        return "Both runs of one of the two collapsed, which says nothing of how often one would, so no difference is claimed."
+        return "Both runs of one side collapsed, which says nothing of how often one does, so no difference is claimed."
     if difference.p_holm is None:
         return "One seed says nothing of training's own chance, so no difference is claimed."
     corrected = f", corrected for {difference.pairs} pairs" if (difference.pairs or 1) > 1 else ""

@@ -18,7 +18,8 @@ def comparisons(methods: Sequence[str], model: CrossedModel, headline: str) -> l
     ``points`` is the first less the second; ``p`` the two-sided p value of no difference, ``p_holm`` the same after
     Holm's correction for all pairs in this list. Both are never below what the two methods' own seeds show (see
     :data:`~.crossed_model.OWN_LEVEL`), so that a pair that differs has an interval without zero. A pair in which a
-    method is not testable (one seed, or two that both collapsed) has no p value, and an interval over test images alone.
+    method is not testable (one seed, or two that both collapsed) has no p value, and an interval over
+    test images alone.
     """
     pairs = all_pairs(model)
     moderated, own = pairs.p_values()

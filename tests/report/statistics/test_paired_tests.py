@@ -105,7 +105,8 @@ def test_of_two_runs_that_both_collapsed_nothing_is_claimed() -> None:
     assert [pair.differs for pair in found] == [False, False, False]
     assert [pair.p is None for pair in found] == [True, True, False]
     assert [pair.over for pair in found] == ["images", "images", "seeds and images"]
-    assert found[0].seeds_needed is not None and found[0].seeds_needed.at_least == 3
+    assert found[0].seeds_needed is not None
+    assert found[0].seeds_needed.at_least == 3
 
 
 def test_three_runs_that_all_collapsed_are_a_difference() -> None:
