@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -84,6 +84,8 @@ comparison: install  ## Every method on both digit pairs under one budget, first
 		$(BIN)/dta-bench sweep compare_$$pair --methods all > /dev/null || exit; \
 		cp reports/compare_$$pair/report.md reports/comparison_$$pair.md || exit; done
 
+DIGITS ?= data
+
 LABEL_FREE_METHODS = --method dta_released --method mcc --method bnm --method shot --method dann --method mcd --method dan --method vat --method afn
 
 label-free: install  ## Rules and estimates without target labels where the truth is known, reports/label_free.md
@@ -112,6 +114,12 @@ calibration: install  ## What intervals and tests claim against what they do, re
 null-world: install  ## One method under three names, for real: what the report claims of it, reports/null_world.md; resumable
 	$(BIN)/dta-bench sweep compare_digits --methods source_only --points 1 --seeds 360 --epochs 2 --backbone conv3_tiny --confirm 0 --keep-networks none > /dev/null
 	$(BIN)/python reports/null_world.py > reports/null_world.md.new && mv reports/null_world.md.new reports/null_world.md
+
+reproduction: install  ## MNIST and USPS at a scaled schedule, and the state of Tables 1 to 5, reports/reproduction.md; resumable
+	for pair in usps_mnist mnist_usps; do \
+		$(BIN)/dta-bench sweep reproduce_$$pair --method dta --method adabn --root $(DIGITS) > /dev/null || exit; \
+		$(BIN)/dta-bench sweep reproduce_$$pair --method dta_released --set class_balance=0.01 --points 1 --root $(DIGITS) > /dev/null || exit; done
+	$(BIN)/python reports/reproduction.py > reports/reproduction.md.new && mv reports/reproduction.md.new reports/reproduction.md
 
 floors: install  ## The least work that each method needs beside what it does, in FLOPs, reports/floors.md
 	$(BIN)/python reports/floors.py > reports/floors.md.new && mv reports/floors.md.new reports/floors.md
