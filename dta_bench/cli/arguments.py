@@ -35,6 +35,7 @@ def options_of(
     labels_seed: int | None = None,
     labels_drawn: str | None = None,
     recipe: str | None = None,
+    budget: str | None = None,
     search: str = "grid",
     stop: Sequence[str] | None = None,
 ) -> Options:
@@ -58,6 +59,7 @@ def options_of(
         points=points, seeds=seeds, epochs=epochs,
         labels=labels, weights=weights, training=tuple(training or ()), search=search, stop=tuple(stop or ("none",)),
         recipe=recipe or "", label_seed=labels_seed, labels_drawn=labels_drawn, confirm=confirm,
+        budget=budget,
     )  # fmt: skip
 
 

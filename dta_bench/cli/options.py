@@ -42,6 +42,13 @@ Training = Annotated[
         help="A field of the search space's training, as key=value: batch_size=8, crop=[256,512]. May be repeated.",
     ),
 ]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        help="Training that every run gets, its first stage included: steps=3000 (optimiser steps), flops=1e15, "
+        "epochs=20, or steps: those of source_only. Default: the search space's; none for no budget.",
+    ),
+]
 Recipe = Annotated[
     str | None,
     typer.Option(

@@ -18,6 +18,7 @@ from dta_bench.cli.arguments import (
 from dta_bench.cli.options import (
     DEFAULT_OUT,
     DEFAULT_ROOT,
+    Budget,
     Epochs,
     Json,
     KeepNetwork,
@@ -84,6 +85,7 @@ def sweep(
     weights: Weights = "none",
     training: Training = None,
     recipe: Recipe = None,
+    budget: Budget = None,
     labels_seed: LabelsSeed = None,
     labels_drawn: LabelsDrawn = None,
     search: Annotated[
@@ -136,9 +138,8 @@ def sweep(
     keep = parse_keep_networks(keep_networks, keep_network)
     options = options_of(
         backbone=backbone, method=method, points=points, seeds=seeds, epochs=epochs, weights=weights,
-        training=training, recipe=recipe, labels=labels, labels_seed=labels_seed, labels_drawn=labels_drawn,
-        search=search, stop=stop,
-        confirm=confirm,
+        training=training, recipe=recipe, budget=budget, labels=labels, labels_seed=labels_seed,
+        labels_drawn=labels_drawn, search=search, stop=stop, confirm=confirm,
     )  # fmt: skip
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark, root)
@@ -169,6 +170,7 @@ def _print_plan(
     plan: Plan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None
 ) -> None:
     """Print the runs of a plan, how many of them are done, and what the others would cost."""
+    from dta_bench.cost.budget_plan import budget_plan, describe_budget
     from dta_bench.cost.sweep_estimate import describe, estimate
     from dta_bench.data.benchmark_plugin import benchmark_plugin
     from dta_bench.run.code_fingerprint import code_fingerprint
@@ -191,6 +193,7 @@ def _print_plan(
     if confirming.known:
         confirming_to_do = state_of(confirming.runs, stored, lambda run: {CODE: code_fingerprint(run)}).to_do
     costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
+    budget = budget_plan(plan, workspace.root)
     networks = expected_sizes(plan, workspace.keep_networks, confirming.runs)
     to_do = len(state.to_do) - len(state.running)
     has_test = benchmark_plugin(plan.file.benchmark).has_test(Path(workspace.root))
@@ -210,7 +213,7 @@ def _print_plan(
         found = {
             "points": plan.points, "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
             "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale),
-            "origins": rows, "recipe": plan.recipe,
+            "origins": rows, "recipe": plan.recipe, "budget": budget,
             "confirmation": confirmation, "target_labels": situation, "estimate": costs, "networks": networks,
         }  # fmt: skip
         print_json(found, stdout)
@@ -219,7 +222,7 @@ def _print_plan(
         print(f"{run.id}  {run.backbone:<12} {plan.run_name(run)}", file=stdout)
     if plan.recipe:
         print(describe_recipe(plan.recipe), file=stdout)
-    for line in describe_origins(plan):
+    for line in [*describe_origins(plan), *describe_budget(plan, budget)]:
         print(line, file=stdout)
     print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {to_do} to do", file=stdout)
     if state.stale:

@@ -10,6 +10,7 @@ from dta_bench.cli.arguments import options_of, plan_of, workspace_of
 from dta_bench.cli.options import (
     DEFAULT_OUT,
     DEFAULT_ROOT,
+    Budget,
     Epochs,
     Json,
     KeepNetwork,
@@ -51,6 +52,7 @@ def train(
     weights: Weights = "none",
     training: Training = None,
     recipe: Recipe = None,
+    budget: Budget = None,
     benchmark: OtherBenchmark = None,
     skip_unreadable: SkipUnreadable = False,
     keep_network: KeepNetwork = False,
@@ -71,7 +73,7 @@ def train(
         raise UserError("train runs one method; --method all is for dta-bench sweep")
     options = options_of(
         backbone=[backbone] if backbone else None, method=[method] if method else None, epochs=epochs,
-        weights=weights, training=training, recipe=recipe, labels=labels, labels_seed=labels_seed,
+        weights=weights, training=training, recipe=recipe, budget=budget, labels=labels, labels_seed=labels_seed,
         labels_drawn=labels_drawn,
     )  # fmt: skip
     with chatter_on_stderr() as stdout:

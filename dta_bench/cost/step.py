@@ -147,7 +147,7 @@ def build_step(
     """
     outside = _requires_grad(net)
     with distributed.alone():
-        step_learner = _build_learner(net, configured.method, configured.params, shape)
+        step_learner = build_learner(net, configured.method, configured.params, shape)
     inside = _requires_grad(net)
     _set_requires_grad(net, outside)
     step_learner.at = Progress(RAMPED_UP, RAMPED_UP - 1, RAMPED_UP)
@@ -173,8 +173,8 @@ def _set_requires_grad(net: Network, flags: list[bool]) -> None:
         weight.requires_grad_(flag)
 
 
-def _build_learner(net: Network, method: MethodPlugin, params: Any, shape: BatchShape) -> Learner:
+def build_learner(net: Network, method: MethodPlugin, params: Any, shape: BatchShape) -> Learner:
     first = None
     if (before := method.before(dataclasses.asdict(params))) is not None:
-        first = _build_learner(copy.deepcopy(net), before[0], before[0].params_type(**before[1]), shape)
+        first = build_learner(copy.deepcopy(net), before[0], before[0].params_type(**before[1]), shape)
     return learner.build(method, net, params, shape.setting(first))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from typing import TypedDict
 
 from dta_bench.cost.flops import flops_per_image, flops_ratio
+from dta_bench.cost.stages import stages_of
 from dta_bench.data import load
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
@@ -57,9 +57,9 @@ def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None,
     """
     wanted = list(runs)
     try:
-        lengths = _lengths(plan, root)
+        lengths = epoch_lengths(plan, root)
         per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(_trained_on(plan), plan.backbones[0])
-        costs = [(run, *_cost(plan, run, lengths, rate)) for run in [*wanted, *_first_stages(plan, wanted)]]
+        costs = [(run, *_cost(plan, run, lengths, rate)) for run in [*wanted, *_first_stages(wanted)]]
     except UserError as error:
         return Estimate(
             runs=len(wanted), steps=0, images=0, images_per_second=0, measured=False, gpu_hours=0, price=price,
@@ -80,7 +80,9 @@ def _cost(plan: Plan, run: RunSpec, lengths: tuple[int, int], rate: float | None
     """A run's source-only steps, evaluation included, and its GPU hours."""
     steps_an_epoch, targets = lengths
     evaluation = FORWARD_SHARE * targets / run.training.batch_size * _evaluated_area(plan)
-    steps = run.training.epochs * (steps_an_epoch * _ratio(plan, run) + evaluation)
+    epochs, budget = run.training.epochs, run.budget
+    batches = epochs * steps_an_epoch if budget is None else budget.batches(epochs, steps_an_epoch)
+    steps = batches * _ratio(plan, run) + epochs * evaluation
     per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(_trained_on(plan), run.backbone)
     return steps, steps * run.training.batch_size / per_second / 3600
 
@@ -112,7 +114,7 @@ def describe(found: Estimate) -> str:
     )
 
 
-def _lengths(plan: Plan, root: str) -> tuple[int, int]:
+def epoch_lengths(plan: Plan, root: str) -> tuple[int, int]:
     """Steps of an epoch, and target images evaluated after it; from the published sizes, or from the data."""
     benchmark = plan.benchmark
     sizes = dict(benchmark.published_sizes)
@@ -125,14 +127,9 @@ def _lengths(plan: Plan, root: str) -> tuple[int, int]:
     return plan.training.iterations_per_epoch or natural, sizes["target_train"]
 
 
-def _first_stages(plan: Plan, runs: Iterable[RunSpec]) -> list[RunSpec]:
+def _first_stages(runs: Iterable[RunSpec]) -> list[RunSpec]:
     """The runs that others start from, each once."""
-    found = {}
-    for run in runs:
-        if (before := plan.method_plugins[run.method].before(run.params)) is not None:
-            first = dataclasses.replace(run, method=before[0].name, params=before[1])
-            found[first.id] = first
-    return list(found.values())
+    return list({stage.spec.id: stage.spec for run in runs for stage in stages_of(run)[:-1]}.values())
 
 
 def _ratio(plan: Plan, run: RunSpec) -> float:

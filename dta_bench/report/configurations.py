@@ -222,13 +222,14 @@ def group_runs(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configurati
 
 
 def comparable_groups(configurations: Sequence[Configuration]) -> list[list[Configuration]]:
-    """Configurations grouped by what must be equal for a comparison: training, labelled subset, data."""
+    """Configurations grouped by what must be equal for a comparison: training, budget, labelled subset, data."""
     groups: dict[str, list[Configuration]] = {}
     data = _data_of_fingerprint(configurations)
     for configuration in configurations:
         tracked = configuration.runs[0].tracked
         shared = {
             "training": tracked.spec.training.model_dump(), "labels": tracked.spec.label_subset.model_dump(),
+            "budget": tracked.spec.budget and tracked.spec.budget.of,
             "data": data[tracked.tags.get("data_fingerprint", "")],
         }  # fmt: skip
         groups.setdefault(json.dumps(shared, sort_keys=True), []).append(configuration)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
@@ -13,8 +14,10 @@ from dta_bench.errors import UserError
 from dta_bench.report.document.frozen_record import Curve
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import ConfusionMatrix, Cost, EndedRun, MethodCost, SeedCurves
+from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS, method_plugin
 from dta_bench.tracking import TrackedRun, Tracker
 
+RUN_FLOPS = "run_flops_ratio"
 CURVES = ("validation/", "source_validation/", "target_train/", "loss/")
 
 
@@ -64,7 +67,7 @@ def _cost(compared: Sequence[TrackedRun], runs: Sequence[TrackedRun]) -> Cost:
         not_finished=sum(run.status != "FINISHED" for run in runs),
         seconds=sum(run.metrics["seconds"] for run in timed),
         gpu_hours=sum(run.metrics["seconds"] for run in on_gpu) / 3600,
-        flops_counted=sum("flops_ratio" not in run.metrics for run in timed),
+        flops_counted=sum(_noted_flops(run) is None for run in timed),
         by_method=_cost_by_method(timed),
     )
 
@@ -86,21 +89,30 @@ def _cost_by_method(timed: Sequence[TrackedRun]) -> list[MethodCost]:
 
 
 def _flops(group: list[TrackedRun]) -> tuple[float, float] | None:
-    """Least and most FLOPs of a step, in source-only steps; None where the method cannot be counted here."""
+    """Least and most FLOPs of a run's training, in source-only runs; None where the method cannot be counted here."""
     ratios = []
     for run in group:
-        if (noted := run.metrics.get("flops_ratio")) is None and run.spec.method != "source_only":
-            from dta_bench.cost import flops  # with torch; runs that noted it need none
-            from dta_bench.data.benchmark_plugin import benchmark_of
-            from dta_bench.spec.method_plugin import method_plugin
+        if (noted := _noted_flops(run)) is None and run.spec.method != "source_only":
+            from dta_bench.cost import stages  # with torch; runs that noted it need none
 
             try:
-                method, benchmark = method_plugin(run.spec.method), benchmark_of(run.spec.benchmark)
-                noted = flops.flops_ratio(run.spec, method, benchmark)
-            except UserError:
+                noted = stages.run_flops_ratio(run.spec)
+            except (UserError, ValueError):  # such as a method or parameters that are not there today
                 return None
         ratios.append(1.0 if noted is None else noted)
     return min(ratios), max(ratios)
+
+
+def _noted_flops(run: TrackedRun) -> float | None:
+    """The FLOPs that a run noted; earlier versions noted those of a step, which is enough where all steps are equal."""
+    of_step, spec = run.metrics.get("flops_ratio"), run.spec
+    if (of_run := run.metrics.get(RUN_FLOPS)) is not None or of_step is None:
+        return of_run
+    if spec.budget is not None or spec.params.get(SOURCE_ONLY_EPOCHS):
+        return None
+    with contextlib.suppress(UserError):
+        return of_step if method_plugin(spec.method).first_stage is None else None
+    return None
 
 
 def _ratio(seconds: float, base: float | None) -> float | None:

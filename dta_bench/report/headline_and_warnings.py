@@ -139,9 +139,21 @@ def warnings(report: Report) -> list[str]:
             " runs as made by today's code only while no shipped file that decides their numbers has changed."
         )
     sentences += _counted_twice_or_not_at_all(report)
+    if report.budget is not None:
+        sentences.append(f"Every run has the budget {report.budget}, which its first stage is part of.")
     if report.left_out:
-        sentences.append(f"{_count_configurations(report.left_out)} other training, labels or data, not compared here.")
+        why = f"training, labels or data{_of_budgets(report)}"
+        sentences.append(f"{_count_configurations(report.left_out)} other {why}, not compared here.")
     return sentences
+
+
+def _of_budgets(report: Report) -> str:
+    """That the budgets differ, where they do: two budgets are never in one table."""
+    budgets = report.budgets_left_out
+    if budgets is None:
+        return ""
+    here, others = report.budget or "none", ", ".join(one or "none" for one in budgets)
+    return f", or another budget (here: {here}; left out: {others})"
 
 
 def _counted_twice_or_not_at_all(report: Report) -> list[str]:

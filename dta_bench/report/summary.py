@@ -122,9 +122,23 @@ def summarise(
         provenance=provenance(group),
     )
     parts: dict[str, Any] = {"default_rule": why_default} if why_default else {}
+    parts |= _budgets(group, configurations)
     if chosen is not None and not measured:
         parts["without_test"] = describe_without_test(chosen.shown, benchmark.classes)
     return report.with_parts(**parts)
+
+
+def _budgets(group: Sequence[Configuration], configurations: Sequence[Configuration]) -> dict[str, Any]:
+    """The budget of what is compared, and the others that are left out; nothing where no run has a budget."""
+    here = _budget(group[0])
+    others = {_budget(c) for c in configurations} - {here}
+    parts: dict[str, Any] = {"budget": here} if here else {}
+    return parts | ({"budgets_left_out": sorted(others, key=str)} if others else {})
+
+
+def _budget(configuration: Configuration) -> str | None:
+    budget = configuration.runs[0].spec.budget
+    return None if budget is None else budget.of
 
 
 def reported_group(configurations: Sequence[Configuration], benchmark: Benchmark) -> list[Configuration]:

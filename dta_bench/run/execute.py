@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dta_bench.cost import flops
+from dta_bench.cost import flops, stages
 from dta_bench.errors import Diverged, UserError
 from dta_bench.evaluation import scenes
 from dta_bench.run import checkpoint, fingerprint, network_file, train
@@ -166,5 +166,6 @@ def _store(resolved: Resolved, finished: FinishedRun, log: RunLog) -> None:
                 log.add_file(path, scenes.FOLDER)
     with contextlib.suppress(UserError):  # a method whose FLOPs cannot be counted has none
         ratio = flops.flops_ratio(resolved.spec, resolved.method, resolved.benchmark)
-        log.log_epoch(finished.result.epochs, {"flops_ratio": ratio})
+        of_run = stages.run_flops_ratio(resolved.spec)
+        log.log_epoch(finished.result.epochs, {"flops_ratio": ratio, "run_flops_ratio": of_run})
     log.finish(finished.result, finished.arrays, finished.confusion, resolved.benchmark.classes)

@@ -69,7 +69,8 @@ def resolve_on(
     """
     method, first_stage = method_plugin(spec.method), None
     if (before := method.before(spec.params)) is not None:
-        first_spec = dataclasses.replace(spec, method=before[0].name, params=before[1])
+        budget = None if spec.budget is None else spec.budget.of_first_stage()
+        first_spec = dataclasses.replace(spec, method=before[0].name, params=before[1], budget=budget)
         first_stage = resolve_on(first_spec, benchmark, splits, fingerprints)
     backbone = pretrained.backbone(spec.backbone, benchmark.for_training(spec.training).train_size)
     params = method.params(spec.params)

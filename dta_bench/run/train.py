@@ -76,6 +76,7 @@ class Run:
         channels: of the network's input.
         epoch: the current epoch, counted from 1.
         step: how many steps of the current epoch are done.
+        total_steps: of all epochs.
         sums: each part of the loss, summed over the current epoch's steps.
         seconds: of training steps, the first stage included.
         measuring_seconds: of the evaluations after epochs, the first stage included.
@@ -99,6 +100,7 @@ class Run:
             second_view=resolved.method.second_view, source_odds=self._source_odds(),
             steps=training.iterations_per_epoch,
         )  # fmt: skip
+        self.total_steps = self._count_steps()
         self.learner = self._build_learner(first)
         if distributed.rank():  # equal weights, own masks: from here on each replica draws for itself
             torch.manual_seed(self.spec.seed + (distributed.rank() << 32))
@@ -166,6 +168,7 @@ class Run:
             Stopped: the run was asked to stop.
         """
         started = time.monotonic()
+        self.batches.steps = self._steps_before(self.epoch + 1) - self._steps_before(self.epoch)
         self.learner.at = self._progress(self.step)
         if self.step == 0:
             self.learner.before_epoch(self._unaugmented_targets)
@@ -192,14 +195,23 @@ class Run:
 
     def _progress(self, step: int) -> Progress:
         """How far the run is before a step of the current epoch, which counts from 0."""
-        steps = len(self.batches)
-        return Progress(self.epoch, (self.epoch - 1) * steps + step, self.spec.training.epochs * steps)
+        return Progress(self.epoch, self._steps_before(self.epoch) + step, self.total_steps)
+
+    def _count_steps(self) -> int:
+        """Steps of the whole run, of this stage alone."""
+        epochs, budget = self.spec.training.epochs, self.spec.budget
+        natural = len(self.batches)
+        return epochs * natural if budget is None else budget.batches(epochs, natural)
+
+    def _steps_before(self, epoch: int) -> int:
+        """Steps of the epochs before one; the epochs are as equal as the number of all steps allows."""
+        return (epoch - 1) * self.total_steps // self.spec.training.epochs
 
     def _check_lengths(self) -> None:
         first, epochs = self.spec.params.get(SOURCE_ONLY_EPOCHS, 0), self.spec.training.epochs
         if isinstance(first, int | float) and first >= epochs:
             raise UserError(f"source_only_epochs {first:g} leaves none of the {epochs} epochs to {self.spec.method}")
-        total, warm_up = self._progress(0).total, self.spec.training.learning_rate_warm_up
+        total, warm_up = self.total_steps, self.spec.training.learning_rate_warm_up
         if warm_up >= total:
             raise UserError(f"learning_rate_warm_up {warm_up} leaves nothing of the {total} steps of this run")
 

@@ -38,6 +38,7 @@ class MethodPlugin:
         uses_target_labels: whether it trains on target labels (an upper bound, which never competes).
         second_view: how a batch's second view of a target image is made; None: there is none.
         first_stage: parameters → the method, with its changed parameters, whose finished run this one starts from.
+        first_stage_share: the part of a budget that the first stage gets.
         source_odds: parameters and images a class → how likely each source image is drawn.
         floor: parameters → the least work of a step, in source-only steps.
         above_floor: what a step needs beyond its floor, in words; empty where that is little.
@@ -52,6 +53,7 @@ class MethodPlugin:
     uses_target_labels: bool = False
     second_view: SecondView | None = None
     first_stage: Callable[[Point], tuple[str, Point]] | None = None
+    first_stage_share: float = 0.5
     source_odds: Callable[[Any, Any], Any] | None = None
     floor: Callable[[Any], float] | None = None
     above_floor: str = ""
@@ -136,6 +138,8 @@ def _problem(key: str, value: Any) -> str:
         allowed = f"a tuple of {' and '.join(map(repr, tasks))}"
     elif key == "second_view":
         is_allowed, allowed = value is None or value in get_args(SecondView), "'again', 'strong' or None"
+    elif key == "first_stage_share":
+        is_allowed, allowed = isinstance(value, float) and 0 < value < 1, "a number between 0 and 1"
     elif key in ("uses_target_labels", "source_alone"):
         is_allowed, allowed = isinstance(value, bool), "True or False"
     elif key in ("above_floor", "form_of"):

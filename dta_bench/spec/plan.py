@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.budget import Budget
 from dta_bench.spec.identity import without_later_defaults
 from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS, MethodPlugin
 from dta_bench.spec.method_sets import MethodSets, method_sets
@@ -39,6 +40,7 @@ class Options:
         labels_drawn: how the labelled subset is drawn: ``random`` or ``stratified``.
         confirm: number of confirmation runs of what is chosen of each method; 0 for none.
         recipe: ``published``, or the name of a recipe.
+        budget: as typed; None leaves it to the file.
     """
 
     backbones: tuple[str, ...] = ()
@@ -55,6 +57,7 @@ class Options:
     labels_drawn: str | None = None
     confirm: int | None = None
     recipe: str = ""
+    budget: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class Plan:
         stop: stop rules.
         recipe: the name of the recipe that a sweep follows; empty: none. If ``--training`` changes it, it is named so.
         confirm: number of confirmation runs of what is chosen of each method, and of each baseline.
+        budget: what all stages of a run together may train; empty: no budget.
+        lengths: a run → the lengths of its stages under the budget, see :class:`dta_bench.spec.budget.Budget`.
     """
 
     name: str
@@ -89,6 +94,8 @@ class Plan:
     stop: tuple[str, ...] = ("none",)
     confirm: int = 0
     recipe: str = ""
+    budget: str = ""
+    lengths: Callable[[str, RunSpec], tuple[float, ...]] | None = field(default=None, repr=False)
 
     def training_of(self, method: str) -> Training:
         """Return a method's training: without what only others have.
@@ -102,11 +109,15 @@ class Plan:
 
     def spec(self, backbone: str, method: str, seed: int, point: Point) -> RunSpec:
         """Make the run at one point: the point over the file's row for the backbone over the method's defaults."""
-        return RunSpec(
+        spec = RunSpec(
             benchmark=self.file.benchmark, backbone=backbone, weights=self.weights, method=method,
             params=without_later_defaults(self.params(backbone, method, point)), training=self.training_of(method),
             label_subset=self.label_subset, seed=seed,
         )  # fmt: skip
+        if not self.budget:
+            return spec
+        assert self.lengths is not None
+        return replace(spec, budget=Budget(of=self.budget, lengths=self.lengths(self.budget, spec)))
 
     def params(self, backbone: str, method: str, point: Point) -> Point:
         """Return all parameters of a run.

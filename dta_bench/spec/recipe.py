@@ -61,7 +61,8 @@ class Recipe(BaseModel):
 
     def as_search_space(self, file: SearchSpaceFile) -> SearchSpaceFile:
         """Return the search space of the benchmark with this recipe as its only point."""
-        own = {"method": self.method, "training": self.training, "sets": {}, "active_when": {}, "points": None}
+        own: dict[str, Any] = {"method": self.method, "training": self.training, "budget": ""}
+        own |= {"sets": {}, "active_when": {}, "points": None}
         return file.model_copy(update=own | {"backbones": {self.backbone: self.parameters}})
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from dta_bench.spec import identity
+from dta_bench.spec.budget import Budget
 from dta_bench.spec.training import Training
 
 __all__ = ["Headline", "LabelSubset", "RunResult", "RunSpec", "Scores", "Task", "Training", "Value"]
@@ -51,6 +52,7 @@ class RunSpec:
         weights: pretrained weights of the backbone; ``none`` for random ones.
         params: all parameters of the method.
         seed: of weights, batches and masks.
+        budget: what all stages together may train; None: each stage trains as many epochs as ``training`` says.
     """
 
     benchmark: str
@@ -61,6 +63,7 @@ class RunSpec:
     training: Training
     label_subset: LabelSubset
     seed: int
+    budget: Budget | None = None
 
     @property
     def id(self) -> str:
@@ -74,7 +77,9 @@ class RunSpec:
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dict of names and numbers, for JSON and for other processes."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return fields | {"training": self.training.model_dump(), "label_subset": self.label_subset.model_dump()}
+        fields |= {"training": self.training.model_dump(), "label_subset": self.label_subset.model_dump()}
+        budget = fields.pop("budget")
+        return fields if budget is None else fields | {"budget": budget.model_dump(mode="json")}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> RunSpec:
@@ -84,6 +89,7 @@ class RunSpec:
             | {
                 "training": Training(**data["training"]),
                 "label_subset": LabelSubset(**data["label_subset"]),
+                "budget": Budget(**data["budget"]) if "budget" in data else None,
             }
         )
 

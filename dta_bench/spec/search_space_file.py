@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
 
 from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
+from dta_bench.spec.budget import canonical
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import LabelSubset, Training
 from dta_bench.spec.search_space import Point, SearchSpace, Value
@@ -52,6 +53,7 @@ class SearchSpaceFile(BaseModel):
         seeds: number of seeds of each point.
         confirm: number of confirmation runs of what is chosen of each method; see :mod:`dta_bench.spec.seeds`.
         points: number of points of a sweep that does not say how many it wants; None: all.
+        budget: what all stages of a run together may train, see :mod:`dta_bench.spec.budget`; empty: no budget.
         labels: the labelled subset; None takes the benchmark's label budget.
         sets: parameter → values to try.
         active_when: parameter → its parent, see :class:`dta_bench.spec.search_space.SearchSpace`.
@@ -69,6 +71,7 @@ class SearchSpaceFile(BaseModel):
     confirm: int = Field(default=0, ge=0)
     points: int | None = Field(default=None, gt=0)
     training: Training
+    budget: Annotated[str, BeforeValidator(canonical)] = ""
     labels: LabelSubset | None = None
     sets: Sets = Field(default_factory=dict)
     active_when: dict[str, str] = Field(default_factory=dict)

@@ -32,6 +32,9 @@ def train_command(spec: RunSpec, task: Task, *options: str) -> str:
     for key, value in spec.training.model_dump().items():
         if value != of_file[key]:
             words += ["--training", f"{key}={_as_yaml(value)}"]
+    budget = "" if spec.budget is None else spec.budget.of
+    if budget != file.budget:
+        words += ["--budget", budget or "none"]
     for key, value in spec.params.items():
         words += ["--set", f"{key}={_as_yaml(value)}"]
     return shlex.join([*words, *options])

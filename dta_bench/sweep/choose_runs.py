@@ -10,12 +10,13 @@ from dta_bench import plugins
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.data.suite_plugin import suite_of_benchmark
 from dta_bench.errors import UserError
+from dta_bench.spec import budget as budgets
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec import search_space_file
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.method_plugin import MethodPlugin, method_plugin
 from dta_bench.spec.plan import ALL, Options, Plan
-from dta_bench.spec.run_spec import LabelSubset, Training
+from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 from dta_bench.spec.search_space import Point
 from dta_bench.spec.search_space_file import SearchSpaceFile, with_settings
 from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED
@@ -89,7 +90,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
         backbones=options.backbones or (next(iter(file.backbones)),), methods=methods + baselines,
         seeds=tuple(range(options.seeds or file.seeds)), points=0, runs=(),
         search=options.search, stop=options.stop, confirm=file.confirm if options.confirm is None else options.confirm,
-        recipe=recipe,
+        recipe=recipe, budget=_budget(file, options, training), lengths=_lengths,
     )  # fmt: skip
     _check_names(plan)
     _check_has_scores(plan)
@@ -124,7 +125,7 @@ def _follow_recipe(file: SearchSpaceFile, options: Options) -> tuple[str, Search
     name, recipe = recipes.choose(options.recipe, methods[0], file.benchmark, next(iter(options.backbones), None))
     weights = recipe.weights if options.weights == "none" else options.weights
     followed = dataclasses.replace(options, backbones=(recipe.backbone,), methods=(recipe.method,), weights=weights)
-    is_changed = bool(options.training or options.epochs) or weights != recipe.weights
+    is_changed = bool(options.training or options.epochs or options.budget) or weights != recipe.weights
     return name, recipe.as_search_space(file), followed, recipes.changed(name) if is_changed else name
 
 
@@ -153,6 +154,27 @@ def _subset(file: SearchSpaceFile, benchmark: Benchmark, options: Options) -> La
             "leave that out"
         )
     return LabelSubset(size=0, given=True)
+
+
+def _budget(file: SearchSpaceFile, options: Options, training: Training) -> str:
+    """The budget of the command line or of the file."""
+    try:
+        found = file.budget if options.budget is None else budgets.canonical(options.budget)
+    except ValueError as error:
+        raise UserError(f"--budget {error}") from error
+    if found and not budgets.is_relative(found) and training.iterations_per_epoch is not None:
+        raise UserError(
+            f"the budget {found} and iterations_per_epoch {training.iterations_per_epoch} both say how long a run is; "
+            "allowed: one of them (--training iterations_per_epoch=null takes it back)"
+        )
+    return found
+
+
+def _lengths(budget: str, spec: RunSpec) -> tuple[float, ...]:
+    """:func:`dta_bench.cost.stages.lengths`, with torch only where there is a budget."""
+    from dta_bench.cost import stages
+
+    return stages.lengths(budget, spec)
 
 
 def _check_has_scores(plan: Plan) -> None:

@@ -156,6 +156,7 @@ def _flat(spec: RunSpec, inert: set[str]) -> dict[str, Any]:
     flat = {"backbone": spec.backbone, "weights": spec.weights, "method": spec.method, "seed": spec.seed}
     flat |= {key: "n/a" if key in inert else value for key, value in spec.params.items()}
     flat |= {f"training.{key}": value for key, value in spec.training.model_dump().items()}
+    flat |= {} if spec.budget is None else {"budget": spec.budget.of}
     subset = spec.label_subset.model_dump()
     return flat | {f"labels.{key}": value for key, value in subset.items() if key != "given" or value}
 

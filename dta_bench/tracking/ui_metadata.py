@@ -46,7 +46,8 @@ def description(spec: RunSpec, inert: set[str]) -> str:
     training, subset = spec.training, spec.label_subset
     return (
         f"**{spec.method}** on **{spec.backbone}** ({spec.weights} weights), seed {spec.seed},"
-        f" {training.epochs} epochs of {training.optimizer} at {training.learning_rate:g}."
+        f" {training.epochs} epochs of {training.optimizer} at {training.learning_rate:g}"
+        f"{f', within a budget of {spec.budget.of}' if spec.budget else ''}."
         f" {f'With {point}.' if point else 'No parameters.'}"
         f" {_describe_subset(subset)}"
     )

@@ -1,9 +1,13 @@
 """A report says which of its runs were made by several versions of the code or on data of an older fingerprint."""
 
+import dataclasses
+
+import pytest
 from small_runs import spec_of
 from stored_runs import Runs, report_of, screen_of
 
 from dta_bench.data.benchmark_plugin import benchmark_of
+from dta_bench.spec.budget import Budget
 
 LISTING = "b" * 64
 CONTENT = f"content-1:{'a' * 64}:{LISTING}"
@@ -35,3 +39,33 @@ def test_runs_of_other_contents_are_not_compared() -> None:
     other = CONTENT.replace("a", "f")
     report = report_of(two_runs("data_fingerprint", other, CONTENT), benchmark_of("fonts_digits"))
     assert report.left_out == 1
+
+
+@pytest.mark.parametrize(("first", "second"), [("steps=30", "flops=1e+12"), ("steps=30", ""), ("steps=30", "steps=60")])
+def test_two_budgets_are_never_in_one_table_and_the_report_says_so(first: str, second: str) -> None:
+    runs = Runs()
+    for count, of in ((2, first), (1, second)):
+        for point in range(count):
+            budget = Budget(of=of, lengths=(30,)) if of else None
+            runs.add(dataclasses.replace(spec_of(lambda_1=point + 1), budget=budget), 0.5)
+    report = report_of(runs, benchmark_of("fonts_digits"))
+    assert (report.budget, report.budgets_left_out, report.left_out) == (first, [second or None], 1)
+    assert len(report.leaderboard) == 2
+    said = " ".join(screen_of(report).split())
+    assert f"Every run has the budget {first}, which its first stage is part of." in said
+    assert f"another budget (here: {first}; left out: {second or 'none'}), not compared here." in said
+
+
+def test_methods_of_one_budget_are_in_one_table_whatever_their_stages() -> None:
+    runs = Runs()
+    for method, lengths in (("dta", (30,)), ("shot", (15, 15))):
+        runs.add(dataclasses.replace(spec_of(method), budget=Budget(of="steps=30", lengths=lengths)), 0.5)
+    report = report_of(runs, benchmark_of("fonts_digits"))
+    assert {row.method for row in report.leaderboard} == {"dta", "shot"}
+    assert (report.left_out, report.budgets_left_out) == (0, None)
+
+
+def test_runs_without_a_budget_say_nothing_of_one() -> None:
+    runs = Runs()
+    runs.add(spec_of(), 0.5)
+    assert "budget" not in report_of(runs, benchmark_of("fonts_digits")).json_object()

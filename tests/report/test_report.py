@@ -345,12 +345,20 @@ def test_flops_are_those_that_the_runs_noted_and_counted_anew_only_where_they_di
         tracker.open_run(spec, None, "noted", set(), {}).log_epoch(2, {"flops_ratio": noted})
         finish(tracker, spec, 0.8)
     finish(tracker, dataclasses.replace(spec_of("dann"), params={}), 0.6)
+    tracker.open_run(spec_of("shot"), None, "a step", set(), {}).log_epoch(2, {"flops_ratio": 1.0})
+    finish(tracker, spec_of("shot"), 0.6)
+    tracker.open_run(spec_of("mcd"), None, "a run", set(), {}).log_epoch(
+        2, {"flops_ratio": 3.0, "run_flops_ratio": 4.0}
+    )
+    finish(tracker, spec_of("mcd"), 0.6)
     cost = build_report(tracker, "fonts_digits", "labels").cost
     ratios = {one.method: one.flops_ratio for one in cost.by_method}
     assert ratios["source_only"] == (1, 1)
     assert ratios["dta"] == (7, 8)
     assert 1.9 < ratios["dann"][0] == ratios["dann"][1] < 2.1  # a step is one on the source and one on the target
-    assert cost.flops_counted == 2
+    assert ratios["shot"] == (pytest.approx(2, rel=0.01),) * 2  # its first stage is a source-only run
+    assert ratios["mcd"] == (4, 4)
+    assert cost.flops_counted == 3
 
 
 def test_what_choosing_cost_and_which_methods_differ_is_in_every_form(runs: Runs, pair: Benchmark) -> None:

@@ -28,7 +28,7 @@ def test_no_search_reaches_a_confirmation_seed(seeds: int, confirm: int) -> None
 
 def test_a_run_spec_has_no_field_for_its_role_and_keeps_its_identity() -> None:
     assert [field.name for field in dataclasses.fields(RunSpec)] == [
-        "benchmark", "backbone", "weights", "method", "params", "training", "label_subset", "seed",
+        "benchmark", "backbone", "weights", "method", "params", "training", "label_subset", "seed", "budget",
     ]  # fmt: skip
     assert spec_of("source_only", seed=1000).id == dataclasses.replace(spec_of("source_only"), seed=1000).id
 

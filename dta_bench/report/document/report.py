@@ -97,6 +97,10 @@ class Report(Document):
     """Runs left out because their spec has fields of a newer version."""
     refused_specs: list[str] | None = None
     """Of each run left out because this version does not allow its stored spec: its name, and why."""
+    budget: str | None = None
+    """What all stages of each run together could train; None: as many epochs as the training says for each stage."""
+    budgets_left_out: list[str | None] | None = None
+    """Other budgets of configurations that are left out, None among them for no budget; None where there are none."""
     published: list[PublishedRow]
     training: Training
     provenance: Provenance

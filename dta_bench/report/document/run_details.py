@@ -56,7 +56,7 @@ class MethodCost(FrozenRecord):
     seconds_a_run: float
     time_ratio: float | None
     flops_ratio: tuple[float, float] | None = None
-    """Least and most FLOPs of a step, in source-only steps."""
+    """Least and most FLOPs of all training steps of a run, its first stage included, in source-only runs."""
 
 
 class Cost(FrozenRecord):

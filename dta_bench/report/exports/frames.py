@@ -82,6 +82,8 @@ def _run_row(run: StoredRun, in_report: bool) -> dict[str, Any]:
         "test_calibration_error": calibration.error if calibration else None,
         "test_brier": calibration.brier if calibration else None,
         "seconds": tracked.metrics.get("seconds"), "flops_ratio": tracked.metrics.get("flops_ratio"),
+        "run_flops_ratio": tracked.metrics.get("run_flops_ratio"),
+        "budget": spec.budget.of if spec.budget else None,
         **{f"param_{name}": value for name, value in spec.params.items()},
         **{f"training_{name}": _plain(value) for name, value in spec.training.model_dump().items()},
         **{f"labels_{name}": value for name, value in spec.label_subset.model_dump().items()},

@@ -44,7 +44,8 @@ def find_source_only(tracker: Tracker, run: TrackedRun) -> TrackedRun | None:
     """The source-only run of the same benchmark, backbone, weights, training and seed, if it is finished."""
 
     def setting(spec: RunSpec) -> tuple[object, ...]:
-        return spec.backbone, spec.weights, spec.training, spec.label_subset, spec.seed
+        budget = spec.budget and spec.budget.of
+        return spec.backbone, spec.weights, spec.training, budget, spec.label_subset, spec.seed
 
     if run.spec.method == "source_only":
         return None

@@ -61,7 +61,7 @@ def changes(run: RunSpec, wanted: RunSpec) -> list[str]:
 
 def _flat(spec: RunSpec) -> dict[str, Any]:
     """All that a recipe states, by name."""
-    own = {"backbone": spec.backbone, "weights": spec.weights}
+    own = {"backbone": spec.backbone, "weights": spec.weights, "budget": spec.budget and spec.budget.of}
     return own | spec.training.model_dump(mode="json") | spec.params
 
 

@@ -20,8 +20,10 @@ def cost_section(report: Report) -> Section | None:
     head = ["method", "backbone", "device", "runs", "median time a run", "time ratio", "FLOPs ratio"]
     by_method = sorted(cost.by_method, key=lambda one: (one.backbone, one.seconds_a_run))
     caption = (
-        "Ratios are to source-only: of a run's median time, as the machine was, busy or idle (training alone, without"
-        f" evaluation); and of the FLOPs of a step after every ramp, {_who_counted(cost)}."
+        "Ratios are to source-only: of a run's median time, as the machine was, busy or idle (training with its first"
+        " stage, without evaluation); and of the FLOPs of all training steps, those of a first stage included, as they"
+        f" are after every ramp, {_who_counted(cost)}. Passes between steps, such as for pseudo-labels, are in the time"
+        " alone."
     )
     return Section("cost", "Cost", words, [Table(head, [_row(one) for one in by_method], caption)])
 

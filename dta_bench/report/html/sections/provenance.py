@@ -16,7 +16,8 @@ def provenance_section(report: Report) -> Section:
         came = "given by the user" if subset.given else f"seed {subset.seed}"
         drawn = f"{subset.size} images of target train, {came}, hash {subset.hash[:12]}"
     facts = [
-        ("training", training), ("labelled subset", drawn), ("commit", ", ".join(recorded.commit)),
+        ("training", training), ("budget", report.budget or "none"), ("labelled subset", drawn),
+        ("commit", ", ".join(recorded.commit)),
         ("data", ", ".join(recorded.data_fingerprint)), ("code", ", ".join(recorded.code_fingerprint)),
         ("versions", ", ".join(recorded.versions)), ("device", ", ".join(recorded.device)),
     ]  # fmt: skip
