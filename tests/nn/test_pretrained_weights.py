@@ -207,6 +207,16 @@ def test_real_imagenet_weights_recognise_real_photographs_and_bring_their_normal
     assert right(net, images, labels, IMAGENET) < with_their_own
 
 
+def test_a_new_classifier_on_pretrained_features_starts_as_unsure_as_can_be(lite0: str) -> None:
+    images, _ = photographs()
+    net = backbone("tf_efficientnet_lite0", (224, 224)).build(7, lite0).eval()
+    batch = next(iter(evaluation_batches(images, PHOTOGRAPHS, 3, 20, net.normalisation)))
+    with torch.no_grad():
+        logits = net(torch.nn.functional.interpolate(batch, (96, 96)))
+    chance = torch.nn.functional.cross_entropy(logits, torch.arange(20) % 7)
+    assert chance < 1.5 * np.log(7)
+
+
 def test_the_same_weights_with_the_wrong_padding_recognise_fewer_photographs(lite0: str) -> None:
     images, labels = photographs()
     good = backbone("tf_efficientnet_lite0", (224, 224)).build(1000, lite0)
