@@ -1,11 +1,9 @@
-"""Domains of a suite that are no folders of images: sets of digits, all at 32 x 32 pixels."""
+"""Domains of a suite that are no folders of images: sets of digits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
 
 from dta_bench.benchmarks import _digits, _torchvision
 from dta_bench.benchmarks._splits import hold_out_per_class
@@ -16,25 +14,17 @@ Parts = tuple[LabelledImages, LabelledImages]
 """The train part and the test part of a domain."""
 
 
-def _mnist(root: Path) -> Parts:
-    return _torchvision.mnist(root, padding=2)
-
-
-def _usps(root: Path) -> Parts:
-    train, test = _torchvision.usps(root)
-    return _padded(train), _padded(test)
-
-
 def _fonts(_: Path) -> Parts:
-    return hold_out_per_class(_padded(_digits.fonts()), 60, _digits.SPLIT_SEED)
+    return hold_out_per_class(_digits.fonts(), 60, _digits.SPLIT_SEED)
 
 
 def _optdigits(_: Path) -> Parts:
-    return hold_out_per_class(_padded(_digits.optdigits()), 60, _digits.SPLIT_SEED)
+    return hold_out_per_class(_digits.optdigits(), 60, _digits.SPLIT_SEED)
 
 
 READERS: dict[str, Callable[[Path], Parts]] = {
-    "mnist": _mnist, "usps": _usps, "svhn": _torchvision.svhn, "fonts": _fonts, "optdigits": _optdigits,
+    "mnist": _torchvision.mnist, "usps": _torchvision.usps, "svhn": _torchvision.svhn,
+    "fonts": _fonts, "optdigits": _optdigits,
 }  # fmt: skip
 """Name → reads a set's parts from the data root."""
 
@@ -47,9 +37,3 @@ def missing_files(reader: str, root: Path) -> list[str]:
 def archives(reader: str) -> list[Archive]:
     """What may be downloaded of a set."""
     return _torchvision.archives(reader) if reader in _torchvision.FILES else []
-
-
-def _padded(images: LabelledImages) -> LabelledImages:
-    """28 x 28 pixels with a border of two, as MNIST has it beside SVHN."""
-    border = ((2, 2), (2, 2), (0, 0))
-    return LabelledImages([np.pad(image, border) for image in images.images], images.labels, images.ids)

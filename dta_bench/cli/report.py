@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,10 +13,14 @@ from dta_bench.cli.output import print_report
 from dta_bench.cli.terminal import chatter_on_stderr
 from dta_bench.errors import UserError
 
+if TYPE_CHECKING:
+    from dta_bench.report.command import FinishedReport
+    from dta_bench.run.workspace import Workspace
+
 
 def report(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="A benchmark or a search space.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A benchmark, a search space or a suite.")] = None,
     select: Annotated[
         str | None,
         typer.Option(
@@ -55,6 +59,7 @@ def report(
 
     The chosen configuration with its test score, the leaderboard, each class, and source-only for comparison.
     The same is kept as files in reports/NAME/ of --out, or where --to says; with --to nothing is written into --out.
+    Of a suite: methods by pairs with their averages, what is missing, and a page of each pair.
     """
     if [name is not None, paper is not None, recipes].count(True) != 1:
         raise UserError(
@@ -66,6 +71,7 @@ def report(
     if recipes:
         refuse_unused(context, of_runs, "with --recipes")
     with chatter_on_stderr() as stdout:
+        from dta_bench import plugins
         from dta_bench.report import command
         from dta_bench.report.exports.write import Exports
 
@@ -75,8 +81,19 @@ def report(
             finished = command.report_paper(paper, workspace)
         elif recipes:
             finished = command.report_recipes(workspace)
+        elif plugins.is_suite(name or ""):
+            finished = _report_suite(context, name, select, workspace)
         else:
             exports = Exports(csv, latex, parquet, pdf)
             exports.check()
             finished = command.report_runs(name or "", select, workspace, exports=exports)
         print_report(finished, form, stdout)
+
+
+def _report_suite(context: typer.Context, name: str | None, select: str | None, workspace: Workspace) -> FinishedReport:
+    from dta_bench.report.suite.command import report_suite
+
+    refuse_unused(context, ["--csv", "--latex", "--parquet", "--pdf"], "on a suite; name one of its pairs")
+    if select == "all":
+        raise UserError("--select all compares rules on one benchmark; name a pair of the suite")
+    return report_suite(name or "", select, workspace)

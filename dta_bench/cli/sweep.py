@@ -38,6 +38,7 @@ from dta_bench.cli.options import (
     Weights,
 )
 from dta_bench.cli.output import print_report
+from dta_bench.cli.sweep_suite import plan_of_suite, print_suite_plan, run_suite
 from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
 from dta_bench.errors import UserError
 
@@ -119,6 +120,10 @@ def sweep(
     price: Annotated[float | None, typer.Option(min=0, help="For the cost: the price of a GPU for an hour.")] = None,
     keep_networks: KeepNetworks = None,
     keep_network: KeepNetwork = False,
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option("--pairs", help="Of a suite, only these pairs: 'photo->sketch', 'photo->*'. May be repeated."),
+    ] = None,
     quiet: Quiet = False,
     root: Root = DEFAULT_ROOT,
     out: Out = DEFAULT_OUT,
@@ -128,8 +133,10 @@ def sweep(
     """Run what is missing of a sweep, then print its table.
 
     The same command starts a sweep, resumes it, and shows it once it is finished. With --confirm, what is chosen of
-    each method runs again with fresh seeds, and the table is of these.
+    each method runs again with fresh seeds, and the table is of these. The name of a suite sweeps all its pairs.
     """
+    from dta_bench import plugins
+
     if not dry_run:
         refuse_unused(context, ["--price", "--images-per-second"], "without --dry-run")
     if not nodes:
@@ -142,6 +149,22 @@ def sweep(
         labels_drawn=labels_drawn, search=search, stop=stop, confirm=confirm,
     )  # fmt: skip
     with chatter_on_stderr() as stdout:
+        is_suite = plugins.is_suite(benchmark or name)
+        if not is_suite:
+            refuse_unused(context, ["--pairs"], f"on {benchmark or name}, which is no suite")
+        if is_suite:
+            workspace = workspace_of(
+                root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep, reads_only=dry_run
+            )
+            of_suite = plan_of_suite(name, options, pairs or (), benchmark, root)
+            if dry_run:
+                print_suite_plan(of_suite, workspace, as_json, stdout, rate, price)
+                return
+            from dta_bench.sweep.on_ray.cluster import Resources
+
+            resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait)
+            run_suite(of_suite, workspace, resources, stderr_console(quiet), as_json, stdout)
+            return
         plan = plan_of(name, options, benchmark, root)
         workspace = workspace_of(
             root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep, reads_only=dry_run,

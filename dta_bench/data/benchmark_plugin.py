@@ -28,6 +28,7 @@ class BenchmarkPlugin:
         folders: data root → the folders whose files ``prepare`` counts; for files in Python that define ``folders``.
         has_test: data root → whether there is a labelled target test; None where only the missing data could say it.
         data_folder: data root → the folder that ids of images are paths in.
+        bits: how many bits hold numbers in the target's images of 16 bits, where its file says it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class BenchmarkPlugin:
     folders: Callable[[Path], list[DataFolder]] = lambda _: []
     has_test: Callable[[Path], bool | None] = lambda _: True
     data_folder: Callable[[Path], Path] = lambda root: root
+    bits: int | None = None
 
 
 def benchmark_plugin(name: str) -> BenchmarkPlugin:
@@ -57,7 +59,8 @@ def benchmark_plugin(name: str) -> BenchmarkPlugin:
         folders = functools.partial(_pair.folders, pair)
         has_test = functools.partial(_pair_target.has_test, pair)
         opening, definition = _pair_file.opening(file), _pair_file.benchmark(name, pair)
-        return BenchmarkPlugin(name, file, opening, definition, load, folders=folders, has_test=has_test)
+        bits = pair.target.bits
+        return BenchmarkPlugin(name, file, opening, definition, load, folders=folders, has_test=has_test, bits=bits)
     return _read(name, file, plugins.load("benchmark", name))
 
 
@@ -75,7 +78,7 @@ def _pair_of_suite(suite: str, name: str, path: Path) -> BenchmarkPlugin:
         name, path, f"{pair.key}, a pair of the suite {suite}.", _suite_file.benchmark(suite, file, pair),
         functools.partial(_suite.load, suite, file, pair),
         by_hand=file.by_hand, folders=functools.partial(_suite.folders, suite, file, domains),
-        data_folder=functools.partial(_suite.folder_of, suite),
+        data_folder=functools.partial(_suite.folder_of, suite), bits=file.domains[pair.target].bits,
     )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def label_task(benchmark: str, root: Path) -> LabelTask:
         UserError: it is no pair of the user's own, or its target has labels already, or images are missing.
     """
     file = plugins.path("benchmark", benchmark)
-    if file.suffix != ".yaml":
+    if file.suffix != ".yaml" or plugins.suite_of(benchmark):
         raise UserError(f"{benchmark} has labels of its own; label is for a pair of your own whose target has none")
     pair = _pair_file.read(file)
     if not _pair_target.has_no_labels(pair, root):

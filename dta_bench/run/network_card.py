@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from dta_bench.benchmarks import _pair_file
 from dta_bench.data.benchmark_plugin import benchmark_of, benchmark_plugin
 from dta_bench.errors import UserError
 from dta_bench.nn.network import Normalisation
@@ -89,13 +88,7 @@ def card_of(
         UserError: no such benchmark.
     """
     benchmark = benchmark_of(spec.benchmark).for_training(spec.training)
-    bits = _bits(spec.benchmark)
+    bits = benchmark_plugin(spec.benchmark).bits
     return NetworkCard(
         spec.to_dict(), benchmark, channels, normalisation, target_size, built_by, bits, provenance or {}
     )
-
-
-def _bits(benchmark: str) -> int | None:
-    """How many bits hold numbers in the target's images of 16 bits, as a pair's file states it."""
-    file = benchmark_plugin(benchmark).file
-    return _pair_file.read(file).target.bits if file.suffix == ".yaml" else None

@@ -42,7 +42,8 @@ def print_confirmation(plan: Plan, state: State, to_come: int, console: Console)
     """
     chosen = [run for run in plan.runs if run.seed == plan.seeds[0]]
     console.print(
-        f"[bold]confirming[/bold] what the search chose, with {spell_seeds(plan.seeds)}, by which nothing is chosen: "
+        f"[bold]confirming[/bold] what the search of {plan.name} chose, with {spell_seeds(plan.seeds)}, by which "
+        f"nothing is chosen: "
         f"{len(plan.runs)} runs of {len(chosen)} configurations; {len(state.done)} done, {to_come} to do",
         highlight=False,
         soft_wrap=True,

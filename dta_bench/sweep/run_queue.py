@@ -48,6 +48,29 @@ class PlannedQueue:
         """Do nothing: the order is fixed."""
 
 
+class JointQueue:
+    """Gives the runs of several queues, each of its own benchmark, one queue after the other.
+
+    Args:
+        queues: benchmark → its queue, in the order in which they are asked.
+    """
+
+    def __init__(self, queues: Mapping[str, RunQueue]) -> None:
+        self._queues, self._open = queues, list(queues)
+
+    def next_runs(self) -> list[RunSpec] | None:
+        """The next runs of the first queue that has any; None when none has."""
+        while self._open:
+            if (runs := self._queues[self._open[0]].next_runs()) is not None:
+                return runs
+            self._open.pop(0)
+        return None
+
+    def record(self, run: RunSpec, end: RunEnd) -> None:
+        """Tell the queue of the run's benchmark how it ended."""
+        self._queues[run.benchmark].record(run, end)
+
+
 class AdaptiveQueue:
     """Gives the baselines, then points that a search proposes; it learns from a point when all its seeds have ended.
 
@@ -144,8 +167,8 @@ def _key(point: Point) -> str:
 
 
 def point_key(run: RunSpec) -> str:
-    """A key that the seeds of one configuration share: backbone, method and parameters."""
-    return json.dumps([run.backbone, run.method, run.params], sort_keys=True)
+    """A key that the seeds of one configuration share: benchmark, backbone, method and parameters."""
+    return json.dumps([run.benchmark, run.backbone, run.method, run.params], sort_keys=True)
 
 
 def points_left(plan: Plan, known: Mapping[str, RunEnd]) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -21,7 +22,7 @@ from dta_bench.sweep.done_runs import State, state_today
 from dta_bench.sweep.folder_lock import lock_folder
 from dta_bench.sweep.kept_networks import KeptNetworks
 from dta_bench.sweep.on_ray.cluster import Resources
-from dta_bench.sweep.on_ray.launch import Launch, launch
+from dta_bench.sweep.on_ray.launch import Launch, Share, launch
 from dta_bench.sweep.on_ray.ray_session import RaySession
 from dta_bench.sweep.print_state import (
     print_confirmation,
@@ -46,65 +47,88 @@ class SweepResult:
 
 
 def sweep(plan: Plan, workspace: Workspace, resources: Resources, console: Console) -> SweepResult:
-    """Train the missing runs of ``plan``, then those that confirm what was chosen of each method.
+    """Train the missing runs of ``plan``; see :func:`sweep_plans`."""
+    return sweep_plans([plan], workspace, resources, console)
+
+
+def sweep_plans(plans: Sequence[Plan], workspace: Workspace, resources: Resources, console: Console) -> SweepResult:
+    """Train the missing runs of some plans as one set of runs, then those that confirm what was chosen in each.
+
+    Args:
+        plans: one, or one a benchmark, with the same search space and training.
 
     Raises:
         UserError: data or store out of reach, or another sweep works in the same folder or on the same runs.
         Interrupted: Ctrl-C or SIGTERM; the same call goes on.
     """
     # Mistakes in the data are reported before anything is written.
-    resolve(plan.runs[0], workspace.root, workspace.skip_unreadable)
-    print_notes_on_files(load.check_files(plan.benchmark, workspace.root, workspace.skip_unreadable), console)
+    notes = dict[str, None]()
+    for plan in plans:
+        resolve(plan.runs[0], workspace.root, workspace.skip_unreadable)
+        notes |= dict.fromkeys(load.check_files(plan.benchmark, workspace.root, workspace.skip_unreadable))
+    print_notes_on_files(notes, console)
     with lock_folder(workspace), RaySession(resources, workspace, console) as session:
         tracker = workspace.tracker()
         tracker.check()
-        _complete(plan, print_state, tracker, session)
-        confirming = confirmation_plan(plan, tracker)
-        if confirming is not None:
+        _complete(plans, print_state, tracker, session)
+        confirming = [one for plan in plans if (one := confirmation_plan(plan, tracker)) is not None]
+        if confirming:
             _complete(confirming, print_confirmation, tracker, session)
         if workspace.keep_networks == "chosen":
-            kept = KeptNetworks(plan, tracker)
-            kept.remove_others()
-            kept.print_not_removed(console)
-    return _result((plan, confirming), tracker)
+            for plan in plans:
+                kept = KeptNetworks(plan, tracker)
+                kept.remove_others()
+                kept.print_not_removed(console)
+    return _result([*plans, *confirming], tracker)
 
 
-def _complete(plan: Plan, announce: Announce, tracker: Tracker, session: RaySession) -> None:
-    """Train the runs of a plan that are missing today, after ``announce`` has printed how many there are."""
+def _complete(plans: Sequence[Plan], announce: Announce, tracker: Tracker, session: RaySession) -> None:
+    """Train the runs of some plans that are missing today, after ``announce`` has printed how many there are."""
     workspace, console = session.workspace, session.console
-    other_sweeps.refuse_claimed_runs(plan.file.benchmark, other_sweeps.run_ids(plan), workspace, tracker, console)
-    state = state_today(plan, plan.runs, workspace, tracker)
-    to_come = count_runs(plan, state, tracker)
-    announce(plan, state, to_come, console)
-    print_old_scheme(state, workspace, console)
-    tracker.adopt(tracker.runs(plan.file.benchmark))
-    for stale, changes in state.stale:
-        print_superseded(console, stale.name, changes)
-        tracker.supersede(stale.mlflow_run_id)
-    if to_come:
+    waiting, done, to_come = list[tuple[Plan, State]](), 0, 0
+    for plan in plans:
+        other_sweeps.refuse_claimed_runs(plan.file.benchmark, other_sweeps.run_ids(plan), workspace, tracker, console)
+        state = state_today(plan, plan.runs, workspace, tracker)
+        missing = count_runs(plan, state, tracker)
+        announce(plan, state, missing, console)
+        print_old_scheme(state, workspace, console)
+        tracker.adopt(tracker.runs(plan.file.benchmark))
+        for stale, changes in state.stale:
+            print_superseded(console, stale.name, changes)
+            tracker.supersede(stale.mlflow_run_id)
+        waiting += [(plan, state)] if missing else []
+        done, to_come = done + len(state.done), to_come + missing
+    if waiting:
+        first = waiting[0][0]
         view = ProgressView(
-            console, to_come, plan.training.epochs, len(state.done), spell_metric(plan.benchmark.headline),
-            has_subset=plan.label_subset.is_there,
+            console, to_come, first.training.epochs, done, spell_metric(first.benchmark.headline),
+            has_subset=first.label_subset.is_there,
         )  # fmt: skip
-        _train_missing(plan, state, tracker, session, view)
+        _train_missing(waiting, tracker, session, view)
 
 
-def _train_missing(plan: Plan, state: State, tracker: Tracker, session: RaySession, view: ProgressView) -> None:
-    """Train under the sweep's parent run, announced to other sweeps, and leave no run and no parent RUNNING."""
+def _train_missing(
+    waiting: Sequence[tuple[Plan, State]], tracker: Tracker, session: RaySession, view: ProgressView
+) -> None:
+    """Train under each sweep's parent run, announced to other sweeps, and leave no run and no parent RUNNING."""
     workspace = session.workspace
-    tracker.experiment(plan.benchmark)
-    tags = {"search_space": plan.name, CONFIRM: str(plan.confirm)}
-    parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), tags)
-    with other_sweeps.claim_runs(plan.file.benchmark, other_sweeps.run_ids(plan), workspace, tracker, parent):
-        work = choose_work(plan, state, tracker)
-        status, errors = "KILLED", dict[str, str]()
+    shares, status, errors = list[Share](), "KILLED", dict[str, str]()
+    with ExitStack() as claims:
         try:
+            for plan, state in waiting:
+                tracker.experiment(plan.benchmark)
+                tags = {"search_space": plan.name, CONFIRM: str(plan.confirm)}
+                parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), tags)
+                runs = other_sweeps.run_ids(plan)
+                claims.enter_context(other_sweeps.claim_runs(plan.file.benchmark, runs, workspace, tracker, parent))
+                shares.append(Share(plan, choose_work(plan, state, tracker), parent))
             with view:
-                errors = launch(Launch(plan, work, workspace, parent, session.resources, view), session)
+                errors = launch(Launch(tuple(shares), workspace, session.resources, view), session)
             status = "FINISHED"
         finally:
-            _close_runs(plan, tracker, errors, work.early_stopping)
-            tracker.end_sweep(parent, status)
+            for share in shares:
+                _close_runs(share.plan, tracker, errors, share.work.early_stopping)
+                tracker.end_sweep(share.parent, status)
 
 
 def sweep_id(plan: Plan) -> str:
@@ -131,10 +155,12 @@ def _close_runs(plan: Plan, tracker: Tracker, errors: dict[str, str], early_stop
             tracker.end_run(run.mlflow_run_id, status, errors.get(run.run_id))
 
 
-def _result(plans: Iterable[Plan | None], tracker: Tracker) -> SweepResult:
-    made = [plan for plan in plans if plan is not None]
-    tracked = {run.run_id: run for run in standing_runs(tracker.runs(made[0].file.benchmark))[0]}
-    runs = [tracked[run.id] for plan in made for run in plan.runs if run.id in tracked]
-    others = [run for run in runs if run.status != "FINISHED" and STOPPED not in run.tags]
-    reasons = {run.name: run.tags.get("reason", run.status.lower()) for run in others}
-    return SweepResult(done=sum(run.status == "FINISHED" for run in runs), failed=reasons)
+def _result(plans: Iterable[Plan], tracker: Tracker) -> SweepResult:
+    done, reasons = 0, dict[str, str]()
+    for plan in plans:
+        tracked = {run.run_id: run for run in standing_runs(tracker.runs(plan.file.benchmark))[0]}
+        runs = [tracked[run.id] for run in plan.runs if run.id in tracked]
+        others = [run for run in runs if run.status != "FINISHED" and STOPPED not in run.tags]
+        reasons |= {run.name: run.tags.get("reason", run.status.lower()) for run in others}
+        done += sum(run.status == "FINISHED" for run in runs)
+    return SweepResult(done=done, failed=reasons)

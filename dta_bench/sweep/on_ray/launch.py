@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 from dta_bench.errors import Interrupted, UserError
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
+from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import cluster, gpu_share, multi_device, worker
 from dta_bench.sweep.on_ray.progress_callback import progress_callback
 from dta_bench.sweep.on_ray.ray_session import RaySession
 from dta_bench.sweep.on_ray.tune_space import SweepSpace, point_of
 from dta_bench.sweep.progress_view import ProgressView
+from dta_bench.sweep.run_queue import JointQueue, PlannedQueue
 from dta_bench.sweep.sampler import brute_force_sampler
 from dta_bench.sweep.work import Work
 
@@ -24,18 +27,44 @@ RETRIES = 3  # for a worker or node that is lost, announced or not; a run that d
 
 
 @dataclass(frozen=True)
-class Launch:
-    """One start of a sweep: what is trained, where, and what shows its progress.
-
-    ``parent`` is the id in MLflow of the sweep's parent run.
-    """
+class Share:
+    """What one plan has to train in a start of a sweep; ``parent`` is the id in MLflow of the sweep's parent run."""
 
     plan: Plan
     work: Work
-    workspace: Workspace
     parent: str
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One start of a sweep: what is trained, where, and what shows its progress.
+
+    Attributes:
+        shares: of one plan each, that of a suite's sweep one a pair. They have one search space and training.
+    """
+
+    shares: tuple[Share, ...]
+    workspace: Workspace
     resources: cluster.Resources
     view: ProgressView
+
+    @property
+    def plan(self) -> Plan:
+        """The first plan; what all of them share is read from it."""
+        return self.shares[0].plan
+
+    @property
+    def runs(self) -> list[RunSpec]:
+        """All runs to train, in order."""
+        return [run for share in self.shares for run in share.work.runs]
+
+    def names(self) -> dict[str, str]:
+        """Identity → name; where there are several plans, with the plan's name before it."""
+        return {
+            run.id: f"{share.plan.name}: {share.plan.run_name(run)}" if len(self.shares) > 1
+            else share.plan.run_name(run)
+            for share in self.shares for run in share.work.runs
+        }  # fmt: skip
 
 
 @dataclass
@@ -63,13 +92,13 @@ def launch(start: Launch, session: RaySession) -> dict[str, str]:
         Interrupted: Ctrl-C or SIGTERM; finished runs are kept, the rest can be resumed.
     """
     plan = start.plan
-    if plan.training.devices > 1 and start.work.early_stopping.rules:
+    if plan.training.devices > 1 and any(share.work.early_stopping.rules for share in start.shares):
         raise UserError(
             f"--stop {' '.join(plan.stop)} ends runs on one device alone, and these take {plan.training.devices}"
         )
     interrupt = Interrupt(at_once=plan.training.devices > 1)
     with _interruptible(interrupt):
-        errors = run_tuner(start, interrupt, session.connect(start.work.runs[0]))
+        errors = run_tuner(start, interrupt, session.connect(start.runs[0]))
     if interrupt.requested:
         raise Interrupted
     return errors
@@ -118,22 +147,25 @@ def run_tuner(start: Launch, interrupt: Interrupt, shared_file: str) -> dict[str
     else:
         trainable, parallel = worker.trainable(job, per_device), resources.parallel
     errors: dict[str, str] = {}
-    early_stopping = start.work.early_stopping  # Tune pickles what decides when to stop, and a view cannot be pickled
+    # Tune pickles what decides when to stop, and a view cannot be pickled
+    stopping = {run.id: share.work.early_stopping for share in start.shares for run in share.work.runs}
     interrupt.running = True
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=searcher(start.plan, start.work),
-            num_samples=len(start.work.runs),
+            search_alg=searcher(start.shares),
+            num_samples=len(start.runs),
             max_concurrent_trials=parallel,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
-            name=start.parent,
+            name=start.shares[0].parent,
             storage_path=str(Path(start.workspace.out).resolve() / "runs" / "ray"),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             callbacks=[progress_callback(start, errors)],
-            stop=lambda _, result: interrupt.requested or early_stopping.should_stop(result),
+            stop=lambda _, result: (
+                interrupt.requested or (result.get("run") in stopping and stopping[result["run"]].should_stop(result))
+            ),
             verbose=0,
         ),
     ).fit()
@@ -162,16 +194,18 @@ def concurrent_runs(per_device: dict[str, float], devices: int, parallel: int | 
     return min(fit, parallel or fit)
 
 
-def searcher(plan: Plan, work: Work) -> Any:
+def searcher(shares: Sequence[Share]) -> Any:
     """What Tune asks for the next run.
 
-    Returns: Ray's OptunaSearch, whose study has the runs in its queue, or a searcher around ``work.queue`` where the
-        next run depends on how others have ended.
+    Returns: Ray's OptunaSearch, whose study has the runs in its queue, or a searcher around a queue where the next run
+        depends on how others have ended, or where there are several plans, whose points are the same.
     """
-    if work.queue is not None:
+    plan, work = shares[0].plan, shares[0].work
+    if work.queue is not None or len(shares) > 1:
         from dta_bench.sweep.on_ray.queue_searcher import QueueSearcher
 
-        return QueueSearcher(plan, work.queue)
+        queues = {one.plan.file.benchmark: one.work.queue or PlannedQueue(one.work.runs) for one in shares}
+        return QueueSearcher(plan, JointQueue(queues))
     from ray.tune.search.optuna import OptunaSearch
 
     return OptunaSearch(
@@ -184,15 +218,15 @@ def searcher(plan: Plan, work: Work) -> Any:
 
 
 def _job(start: Launch, shared_file: str) -> dict[str, Any]:
-    """All that a worker needs, as plain names and numbers; ``specs``, ``names`` and ``inert`` are by identity."""
-    plan, runs = start.plan, start.work.runs
+    """All that a worker needs, as plain names and numbers; specs, names, parents and ``inert`` are by identity."""
+    plan, runs = start.plan, start.runs
     return {
         "workspace": vars(start.workspace),
-        "parent": start.parent,
+        "parents": {run.id: share.parent for share in start.shares for run in share.work.runs},
         "cwd": str(Path.cwd()),
         "threads": start.resources.cpus_per_run,
         "specs": {run.id: run.to_dict() for run in runs},
-        "names": {run.id: plan.run_name(run) for run in runs},
+        "names": {run.id: share.plan.run_name(run) for share in start.shares for run in share.work.runs},
         "headline": f"validation/{plan.benchmark.headline}",
         "inert": {run.id: sorted(plan.space(run.method).inert(run.params)) for run in runs},
         "shared_file": shared_file,

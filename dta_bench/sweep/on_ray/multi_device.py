@@ -64,7 +64,9 @@ def _trainer(config: Config, job: Job, per_device: dict[str, float], devices: in
     from ray.tune.integration.ray_train import TuneReportCallback
 
     run_id = config[RUN]
-    own_job = job | {name: {run_id: job[name][run_id]} for name in ("specs", "names", "inert")} | {RUN: run_id}
+    own_job = (
+        job | {name: {run_id: job[name][run_id]} for name in ("specs", "names", "parents", "inert")} | {RUN: run_id}
+    )
     return DataParallelTrainer(
         replica,
         train_loop_config=own_job,
@@ -137,7 +139,7 @@ def replica(job: Job) -> None:
         if distributed.get_rank():
             outcome = execute_as_replica(resolved, workspace, stop, on_epoch)
         else:
-            label = RunLabel(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
+            label = RunLabel(job["parents"][spec.id], job["names"][spec.id], frozenset(job["inert"][spec.id]))
             outcome = _shared_by_all(execute(resolved, workspace, label, stop, on_epoch))
         train.report(worker.end_report(spec, outcome))
     finally:

@@ -21,12 +21,11 @@ def progress_callback(start: Launch, errors: dict[str, str]) -> Any:
     """
     from ray import tune
 
-    plan, view, stopped = start.plan, start.view, start.work.early_stopping.stopped
-    kept = KeptNetworks(plan, start.workspace.tracker()) if start.workspace.keep_networks == "chosen" else None
-    if kept is not None:
-        kept.show_earlier()
-    names = {run.id: plan.run_name(run) for run in start.work.runs}
-    competing = {run.id for run in start.work.runs if run.method == plan.methods[0] and not is_confirmation(run.seed)}
+    view, names = start.view, start.names()
+    stopping = {run.id: share.work.early_stopping for share in start.shares for run in share.work.runs}
+    kept = _kept_networks(start) if start.workspace.keep_networks == "chosen" else {}
+    first = start.plan.methods[0]
+    competing = {run.id for run in start.runs if run.method == first and not is_confirmation(run.seed)}
 
     class ShowProgress(tune.Callback):  # type: ignore[misc]
         def __reduce__(self) -> tuple[Any, ...]:
@@ -41,14 +40,15 @@ def progress_callback(start: Launch, errors: dict[str, str]) -> Any:
                 return
             if result["outcome"] == "failed":
                 errors[run] = result["reason"]
-            if result["outcome"] == "done" and kept is not None:
-                kept.run_ended(run, result["score"], result["mlflow_run_id"])
+            if result["outcome"] == "done" and run in kept:
+                kept[run].run_ended(run, result["score"], result["mlflow_run_id"])
             view.run_ended(names[run], result["outcome"], result["score"], result["reason"], run in competing)
 
         def on_trial_complete(self, *_: Any, trial: Any, **__: Any) -> None:
             run = trial.config[RUN]
-            if run in stopped and "outcome" not in (trial.last_result or {}):
-                view.run_ended(names[run], "stopped", 0.0, stopped[run].reason)
+            early = stopping[run].stopped.get(run)
+            if early is not None and "outcome" not in (trial.last_result or {}):
+                view.run_ended(names[run], "stopped", 0.0, early.reason)
 
         def on_trial_error(self, *_: Any, trial: Any, **__: Any) -> None:
             run = trial.config[RUN]
@@ -56,6 +56,16 @@ def progress_callback(start: Launch, errors: dict[str, str]) -> Any:
             view.run_ended(names[run], "failed", 0.0, errors[run])
 
     return ShowProgress()
+
+
+def _kept_networks(start: Launch) -> dict[str, KeptNetworks]:
+    """Identity → the networks kept of the plan that the run is of."""
+    found, tracker = dict[str, KeptNetworks](), start.workspace.tracker()
+    for share in start.shares:
+        kept = KeptNetworks(share.plan, tracker)
+        kept.show_earlier()
+        found |= {run.id: kept for run in share.work.runs}
+    return found
 
 
 def last_line(error_file: str | None) -> str:

@@ -70,7 +70,7 @@ def run_one(config: Config, job: Job) -> None:
     global _current
     torch.set_num_threads(job["threads"])
     spec = RunSpec.from_dict(job["specs"][config[RUN]])
-    label = RunLabel(job["parent"], job["names"][spec.id], frozenset(job["inert"][spec.id]))
+    label = RunLabel(job["parents"][spec.id], job["names"][spec.id], frozenset(job["inert"][spec.id]))
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         tune.report(epoch_report(spec, job, epoch, metrics))

@@ -1,0 +1,110 @@
+"""``dta-bench sweep SUITE``: all pairs of a suite as one set of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.console import Console
+
+from dta_bench.cli.output import print_report
+from dta_bench.cli.terminal import print_json
+from dta_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from dta_bench.run.workspace import Workspace
+    from dta_bench.spec.plan import Options, Plan
+    from dta_bench.sweep.on_ray.cluster import Resources
+    from dta_bench.sweep.suite import SuitePlan
+
+
+def plan_of_suite(name: str, options: Options, patterns: Sequence[str], benchmark: str | None, root: Path) -> SuitePlan:
+    """The plan of a suite's sweep; see :func:`dta_bench.sweep.suite.plan_suite`."""
+    from dta_bench.domains import typed_paths
+    from dta_bench.run import fingerprint
+
+    fingerprint.check_torchvision()
+    from dta_bench.sweep.suite import plan_suite
+
+    return plan_suite(name, options, patterns, typed_paths.absolute(root), benchmark)
+
+
+def run_suite(
+    plan: SuitePlan, workspace: Workspace, resources: Resources, console: Console, as_json: bool, stdout: TextIO
+) -> None:
+    """Run what is missing of all pairs, then print the suite's table.
+
+    Raises:
+        UserError: every run failed, or what :func:`dta_bench.sweep.sweep.sweep_plans` refuses.
+    """
+    from dta_bench.report.suite.command import report_suite
+    from dta_bench.sweep.confirmation import reported_runs
+    from dta_bench.sweep.sweep import sweep_plans
+
+    plan.print_skipped(console)
+    plans = list(plan.plans.values())
+    swept = sweep_plans(plans, workspace, resources, console)
+    if swept.failed and not swept.done:
+        raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
+    only = set[str]().union(*(reported_runs(one) for one in plans))
+    finished = report_suite(plan.suite.name, None, workspace, only=only, pairs=plan.pairs, with_pairs=False)
+    if as_json:
+        print_json(finished.json_object() | {"skipped": plan.skipped, "failed": swept.failed}, stdout)
+    else:
+        print_report(finished, "screen", stdout)
+
+
+def print_suite_plan(
+    plan: SuitePlan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None
+) -> None:
+    """Print the pairs of a suite's sweep with their runs, how many are done, and hours and price of the others."""
+    tracker = workspace.tracker()
+    tracker.check_address()
+    rows = {key: _row(one, tracker, workspace, rate, price) for key, one in plan.plans.items()}
+    costs = [row["estimate"]["cost"] for row in rows.values()]
+    total = {
+        "runs": sum(row["runs"] for row in rows.values()), "done": sum(row["done"] for row in rows.values()),
+        "to_do": sum(row["to_do"] for row in rows.values()),
+        "gpu_hours": sum(row["estimate"]["gpu_hours"] for row in rows.values()),
+        "price": price, "cost": None if None in costs else sum(costs),
+    }  # fmt: skip
+    if as_json:
+        print_json({"suite": plan.suite.name, "pairs": rows, "skipped": plan.skipped, "total": total}, stdout)
+        return
+    for key, missing in plan.skipped.items():
+        print(f"skipped: {key} ({missing})", file=stdout)
+    width = max(map(len, rows))
+    for key, row in rows.items():
+        cost = "" if row["estimate"]["cost"] is None else f", {row['estimate']['cost']:.2f}"
+        why = f"  (no estimate: {row['estimate']['why']})" if row["estimate"]["why"] else ""
+        print(
+            f"{key:<{width}}  {row['runs']} runs with confirmation: {row['done']} done, {row['to_do']} to do, "
+            f"about {row['estimate']['gpu_hours']:.2f} GPU hours{cost}{why}", file=stdout,
+        )  # fmt: skip
+    money = "" if total["cost"] is None else f", {total['cost']:.2f} at {price:g} an hour"
+    print(
+        f"{len(rows)} pairs, {total['runs']} runs: {total['done']} done, {total['to_do']} to do, about "
+        f"{total['gpu_hours']:.1f} GPU hours{money}; {len(plan.skipped)} pairs skipped", file=stdout,
+    )  # fmt: skip
+
+
+def _row(plan: Plan, tracker: Any, workspace: Workspace, rate: float | None, price: float | None) -> dict[str, Any]:
+    from dta_bench.cost.sweep_estimate import estimate
+    from dta_bench.run.code_fingerprint import code_fingerprint
+    from dta_bench.sweep.confirmation import expect_runs
+    from dta_bench.sweep.done_runs import CODE, state_of
+    from dta_bench.sweep.work import count_runs
+
+    stored = tracker.runs(plan.file.benchmark)
+    state = state_of(plan.runs, stored, lambda run: {CODE: code_fingerprint(run)})  # a dry run compares no data
+    confirming = expect_runs(plan, tracker, search_is_over=count_runs(plan, state, tracker) == 0)
+    to_confirm = confirming.runs
+    if confirming.known:
+        to_confirm = state_of(confirming.runs, stored, lambda run: {CODE: code_fingerprint(run)}).to_do
+    to_do = [*state.to_do, *to_confirm]
+    runs = len(plan.runs) + len(confirming.runs)
+    return {
+        "benchmark": plan.file.benchmark, "runs": runs, "done": runs - len(to_do), "to_do": len(to_do),
+        "estimate": estimate(plan, to_do, workspace.root, rate, price), "labels": plan.label_subset.size,
+    }  # fmt: skip

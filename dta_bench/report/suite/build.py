@@ -1,0 +1,125 @@
+"""A suite's report from the runs of a store."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from dta_bench.data.suite_plugin import Suite, SuitePair
+from dta_bench.errors import UserError
+from dta_bench.report.configurations import Configuration
+from dta_bench.report.document.suite_report import MissingCell, SuitePairReport, SuiteReport, SuiteScore
+from dta_bench.report.suite.averages import average_over_pairs
+from dta_bench.report.suite.chosen import Network, PairChoice, choose
+from dta_bench.spec.seeds import is_confirmation
+from dta_bench.tracking import Tracker
+
+
+def build_suite_report(
+    suite: Suite, tracker: Tracker, rule: str | None, root: Path, only: Collection[str] | None = None,
+    pairs: Sequence[SuitePair] = (),
+) -> SuiteReport:  # fmt: skip
+    """The report of a suite.
+
+    Args:
+        rule: a selection rule; None takes the default of each pair.
+        root: the data root, for what is missing.
+        only: identities of the runs to report; None: all.
+        pairs: to report; none for all that the suite states, and any other pair of it that has runs.
+
+    Raises:
+        UserError: no finished run of any pair, or an unknown rule.
+    """
+    stated = list(pairs) or suite.pairs()
+    looked_at = stated if pairs else list(dict.fromkeys([*stated, *suite.file.possible_pairs()]))
+    choices, network = choose(suite, looked_at, tracker, rule, only)
+    if not choices:
+        raise UserError(
+            f"no finished run of the suite {suite.name} in {tracker.uri}; start or resume dta-bench sweep "
+            f"{suite.name}, or name its --out"
+        )
+    averages = average_over_pairs(choices)
+    first = choices[0]
+    return SuiteReport(
+        suite=suite.name, rule=first.rule, headline=first.benchmark.headline, backbone=network[0], weights=network[1],
+        stated=len(stated), pairs={one.pair.key: _pair_report(one) for one in choices},
+        average_over=averages.over, average=averages.average, average_intervals=averages.intervals,
+        average_seeds=averages.seeds, comparisons=averages.comparisons,
+        missing=_missing(suite, stated, choices, root, network), notes=_notes(suite, choices),
+    )  # fmt: skip
+
+
+def _pair_report(choice: PairChoice) -> SuitePairReport:
+    return SuitePairReport(
+        benchmark=choice.benchmark.name, source=choice.benchmark.source, target=choice.benchmark.target,
+        runs=choice.runs, methods={name: _score(choice, one) for name, one in choice.methods.items()},
+    )  # fmt: skip
+
+
+def _score(choice: PairChoice, configuration: Configuration) -> SuiteScore:
+    headline = choice.benchmark.headline
+    return SuiteScore(
+        score=configuration.mean("test", headline), interval=choice.uncertainty.interval(configuration, headline),
+        seeds=len(configuration.seeds), confirmed=is_confirmation(configuration.seeds[0]),
+        collapsed=len(configuration.collapsed), params=configuration.params,
+        mlflow_run_ids=[run.tracked.mlflow_run_id for run in configuration.runs],
+    )  # fmt: skip
+
+
+def _missing(
+    suite: Suite, stated: Sequence[SuitePair], choices: Sequence[PairChoice], root: Path, network: Network
+) -> list[MissingCell]:
+    """Pairs without a run, then the cells of methods that other pairs have."""
+    there = {one.pair: one for one in choices}
+    methods = dict.fromkeys(name for one in choices for name in one.methods)
+    found = [
+        MissingCell(
+            pair=pair.key,
+            method=None,
+            why=suite.missing(pair, root) or "not run",
+            command=_command(suite, pair, network),
+        )
+        for pair in stated
+        if pair not in there
+    ]
+    return found + [
+        MissingCell(pair=pair.key, method=name, why="not run", command=_command(suite, pair, network, name))
+        for pair, one in there.items()
+        for name in methods
+        if name not in one.methods
+    ]
+
+
+def _command(suite: Suite, pair: SuitePair, network: Network, method: str = "") -> str:
+    backbone, weights = network
+    words = ["dta-bench", "sweep", suite.name, "--pairs", f"{pair.source}->{pair.target}"]
+    words += ["--method", method] * bool(method) + ["--backbone", backbone]
+    return shlex.join(words + ["--weights", weights] * (weights != "none"))
+
+
+def _notes(suite: Suite, choices: Sequence[PairChoice]) -> list[str]:
+    notes = [choices[0].benchmark.splits_stated]
+    if suite.file.protocol == "transductive":
+        notes.append(
+            "transductive: scores are on images that were trained on without their labels, as the papers of this suite "
+            "do it; images of the labelled subset are left out"
+        )
+    left_out = sum(one.left_out for one in choices)
+    if left_out:
+        notes.append(
+            f"{left_out} configurations are left out: they are of another network, training, labelled subset or data "
+            "than most runs"
+        )
+    trainings = {one.methods[name].runs[0].spec.training.model_dump_json() for one in choices for name in one.methods}
+    if len(trainings) > 1:
+        notes.append(f"the pairs were trained in {len(trainings)} ways; an average over them compares unlike things")
+    rules = sorted({one.rule for one in choices})
+    if len(rules) > 1:
+        notes.append(f"the pairs were chosen by different rules: {', '.join(rules)}")
+    mixed = {is_confirmation(c.seeds[0]) for one in choices for c in one.methods.values()}
+    if len(mixed) > 1:
+        notes.append("some cells are on fresh seeds and others on the seeds that chose them, which flatter")
+    elif mixed == {False}:
+        notes.append("no cell has confirmation runs: all are on the seeds that chose them, which flatter")
+    return notes

@@ -1,0 +1,80 @@
+"""The sweep of a suite: a plan for each pair whose data are there, the longest first, and which pairs are skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from dta_bench import plugins
+from dta_bench.cost.sweep_estimate import FORWARD_SHARE, epoch_lengths
+from dta_bench.data.suite_plugin import Suite, SuitePair, suite_plugin
+from dta_bench.errors import UserError
+from dta_bench.spec.plan import Options, Plan
+from dta_bench.sweep.choose_runs import for_benchmark, make_plan, with_labels_of_suite
+
+
+@dataclass(frozen=True)
+class SuitePlan:
+    """What the sweep of a suite runs.
+
+    Attributes:
+        name: what the sweep is called: the suite, or the search space and the suite.
+        plans: pair, as tables name it → its plan, the pair with the longest runs first.
+        skipped: pair → what is missing of its data.
+    """
+
+    name: str
+    suite: Suite
+    plans: dict[str, Plan]
+    skipped: dict[str, str]
+
+    @property
+    def pairs(self) -> list[SuitePair]:
+        """The pairs that are run or skipped, in the order of the suite."""
+        keys = {*self.plans, *self.skipped}
+        return [pair for pair in self.suite.file.possible_pairs() if pair.key in keys]
+
+    def print_skipped(self, console: Console) -> None:
+        """Print which pairs are skipped, and why, before anything runs."""
+        for key, missing in self.skipped.items():
+            console.print(f"skipped: {key} ({missing})", highlight=False, soft_wrap=True, markup=False)
+
+
+def plan_suite(
+    name: str, options: Options, patterns: Sequence[str], root: Path, benchmark: str | None = None
+) -> SuitePlan:
+    """Plan the pairs of a suite.
+
+    Args:
+        name: the suite, or a search space where ``benchmark`` is the suite.
+        options: what the command line says; the same for each pair.
+        patterns: pairs like ``photo->*``; none for the pairs that the suite states.
+        root: the data root.
+
+    Raises:
+        UserError: an unknown name or pattern, a value that the search space does not allow, or no pair has its data.
+    """
+    suite = suite_plugin(benchmark or name)
+    skipped, plans = dict[str, str](), list[tuple[str, Plan, float]]()
+    for pair in suite.pairs(patterns):
+        if missing := suite.missing(pair, root):
+            skipped[pair.key] = missing
+            continue
+        own = suite.benchmark(pair)
+        plan_name, file = for_benchmark(name, own) if benchmark else for_benchmark(own, None)
+        plan = make_plan(plan_name, file, with_labels_of_suite(file, options, root))
+        steps, targets = epoch_lengths(plan, str(root))
+        plans.append((pair.key, plan, steps * plan.training.batch_size + FORWARD_SHARE * targets))
+    if not plans:
+        absent = next(iter(skipped.values()))
+        get = suite.file.by_hand.format(root=root / suite.name).strip()
+        raise UserError(
+            f"no pair of {suite.name} has its data: {absent}; see dta-bench prepare {suite.name}"
+            f"{': ' + get if get else ''}"
+        )
+    plans.sort(key=lambda one: -one[2])
+    called = suite.name if not benchmark else f"{Path(plugins.composed(name)).stem}_{suite.name}"
+    return SuitePlan(called, suite, {key: plan for key, plan, _ in plans}, skipped)

@@ -1,0 +1,136 @@
+"""A suite's report: methods by pairs, averages only over pairs that all have, missing cells named with a command."""
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from drawn_suites import write_domains, write_suite
+from small_runs import spec_of
+from stored_runs import Runs
+
+from dta_bench.data.suite_plugin import suite_plugin
+from dta_bench.errors import UserError
+from dta_bench.report.document.suite_report import SuiteReport
+from dta_bench.report.html.page import html, markdown
+from dta_bench.report.suite.build import build_suite_report
+from dta_bench.report.suite.page import suite_page
+
+
+class Store(Runs):
+    """Runs of several pairs, which a report reads like a tracking store."""
+
+    def sweep_pair(self, pair: str, method: str, tests: list[float], first_seed: int = 0, **others: Any) -> None:
+        for seed, test in enumerate(tests, start=first_seed):
+            spec = dataclasses.replace(spec_of(method, seed=seed), benchmark=f"zoo.{pair}")
+            self.add(spec, test, **others)
+
+    def tracker(self) -> Any:
+        def runs(name: str) -> list[Any]:
+            return [run for run in self.tracked if run.spec.benchmark == name]
+
+        return SimpleNamespace(runs=runs, predictions=self.predictions, uri="a store")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_suite(tmp_path)
+    write_domains(tmp_path / "data/zoo", {"photo": ["cat", "dog"], "ink": ["cat", "dog"]})
+    return tmp_path
+
+
+def report_of(store: Store, root: Path, rule: str | None = None) -> SuiteReport:
+    return build_suite_report(suite_plugin("zoo"), store.tracker(), rule, root / "data")
+
+
+def both_ways(store: Store, method: str, forth: list[float], back: list[float]) -> None:
+    store.sweep_pair("photo-to-ink", method, forth)
+    store.sweep_pair("ink-to-photo", method, back)
+
+
+def test_the_average_is_over_the_pairs_and_its_interval_is_narrower_than_those_of_its_cells(here: Path) -> None:
+    store = Store()
+    both_ways(store, "dta", [0.6, 0.62], [0.8, 0.82])
+    both_ways(store, "source_only", [0.5, 0.5], [0.5, 0.52])
+    found = report_of(store, here)
+    assert list(found.pairs) == ["photo -> ink", "ink -> photo"]
+    assert found.average_over == ["photo -> ink", "ink -> photo"]
+    cells = [pair.methods["dta"] for pair in found.pairs.values()]
+    assert found.average["dta"] == pytest.approx(np.mean([cell.score for cell in cells]))
+    low, high = found.average_intervals["dta"] or (0, 0)
+    assert low < found.average["dta"] < high
+    assert high - low < max(cell.interval[1] - cell.interval[0] for cell in cells if cell.interval)
+    assert found.average_seeds == {"dta": 2, "source_only": 2}
+
+
+def test_there_is_no_average_over_a_pair_that_not_every_method_has(here: Path) -> None:
+    store = Store()
+    both_ways(store, "dta", [0.6, 0.6], [0.8, 0.8])
+    store.sweep_pair("photo-to-ink", "source_only", [0.5, 0.5])
+    found = report_of(store, here)
+    assert found.average_over == ["photo -> ink"]
+    assert found.average["dta"] == found.pairs["photo -> ink"].methods["dta"].score
+    gap = next(cell for cell in found.missing if cell.method)
+    assert (gap.pair, gap.method) == ("ink -> photo", "source_only")
+    assert gap.command == ("dta-bench sweep zoo --pairs 'ink->photo' --method source_only --backbone conv3_fc2")
+
+
+def test_methods_without_a_pair_in_common_have_no_average(here: Path) -> None:
+    store = Store()
+    store.sweep_pair("photo-to-ink", "source_only", [0.5, 0.5])
+    store.sweep_pair("ink-to-photo", "dta", [0.8, 0.8])
+    found = report_of(store, here)
+    assert (found.average_over, found.average, found.comparisons) == ([], {}, [])
+    assert "No pair of zoo has every method" in suite_page(found).answer
+
+
+def test_pairs_without_a_run_are_named_with_what_is_missing_and_their_command(here: Path) -> None:
+    store = Store()
+    store.sweep_pair("photo-to-ink", "dta", [0.6, 0.6])
+    missing = {cell.pair: cell for cell in report_of(store, here).missing}
+    assert missing["ink -> photo"].why == "not run"
+    assert missing["photo -> clay"].why == f"{here}/data/zoo/clay is missing"
+    assert missing["photo -> clay"].command.startswith("dta-bench sweep zoo --pairs 'photo->clay'")
+    assert len(missing) == 5
+
+
+def test_an_average_of_pairs_with_other_seeds_has_no_interval(here: Path) -> None:
+    store = Store()
+    store.sweep_pair("photo-to-ink", "dta", [0.6, 0.6])
+    store.sweep_pair("ink-to-photo", "dta", [0.8, 0.8], first_seed=1)
+    found = report_of(store, here)
+    assert found.average_intervals == {"dta": None}
+    assert found.average_seeds == {"dta": 0}
+
+
+def test_cells_are_of_the_fresh_seeds_where_there_are_some(here: Path) -> None:
+    store = Store()
+    store.sweep_pair("photo-to-ink", "dta", [0.9, 0.9])
+    store.sweep_pair("photo-to-ink", "dta", [0.6, 0.6, 0.6], first_seed=1000)
+    cell = report_of(store, here).pairs["photo -> ink"].methods["dta"]
+    assert (cell.confirmed, cell.seeds) == (True, 3)
+    assert cell.score == pytest.approx(60, abs=5)
+
+
+def test_a_suite_without_a_finished_run_is_refused_with_its_command(here: Path) -> None:
+    with pytest.raises(
+        UserError, match="no finished run of the suite zoo in a store; start or resume dta-bench sweep zoo"
+    ):
+        report_of(Store(), here)
+
+
+def test_the_json_has_pairs_by_name_and_the_page_says_the_same_in_both_forms(here: Path) -> None:
+    store = Store()
+    both_ways(store, "dta", [0.6, 0.62], [0.8, 0.82])
+    found = report_of(store, here)
+    stated = found.json_object()
+    assert set(stated["pairs"]["photo -> ink"]["methods"]["dta"]) >= {"score", "interval", "seeds"}
+    assert stated["average"] == {"dta": found.average["dta"]}
+    page = suite_page(found, {"photo -> ink": "pairs/zoo.photo-to-ink/report.html"})
+    for text in (html(page), markdown(page)):
+        assert "photo -" in text
+        assert f"{found.average['dta']:.1f}" in text
+        assert "pairs/zoo.photo-to-ink/report.html" in text
