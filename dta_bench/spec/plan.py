@@ -185,17 +185,15 @@ class Plan:
         return tuple(name for name, values in sets.items() if len(values) > 1)
 
     def notes(self) -> list[str]:
-        """Return a sentence for each backbone whose ramp does not end within the training."""
-        sentences = []
-        for backbone in self.backbones:
-            row = self.file.row(backbone)
-            ramp = float(row.get("ramp_up_epochs", 0) or 0)
-            if ramp > self.training.epochs:
-                share = self.training.epochs / ramp
-                sentences.append(
-                    f"{backbone}: the ramp of {ramp:g} epochs ends at {share:.2f} of delta after {self.training.epochs}"
-                )
-        return sentences
+        """Return a sentence for each ramp of a run that does not end within its training."""
+        ramps = dict.fromkeys(
+            (run.backbone, float(run.params.get("ramp_up_epochs", 0) or 0), run.training.epochs) for run in self.runs
+        )
+        return [
+            f"{backbone}: the ramp of {ramp:g} epochs ends at {epochs / ramp:.2f} of delta after {epochs}"
+            for backbone, ramp, epochs in ramps
+            if ramp > epochs
+        ]
 
     def run_name(self, spec: RunSpec) -> str:
         """Return the run's name: its method and what differs, ``dta lambda_2=0.01 lambda_3=0.2 epsilon=15 seed=0``."""

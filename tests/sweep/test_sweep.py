@@ -153,6 +153,7 @@ def test_run_names_say_the_method_and_what_differs() -> None:
 def test_a_ramp_longer_than_the_training_is_noted() -> None:
     notes = plan_of("visda", backbones=("resnet101",)).notes()
     assert any("0.67" in note for note in notes)
+    assert not plan_of("visda", backbones=("resnet101",), methods=("mcc",)).notes()  # it has no ramp
 
 
 def test_a_misspelt_parameter_in_a_file_is_refused(tmp_path: Path) -> None:
