@@ -61,9 +61,7 @@ def _show(task: LabelTask, paths: tuple[str, ...], path: Path) -> dict[str, Any]
     """Draw the contact sheet beside the list."""
     index = {task.path_in_list(one): i for i, one in enumerate(task.images.ids)}
     images = task.images.select([index[one] for one in paths]).images
-    fill = f"the class of each image, one of {', '.join(task.pair.classes)}" if task.column == "class" else (
-        "the path of each image's mask"
-    )  # fmt: skip
+    fill = _what_to_fill_in(task)
     words = (
         f"{len(paths)} images of {task.pair.target.path}. Write {fill}, into the column {task.column} of {path.name}."
     )
@@ -72,6 +70,19 @@ def _show(task: LabelTask, paths: tuple[str, ...], path: Path) -> dict[str, Any]
     sheet.write_text(page, encoding="utf-8", errors="backslashreplace")
     worth = what_labels_are_worth(benchmark_of(task.benchmark).task)
     return {"contact_sheet": str(sheet), "unreadable": unreadable, "worth": worth}
+
+
+def _what_to_fill_in(task: LabelTask) -> str:
+    """What a row of the list is to be given, in words."""
+    pair = task.pair
+    if task.column == "class":
+        return f"the class of each image, one of {', '.join(pair.classes)}"
+    where = "the path of each image's mask (in this list's folder or under the data root), a PNG file of its size"
+    domain = pair.target
+    if domain.values or domain.colours or pair.values or pair.colours:
+        return f"{where} with the values or colours that the pair's file states"
+    numbers = ", ".join(f"{index} {name}" for index, name in enumerate(pair.classes))
+    return f"{where} with the number of each pixel's class: {numbers}; 255 for pixels of no class"
 
 
 def _read_back(task: LabelTask, path: Path, asked: dict[str, Any]) -> dict[str, Any]:
