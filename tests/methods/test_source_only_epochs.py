@@ -47,7 +47,15 @@ def trained(one: Learner) -> list[nn.Parameter]:
 
 
 def test_methods_without_a_loss_on_the_target_and_second_stages_have_none() -> None:
-    assert set(METHODS) - set(ABLE) == {"source_only", "source_smoothed", "adabn", "target_only", "shot", "dirt_t"}
+    assert set(METHODS) - set(ABLE) == {
+        "source_only",
+        "source_smoothed",
+        "adabn",
+        "target_only",
+        "shot",
+        "nrc",
+        "dirt_t",
+    }
 
 
 @pytest.mark.parametrize("name", ABLE)
