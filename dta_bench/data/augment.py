@@ -28,9 +28,10 @@ Pixels = NDArray[np.uint8] | NDArray[np.float32]
 ViewKey = tuple[int, ...]
 """Names one view of one image by non-negative integers: (seed, epoch, domain, cycle, index)."""
 
+CUTS = ("center_crop", "random_crop")
 ALLOWED = (
-    "translateN, hflip, resize, random_resized_crop, cropHxW, strong, noiseS; "
-    "with source: or target: before it for one domain"
+    "translateN, hflip, resize, resizeN, resizeHxW, center_crop, random_crop, random_resized_crop, cropHxW, strong, "
+    "noiseS; with source: or target: before it for one domain"
 )
 
 
@@ -40,6 +41,9 @@ class Augmentation:
     * ``translateN``: shift by whole pixels, up to N in each direction; zeros come in (label maps: ``ignore_index``).
     * ``hflip``: mirror left to right, with probability 1/2.
     * ``resize``: resize to the benchmark's image size.
+    * ``resizeN``, ``resizeHxW``: resize to N rows and columns, or to H rows and W columns.
+    * ``center_crop``, ``random_crop``: after one of these, cut out the benchmark's image size in the middle or
+      anywhere. Evaluation then resizes in the same way and takes the middle.
     * ``random_resized_crop``: cut out 75 to 100 % of the area and resize it to the benchmark's image size. The image's
       shorter side is first reduced to 8/7 of that size (256 for 224), so that decoded images can be stored that small.
     * ``strong``: rotate by up to 30 degrees, shear by up to 10 degrees, scale by 0.8 to 1.2, and blank a rectangle of a
@@ -59,6 +63,7 @@ class Augmentation:
 
     def __init__(self, names: tuple[str, ...], domain: str, size: tuple[int, int], ignore_index: int = 255) -> None:
         own_names = _names_for(names, domain)
+        _check_cuts(own_names, size)
         noises = [name for name in own_names if re.fullmatch(r"noise\d*\.?\d+", name)]
         self._noise = sum(float(name.removeprefix("noise")) for name in noises)
         self._transforms = [
@@ -128,8 +133,60 @@ def shrink_for(names: tuple[str, ...], domain: str, size: tuple[int, int]) -> Sh
     Returns:
         None if they are stored as they are, since no part of the augmentation changes sizes.
     """
-    first = next((name for name in _names_for(names, domain) if name in ("resize", "random_resized_crop")), None)
-    return None if first is None else Shrink(size, exact=first == "resize")
+    for name in _names_for(names, domain):
+        if name in ("resize", "random_resized_crop"):
+            return Shrink(size, exact=name == "resize")
+        if (stated := _stated_size(name)) is not None:
+            return Shrink(stated, exact=True)
+    return None
+
+
+def check(names: tuple[str, ...], size: tuple[int, int], task: str) -> None:
+    """Check the augmentation of a training before any run.
+
+    Raises:
+        UserError: an unknown name, a cut that does not fit, or one of label maps, which are measured whole.
+    """
+    for domain in ("source", "target", "evaluation"):
+        Augmentation(names, domain, size)
+    if task == "segmentation" and evaluation_size(names, size) != size:
+        raise UserError(f"augmentation: {' and '.join(CUTS)} are for images of one class; for label maps: cropHxW")
+
+
+def evaluation_size(names: tuple[str, ...], size: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) to which evaluation resizes an image, of which it takes the middle of ``size``."""
+    own_names = _names_for(names, "evaluation")
+    if not set(own_names) & set(CUTS):
+        return size
+    return next(stated for name in own_names if (stated := _stated_size(name)) is not None)
+
+
+def cut_middle(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """The middle (height, width) of an image (H, W, C)."""
+    top, left = ((have - want) // 2 for have, want in zip(image.shape, size, strict=False))
+    return image[top : top + size[0], left : left + size[1]]
+
+
+def _stated_size(name: str) -> tuple[int, int] | None:
+    """The size that ``resizeN`` or ``resizeHxW`` states; None for other names."""
+    found = re.fullmatch(r"resize(\d+)(?:x(\d+))?", name)
+    return None if found is None else (int(found[1]), int(found[2] or found[1]))
+
+
+def _check_cuts(names: list[str], size: tuple[int, int]) -> None:
+    """``center_crop`` and ``random_crop`` have a stated size before them that is large enough.
+
+    Raises:
+        UserError: one has not.
+    """
+    stated: tuple[int, int] | None = None
+    for name in names:
+        stated = _stated_size(name) or stated
+        if name in CUTS and (stated is None or stated[0] < size[0] or stated[1] < size[1]):
+            raise UserError(
+                f"augmentation {name!r} cuts out {size[0]} x {size[1]} pixels and needs resizeN or resizeHxW of at"
+                " least that size before it"
+            )
 
 
 def _names_for(names: tuple[str, ...], domain: str) -> list[str]:
@@ -172,6 +229,10 @@ def _transforms(name: str, size: tuple[int, int], ignore_index: int) -> list[Any
         return [_strictly(A.HorizontalFlip, p=0.5)]
     if name == "resize":
         return [_Resize(size)]
+    if (stated := _stated_size(name)) is not None:
+        return [_Resize(stated)]
+    if name in CUTS:
+        return [_strictly(A.CenterCrop if name == "center_crop" else A.RandomCrop, *size, p=1.0)]
     if name == "random_resized_crop":
         return [_strictly(A.RandomResizedCrop, size, scale=(0.75, 1.0), interpolation=cv2.INTER_AREA, p=1.0)]
     if cut := re.fullmatch(r"crop(\d+)x(\d+)", name):

@@ -226,6 +226,7 @@ class InputMaker:
             names = (*names, "crop{}x{}".format(*benchmark.crop))
         names = (*names, "strong") if second_view == "strong" else names
         self._augment = Augmentation(names, domain, benchmark.image_size, benchmark.ignore_index)
+        self._resized = augment.evaluation_size(benchmark.augmentation, self._size)
 
     def view(
         self, image: Image, key: ViewKey, mask: NDArray[np.uint8] | None = None
@@ -239,9 +240,13 @@ class InputMaker:
         return self._augment(per_sample(adapted) if self._per_sample else adapted, key, mask)
 
     def plain(self, image: Image) -> augment.Pixels:
-        """The whole image, resized and not augmented, for :meth:`write`: (height, width, channels)."""
-        resized = augment.resize(adapt_channels(image, self._channels), self._size)
-        return per_sample(resized) if self._per_sample else resized
+        """The image, resized and not augmented, for :meth:`write`: (height, width, channels).
+
+        Of an image that training sees in cuts of a larger one it is the middle.
+        """
+        resized = augment.resize(adapt_channels(image, self._channels), self._resized)
+        cut = augment.cut_middle(resized, self._size)
+        return per_sample(cut) if self._per_sample else cut
 
     def write(self, view: augment.Pixels, row: int, rows: int, buffer: PartBuffer, name: str) -> None:
         """Standardise a view and write it into a row of an array.

@@ -41,9 +41,11 @@ class Params:
     entropy: bool = True  # False: CDAN
     width: int = 500  # of the discriminator, and of the randomised map
     ramp_rate: float = 10.0
+    discriminator_depth: int = 1  # its hidden layers
+    discriminator_norm: bool = False  # whether these have BatchNorm
 
     def __post_init__(self) -> None:
-        within(self, weight=(0, inf), width=(1, inf), ramp_rate=(0, inf))
+        within(self, weight=(0, inf), width=(1, inf), ramp_rate=(0, inf), discriminator_depth=(1, inf))
 
 
 def floor(params: Params) -> float:  # noqa: ARG001
@@ -58,7 +60,9 @@ class Method(Learner):
         super().__init__(net, params, setting)
         units = activation_shapes(net, setting.image_shape)[1][net.hidden_axis]
         self.map = MultilinearMap(units, setting.classes, params.width)
-        self.discriminator = build_discriminator(self.map.size, params.width)
+        self.discriminator = build_discriminator(
+            self.map.size, params.width, params.discriminator_depth, params.discriminator_norm
+        )
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Cross-entropy on the source, and the domain loss of T(h, p), whose gradient reaches the features reversed."""

@@ -30,6 +30,7 @@ class Params:
     weight: float = 1.0
     bandwidth: Bandwidth = "all"
     estimator: Estimator = "biased"  # the released code's "paired" can be negative on small batches
+    discrepancy_ramp: bool = True  # False: full weight from the first step
 
     def __post_init__(self) -> None:
         within(self, weight=(0, inf))
@@ -49,5 +50,5 @@ class Method(Learner):
         hidden_t = self.net.hidden(self.net.features(target.images))
         task = cross_entropy(logits_s, source.labels)
         discrepancy = mk_mmd(hidden_s, hidden_t, self.params.bandwidth, self.params.estimator)
-        weight = self.params.weight * dann_ramp(self.at.done)
+        weight = self.params.weight * (dann_ramp(self.at.done) if self.params.discrepancy_ramp else 1.0)
         return {"total": task + weight * discrepancy, "task": task, "mmd": discrepancy}

@@ -35,9 +35,11 @@ class Params:
     weight: float = 1.0  # the largest lambda
     ramp_rate: float = 10.0  # JMLR, Section 5.2.2
     width: int = 500
+    discriminator_depth: int = 1  # its hidden layers
+    discriminator_norm: bool = False  # whether these have BatchNorm
 
     def __post_init__(self) -> None:
-        within(self, weight=(0, inf), ramp_rate=(0, inf), width=(1, inf))
+        within(self, weight=(0, inf), ramp_rate=(0, inf), width=(1, inf), discriminator_depth=(1, inf))
 
 
 def floor(params: Params) -> float:  # noqa: ARG001
@@ -51,7 +53,9 @@ class Method(Learner):
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
         units = activation_shapes(net, setting.image_shape)[1][net.hidden_axis]
-        self.discriminator = build_discriminator(units, params.width)
+        self.discriminator = build_discriminator(
+            units, params.width, params.discriminator_depth, params.discriminator_norm
+        )
 
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Cross-entropy on the source, and the domain loss, whose gradient reaches the features reversed."""

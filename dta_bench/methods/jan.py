@@ -38,6 +38,7 @@ class Params:
     bandwidth: Bandwidth = "all"
     of_predictions: float = 1.68  # the width of the kernel of p
     rate: float = 0.1  # learning rate of the maps, as a multiple of the network's
+    discrepancy_ramp: bool = True  # False: full weight from the first step
 
     def __post_init__(self) -> None:
         within(self, weight=(0, inf), of_predictions=(1e-6, inf), rate=(0, inf))
@@ -73,7 +74,7 @@ class Method(Learner):
         task = cross_entropy(logits_s, source.labels)
         hidden, p = torch.cat([hidden_s, hidden_t]), torch.cat([logits_s, logits_t]).softmax(1)
         discrepancy = mmd_from_kernel(self.joint_kernel(hidden, p), len(hidden_s))
-        weight = self.params.weight * dann_ramp(self.at.done)
+        weight = self.params.weight * (dann_ramp(self.at.done) if self.params.discrepancy_ramp else 1.0)
         return {"total": task + weight * discrepancy, "task": task, "jmmd": discrepancy}
 
     def joint_kernel(self, hidden: Tensor, p: Tensor) -> Tensor:

@@ -47,9 +47,19 @@ def dann_ramp(done: float, rate: float = 10.0) -> float:
     return 2 / (1 + math.exp(-rate * done)) - 1
 
 
-def build_discriminator(units: int, width: int) -> nn.Module:
-    """A network of one hidden layer (``width`` units) from rows (N, units) to one domain logit each, (N,)."""
-    return nn.Sequential(nn.Linear(units, width), nn.ReLU(), nn.Linear(width, 1), nn.Flatten(0))
+def build_discriminator(units: int, width: int, depth: int = 1, norm: bool = False) -> nn.Module:
+    """A network from rows (N, units) to one domain logit each, (N,).
+
+    Args:
+        units: of its input.
+        width: units of each hidden layer.
+        depth: number of hidden layers.
+        norm: whether each hidden layer has BatchNorm.
+    """
+    layers: list[nn.Module] = []
+    for inputs in (units, *[width] * (depth - 1)):
+        layers += [nn.Linear(inputs, width), *([nn.BatchNorm1d(width)] if norm else []), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(width, 1), nn.Flatten(0))
 
 
 def as_rows(activation: Tensor, axis: int = 1) -> Tensor:

@@ -56,5 +56,8 @@ class Benchmark:
         return self.crop or self.image_size
 
     def for_training(self, training: Training) -> Benchmark:
-        """Return the benchmark at the image size and crop of a run's training."""
-        return replace(self, image_size=training.image_size or self.image_size, crop=training.crop or self.crop)
+        """Return the benchmark at the image size, crop and augmentation of a run's training."""
+        return replace(
+            self, image_size=training.image_size or self.image_size, crop=training.crop or self.crop,
+            augmentation=self.augmentation if training.augmentation is None else training.augmentation,
+        )  # fmt: skip

@@ -21,7 +21,9 @@ ALWAYS_HASHED: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Part of the spec (empty: the spec itself) → its fields in the first stores. Never add a field here."""
 
-LATER_PARAMETERS: Mapping[str, Any] = {"source_only_epochs": 0}
+LATER_PARAMETERS: Mapping[str, Any] = {
+    "source_only_epochs": 0, "discriminator_depth": 1, "discriminator_norm": False, "discrepancy_ramp": True,
+}  # fmt: skip
 """Parameters that methods got later → their default, at which they are in no spec and no identity."""
 
 

@@ -115,6 +115,7 @@ class Training(BaseModel):
             ``statistics``: which domain's passes move the running statistics, ``both`` or ``target``, or ``frozen``,
             where the backbone keeps those that it was loaded with and normalises by them.
         restate: ``target`` estimates BatchNorm's statistics on target train before each measurement.
+        augmentation: of the training images, instead of the benchmark's; see :mod:`dta_bench.data.augment`.
         players: name of a player of the method (such as a discriminator) → the fields that are otherwise for it.
     """
 
@@ -147,6 +148,7 @@ class Training(BaseModel):
     rates: dict[Part, Rate] = {}
     batchnorm: dict[str, str] = {}
     restate: Literal["target"] | None = None
+    augmentation: tuple[str, ...] | None = None
     players: dict[str, dict[str, Any]] = {}
 
     @field_validator("schedule_options")

@@ -94,6 +94,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     )  # fmt: skip
     _check_names(plan)
     _check_has_scores(plan)
+    _check_augmentation(plan)
     for method in plan.methods:
         _check_task(plan.method_plugins[method], benchmark)
     for backbone in plan.backbones:
@@ -185,6 +186,14 @@ def _check_has_scores(plan: Plan) -> None:
             f"{' and '.join(asked)} compare runs by their score on labelled images of the target, and "
             f"{plan.benchmark.name} has none to choose by; leave that out, or label some (dta-bench label)"
         )
+
+
+def _check_augmentation(plan: Plan) -> None:
+    if plan.training.augmentation is not None:
+        from dta_bench.data import augment  # import albumentations
+
+        benchmark = plan.benchmark.for_training(plan.training)
+        augment.check(benchmark.augmentation, benchmark.image_size, benchmark.task)
 
 
 def _check_seeds(seeds: int | None) -> None:

@@ -54,7 +54,10 @@ def slow_after(quick: list[str], slow: list[str]) -> list[Any]:
     return [*quick, *(pytest.param(name, marks=pytest.mark.slow) for name in slow)]
 
 
-NAMES = [*FILES, "timm/test_vit", "timm/test_mambaout", "timm/test_nfnet", "smp/dpt/tu-test_vit"]
+LARGE = [name for name in FILES if name.startswith(("resnet101_", "vit_base_", "deeplabv2_"))]
+"""Networks of recipes, on trunks that other files have too."""
+NAMES = [name for name in FILES if name not in LARGE]
+NAMES += ["timm/test_vit", "timm/test_mambaout", "timm/test_nfnet", "smp/dpt/tu-test_vit"]
 
 
 def size_of(name: str) -> Size:
@@ -70,7 +73,7 @@ def mask_for(activation: Tensor, axis: int) -> Tensor:
     return torch.rand([n if i in (0, axis) else 1 for i, n in enumerate(activation.shape)]).round()
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=slow_after(NAMES, LARGE))
 def case(request: pytest.FixtureRequest) -> tuple[BackbonePlugin, Network]:
     """A backbone, and a network for 5 classes in eval; all tests of one run before the next is built."""
     plugin = backbone(request.param, size_of(request.param))

@@ -112,3 +112,43 @@ def test_unknown_name_says_what_is_allowed(name):
 def test_an_argument_that_albumentations_does_not_know_is_an_error():
     with pytest.raises(UserWarning, match="nonsense"):
         augment._strictly(A.HorizontalFlip, p=0.5, nonsense=1)
+
+
+@given(KEYS)
+def test_a_cut_of_a_resized_image_is_its_middle_or_any_window_of_it(key):
+    large = augment.resize(IMAGE, (16, 16))
+    windows = [large[top : top + 12, left : left + 12] for top in range(5) for left in range(5)]
+    assert (built("resize16", "center_crop")(IMAGE, key)[0] == large[2:14, 2:14]).all()
+    view, _ = built("resize16", "random_crop")(IMAGE, key)
+    assert any((view == window).all() for window in windows)
+
+
+def test_resizing_to_a_stated_size_takes_the_label_map_along():
+    mask = np.arange(144, dtype=np.uint8).reshape(12, 12)
+    image, labels = built("resize6x24")(IMAGE, (0,), mask)
+    assert image.shape[:2] == labels.shape == (6, 24)
+    assert (labels == augment.resize_labels(mask, (6, 24))).all()
+
+
+def test_evaluation_resizes_as_training_does_and_takes_the_middle():
+    assert augment.evaluation_size(("resize16", "random_crop", "hflip"), (12, 12)) == (16, 16)
+    assert augment.evaluation_size(("source:resize16x32", "target:resize"), (12, 12)) == (12, 12)
+    assert (augment.cut_middle(IMAGE, (10, 8)) == IMAGE[1:11, 2:10]).all()
+
+
+def test_images_are_stored_at_a_stated_size():
+    names = ("source:resize16x32", "target:resize")
+    assert augment.shrink_for(names, "source", (12, 12)) == augment.Shrink((16, 32), exact=True)
+    assert augment.shrink_for(names, "target", (12, 12)) == augment.Shrink((12, 12), exact=True)
+
+
+@pytest.mark.parametrize("names", [("center_crop",), ("resize8", "random_crop"), ("random_crop", "resize16")])
+def test_a_cut_needs_a_larger_image_before_it(names):
+    with pytest.raises(UserError, match="needs resizeN or resizeHxW of at least that size before it"):
+        augment.check(names, (12, 12), "classification")
+
+
+def test_label_maps_are_measured_whole():
+    with pytest.raises(UserError, match="for images of one class; for label maps: cropHxW"):
+        augment.check(("resize16", "center_crop"), (12, 12), "segmentation")
+    augment.check(("source:resize16", "source:crop12x12", "target:resize"), (12, 12), "segmentation")

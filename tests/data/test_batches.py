@@ -228,3 +228,11 @@ def test_label_maps_are_batched_with_their_images_at_one_size():
     assert found.images.shape == (6, 3, 4, 5)
     assert found.labels.shape == (6, 4, 5)
     assert found.labels[:, 0, 0].tolist() == numbers(found.images)
+
+
+def test_evaluation_takes_the_middle_of_what_training_sees_in_cuts() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    cut = dataclasses.replace(PLAIN, augmentation=("resize9", "random_crop"))
+    whole = dataclasses.replace(PLAIN, image_size=(9, 9), augmentation=())
+    (middle,), (all_of_it,) = (evaluation_batches([image], benchmark, 3, 1) for benchmark in (cut, whole))
+    assert torch.equal(middle, all_of_it[:, :, 1:7, 1:7])

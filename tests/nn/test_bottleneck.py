@@ -33,3 +33,16 @@ def test_the_dropout_before_the_classifier_is_left_out() -> None:
 def test_a_head_that_is_no_linear_layer_is_refused() -> None:
     with pytest.raises(UserError, match="a bottleneck goes before one linear layer, but the head is Sequential"):
         with_bottleneck(small_network("segmentation"))
+
+
+def test_norm_relu_dropout_a_hidden_layer_and_weight_norm_can_be_chosen() -> None:
+    net = with_bottleneck(
+        timm_network("resnet18", 7), 12, norm=False, relu=False, dropout=0.5, hidden=9, weight_norm=True
+    )
+    assert [type(layer).__name__ for layer in net.neck[1]] == ["Linear", "Dropout"]
+    first, *_, last = net.head
+    assert (first.in_features, first.out_features, last.in_features, last.out_features) == (12, 9, 9, 7)
+    lengths, directions = last.parametrizations.weight.original0, last.parametrizations.weight.original1
+    expected = lengths * directions / directions.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(last.weight, expected)
+    assert {part_of(layer) for layer in net.head.modules()} == {"head"}

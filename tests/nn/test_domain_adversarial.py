@@ -19,6 +19,8 @@ from dta_bench.nn.domain_adversarial import (
     entropy_weights,
     reverse_gradient,
 )
+from dta_bench.spec.identity import without_later_defaults
+from dta_bench.spec.method_plugin import method_plugin
 
 P = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.05, 0.05, 0.9]])
 
@@ -88,3 +90,18 @@ def test_cdans_weights_are_higher_for_confident_predictions_and_have_mean_one() 
     golden = torch.tensor([0.967774, 1.020749, 0.892994, 1.118483])
     torch.testing.assert_close(entropy_weights(P), golden, atol=1e-6, rtol=0)
     torch.testing.assert_close(entropy_weights(torch.full((5, 4), 0.25)), torch.ones(5))
+
+
+def test_a_discriminator_has_so_many_hidden_layers_with_batchnorm_if_asked() -> None:
+    plain, deep = build_discriminator(7, 5), build_discriminator(7, 5, depth=2, norm=True)
+    assert [type(layer).__name__ for layer in plain] == ["Linear", "ReLU", "Linear", "Flatten"]
+    assert [type(layer).__name__ for layer in deep] == [*["Linear", "BatchNorm1d", "ReLU"] * 2, "Linear", "Flatten"]
+    assert deep(normal(4, 7)).shape == (4,)
+
+
+@pytest.mark.parametrize("method", ["dann", "cdan", "sdat", "bsp", "dan", "jan"])
+def test_what_these_methods_got_later_is_in_no_identity_at_its_default(method: str) -> None:
+    later = {"discriminator_depth", "discriminator_norm", "discrepancy_ramp"}
+    known = method_plugin(method).defaults()
+    assert later & known.keys()
+    assert not later & without_later_defaults(known).keys()

@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from dta_bench import plugins
-from dta_bench.check.method import SIDE, TARGETS, random_batch, small_network
+from dta_bench.check.method import SIDE, TARGETS, random_batch, small_learner, small_network
+from dta_bench.cost import flops
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
-from dta_bench.nn import learner
+from dta_bench.nn import learner, pretrained
 from dta_bench.nn.learner import Progress, Setting
+from dta_bench.report.recipes.runs_of_recipe import plan_of
+from dta_bench.run import preflight
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Options
@@ -23,11 +26,18 @@ RECIPES = plugins.names("recipe")
 every_recipe = pytest.mark.parametrize("name", RECIPES)
 
 
+def has_siblings(recipe: recipes.Recipe) -> bool:
+    """Whether the method has recipes with other backbones on the benchmark, so that a command has to name one."""
+    others = map(recipes.read, RECIPES)
+    return sum((one.method, one.benchmark) == (recipe.method, recipe.benchmark) for one in others) > 1
+
+
 def follow(name: str, monkeypatch: pytest.MonkeyPatch, **options: object) -> choose_runs.Plan:
     """The plan of a recipe by its own command; the backbone, whose weights are on the hub, is not built."""
     monkeypatch.setattr(choose_runs, "_check_backbone", lambda *_: None)
     recipe = recipes.read(name)
-    asked = Options(methods=(recipe.method,), recipe=recipes.PUBLISHED, seeds=1)
+    backbones = (recipe.backbone,) if has_siblings(recipe) else ()
+    asked = Options(methods=(recipe.method,), backbones=backbones, recipe=recipes.PUBLISHED, seeds=1)
     return choose_runs.make_plan(
         *choose_runs.for_benchmark(recipe.benchmark, None), dataclasses.replace(asked, **options)  # type: ignore[arg-type]
     )  # fmt: skip
@@ -49,7 +59,8 @@ def test_it_opens_with_what_it_is_and_its_command(name: str) -> None:
     first, second, *_ = plugins.path("recipe", name).read_text(encoding="utf-8").splitlines()
     assert first.startswith("# ")
     assert first.endswith(".")
-    assert second == f"#   dta-bench sweep {recipe.benchmark} --method {recipe.method} --recipe published"
+    command = f"#   dta-bench sweep {recipe.benchmark} --method {recipe.method} --recipe published"
+    assert second == command + (f" --backbone {recipe.backbone}" if has_siblings(recipe) else "")
 
 
 @every_recipe
@@ -66,14 +77,26 @@ def test_its_training_takes_a_step(name: str) -> None:
     method, task = method_plugin(recipe.method), benchmark_of(recipe.benchmark).task
     torch.manual_seed(torch_seed)
     params = method.params(method.defaults() | recipe.parameters)
-    setting = Setting(recipe.training, 5, (3, SIDE, SIDE), TARGETS, None, tuple("abcde"))
+    before = method.before(vars(params))
+    first = small_learner(before[0], task, recipe.training) if before else None
+    setting = Setting(recipe.training, 5, (3, SIDE, SIDE), TARGETS, first, tuple("abcde"))
     one = learner.build(method, small_network(task), params, setting)
     one.at = Progress(1, 1, recipe.training.epochs * (recipe.training.iterations_per_epoch or 1))
     one.before_epoch(lambda: torch.randn(TARGETS, 3, SIDE, SIDE).split(4))
-    before = [weight.clone() for weight in one.net.parameters()]
+    weights = [weight.clone() for weight in one.net.parameters()]
     parts = one.step_of_epoch(*random_batch(task))
     assert torch.isfinite(parts["total"])
-    assert any(not torch.equal(a, b) for a, b in zip(before, one.net.parameters(), strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(weights, one.net.parameters(), strict=True))
+
+
+@pytest.mark.slow  # the networks of all recipes at their own sizes, on the meta device
+@every_recipe
+def test_its_own_network_takes_a_step_of_its_method(name: str) -> None:
+    recipe = recipes.read(name)
+    plan = plan_of(name, recipe)
+    benchmark = plan.benchmark.for_training(recipe.training)
+    assert flops.flops_ratio(plan.runs[0], method_plugin(recipe.method), benchmark) > 0
+    preflight.check(pretrained.backbone(recipe.backbone, benchmark.train_size), benchmark, recipe.training)
 
 
 def test_a_changed_recipe_is_named_changed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +126,8 @@ def test_a_baseline_trains_as_the_recipe_does_but_for_what_only_the_method_has(m
 @pytest.mark.parametrize(
     ("space", "options", "says"),
     [
-        ("visda", {"methods": ("bnm",)}, "there is no recipe of bnm on visda; there are:"),
+        ("visda", {"methods": ("simnet",)}, "there is no recipe of simnet on visda; there are:"),
+        ("visda", {"methods": ("sdat",)}, "published fits sdat_visda_resnet101, sdat_visda_vit_base; give one of them"),
         ("visda", {"methods": ("mcc",), "backbones": ("resnet50",)}, "no recipe of mcc on visda with resnet50"),
         ("visda", {"methods": ("mcc", "dann")}, "a recipe is of one method and one backbone"),
         ("digits", {"methods": ("mcc",)}, "there is no recipe of mcc on digits; there are: mcc_visda_resnet101"),

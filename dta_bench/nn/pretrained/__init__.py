@@ -9,6 +9,7 @@ from dta_bench.nn.pretrained.catalogue import BackbonePlugin, backbone, weights_
 
 if TYPE_CHECKING:
     from dta_bench.nn.pretrained.bottleneck import with_bottleneck
+    from dta_bench.nn.pretrained.deeplabv2 import deeplabv2_resnet
     from dta_bench.nn.pretrained.fcn import fcn_resnet
     from dta_bench.nn.pretrained.paper_resnet import resnet
     from dta_bench.nn.pretrained.smp_networks import smp_network
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BackbonePlugin",
     "backbone",
+    "deeplabv2_resnet",
     "fcn_resnet",
     "resnet",
     "small_unet",
@@ -34,6 +36,6 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     homes = {"smp_network": "smp_networks", "fcn_resnet": "fcn", "resnet": "paper_resnet", "small_unet": "unet"}
-    homes |= {"with_bottleneck": "bottleneck"}
+    homes |= {"with_bottleneck": "bottleneck", "deeplabv2_resnet": "deeplabv2"}
     module = homes.get(name, "timm_networks")
     return getattr(importlib.import_module(f"{__name__}.{module}"), name)

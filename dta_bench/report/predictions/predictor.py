@@ -155,7 +155,8 @@ class Predictor:
 
     @property
     def _size(self) -> Size:
-        return self.card.benchmark.image_size
+        """To which an image is resized; the network may take its middle."""
+        return augment.evaluation_size(self.card.benchmark.augmentation, self.card.benchmark.image_size)
 
 
 class MirrorAveraged(nn.Module):
