@@ -19,11 +19,10 @@ class Classifier(nn.Module):
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(
-            nn.Conv2d(channels, num_classes, 3, padding=dilation, dilation=dilation) for dilation in DILATIONS
-        )
-        for branch in self.branches:
+        branches = [nn.Conv2d(channels, num_classes, 3, padding=rate, dilation=rate) for rate in DILATIONS]
+        for branch in branches:
             nn.init.normal_(branch.weight, 0, 0.01)
+        self.branches = nn.ModuleList(branches)
 
     def forward(self, hidden: Tensor) -> Tensor:
         logits = sum(branch(hidden) for branch in self.branches)

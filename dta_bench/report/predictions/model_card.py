@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from dta_bench.data.augment import evaluation_size
 from dta_bench.report.configurations import StoredRun
 from dta_bench.report.statistics.map_outcomes import MapOutcomes
 from dta_bench.report.statistics.outcomes import influences, outcomes
@@ -30,7 +31,9 @@ def model_card(card: NetworkCard, scores: list[str], how: str) -> str:
     params = ", ".join(f"{name}={spell_value(value)}" for name, value in spec.params.items()) or "none"
     window = spec.training.window
     view = f"predicted in windows of {window[0]} x {window[1]}" if window else "predicted whole"
-    height, width = benchmark.image_size
+    height, width = evaluation_size(benchmark.augmentation, benchmark.image_size)
+    if (height, width) != benchmark.image_size:
+        view = "of which the middle {} x {} is predicted".format(*benchmark.image_size)
     sections = {
         f"{spec.method} on {spec.backbone}, {benchmark.name}": [
             f"Run {spec.id}, seed {spec.seed}; {how}.",

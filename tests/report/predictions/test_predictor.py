@@ -14,6 +14,7 @@ from dta_bench.domains.image_files import ImageFiles, read_image
 from dta_bench.domains.images import LabelledImages, Splits, UnlabelledImages
 from dta_bench.evaluation.evaluator import Evaluator
 from dta_bench.evaluation.metrics import confusion_matrix
+from dta_bench.report.predictions.model_card import model_card
 from dta_bench.report.predictions.predictor import MirrorAveraged, Predictor
 from dta_bench.run.network_file import LoadedNetwork
 
@@ -33,7 +34,8 @@ def as_measured(loaded: LoadedNetwork, folder: Path, paths: list[Path]) -> np.nd
 
 
 @pytest.mark.parametrize("augmentation", [("translate2",), ("source:random_resized_crop", "target:resize"),
-                                          ("random_resized_crop",)])  # fmt: skip
+                                          ("random_resized_crop",), ("resize40", "random_crop"),
+                                          ("resize40x36", "center_crop")])  # fmt: skip
 def test_it_reads_and_resizes_files_as_the_run_did(augmentation: tuple[str, ...], tmp_path: Path) -> None:
     loaded = untrained(spec_of("source_only"))
     benchmark = dataclasses.replace(loaded.card.benchmark, augmentation=augmentation)
@@ -99,3 +101,10 @@ def test_label_maps_give_the_counts_that_a_run_stores(window: tuple[int, int] | 
     maps = predictor.label_maps([image for image, _ in read], [size for _, size in read])
     counts = [confusion_matrix(truth, found, classes) for truth, found in zip(truths, maps, strict=True)]
     assert (np.stack(counts) == stored.arrays["confusions"]).all()
+
+
+def test_its_card_says_what_is_resized_and_what_is_cut_out() -> None:
+    card = untrained(spec_of("source_only")).card
+    benchmark = dataclasses.replace(card.benchmark, augmentation=("resize40", "random_crop"))
+    said = model_card(dataclasses.replace(card, benchmark=benchmark), [], "by hand")
+    assert "resized to 40 x 40 pixels (height x width), 1 channels, of which the middle 28 x 28 is predicted" in said
