@@ -24,8 +24,6 @@ from dta_bench.report.html.page import Page, html, markdown
 from dta_bench.report.html.report_page import report_page
 from dta_bench.report.paper import tables
 from dta_bench.report.paper.render import paper_page, show_paper
-from dta_bench.report.recipes.render import recipe_page, show_recipes
-from dta_bench.report.recipes.table import recipe_table, write_recipes
 from dta_bench.report.terminal.show import show_report
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec import search_space_file
@@ -111,6 +109,9 @@ def _add_replay(report: Report, folders: list[Path]) -> Report:
 
 def report_recipes(workspace: Workspace) -> FinishedReport:
     """The table of published recipes, kept as files."""
+    from dta_bench.report.recipes.render import recipe_page, show_recipes
+    from dta_bench.report.recipes.table import recipe_table, write_recipes  # with torch, as label_strips
+
     table = recipe_table(workspace.tracker(), workspace.root)
     write_recipes(table, workspace.make_page_folder("recipes"))
     return FinishedReport(table, recipe_page(table), partial(show_recipes, table))
