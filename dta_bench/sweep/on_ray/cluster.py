@@ -92,9 +92,11 @@ def _start_local(resources: Resources, devices: int) -> None:
     # A busy machine takes longer than Ray's own 30 seconds.
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
     folder = session_folder()
+    import joblib
     import ray
 
-    cpus = max(os.cpu_count() or 1, (resources.parallel or 1) * resources.cpus_per_run * devices)
+    # Those that this process may use, by its affinity and its control group, not those of the machine.
+    cpus = max(joblib.cpu_count(), (resources.parallel or 1) * resources.cpus_per_run * devices)
     try:
         ray.init(
             address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
