@@ -20,6 +20,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from dta_bench.errors import UserError
 
@@ -136,6 +137,20 @@ def summary(kind: str, name: str) -> str:
     except SyntaxError as error:
         return f"(broken in line {error.lineno}: {error.msg})"
     return (docstring or "").partition("\n")[0]
+
+
+def constant(kind: str, name: str, key: str) -> Any:
+    """Return a constant that a plug-in's file sets at its top level, such as ``tasks``; the file is not run.
+
+    None: the file does not set it, or not to a literal.
+    """
+    for node in ast.parse(path(kind, name).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == key for t in node.targets):
+            try:
+                return ast.literal_eval(node.value)
+            except ValueError:
+                return None
+    return None
 
 
 def load(kind: str, name: str) -> ModuleType:

@@ -28,7 +28,7 @@ WORLDS, NAMES, SEEDS, MOST = 40, ("first", "second", "third"), 3, 5
 def main(out: str) -> None:
     """Deal out the seeds and print what was found."""
     tracker = Tracker(sqlite_uri(Path(out) / "mlflow.db"), Path(out))
-    groups = group_runs(tracker, standing_runs(tracker.runs(BENCHMARK)))
+    groups = group_runs(tracker, standing_runs(tracker.runs(BENCHMARK))[0])
     longest = max((g for g in groups if g.method == "source_only"), key=lambda g: len(g.runs))
     worlds = deal(longest, WORLDS)
     false = [world for world in worlds if any(pair.differs for pair in Uncertainty(world, METRIC).comparisons)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+import dta_bench
 from dta_bench.cli.check import check
 from dta_bench.cli.export import export
 from dta_bench.cli.figures import figures
@@ -23,6 +24,7 @@ from dta_bench.cli.sweep import sweep
 from dta_bench.cli.terminal import print_own_warnings_as_notes
 from dta_bench.cli.train import train
 from dta_bench.cli.ui import ui
+from dta_bench.cli.value_names import Command
 from dta_bench.errors import Interrupted, UserError
 from dta_bench.errors.credentials import mask
 from dta_bench.errors.environment import environment_error
@@ -51,19 +53,37 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command("list", epilog="Example: dta-bench list --json")(list_)
-app.command(epilog="Example: dta-bench prepare svhn_mnist --root DATA")(prepare)
-app.command(epilog="Example: dta-bench train fonts_digits --method dta --set lambda_2=0.02 --seed 1")(train)
-app.command(epilog="Example: dta-bench sweep visda --backbone resnet101 --points 12 --seeds 3")(sweep)
-app.command(epilog="Example: dta-bench report fonts_digits --select oracle")(report)
-app.command(epilog="Example: dta-bench predict --best pets photographs --to predictions.csv")(predict)
-app.command(epilog="Example: dta-bench label my_pair --budget 50")(label)
-app.command(epilog="Example: dta-bench export 63c7ccb1951f --to onnx")(export)
-app.command(epilog="Example: dta-bench replay grid_fonts_digits")(replay)
-app.command(epilog="Example: dta-bench figures 63c7ccb1951f")(figures)
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"dta-bench {dta_bench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_all_commands(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Sweeps and honest tables for Drop to Adapt and everything it is compared with."""
+
+
+app.command("list", cls=Command, epilog="Example: dta-bench list methods --task segmentation")(list_)
+app.command(cls=Command, epilog="Example: dta-bench prepare svhn_mnist --root DATA")(prepare)
+app.command(cls=Command, epilog="Example: dta-bench train fonts_digits --method dta --set lambda_2=0.02 --seed 1")(
+    train
+)
+app.command(cls=Command, epilog="Example: dta-bench sweep visda --backbone resnet101 --points 12 --seeds 3")(sweep)
+app.command(cls=Command, epilog="Example: dta-bench report fonts_digits --select oracle")(report)
+app.command(cls=Command, epilog="Example: dta-bench predict --best pets photographs --to predictions.csv")(predict)
+app.command(cls=Command, epilog="Example: dta-bench label my_pair --budget 50")(label)
+app.command(cls=Command, epilog="Example: dta-bench export 63c7ccb1951f --to onnx")(export)
+app.command(cls=Command, epilog="Example: dta-bench replay grid_fonts_digits")(replay)
+app.command(cls=Command, epilog="Example: dta-bench figures 63c7ccb1951f")(figures)
 app.add_typer(profile, name="profile")
-app.command(epilog="Example: dta-bench check backbone timm/convnext_tiny")(check)
-app.command(epilog="Example: dta-bench ui")(ui)
+app.command(cls=Command, epilog="Example: dta-bench check backbone timm/convnext_tiny")(check)
+app.command(cls=Command, epilog="Example: dta-bench ui")(ui)
 
 
 def main() -> None:

@@ -48,6 +48,7 @@ def options_of(
     from dta_bench.plugins import composed
     from dta_bench.spec.plan import ALL, Options
 
+    backbone, method, stop = _separated(backbone), _separated(method), _separated(stop)
     if method and ALL in method and len(method) > 1:
         raise UserError(f"--method {ALL} stands for every method that may run; give it without any other --method")
     if epochs is not None and any(setting.partition("=")[0] == "epochs" for setting in training or ()):
@@ -55,12 +56,17 @@ def options_of(
     if weights not in ("none", "hub"):
         weights = str(typed_paths.absolute(Path(weights)))  # workers run in other folders
     return Options(
-        backbones=tuple(map(composed, backbone or ())), methods=tuple(map(composed, method or ())),
+        backbones=tuple(map(composed, backbone)), methods=tuple(map(composed, method)),
         points=points, seeds=seeds, epochs=epochs,
-        labels=labels, weights=weights, training=tuple(training or ()), search=search, stop=tuple(stop or ("none",)),
+        labels=labels, weights=weights, training=tuple(training or ()), search=search, stop=stop or ("none",),
         recipe=recipe or "", label_seed=labels_seed, labels_drawn=labels_drawn, confirm=confirm,
         budget=budget,
     )  # fmt: skip
+
+
+def _separated(values: Sequence[str] | None) -> tuple[str, ...]:
+    """The values of an option that may be repeated, each of which may be a list with commas: ``dta,mcc``."""
+    return tuple(dict.fromkeys(part.strip() for value in values or () for part in value.split(",") if part.strip()))
 
 
 def parse_gpus_per_run(text: str | None) -> float | Literal["auto"] | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import typer
 
 from dta_bench.cli.options import Json
 from dta_bench.cli.terminal import in_columns, print_json
+from dta_bench.errors import UserError
 
 KINDS = {
     "benchmarks": "benchmark",
@@ -15,15 +18,26 @@ KINDS = {
     "search_spaces": "search_space",
     "recipes": "recipe",
 }
+TASKS = ("classification", "segmentation")
 
 
-def list_(as_json: Json = False) -> None:
-    """List benchmarks, suites, backbones, methods, search spaces and recipes."""
+def list_(
+    kind: Annotated[
+        str | None,
+        typer.Argument(autocompletion=lambda: list(KINDS), help=f"Only these: {', '.join(KINDS)}. Default: all."),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="Only benchmarks, backbones and methods for it: classification or segmentation."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List what can be named: benchmarks, methods, recipes and more."""
     from dta_bench import plugins
 
     catalogue = {
-        plural: [{"name": name, "summary": plugins.summary(kind, name)} for name in plugins.names(kind)]
-        for plural, kind in KINDS.items()
+        plural: [{"name": name, "summary": plugins.summary(kind, name)} for name in _names(kind, task)]
+        for plural, kind in _kinds(kind, task).items()
     }
     if as_json:
         print_json(catalogue)
@@ -32,3 +46,45 @@ def list_(as_json: Json = False) -> None:
         typer.echo(f"\n{plural.replace('_', ' ')}")
         for entry in entries:
             typer.echo(in_columns(entry["name"], entry["summary"]))
+
+
+def _kinds(kind: str | None, task: str | None) -> dict[str, str]:
+    """The kinds to list; of those with a task alone, where one is asked for."""
+    if task is not None and task not in TASKS:
+        raise UserError(f"there is no task named {task!r}; there are: {', '.join(TASKS)}")
+    of_task = {plural: one for plural, one in KINDS.items() if task is None or one in _TASKS_OF}
+    if kind is None:
+        return of_task
+    plural = kind.replace("-", "_")
+    if plural not in KINDS:
+        raise UserError(f"there is no kind of plug-in named {kind!r}; there are: {', '.join(KINDS)}")
+    if plural not in of_task:
+        raise UserError(f"{plural.replace('_', ' ')} have no task of their own; leave --task out")
+    return {plural: KINDS[plural]}
+
+
+def _names(kind: str, task: str | None) -> list[str]:
+    from dta_bench import plugins
+
+    return [name for name in plugins.names(kind) if task is None or task in _TASKS_OF[kind](name)]
+
+
+def _tasks_of_benchmark(name: str) -> tuple[str, ...]:
+    from dta_bench.data.benchmark_plugin import benchmark_of
+
+    return (benchmark_of(name).task,)
+
+
+def _tasks_of_method(name: str) -> Any:
+    from dta_bench import plugins
+
+    return plugins.constant("method", name, "tasks") or TASKS
+
+
+def _tasks_of_backbone(name: str) -> tuple[str, ...]:
+    from dta_bench import plugins
+
+    return (str(plugins.constant("backbone", name, "task")),)
+
+
+_TASKS_OF = {"benchmark": _tasks_of_benchmark, "backbone": _tasks_of_backbone, "method": _tasks_of_method}

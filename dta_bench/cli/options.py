@@ -7,10 +7,16 @@ from typing import Annotated
 
 import typer
 
+from dta_bench.cli.value_names import complete
+
 DEFAULT_ROOT, DEFAULT_OUT = Path("data"), Path()
 
 SearchSpaceName = Annotated[
-    str, typer.Argument(help="A search space, or a benchmark that has none; dta-bench list shows both.")
+    str,
+    typer.Argument(
+        autocompletion=complete("search_space", "benchmark", "suite"),
+        help="A search space, or a benchmark that has none; dta-bench list shows both.",
+    ),
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
@@ -33,7 +39,12 @@ TrackingUri = Annotated[
     ),
 ]
 
-OtherBenchmark = Annotated[str | None, typer.Option("--benchmark", help="Use the search space on another benchmark.")]
+OtherBenchmark = Annotated[
+    str | None,
+    typer.Option(
+        "--benchmark", autocompletion=complete("benchmark"), help="Use the search space on another benchmark."
+    ),
+]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of each run. Default: the search space's.")]
 Training = Annotated[
     list[str] | None,

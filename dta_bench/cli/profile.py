@@ -10,6 +10,7 @@ from typer.core import TyperGroup, TyperOption
 from dta_bench.cli.arguments import options_of, plan_of
 from dta_bench.cli.options import DEFAULT_ROOT, Json, Root, SearchSpaceName
 from dta_bench.cli.terminal import chatter_on_stderr, console, print_json
+from dta_bench.cli.value_names import Command
 from dta_bench.errors import UserError
 
 DEFAULT_FORM = "step"
@@ -73,13 +74,14 @@ ImageSize = Annotated[int | None, typer.Option(min=8, help="Height and width of 
 
 @profile.command(
     "step",
+    cls=Command,
     epilog="Example: dta-bench profile visda --backbone resnet101 --batch 4 (or: dta-bench profile step visda)",
 )
 def profile_step(
     name: SearchSpaceName,
     backbone: Backbone = None,
     method: Annotated[
-        list[str] | None, typer.Option(help="A method. May be repeated. Default: dta and dta_released.")
+        list[str] | None, typer.Option(help="Methods, with commas or repeated. Default: dta and dta_released.")
     ] = None,
     batch: Annotated[int, typer.Option(min=2, help="Images of each domain in a step.")] = 8,
     image_size: ImageSize = None,
@@ -108,7 +110,7 @@ def profile_step(
             show_operator_costs(found.get("traces", []), console(stdout))
 
 
-@profile.command("data", epilog="Example: dta-bench profile data visda --images 128 --batch 16")
+@profile.command("data", cls=Command, epilog="Example: dta-bench profile data visda --images 128 --batch 16")
 def profile_data(
     name: Annotated[str, typer.Argument(help="A benchmark whose data are there.")],
     backbone: Annotated[
@@ -136,11 +138,11 @@ def profile_data(
             data_path.show(found, console(stdout))
 
 
-@profile.command("memory", epilog="Example: dta-bench profile memory gta5_cityscapes")
+@profile.command("memory", cls=Command, epilog="Example: dta-bench profile memory gta5_cityscapes")
 def profile_memory(
     name: SearchSpaceName,
     backbone: Backbone = None,
-    method: Annotated[list[str] | None, typer.Option(help="A method. May be repeated. Default: dta.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Methods, with commas or repeated. Default: dta.")] = None,
     image_size: ImageSize = None,
     as_json: Json = False,
 ) -> None:

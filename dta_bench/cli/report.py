@@ -11,6 +11,7 @@ from dta_bench.cli.arguments import page_workspace_of, refuse_unused
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Root, To, TrackingUri
 from dta_bench.cli.output import print_report
 from dta_bench.cli.terminal import chatter_on_stderr
+from dta_bench.cli.value_names import complete
 from dta_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 
 def report(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="A benchmark, a search space or a suite.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            autocompletion=complete("benchmark", "search_space", "suite"),
+            help="A benchmark, a search space or a suite.",
+        ),
+    ] = None,
     select: Annotated[
         str | None,
         typer.Option(

@@ -40,6 +40,7 @@ from dta_bench.cli.options import (
 from dta_bench.cli.output import print_report
 from dta_bench.cli.sweep_suite import plan_of_suite, print_suite_plan, run_suite
 from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
+from dta_bench.cli.value_names import complete
 from dta_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,11 +52,22 @@ def sweep(
     context: typer.Context,
     name: SearchSpaceName,
     backbone: Annotated[
-        list[str] | None, typer.Option(help="A backbone. May be repeated. Default: the search space's first.")
+        list[str] | None,
+        typer.Option(
+            "--backbone",
+            "--backbones",
+            autocompletion=complete("backbone"),
+            help="Backbones, with commas or repeated. Default: the search space's first.",
+        ),
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", "--methods", help="A method, or all. May be repeated. Default: the search space's."),
+        typer.Option(
+            "--method",
+            "--methods",
+            autocompletion=complete("method"),
+            help="Methods, with commas or repeated, or all. Default: the search space's.",
+        ),
     ] = None,
     points: Annotated[
         int | None, typer.Option(min=1, help="Run this many points of each method, the published row first.")
@@ -94,7 +106,7 @@ def sweep(
     ] = "grid",
     stop: Annotated[
         list[str] | None,
-        typer.Option(help="A rule that stops runs early: asha or collapse, or none. May be given twice."),
+        typer.Option(help="Rules that stop runs early: asha, collapse, both with a comma, or none."),
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="The address of a Ray cluster. Default: RAY_ADDRESS, else a Ray of its own.")

@@ -29,6 +29,7 @@ from dta_bench.cli.options import (
     Weights,
 )
 from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
+from dta_bench.cli.value_names import complete
 from dta_bench.errors import UserError
 from dta_bench.spec.spelling import spell_metric
 
@@ -38,8 +39,13 @@ if TYPE_CHECKING:
 
 def train(
     name: SearchSpaceName,
-    backbone: Annotated[str | None, typer.Option(help="The backbone. Default: the search space's first.")] = None,
-    method: Annotated[str | None, typer.Option(help="The method. Default: the search space's.")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(autocompletion=complete("backbone"), help="The backbone. Default: the search space's first."),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(autocompletion=complete("method"), help="The method. Default: the search space's.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A parameter of the method, as key=value: lambda_2=0.02. May be repeated."),

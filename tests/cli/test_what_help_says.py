@@ -1,0 +1,104 @@
+"""What the command line says of itself: words for values, the version, lists by kind and task, completion."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import dta_bench
+from dta_bench.cli import app
+from dta_bench.cli.arguments import options_of
+from dta_bench.errors import UserError
+
+
+def commands(group: Any = None, path: str = "") -> dict[str, Any]:
+    """All commands by what is typed."""
+    group = typer.main.get_command(app) if group is None else group
+    found = {}
+    for name, command in group.commands.items():
+        found |= commands(command, f"{path}{name} ") if hasattr(command, "commands") else {f"{path}{name}": command}
+    return found
+
+
+def run(*words: str) -> str:
+    done = CliRunner().invoke(app, list(words), env={"COLUMNS": "100"})
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.mark.parametrize("name", commands())
+def test_help_names_every_value_with_a_word_and_never_with_a_type_of_python(name: str) -> None:
+    values = [p for p in commands()[name].params if not getattr(p, "is_flag", False)]
+    assert {p.name: p.metavar for p in values if not p.metavar} == {}
+    assert not re.search("<[a-z]", run(*name.split(), "--help"))
+
+
+def test_version_is_the_packages() -> None:
+    assert run("--version") == f"dta-bench {dta_bench.__version__}\n"
+
+
+@pytest.mark.parametrize("typed", [["dta,mcc", "shot"], ["dta, mcc,shot"], ["dta", "mcc", "shot", "dta"]])
+def test_several_values_come_with_commas_or_repeated(typed: list[str]) -> None:
+    options = options_of(method=typed, backbone=["conv3_fc2,conv9_fc1"], stop=["asha,collapse"])
+    assert options.methods == ("dta", "mcc", "shot")
+    assert options.backbones == ("conv3_fc2", "conv9_fc1")
+    assert options.stop == ("asha", "collapse")
+
+
+def test_all_beside_a_method_is_refused_in_a_list_too() -> None:
+    with pytest.raises(UserError, match="--method all stands for every method that may run"):
+        options_of(method=["all,dta"])
+
+
+def test_one_kind_is_listed_alone() -> None:
+    assert list(json.loads(run("list", "backbones", "--json"))) == ["backbones"]
+    assert list(json.loads(run("list", "search-spaces", "--json"))) == ["search_spaces"]
+
+
+def test_a_task_leaves_what_it_cannot_run() -> None:
+    found = json.loads(run("list", "--task", "segmentation", "--json"))
+    names = {kind: [entry["name"] for entry in entries] for kind, entries in found.items()}
+    assert list(names) == ["benchmarks", "backbones", "methods"]
+    assert "gta5_cityscapes" in names["benchmarks"]
+    assert "visda" not in names["benchmarks"]
+    assert {"advent", "dta", "source_only"} <= set(names["methods"])
+    assert "mcc" not in names["methods"]
+    assert "unet_mini" in names["backbones"]
+    assert "conv3_fc2" not in names["backbones"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["backbone"], "there is no kind of plug-in named 'backbone'; there are: benchmarks, suites"),
+        (["--task", "detection"], "there is no task named 'detection'; there are: classification, segmentation"),
+        (["recipes", "--task", "segmentation"], "recipes have no task of their own; leave --task out"),
+    ],
+)
+def test_what_cannot_be_listed_is_said(words: list[str], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        run("list", *words)
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("sweep vis", "visda"),
+        ("sweep visda --method dta,mc", "dta,mcc"),
+        ("train digits --backbone conv3_f", "conv3_fc2"),
+    ],
+)
+def test_a_shell_completes_names(typed: str, completed: str) -> None:
+    words = f"dta-bench {typed}"
+    asked = {"_DTA_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    script = "import sys; sys.argv = ['dta-bench']; from dta_bench.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", script], env=os.environ | asked, capture_output=True, text=True)
+    assert completed in done.stdout.split()
