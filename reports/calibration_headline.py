@@ -43,7 +43,8 @@ class HeadlineCell:
 
     def __str__(self) -> str:
         seeds = f"{self.seeds} confirmation seeds"
-        return f"{self.configurations} configurations, SD {self.spread:g}, {seeds}, {self.images:,} images"
+        searched = f"{self.configurations} configuration{'s' if self.configurations > 1 else ''}"
+        return f"{searched}, SD {self.spread:g}, {seeds}, {self.images:,} images"
 
 
 def headline_grid() -> list[HeadlineCell]:
