@@ -7,14 +7,14 @@ from collections.abc import Collection
 
 from dta_bench.tracking import heartbeat
 from dta_bench.tracking.heartbeat import ActiveSweep
+from dta_bench.tracking.imported_runs import ImportedRuns
 from dta_bench.tracking.retry import with_retries
-from dta_bench.tracking.store import Store
 
 TRAININGS = "train"  # the tag sweep_id of the run under which trainings without a sweep announce themselves
 CONFIRM = "confirm"  # the tag of a sweep's parent run: how many confirmation runs it makes of each configuration
 
 
-class SweepRuns(Store):
+class SweepRuns(ImportedRuns):
     """A store with the parent runs of its sweeps."""
 
     @with_retries

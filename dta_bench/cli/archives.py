@@ -1,0 +1,82 @@
+"""``dta-bench publish`` and ``dta-bench merge``: results as archives that others can add to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dta_bench.cli.arguments import workspace_of
+from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, TrackingUri
+from dta_bench.cli.terminal import chatter_on_stderr, print_json
+
+
+def publish(
+    name: Annotated[str, typer.Argument(help="A benchmark, a search space or a suite.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="The folder of the archive.")],
+    by: Annotated[str, typer.Option("--by", help="Who publishes; it stands beside each run after a merge.")],
+    licence: Annotated[str, typer.Option(help="The licence of the results, as SPDX spells it.")] = "CC-BY-4.0",
+    out: Out = DEFAULT_OUT,
+    tracking_uri: TrackingUri = None,
+    as_json: Json = False,
+) -> None:
+    """Write the finished runs as an archive that others can merge.
+
+    One parquet file of runs (spec, scores of each epoch, predictions, versions, fingerprints) and a manifest. It holds
+    no commands, hosts, credentials or places; runs that name one are left out and counted.
+    """
+    with chatter_on_stderr() as stdout:
+        from dta_bench.domains import typed_paths
+        from dta_bench.report.archive.names import benchmarks_of
+        from dta_bench.report.archive.write import write_archive
+
+        workspace = workspace_of(DEFAULT_ROOT, out, tracking_uri, reads_only=True)
+        tracker = workspace.tracker()
+        tracker.check_address()
+        manifest = write_archive(tracker, benchmarks_of(name), typed_paths.absolute(to), by, licence)
+    if as_json:
+        print_json(manifest.model_dump(), stdout)
+        return
+    print(f"{to}: {manifest.runs} runs of {len(manifest.benchmarks)} benchmarks, {manifest.licence}", file=stdout)
+    for reason, count in manifest.left_out.items():
+        print(f"left out: {count} {reason}", file=stdout)
+
+
+def merge(
+    archives: Annotated[list[Path], typer.Argument(help="Folders that dta-bench publish wrote.")],
+    out: Out = DEFAULT_OUT,
+    tracking_uri: TrackingUri = None,
+    as_json: Json = False,
+) -> None:
+    """Add the runs of archives to the store in --out, where report reads them like any others.
+
+    Each archive is checked first, and nothing is added if one is damaged. A run that is there already is counted; if
+    the two have different scores or fingerprints, both are shown and the one that was there stays.
+    """
+    with chatter_on_stderr() as stdout:
+        from dta_bench.domains import typed_paths
+        from dta_bench.report.archive.merge import merge_archives
+
+        workspace = workspace_of(DEFAULT_ROOT, out, tracking_uri)
+        tracker = workspace.tracker()
+        tracker.check()
+        merged = merge_archives([typed_paths.absolute(one) for one in archives], tracker)
+    if as_json:
+        print_json(vars(merged), stdout)
+        return
+    for who, count in merged.added.items():
+        print(f"added: {count} runs of {who}", file=stdout)
+    for who, count in merged.duplicates.items():
+        print(f"there already, with the same scores: {count} runs of {who}", file=stdout)
+    for benchmark, count in merged.unknown.items():
+        print(
+            f"left out: {count} runs of {benchmark}, which is no benchmark here; put its file here first", file=stdout
+        )
+    for one in merged.disagreements:
+        scores = ", ".join(f"{key} {ours} and {theirs}" for key, (ours, theirs) in one["scores"].items())
+        marks = ", ".join(f"{key} differs" for key in one["fingerprints"])
+        print(
+            f"disagreement on {one['benchmark']} {one['name']} ({one['run_id']}): {one['kept']} and {one['other']} "
+            f"have {'; '.join(part for part in (scores, marks) if part)}; that of {one['kept']} stays", file=stdout,
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Results as archives that others can add to: written, checked, and merged into a store."""

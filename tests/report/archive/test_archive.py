@@ -1,0 +1,158 @@
+"""Results that add up: an archive of one store merges into another, is checked, and hides no disagreement."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dta_bench.errors import UserError
+from dta_bench.report.archive.manifest import MANIFEST, RUNS, VERSION, read_manifest, sha256_of
+from dta_bench.report.archive.merge import merge_archives
+from dta_bench.report.archive.names import benchmarks_of
+from dta_bench.report.archive.write import SCHEMA, write_archive
+from dta_bench.report.build import build_report
+from dta_bench.tracking import Tracker
+from dta_bench.tracking.store_file import sqlite_uri
+
+
+def tracker_of(folder: Path) -> Tracker:
+    folder.mkdir(exist_ok=True)
+    return Tracker(sqlite_uri(folder / "mlflow.db"), folder)
+
+
+@pytest.fixture
+def store(finished_store: Path, tmp_path: Path) -> Tracker:
+    """A store with a run of dta and one of source_only."""
+    shutil.copytree(finished_store, tmp_path / "store")
+    return tracker_of(tmp_path / "store")
+
+
+@pytest.fixture
+def archive(store: Tracker, tmp_path: Path) -> Path:
+    write_archive(store, ["fonts_digits"], tmp_path / "archive", "lab A", "CC-BY-4.0")
+    return tmp_path / "archive"
+
+
+def rewrite(archive: Path, change: Any) -> None:
+    """Change the rows of an archive, and its hash with them."""
+    rows = pq.read_table(archive / RUNS).to_pylist()
+    for row in rows:
+        change(row)
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), archive / RUNS)
+    manifest = json.loads((archive / MANIFEST).read_text())
+    (archive / MANIFEST).write_text(json.dumps(manifest | {"sha256": sha256_of(archive / RUNS)}))
+
+
+def test_a_merged_archive_gives_the_report_of_the_store_that_it_was_made_of(
+    store: Tracker, archive: Path, tmp_path: Path
+) -> None:
+    other = tracker_of(tmp_path / "other")
+    merged = merge_archives([archive], other)
+    assert (merged.added, merged.duplicates, merged.disagreements) == ({"lab A": 2}, {}, [])
+    ours, theirs = (build_report(one, "fonts_digits", None) for one in (store, other))
+    assert ours.test == theirs.test
+    assert [row.test for row in ours.leaderboard] == [row.test for row in theirs.leaderboard]
+    assert ours.subset == theirs.subset
+
+
+def test_merging_again_adds_nothing_and_counts_the_duplicates(archive: Path, tmp_path: Path) -> None:
+    other = tracker_of(tmp_path / "other")
+    merge_archives([archive], other)
+    again = merge_archives([archive], other)
+    assert (again.added, again.duplicates) == ({}, {"lab A": 2})
+    assert len(other.runs("fonts_digits")) == 2
+
+
+def test_two_labs_that_disagree_on_one_identity_are_both_shown_and_the_first_stays(
+    archive: Path, tmp_path: Path
+) -> None:
+    other = tracker_of(tmp_path / "other")
+    merge_archives([archive], other)
+    before = {run.run_id: run.metrics for run in other.runs("fonts_digits")}
+
+    def better(row: dict[str, Any]) -> None:
+        curves = json.loads(row["curves"])
+        curves["test/accuracy"][1][-1] += 1
+        row["curves"] = json.dumps(curves)
+
+    rewrite(archive, better)
+    found = merge_archives([archive], other).disagreements
+    assert {one["run_id"] for one in found} == set(before)
+    for one in found:
+        ours, theirs = one["scores"]["test/accuracy"]
+        assert theirs == pytest.approx(ours + 1)
+        assert (one["kept"], one["other"]) == ("lab A", "lab A")
+    assert {run.run_id: run.metrics for run in other.runs("fonts_digits")} == before
+
+
+def test_an_archive_names_no_host_no_command_and_no_folder_of_its_maker(archive: Path, tmp_path: Path) -> None:
+    rows = pq.read_table(archive / RUNS).to_pylist()
+    written = json.dumps([{key: str(value) for key, value in row.items()} for row in rows])
+    assert str(tmp_path) not in written + (archive / MANIFEST).read_text()
+    assert all(not {"command", "host"} & json.loads(row["tags"]).keys() for row in rows)
+    assert all("data_fingerprint" in json.loads(row["tags"]) for row in rows)
+
+
+def test_a_run_from_weights_of_this_machine_is_left_out_and_counted(store: Tracker, tmp_path: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    first = store.runs("fonts_digits")[0]
+    spec = first.spec.to_dict() | {"weights": "/home/me/weights.pth"}
+    MlflowClient(store.uri).set_tag(first.mlflow_run_id, "spec", json.dumps(spec))
+    manifest = write_archive(store, ["fonts_digits"], tmp_path / "archive", "lab A", "CC0-1.0")
+    assert manifest.left_out == {"with weights from a file of this machine": 1}
+    assert manifest.runs == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder: (folder / MANIFEST).unlink(), "is no archive of results"),
+        (lambda folder: (folder / MANIFEST).write_text("{}"), "is of schema version None"),
+        (lambda folder: (folder / RUNS).unlink(), f"lacks {RUNS}"),
+        (lambda folder: (folder / RUNS).write_bytes(b"no parquet"), "has SHA-256"),
+        (lambda folder: rewrite(folder, lambda row: row.update(spec="{}")), "row 1 is no run"),
+        (lambda folder: rewrite(folder, lambda row: row.update(run_id="0" * 12)), "but its spec is of run"),
+        (lambda folder: rewrite(folder, lambda row: row.update(predictions=b"pickle")), "row 1 is no run"),
+    ],
+)
+def test_an_archive_that_is_damaged_is_refused_in_one_sentence_and_adds_nothing(
+    archive: Path, tmp_path: Path, damage: Any, said: str
+) -> None:
+    damage(archive)
+    other = tracker_of(tmp_path / "other")
+    with pytest.raises(UserError) as refused:
+        merge_archives([archive], other)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert other.runs("fonts_digits") == []
+
+
+def test_a_folder_with_something_else_in_it_is_not_written_to(store: Tracker, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/thesis.tex").touch()
+    with pytest.raises(UserError, match=r"full holds thesis.tex, which is no part of an archive"):
+        write_archive(store, ["fonts_digits"], tmp_path / "full", "lab A", "CC-BY-4.0")
+
+
+def test_a_store_without_finished_runs_has_nothing_to_publish(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no finished run to publish"):
+        write_archive(tracker_of(tmp_path / "empty"), ["fonts_digits"], tmp_path / "archive", "lab A", "CC-BY-4.0")
+
+
+def test_the_manifest_says_who_what_and_under_which_licence(archive: Path) -> None:
+    manifest = read_manifest(archive)
+    assert (manifest.name, manifest.licence, manifest.runs) == ("lab A", "CC-BY-4.0", 2)
+    assert manifest.benchmarks == {"fonts_digits": 2}
+    assert manifest.schema_version == VERSION
+
+
+def test_a_name_stands_for_the_pairs_of_a_suite_or_for_the_benchmark_of_a_search_space() -> None:
+    assert benchmarks_of("compare_digits") == benchmarks_of("digits") == ["digits"]
+    assert "pacs.photo-to-sketch" in benchmarks_of("pacs")
+    with pytest.raises(UserError, match="there is no benchmark named 'nothing'"):
+        benchmarks_of("nothing")
