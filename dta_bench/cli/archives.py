@@ -49,8 +49,9 @@ def merge(
     tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
-    """Add the runs of archives to the store in --out, where report reads them like any others.
+    """Add the runs of archives to the store in --out.
 
+    There report reads them like any others.
     Each archive is checked first, and nothing is added if one is damaged. A run that is there already is counted; if
     the two have different scores or fingerprints, both are shown and the one that was there stays.
     """

@@ -9,6 +9,9 @@ from typer.core import TyperArgument, TyperCommand
 
 VALUES = {
     "address": "HOST:PORT",
+    "archives": "FOLDER",
+    "by": "WHO",
+    "licence": "LICENCE",
     "backbone": "BACKBONE",
     "batch": "IMAGES",
     "benchmark": "BENCHMARK",
