@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -23,6 +23,9 @@ test-cluster: install-dev  ## ray up on hosts of our own in network namespaces (
 
 test-cluster-short: install-dev  ## Only two of these: a sweep with work on every node, and ray down
 	$(BIN)/python -m pytest -rs -m cluster --timeout 1200 tests/cluster/test_on_a_cluster.py -k 'works_on_every_one or ray_down'
+
+test-slurm: install-dev  ## Jobs of a real Slurm on two such hosts (also slurm-wlm, munge): ten minutes
+	$(BIN)/python -m pytest -rs -m slurm --timeout 3600
 
 faults: install-dev  ## Inject every fault on such a cluster, and write what happened to reports/faults.md
 	$(BIN)/python reports/faults.py > reports/faults.md.new && mv reports/faults.md.new reports/faults.md

@@ -21,6 +21,7 @@ from dta_bench.spec.run_spec import LabelSubset
 if TYPE_CHECKING:
     from fault_notes import Note
     from netns_cluster import Cluster
+    from netns_slurm import Slurm
 
 torch.set_num_threads(1)
 settings.register_profile("any machine", deadline=None)  # no test has a clock
@@ -109,3 +110,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Cluster"]:
     if (reason := netns_lab.why_not()) is not None:
         pytest.skip(reason)
     yield from netns_cluster.up(tmp_path_factory.mktemp("lab") / "lab")
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Slurm"]:
+    """A real Slurm on two hosts of our own, shared by all tests that ask for it."""
+    import netns_slurm
+
+    if (reason := netns_slurm.why_not()) is not None:
+        pytest.skip(reason)
+    yield from netns_slurm.up(tmp_path_factory.mktemp("slurm") / "lab")

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 import dta_bench
 from dta_bench.cli.archives import merge, publish
 from dta_bench.cli.check import check
+from dta_bench.cli.cluster import cluster
 from dta_bench.cli.export import export
 from dta_bench.cli.figures import figures
 from dta_bench.cli.label import label
@@ -32,7 +33,7 @@ from dta_bench.errors.environment import environment_error
 
 ORDER = (
     "list", "prepare", "train", "sweep", "report", "publish", "merge", "label", "predict", "export", "replay",
-    "figures", "profile", "check", "ui",
+    "figures", "profile", "check", "cluster", "ui",
 )  # fmt: skip
 
 
@@ -86,6 +87,7 @@ app.command(cls=Command, epilog="Example: dta-bench replay grid_fonts_digits")(r
 app.command(cls=Command, epilog="Example: dta-bench figures 63c7ccb1951f")(figures)
 app.add_typer(profile, name="profile")
 app.command(cls=Command, epilog="Example: dta-bench check backbone timm/convnext_tiny")(check)
+app.add_typer(cluster, name="cluster")
 app.command(cls=Command, epilog="Example: dta-bench ui")(ui)
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from dta_bench.errors import UserError
 
@@ -20,6 +22,26 @@ ELSEWHERE = (
     "ftp", "sftp",
 )  # fmt: skip
 """The kinds of address that mean a server. MLflow knows others, which lead to files of this machine at last."""
+
+
+SHARED = "DTA_BENCH_SHARED_ARTIFACTS"
+"""An environment variable: the folder of this machine in which a server that the user has started keeps artifacts."""
+
+
+def shared_artifacts() -> Path | None:
+    """The folder for artifacts that the server and all its clients see, if the user has named one."""
+    folder = os.environ.get(SHARED)
+    return Path(folder).resolve() if folder else None
+
+
+def _is_shared(artifact_uri: str) -> bool:
+    """Whether an address is a path in the folder of :func:`shared_artifacts`, wherever links lead."""
+    shared, parts = shared_artifacts(), urlsplit(artifact_uri)
+    return (
+        shared is not None
+        and parts.scheme == "file"
+        and Path(url2pathname(parts.path)).resolve().is_relative_to(shared)
+    )
 
 
 class ServerClient:
@@ -88,7 +110,7 @@ def check_address(uri: str, artifact_uri: str, what: str) -> None:
     Raises:
         UserError: it does.
     """
-    if urlsplit(artifact_uri).scheme not in ELSEWHERE:
+    if urlsplit(artifact_uri).scheme not in ELSEWHERE and not _is_shared(artifact_uri):
         raise UserError(
             f"the MLflow server {uri} says that {what} lie at {artifact_uri!r}, a path of this machine, which is not"
             " followed; start the server with --artifacts-destination"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import unicodedata
 from collections.abc import Iterator
 from functools import cached_property
@@ -13,7 +12,7 @@ from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.tracking import connection, read_only_store, store_file, ui_metadata
 from dta_bench.tracking.retry import PatientClient
-from dta_bench.tracking.server_client import ServerClient
+from dta_bench.tracking.server_client import ServerClient, shared_artifacts
 
 PAGE = 1000
 
@@ -92,9 +91,14 @@ class Store:
         """
         found = self._experiment_named(benchmark.name)
         if found is None:
-            with contextlib.suppress(Exception):  # another process has created it in the meantime
+            try:
                 self._make_experiment(benchmark)
-            found = self._experiment_named(benchmark.name)
+            except Exception:  # another process has created it in the meantime
+                found = self._experiment_named(benchmark.name)
+                if found is None:
+                    raise
+            else:
+                found = self._experiment_named(benchmark.name)
         if found.lifecycle_stage == "deleted":
             raise UserError(
                 f"the MLflow experiment {benchmark.name} has been deleted; bring it back with"
@@ -114,7 +118,8 @@ class Store:
         return found
 
     def _make_experiment(self, benchmark: Benchmark) -> None:
-        local = None if connection.is_server(self.uri) else (self.out / "mlartifacts").resolve().as_uri()
+        folder = shared_artifacts() if connection.is_server(self.uri) else (self.out / "mlartifacts").resolve()
+        local = folder.as_uri() if folder else None
         tags = {"mlflow.note.content": f"{benchmark.source} -> {benchmark.target}. {benchmark.splits_stated}"}
         self._client.create_experiment(benchmark.name, artifact_location=local, tags=tags)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from command_line import program
 from documentation import PAGES, ROOT, WALKTHROUGHS, commands, shown_files, walkthrough_commands
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 import dta_bench
@@ -68,6 +69,9 @@ def test_every_command_is_one_that_the_program_takes(line: str) -> None:
     command = program()[name]
     if isinstance(command, FormsGroup):
         form, *arguments = command.with_form(arguments)
+        command = command.commands[form]
+    elif isinstance(command, TyperGroup):
+        form, *arguments = arguments
         command = command.commands[form]
     with command.make_context(name, arguments) as context:
         assert context.params

@@ -11,7 +11,6 @@ import typer.core
 from typer.testing import CliRunner
 
 from dta_bench import cli
-from dta_bench.cli.profile import FormsGroup
 from dta_bench.errors import UserError
 
 
@@ -41,7 +40,7 @@ def commands() -> dict[str, Any]:
     """The program's commands by name; a command of several forms once for each form, as ``profile data``."""
     found: dict[str, Any] = {}
     for name, command in program().items():
-        if isinstance(command, FormsGroup):
+        if isinstance(command, typer.core.TyperGroup):
             found |= {f"{name} {form}": one for form, one in command.commands.items()}
         else:
             found[name] = command

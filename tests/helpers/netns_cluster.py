@@ -143,12 +143,17 @@ def _write(cluster: Cluster) -> None:
     for placeholder, value in FILLED_IN.items():
         text = text.replace(placeholder, value)
     (cluster.shared / "machines.yaml").write_text(text)
+    write_work(cluster.shared)
+
+
+def write_work(shared: Path) -> None:
+    """Write the folder of the user's work, with its plug-ins, and the data."""
     for place, content in (("benchmarks/few_digits.py", BENCHMARK), ("methods/at_leisure.py", METHOD)):
-        file = cluster.shared / "work" / place
+        file = shared / "work" / place
         file.parent.mkdir(parents=True)
         file.write_text(content)
-    (cluster.shared / "work" / "search_spaces").mkdir()
-    _write_images(cluster.shared / "data")
+    (shared / "work" / "search_spaces").mkdir()
+    _write_images(shared / "data")
 
 
 def _write_images(folder: Path) -> None:

@@ -23,7 +23,7 @@ from dta_bench.errors import UserError
 from dta_bench.run import checkpoint
 from dta_bench.spec import search_space_file
 from dta_bench.sweep.print_state import print_superseded
-from dta_bench.tracking import TrackedRun, Tracker
+from dta_bench.tracking import TrackedRun, Tracker, server_client
 
 
 class Hostile:
@@ -176,6 +176,21 @@ def test_a_server_that_names_another_place_the_second_time_is_not_followed(lying
     with contextlib.suppress(Exception):  # it has no artifacts
         tracker.add_file(run, Path(__file__), "figures")
     assert [path.name for path in mine.iterdir()] == ["network.pt"]
+
+
+def test_only_the_one_folder_that_the_user_names_is_shared_with_a_server(
+    lying: tuple[Tracker, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, mine = lying
+    shared = mine.parent / "shared"
+    (shared / "1").mkdir(parents=True)
+    (shared / "1" / "note.txt").write_text("the run's own")
+    (shared / "away").symlink_to(mine)
+    monkeypatch.setenv("DTA_BENCH_SHARED_ARTIFACTS", str(shared))
+    server_client.check_address("http://127.0.0.1:9", (shared / "1").as_uri(), "a run's artifacts")
+    for elsewhere in (mine.as_uri(), f"{shared.as_uri()}/../mine", f"{shared.as_uri()}/away", str(shared / "1")):
+        with pytest.raises(UserError, match="which is not followed"):
+            server_client.check_address("http://127.0.0.1:9", elsewhere, "a run's artifacts")
 
 
 @pytest.mark.parametrize("address", ["runs:/2/x", "models:/m/1", "dbfs:/x", "C:/x", "unknown:/x"])

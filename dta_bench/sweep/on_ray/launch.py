@@ -17,6 +17,7 @@ from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import cluster, gpu_share, multi_device, worker
 from dta_bench.sweep.on_ray.progress_callback import progress_callback
 from dta_bench.sweep.on_ray.ray_session import RaySession
+from dta_bench.sweep.on_ray.save_runs import save_runs
 from dta_bench.sweep.on_ray.tune_space import SweepSpace, point_of
 from dta_bench.sweep.progress_view import ProgressView
 from dta_bench.sweep.run_queue import JointQueue, PlannedQueue
@@ -75,11 +76,13 @@ class Interrupt:
         at_once: end without waiting for a result. Runs with replicas need it: Tune can only wait for them to the end.
         requested: Ctrl-C or SIGTERM has come, and Tune stops each run at its next result.
         running: Tune has started; before that, the sweep ends at once.
+        saving: SIGUSR2 has come, and runs save before the sweep ends.
     """
 
     at_once: bool = False
     requested: bool = False
     running: bool = False
+    saving: bool = False
 
 
 def launch(start: Launch, session: RaySession) -> dict[str, str]:
@@ -89,7 +92,7 @@ def launch(start: Launch, session: RaySession) -> dict[str, str]:
 
     Raises:
         UserError: no Ray, nodes that are not fit for work, or options that do not go together.
-        Interrupted: Ctrl-C or SIGTERM; finished runs are kept, the rest can be resumed.
+        Interrupted: Ctrl-C, SIGTERM or SIGUSR2; finished runs are kept, the rest can be resumed.
     """
     plan = start.plan
     if plan.training.devices > 1 and any(share.work.early_stopping.rules for share in start.shares):
@@ -98,29 +101,43 @@ def launch(start: Launch, session: RaySession) -> dict[str, str]:
         )
     interrupt = Interrupt(at_once=plan.training.devices > 1)
     with _interruptible(interrupt):
-        errors = run_tuner(start, interrupt, session.connect(start.runs[0]))
+        try:
+            errors = run_tuner(start, interrupt, session.connect(start.runs[0]))
+        except KeyboardInterrupt as error:
+            if not interrupt.saving:
+                raise
+            save_runs()
+            raise Interrupted from error
     if interrupt.requested:
         raise Interrupted
     return errors
 
 
 class _interruptible:  # noqa: N801 - reads as a with-statement's verb
-    """Within the block Ctrl-C and SIGTERM end the sweep at the next result, not in the middle of Ray's own work."""
+    """Within the block Ctrl-C and SIGTERM end the sweep at the next result, not in the middle of Ray's own work.
+
+    SIGUSR2 says that the machines will be gone in minutes, and the next result may come later than that: Tune is left
+    at once, and the runs save. It is not SIGUSR1, whose handler Tune replaces by its own.
+    """
 
     def __init__(self, interrupt: Interrupt) -> None:
         self.interrupt = interrupt
 
     def __enter__(self) -> None:
         os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-        self._before = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)}
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _on_signal(self, *_: object) -> None:
+    def _on_signal(self, number: int, _: object) -> None:
         if not self.interrupt.running:
             raise Interrupted
+        if number == signal.SIGUSR2:
+            signal.signal(number, signal.SIG_IGN)  # once is enough
+            self.interrupt.saving = True
+            raise KeyboardInterrupt
         if self.interrupt.requested or self.interrupt.at_once:  # requested: this is the second signal
             raise KeyboardInterrupt
         print("stopping; finished runs are kept, the same command goes on", file=sys.stderr)

@@ -1,0 +1,106 @@
+"""A sweep as a job of a real Slurm: work on both nodes, and a limit of time that costs nothing but time."""
+
+import json
+import re
+from dataclasses import dataclass
+
+import pytest
+from mlflow import MlflowClient
+from netns_cluster import METHOD, SPACE, wait_until
+from netns_slurm import NODES, Slurm
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(2400)]
+EPOCHS = 45  # of 6 s at least: more than the time limit leaves room for
+SWEEP = "sweep limited --cpus-per-run 2 --confirm 0 --out /mnt/out --root /mnt/data"
+ASK = "dta-bench cluster slurm --nodes 2 --gpus 0 --cpus 2 --time 0:07 --notice 150 --partition P"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job that has come to its end: its state, all that it printed, and its sweep's runs in MLflow's store."""
+
+    state: str
+    log: str
+    wanted: set[str]
+    runs: list[object]
+    losses: dict[str, list[int]]
+    hosts: set[str]
+    without_token: list[str]
+
+
+@pytest.fixture(scope="module")
+def ended(slurm: Slurm) -> Ended:
+    (slurm.shared / "work" / "search_spaces" / "limited.yaml").write_text(
+        SPACE.format(epochs=EPOCHS, rate=0.00301, devices=1).replace("at_leisure", "at_great_leisure")
+    )
+    (slurm.shared / "work" / "methods" / "at_great_leisure.py").write_text(METHOD.replace("0.4", "1.5"))
+    planned = json.loads(slurm.run(f"dta-bench {SWEEP} --dry-run --json"))
+    said = slurm.run(f"{ASK} --submit {SWEEP}")
+    job = re.search(r"Submitted batch job (\d+)", said)
+    assert job, said
+    log = slurm.shared / "work" / f"dta-bench-{job[1]}.out"
+    wait_until(lambda: list((slurm.shared / "out" / "runs").glob("*.pt")), seconds=600)
+    without_token = _without_token(slurm, job[1])
+    over = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+    state = wait_until(lambda: (now := slurm.state(job[1])) in over and now, seconds=1800)
+    client = MlflowClient(f"sqlite:///{slurm.shared}/out/mlflow.db")
+    experiments = [e.experiment_id for e in client.search_experiments() if e.name == "few_digits"]
+    runs = client.search_runs(experiments, "tags.run_id != ''")
+    losses = {
+        run.data.tags["run_id"]: [metric.step for metric in client.get_metric_history(run.info.run_id, "loss/total")]
+        for run in runs
+    }
+    hosts = {run.data.tags["host"] for run in runs}
+    wanted = {run["id"] for run in planned["runs"]}
+    return Ended(state, log.read_text(), wanted, list(runs), losses, hosts, without_token)
+
+
+def _without_token(slurm: Slurm, job: str) -> list[str]:
+    """What Ray and MLflow of a running job say to another user of the network, who has no token."""
+    ports = slurm.run("tr '\\0' '\\n' < /proc/$(pgrep -f 'bash -c start_node' | head -n 1)/environ")
+    ray = next(line for line in ports.splitlines() if line.startswith("RAY_ADDRESS=")).partition("=")[2]
+    mlflow = next(line for line in ports.splitlines() if line.startswith("MLFLOW_TRACKING_URI=")).partition("=")[2]
+    other = slurm.lab[NODES[1]]
+    status = other.run(f"RAY_AUTH_MODE=disabled timeout 100 ray status --address {ray}", check=False)
+    assert f"job {job}" in (slurm.shared / "work" / f"dta-bench-{job}.out").read_text()
+    return [status.stdout, other.run(f"curl -s -o /dev/null -w '%{{http_code}}' {mlflow}/health").stdout]
+
+
+def test_ray_and_mlflow_of_the_job_let_nobody_in_without_its_token(ended: Ended) -> None:
+    status, code = ended.without_token
+    assert "CPU" not in status
+    assert code == "401"
+
+
+def test_the_job_comes_to_its_end_after_it_was_put_into_the_queue_again(ended: Ended) -> None:
+    assert ended.state == "COMPLETED", ended.log
+    assert "start 1," in ended.log
+    assert "runs save and end" in ended.log
+    assert "put into the queue again" in ended.log
+    assert "start 2," in ended.log
+    assert "Traceback" not in ended.log
+
+
+def test_both_nodes_have_work(ended: Ended) -> None:
+    assert ended.hosts == set(NODES)
+
+
+def test_no_run_and_no_epoch_is_lost_or_doubled(ended: Ended) -> None:
+    assert set(ended.losses) == ended.wanted
+    assert len(ended.runs) == len(ended.wanted)
+    assert all(sorted(steps) == list(range(1, EPOCHS + 1)) for steps in ended.losses.values())
+
+
+def test_slurm_takes_the_array_that_is_written(slurm: Slurm) -> None:
+    lines = "".join(f"sweep digits --epochs {n} --out /mnt/of{n}\n" for n in (1, 2))
+    (slurm.shared / "work" / "sweeps").write_text(lines)
+    slurm.run("dta-bench cluster slurm --gpus 0 --cpus 2 --array sweeps --to array.sbatch")
+    slurm.run("sbatch --test-only array.sbatch")
+
+
+def test_nothing_of_the_job_is_left_on_its_nodes(ended: Ended, slurm: Slurm) -> None:
+    assert ended.state
+    for name in NODES:
+        assert not slurm.lab[name].processes("raylet")
+        assert not slurm.lab[name].processes("mlflow")
+        assert not re.search(r"dta-bench-\d", slurm.lab[name].run("ls /tmp").stdout)

@@ -1,0 +1,53 @@
+"""Runs that are asked to save and end, before a batch system ends them."""
+
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from dta_bench.sweep.on_ray.launch import Interrupt, _interruptible
+from dta_bench.sweep.on_ray.save_runs import end_all
+
+SAVES = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: (print("saved"), sys.exit()))
+print("ready", flush=True)
+signal.pause()
+"""
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); signal.pause()"
+
+
+def started(code: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def test_each_gets_the_chance_to_save_and_those_that_have_ended_are_counted() -> None:
+    saving, deaf = started(SAVES), started(DEAF)
+    assert end_all([psutil.Process(saving.pid), psutil.Process(deaf.pid)], seconds=1) == 1
+    assert deaf.poll() is None
+    deaf.kill()
+    deaf.wait()
+    assert saving.communicate()[0] == b"saved\n"
+
+
+def test_one_that_is_gone_already_does_no_harm() -> None:
+    gone = started(SAVES)
+    process = psutil.Process(gone.pid)
+    gone.kill()
+    gone.wait()
+    assert end_all([process], seconds=1) == 1
+
+
+def test_usr2_leaves_tune_at_once_and_only_once() -> None:
+    before, interrupt = signal.getsignal(signal.SIGUSR2), Interrupt(running=True)
+    with _interruptible(interrupt):
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGUSR2)
+        signal.raise_signal(signal.SIGUSR2)  # while runs save
+    assert interrupt.saving
+    assert signal.getsignal(signal.SIGUSR2) is before
