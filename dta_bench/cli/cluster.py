@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from dta_bench.cli.arguments import options_of, plan_of, refuse_unused
 from dta_bench.cli.terminal import chatter_on_stderr
+from dta_bench.cli.value_names import Command
 from dta_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def _group() -> None:
 
 @cluster.command(
     "slurm",
+    cls=Command,
     context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False},
     epilog="Example: dta-bench cluster slurm --nodes 4 --gpus 4 --time 8:00 --partition gpu --submit sweep visda",
 )
