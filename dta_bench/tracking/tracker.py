@@ -16,6 +16,7 @@ from dta_bench.tracking.sweep_runs import SweepRuns
 from dta_bench.tracking.tracked_run import TrackedRun, UnreadableSpecError, read_run
 
 IDENTITY = "identity"  # the tag of a run that an earlier version stored under another identity
+CHOSEN_BY = "chosen_by_"  # with a rule's name behind it, the tag of the runs that this rule chose in the last report
 STOPPED = "stopped_epoch"  # the tag of a run that a rule stopped early; it has no result
 
 
@@ -126,7 +127,7 @@ class Tracker(SweepRuns):
             rule: the selection rule.
             chosen: the chosen runs' ids in MLflow.
         """
-        tag = f"chosen_by_{rule}"
+        tag = f"{CHOSEN_BY}{rule}"
         for run in runs:
             is_chosen, was_chosen = run.mlflow_run_id in chosen, tag in run.tags
             if is_chosen and not was_chosen:

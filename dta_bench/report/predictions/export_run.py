@@ -13,9 +13,8 @@ from dta_bench.errors import UserError
 from dta_bench.report.document.frozen_record import FrozenRecord
 from dta_bench.report.predictions.command import named_network
 from dta_bench.report.predictions.exporting import FORMATS, SUFFIX, Exported, Format, export
-from dta_bench.report.predictions.find_run import find_run
 from dta_bench.report.predictions.images_to_predict import find_images
-from dta_bench.report.predictions.model_card import model_card, scores_of
+from dta_bench.report.predictions.model_card import how_chosen, model_card, scores_of
 from dta_bench.report.predictions.predictor import Predictor
 from dta_bench.run.network_file import LoadedNetwork
 from dta_bench.run.workspace import Workspace
@@ -51,7 +50,7 @@ def export_run(name: str, kind: str, file: Path | None, images: Sequence[str], w
         raise UserError(f"--to {kind} is not known; it takes {', '.join(FORMATS)}")
     chosen: Format = kind
     network = named_network(name, workspace)
-    loaded, what = network.loaded, network.what
+    loaded = network.loaded
     spec = loaded.card.run_spec
     path = file.expanduser() if file is not None else Path(f"{spec.id}{SUFFIX[chosen]}")
     predictor = Predictor(loaded)
@@ -60,7 +59,9 @@ def export_run(name: str, kind: str, file: Path | None, images: Sequence[str], w
         raise UserError("an export is checked on two real images or more; name them behind the run")
     written: Exported = export(loaded, chosen, path, checked)
     card = path.with_name(f"{path.name}.md")
-    card.write_text(model_card(loaded.card, _scores(name, workspace), f"exported from {what}"), encoding="utf-8")
+    scores = [] if network.run is None else scores_of(workspace.tracker(), network.run)
+    how = f"exported from {network.what}; {how_chosen(network.run)}"
+    card.write_text(model_card(loaded.card, scores, how), encoding="utf-8")
     return ExportedNetwork(
         run_id=spec.id, format=chosen, path=str(path), card=str(card), images=written.images,
         largest_difference=written.largest_difference,
@@ -79,10 +80,3 @@ def _target_images(loaded: LoadedNetwork, predictor: Predictor, workspace: Works
         raise UserError(f"{error}; or name images to check the export on, behind the run") from error
     rows = np.unique(np.linspace(0, len(target) - 1, min(CHECKED, len(target))).round().astype(int))
     return [predictor.resize(target[int(row)]) for row in rows]
-
-
-def _scores(name: str, workspace: Workspace) -> list[str]:
-    if name.endswith(".safetensors"):
-        return []
-    tracker = workspace.tracker()
-    return scores_of(tracker, find_run(tracker, name))

@@ -12,7 +12,7 @@ from dta_bench.report.statistics.map_outcomes import MapOutcomes
 from dta_bench.report.statistics.outcomes import influences, outcomes
 from dta_bench.run.network_card import NetworkCard
 from dta_bench.spec.spelling import spell_metric, spell_value
-from dta_bench.tracking import TrackedRun, Tracker
+from dta_bench.tracking import CHOSEN_BY, TrackedRun, Tracker
 
 STANDARDISED = {
     "per_sample": "each image by its own mean and deviation over all pixels and channels",
@@ -70,6 +70,16 @@ SHOWN = ("commit", "data_fingerprint", "code_fingerprint", "weights_fingerprint"
 def _standardised(card: NetworkCard) -> str:
     means = {"mean": list(card.normalisation.mean), "std": list(card.normalisation.std)}
     return STANDARDISED[card.benchmark.standardisation].format(**means)
+
+
+def how_chosen(run: TrackedRun | None) -> str:
+    """Which rules chose a run's configuration, each in the last report by it."""
+    if run is None:
+        return "a file does not say whether a report chose it"
+    rules = sorted(tag.removeprefix(CHOSEN_BY) for tag in run.tags if tag.startswith(CHOSEN_BY))
+    if not rules:
+        return "no report has chosen it"
+    return f"chosen by {' and by '.join(f'rule {rule}' for rule in rules)}, as the last report by it says"
 
 
 def scores_of(tracker: Tracker, run: TrackedRun) -> list[str]:

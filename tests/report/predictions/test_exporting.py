@@ -1,5 +1,6 @@
 """What is exported gives the network's logits on real images; what does not agree is refused."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from kept_networks import SEGMENTATION, draw_images, saved, spread, untrained
 from safetensors.torch import load_file
 from small_runs import spec_of
+from stored_runs import Runs
 
 import dta_bench
 from dta_bench.domains.images import Splits
@@ -19,6 +21,7 @@ from dta_bench.errors import UserError
 from dta_bench.report.predictions import exporting
 from dta_bench.report.predictions.export_run import export_run
 from dta_bench.report.predictions.exporting import SUFFIX, Format, export
+from dta_bench.report.predictions.model_card import how_chosen
 from dta_bench.report.predictions.predictor import Predictor
 from dta_bench.run import network_file
 from dta_bench.run.network_card import card_of
@@ -154,3 +157,12 @@ def test_a_card_stands_beside_the_export(out: Path) -> None:
         assert said in card
     with pytest.raises(UserError, match="it takes onnx"):
         export_run(str(path), "tflite", None, [], workspace)
+
+
+def test_a_card_says_which_rules_chose_the_run() -> None:
+    runs = Runs()
+    runs.add(spec_of("dta"), 0.5)
+    run = dataclasses.replace(runs.tracked[0], tags=runs.tracked[0].tags | {"chosen_by_labels": "yes"})
+    assert how_chosen(run) == "chosen by rule labels, as the last report by it says"
+    assert how_chosen(runs.tracked[0]) == "no report has chosen it"
+    assert "file" in how_chosen(None)
