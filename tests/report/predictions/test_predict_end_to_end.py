@@ -75,9 +75,9 @@ def test_rows_are_those_that_the_confirmed_run_stored_image_by_image(out: Path) 
     chosen = ("--backbone", "conv3_tiny", "--method", "mcc", "--training", "batch_size=8")
     found = json.loads(run_command("sweep", "mine", *chosen, *SMALL, "--out", "results", "--json", cwd=out)[0])
     assert (found["target_labels"], found["rule"]) == ("both", "labels")
-    run_command(
-        "export", confirmation_run(out / "results")[1].run_id, "--to", "torchscript", "--out", "results", cwd=out
-    )
+    run_command("report", "mine", "--out", "results", cwd=out)
+    confirmed = confirmation_run(out / "results")[1].run_id
+    run_command("export", confirmed, "--to", "torchscript", "--out", "results", cwd=out)
     (card,) = out.glob("*.pt.md")
     assert "chosen by rule labels" in card.read_text()
     ids = load.domains("mine", str(out / "data")).target_test.ids  # type: ignore[union-attr]
