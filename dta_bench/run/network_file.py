@@ -160,8 +160,11 @@ def _build_learner(card: NetworkCard) -> Learner:
 
 
 def _structure(network: nn.Module) -> tuple[dict[str, str], dict[str, Any]]:
-    """Kinds of modules and shapes of weights, by name."""
-    kinds = {name: type(module).__name__.removeprefix("Recomputed") for name, module in network.named_modules()}
+    """Kinds of modules and shapes of weights, by name; how a module is trained does not count."""
+    kinds = {
+        name: type(module).__name__.removeprefix("Recomputed").removeprefix("Frozen")
+        for name, module in network.named_modules()
+    }
     return kinds, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 

@@ -14,6 +14,7 @@ from dta_bench import plugins
 from dta_bench.domains.images import Splits
 from dta_bench.errors import UserError
 from dta_bench.nn import pretrained
+from dta_bench.nn.batch_norm import freeze_backbone
 from dta_bench.nn.learner import Learner
 from dta_bench.nn.network import Network, Normalisation
 from dta_bench.run import network_file
@@ -72,6 +73,15 @@ def test_a_second_classifier_and_prototypes_are_kept_and_others_need_the_backbon
         run = untrained(resolve_on(spec_of(method), digits_benchmark, small_splits))
         kinds[method] = network_file.built_by(run.learner, run.resolved.backbone, 10)
     assert {method for method, kind in kinds.items() if kind == "method"} == {"adr", "mcd", "simnet"}
+
+
+def test_frozen_statistics_are_of_the_training_and_the_backbone_alone_predicts(
+    digits_benchmark: Benchmark, small_splits: Splits
+) -> None:
+    run = untrained(resolve_on(spec_of("mcc"), digits_benchmark, small_splits))
+    freeze_backbone(run.learner.predictor)
+    assert any(type(layer).__name__.startswith("Frozen") for layer in run.learner.predictor.modules())
+    assert network_file.built_by(run.learner, run.resolved.backbone, 10) == "backbone"
 
 
 def conv(weights: str = "none") -> Network:
