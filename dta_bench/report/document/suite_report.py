@@ -44,6 +44,24 @@ class MissingCell(FrozenRecord):
     command: str
 
 
+class Across(FrozenRecord):
+    """Methods across the pairs that every method has, as description.
+
+    Attributes:
+        ranks: method → its average rank; 1 is the highest score.
+        wins: method → other method → share of pairs on which it is higher; a tie counts half.
+        within: method → points → share of pairs on which it is at most so many points below the best.
+        tested: whether a test stands beside them.
+        why_not_tested: why none does.
+    """
+
+    ranks: dict[str, float]
+    wins: dict[str, dict[str, float]]
+    within: dict[str, dict[str, float]]
+    tested: bool
+    why_not_tested: str
+
+
 class SuiteReport(Document):
     """A suite's report.
 
@@ -55,6 +73,7 @@ class SuiteReport(Document):
             pairs; null where the pairs have no seeds in common.
         average_seeds: method → the seeds that all of these pairs have.
         comparisons: tests of the averages, each two methods.
+        across: ranks, win rates and profiles over ``average_over``; null for fewer than two methods or pairs.
         missing: what has no finished run.
         stated: how many pairs the suite states.
     """
@@ -71,5 +90,6 @@ class SuiteReport(Document):
     average_intervals: dict[str, Interval | None]
     average_seeds: dict[str, int]
     comparisons: list[Comparison]
+    across: Across | None
     missing: list[MissingCell]
     notes: list[str]

@@ -9,8 +9,9 @@ from pathlib import Path
 from dta_bench.data.suite_plugin import Suite, SuitePair
 from dta_bench.errors import UserError
 from dta_bench.report.configurations import Configuration
-from dta_bench.report.document.suite_report import MissingCell, SuitePairReport, SuiteReport, SuiteScore
-from dta_bench.report.suite.averages import average_over_pairs
+from dta_bench.report.document.suite_report import Across, MissingCell, SuitePairReport, SuiteReport, SuiteScore
+from dta_bench.report.suite.across import across_pairs
+from dta_bench.report.suite.averages import SuiteAverages, average_over_pairs
 from dta_bench.report.suite.chosen import Network, PairChoice, choose
 from dta_bench.spec.seeds import is_confirmation
 from dta_bench.tracking import Tracker
@@ -45,9 +46,20 @@ def build_suite_report(
         suite=suite.name, rule=first.rule, headline=first.benchmark.headline, backbone=network[0], weights=network[1],
         stated=len(stated), pairs={one.pair.key: _pair_report(one) for one in choices},
         average_over=averages.over, average=averages.average, average_intervals=averages.intervals,
-        average_seeds=averages.seeds, comparisons=averages.comparisons,
+        average_seeds=averages.seeds, comparisons=averages.comparisons, across=_across(choices, averages),
         missing=_missing(suite, stated, choices, root, network), notes=_notes(suite, choices),
     )  # fmt: skip
+
+
+def _across(choices: Sequence[PairChoice], averages: SuiteAverages) -> Across | None:
+    common = [one for one in choices if one.pair.key in averages.over]
+    return across_pairs(
+        {
+            name: [one.methods[name].mean("test", one.benchmark.headline) for one in common]
+            for name in averages.average
+            if name != "target_only"
+        }
+    )
 
 
 def _pair_report(choice: PairChoice) -> SuitePairReport:

@@ -20,7 +20,14 @@ NO_AVERAGE = "-"
 
 def suite_page(report: SuiteReport, pages: Mapping[str, str] = MappingProxyType({})) -> Page:
     """The page of a suite's report; ``pages`` are the addresses of its pairs' own pages, by pair."""
-    sections = [_table(report, pages), _intervals(report), _differences(report), _missing(report), _how(report)]
+    sections = [
+        _table(report, pages),
+        _intervals(report),
+        _differences(report),
+        _across(report),
+        _missing(report),
+        _how(report),
+    ]
     return Page(
         title=f"{report.suite}: {len(report.pairs)} of {report.stated} pairs",
         kicker="dta-bench report of a suite",
@@ -154,6 +161,32 @@ def _differences(report: SuiteReport) -> Section | None:
     words = ["Tests of the averages, corrected for all pairs of methods (Holm). They are about these pairs of domains."]
     head = ["first", "second", "points", "95 % interval", "p (Holm)", "at 5 %"]
     return Section("differences", "Averages against each other", words, [Table(head, rows, folded="All tests")])
+
+
+def _across(report: SuiteReport) -> Section | None:
+    across = report.across
+    if across is None:
+        return None
+    ranked = sorted(across.ranks, key=lambda name: across.ranks[name])
+    points = list(next(iter(across.within.values())))
+    of_ranks = [
+        [
+            Cell(name), Cell(f"{across.ranks[name]:.2f}", number=True),
+            *[Cell(f"{100 * across.within[name][one]:.0f} %", number=True) for one in points],
+        ]
+        for name in ranked
+    ]  # fmt: skip
+    head = ["method", "average rank", "best", *[f"within {one}" for one in points[1:]]]
+    wins = [
+        [Cell(one), *[Cell("" if one == other else f"{100 * across.wins[one][other]:.0f} %", number=True)
+                      for other in ranked]]
+        for one in ranked
+    ]  # fmt: skip
+    caption = "Share of pairs on which a method is the best, or at most so many points below the best."
+    of_wins = Table(
+        ["wins against", *ranked], wins, "Share of pairs on which the row's method is higher.", folded="Win rates"
+    )
+    return Section("across", "Across pairs", [across.why_not_tested], [Table(head, of_ranks, caption), of_wins])
 
 
 def _missing(report: SuiteReport) -> Section | None:
