@@ -19,10 +19,20 @@ def train_command(spec: RunSpec, task: Task, *options: str) -> str:
         options: further arguments, such as ``--keep-network``.
     """
     has_own = spec.benchmark in plugins.names("search_space")
-    file = search_space_file.read(spec.benchmark if has_own else search_space_file.DEFAULT_OF_TASK[task])
-    words = ["dta-bench", "train", spec.benchmark, "--backbone", spec.backbone, "--method", spec.method]
+    default = search_space_file.DEFAULT_OF_TASK[task]
+    file = search_space_file.read(spec.benchmark if has_own else default)
+    of_suite = bool(plugins.suite_of(spec.benchmark))  # which may have another search space
+    words = [
+        "dta-bench",
+        "train",
+        default if of_suite else spec.benchmark,
+        "--backbone",
+        spec.backbone,
+        "--method",
+        spec.method,
+    ]
     words += ["--seed", str(spec.seed), "--weights", spec.weights]
-    if has_own and file.benchmark != spec.benchmark:
+    if of_suite or (has_own and file.benchmark != spec.benchmark):
         words += ["--benchmark", spec.benchmark]
     subset = spec.label_subset
     if subset.size:  # else the pair gives the subset, or there is none
