@@ -4,7 +4,8 @@ total = VADA(1) + VADA(2) + agreement * E_t ||p_1 - p_2||_1
         - diversity * min(largest, ||E_s g_1 - E_s g_2||^2)                                                  (Eqs. 5-8)
 
 with g the features that the discriminators see. Each of the two models (``vada``) has its own network, discriminator
-and moving average; the second network starts from other weights. The method predicts with the first model's average.
+and moving average; the second network starts from other weights (of a pretrained network: from another head). The
+method predicts with the first model's average.
 
 Floor: twice that of ``vada``.
 """
@@ -32,7 +33,7 @@ class Params(vada.Params):
     agreement: float = 0.1
     diversity: float = 0.001
     largest: float = 10.0  # nu: a larger difference is not rewarded more
-    redraw: bool = True  # False: the second network starts from the weights of the first, such as pretrained ones
+    redraw: bool = True  # False: the second network starts from the weights of the first, its head too
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,7 +50,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        other = reinitialised_copy(net) if params.redraw else copy.deepcopy(net)
+        other = reinitialised_copy(net, head_only=setting.has_weights) if params.redraw else copy.deepcopy(net)
         self.one, self.two = (vada.Method(network, params, setting) for network in (net, other))
 
     @property

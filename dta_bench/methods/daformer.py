@@ -4,7 +4,9 @@ It adds to ``dacs``:
 * rare-class sampling: a class c is drawn with P(c) proportional to exp((1 - f_c) / T), f_c its share of the source's
   pixels, then a source image among those that show enough of c (Eqs. 8-9); the paper's repeated cropping is left out;
 * feature distance: total += feature_weight * mean ||F(x_s) - F_0(x_s)|| over the pixels of the feature map that show
-  thing classes (Eqs. 10-12). F_0 is the encoder as it was at the start (trained on ImageNet, where weights were given);
+  thing classes (Eqs. 10-12). F_0 is the encoder as it was at the start (trained on ImageNet, where weights were given),
+  with the dropout of F's pass and in training mode, so that the distance starts at 0; ``anchor`` ``evaluation`` has it
+  in evaluation mode, as the release;
   a pixel of the map shows a class that at least ``region_share`` of its image pixels have;
 * the top and bottom rows of pseudo-labels, where Cityscapes shows sky and the car's bonnet, have weight 0.
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -24,7 +27,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, one_hot
 
-from dta_bench.errors import within
+from dta_bench.errors import one_of, within
 from dta_bench.methods import dacs
 from dta_bench.nn.learner import Parts, Setting
 from dta_bench.nn.network import (
@@ -33,6 +36,7 @@ from dta_bench.nn.network import (
     RandomState,
     Unlabelled,
     current_random_state,
+    evaluating,
     frozen_statistics,
     replaying_draws,
 )
@@ -44,6 +48,9 @@ THINGS = (
     "traffic light", "traffic sign", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
 )  # fmt: skip
 """Cityscapes' thing classes; for a benchmark without any of them, the feature distance counts all classes."""
+
+
+Anchor = Literal["training", "evaluation"]
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,12 @@ class Params(dacs.Params):
     region_share: float = 0.75
     ignore_top: float = 15 / 512  # of the rows
     ignore_bottom: float = 120 / 512  # of the rows
+    anchor: Anchor = "training"  # the mode of F_0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         within(self, temperature=(1e-4, inf), feature_weight=(0, inf))
+        one_of(self, anchor=get_args(Anchor))
         within(self, **dict.fromkeys(("least_share", "region_share", "ignore_top", "ignore_bottom"), (0, 1)))
 
 
@@ -130,7 +139,8 @@ class Method(dacs.Method):
             source: the images and their labels.
             draws: the random state before the encoder's pass; the encoder of the start draws the same dropout.
         """
-        with torch.no_grad(), replaying_draws(draws), frozen_statistics(self.anchor):
+        as_asked = evaluating if self.params.anchor == "evaluation" else frozen_statistics
+        with torch.no_grad(), replaying_draws(draws), as_asked(self.anchor):
             out = self.anchor(source.images)
         at_start = out[0] if isinstance(out, tuple) else out
         distance = vector_norm((activation - at_start).float(), dim=self.net.feature_axis)

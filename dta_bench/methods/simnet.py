@@ -6,8 +6,9 @@ gradient reversal R, as for DANN,
 total = CE(h(x_s), label) + gamma * ||P'P - I||^2 + BCE(D(R(f)), domain), the columns of P being the mu_c scaled to unit
 length (Eqs. 4-8; the paper does not say how they are scaled).
 In training a class's prototype is its mean over the batch; for classes that the batch does not show, and for
-prediction, it is the running mean over past batches. f and g start from the same weights; the network's own classifier
-is not used.
+prediction, it is the running mean over past batches. With ``leave_out`` an image's own feature is not in the prototype
+that it is held to; one that is alone in its class is held to the running mean. f and g start from the same weights; the
+network's own classifier is not used.
 
 Floor: 3 forward and backward passes (source through both networks, target).
 """
@@ -40,6 +41,7 @@ class Params:
     keep: float = 0.9  # decay of the running prototypes
     ramp_rate: float = 10.0
     width: int = 500  # of the discriminator
+    leave_out: bool = False  # whether the prototype of an image's class is the mean of the others
 
     def __post_init__(self) -> None:
         within(self, gamma=(0, inf), weight=(0, inf), rank=(1, inf), keep=(0, 1), ramp_rate=(0, inf), width=(1, inf))
@@ -93,8 +95,8 @@ class Method(Learner):
     def loss(self, source: Labelled, target: Unlabelled) -> Parts:
         """Cross-entropy of the similarities, the prototypes' regulariser, and the domain loss."""
         hidden_s, hidden_t = (self.net.hidden(self.net.features(batch.images)) for batch in (source, target))
-        prototypes = self.update_prototypes(source)
-        task = cross_entropy(self.similarity(hidden_s, prototypes), source.labels)
+        prototypes, logits = self.prototypes_and_logits(hidden_s, source)
+        task = cross_entropy(logits, source.labels)
         regulariser = distance_from_orthonormal(prototypes)
         strength = self.params.weight * dann_ramp(self.at.done, self.params.ramp_rate)
         reversed_s, reversed_t = (reverse_gradient(hidden, strength) for hidden in (hidden_s, hidden_t))
@@ -104,22 +106,31 @@ class Method(Learner):
 
     def source_only_loss(self, source: Labelled, target: Unlabelled) -> Parts:  # noqa: ARG002
         """Cross-entropy of the similarities, and the prototypes' regulariser."""
-        prototypes = self.update_prototypes(source)
-        task = cross_entropy(
-            self.similarity(self.net.hidden(self.net.features(source.images)), prototypes), source.labels
-        )
+        prototypes, logits = self.prototypes_and_logits(self.net.hidden(self.net.features(source.images)), source)
+        task = cross_entropy(logits, source.labels)
         regulariser = distance_from_orthonormal(prototypes)
         return {"total": task + self.params.gamma * regulariser, "task": task, "orthogonality": regulariser}
 
-    def update_prototypes(self, source: Labelled) -> Tensor:
-        """Compute a batch's prototypes, and update the running ones.
+    def prototypes_and_logits(self, hidden: Tensor, source: Labelled) -> tuple[Tensor, Tensor]:
+        """The batch's prototypes (K, units), and the similarities (B, K) of its images, with features ``hidden``."""
+        before, features = self.similarity.prototypes.clone(), self.second(source.images).float()
+        prototypes = self.update_prototypes(features, source.labels)
+        logits = self.similarity(hidden, prototypes)
+        if self.params.leave_out:
+            others = means_of_others(features, source.labels, before)
+            own = (self.similarity.of_image(hidden) * self.similarity.of_prototype(others)).sum(1)
+            logits = logits.scatter(1, source.labels[:, None], own[:, None].to(logits))
+        return prototypes, logits
+
+    def update_prototypes(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Compute a batch's prototypes from g's features (B, units) and labels (B,), and update the running ones.
 
         Returns:
             (K, units): the means of g(x_s) over the batch's images of each class, with a gradient; for absent classes
             the running prototypes as they were.
         """
-        running, features = self.similarity.prototypes, self.second(source.images).float()
-        of_class = one_hot(source.labels, len(running)).to(features)
+        running = self.similarity.prototypes
+        of_class = one_hot(labels, len(running)).to(features)
         present = of_class.sum(0)[:, None] > 0
         means = (of_class[:, :, None] * features[:, None]).sum(0) / of_class.sum(0)[:, None].clamp_min(1)
         with torch.no_grad():
@@ -127,6 +138,19 @@ class Method(Learner):
             before = running.clone()
             running.copy_(torch.where(present, keep * running + (1 - keep) * means, running))
         return torch.where(present, means, before)
+
+
+def means_of_others(features: Tensor, labels: Tensor, running: Tensor) -> Tensor:
+    """For each image the mean of the others of its class, (B, units).
+
+    Args:
+        features: (B, units).
+        labels: (B,).
+        running: (K, units), which stand for classes with no other image.
+    """
+    same = (labels[:, None] == labels[None]).to(features) - torch.eye(len(labels), device=features.device)
+    count = same.sum(1, keepdim=True)
+    return torch.where(count > 0, same @ features / count.clamp_min(1), running[labels])
 
 
 def distance_from_orthonormal(prototypes: Tensor) -> Tensor:

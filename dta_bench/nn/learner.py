@@ -40,6 +40,7 @@ class Setting:
 
     ``image_shape`` is (C, H, W), ``classes`` is K, ``target_size`` the number of images in target train. ``first`` is
     the trained learner of the first stage, for a method with ``first_stage``. ``class_names`` may be empty.
+    ``has_weights`` says whether the network starts from pretrained weights.
     """
 
     training: Training
@@ -48,6 +49,7 @@ class Setting:
     target_size: int
     first: Learner | None = None
     class_names: tuple[str, ...] = ()
+    has_weights: bool = False
 
 
 class Learner(nn.Module):

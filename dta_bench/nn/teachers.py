@@ -8,6 +8,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from dta_bench.nn.network import part_of
+
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -16,11 +18,16 @@ def frozen_copy(module: Module) -> Module:
     return copy.deepcopy(module).requires_grad_(False)
 
 
-def reinitialised_copy(module: Module) -> Module:
-    """A copy with new random weights in every layer that has ``reset_parameters``; other layers keep their weights."""
+def reinitialised_copy(module: Module, *, head_only: bool = False) -> Module:
+    """A copy with new random weights in every layer that has ``reset_parameters``; other layers keep their weights.
+
+    Args:
+        module: a network or a part of it.
+        head_only: only the layers of a network's head are drawn anew, which no pretrained weights fill.
+    """
     other = copy.deepcopy(module)
     for layer in other.modules():
-        if callable(reset := getattr(layer, "reset_parameters", None)):
+        if callable(reset := getattr(layer, "reset_parameters", None)) and (not head_only or part_of(layer) == "head"):
             reset()
     return other
 

@@ -144,7 +144,8 @@ class Run:
         shape = (self.channels, *self.benchmark.train_size)
         classes, targets = self.benchmark.classes, len(self.splits.target_train)
         before = first.learner if first else None
-        setting = Setting(self.spec.training, len(classes), shape, targets, before, classes)
+        has_weights = self.spec.weights != "none"
+        setting = Setting(self.spec.training, len(classes), shape, targets, before, classes, has_weights)
         return learner.build(self.resolved.method, self.network, self.resolved.params, setting)
 
     def _source_odds(self) -> NDArray[np.float64] | None:

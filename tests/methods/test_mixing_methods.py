@@ -174,6 +174,16 @@ def test_the_feature_distance_is_0_at_the_start_and_grows() -> None:
     assert not any(weight.requires_grad for weight in learner.anchor.parameters())
 
 
+def test_in_evaluation_mode_the_anchor_drops_nothing() -> None:
+    made = small_learner(method_plugin("daformer"), "segmentation")
+    made.params = daformer.Params(anchor="evaluation", region_share=0.0)
+    modes: list[bool] = []
+    made.anchor.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    made.step(*random_batch("segmentation"))
+    assert modes == [False]
+    assert made.anchor.training
+
+
 def test_a_place_is_a_thing_where_most_of_its_pixels_are_of_one_thing_class() -> None:
     labels = torch.zeros(1, 4, 8, dtype=torch.long)
     labels[0, :, :4] = torch.tensor([[5, 5, 5, 5], [5, 5, 5, 5], [5, 5, 7, 7], [5, 255, 7, 7]])

@@ -9,9 +9,10 @@ import torch
 from small_learners import learner_of
 from torch import Tensor
 
-from dta_bench.check.method import CLASSES, TRAINING, random_batch, small_learner
+from dta_bench.check.method import CLASSES, SIDE, TARGETS, TRAINING, random_batch, small_learner, small_network
 from dta_bench.methods import cdan, co_da, gta, sdat, simnet, vada
-from dta_bench.nn.learner import Learner
+from dta_bench.nn import learner as learners
+from dta_bench.nn.learner import Learner, Setting
 from dta_bench.nn.network import Unlabelled
 from dta_bench.spec.method_plugin import method_plugin
 
@@ -91,7 +92,7 @@ def test_prototypes_are_the_batchs_class_means_and_for_absent_classes_the_runnin
     kept = torch.randn(CLASSES, 32)
     learner.similarity.prototypes.copy_(kept)
     learner.eval()
-    found, rows = learner.update_prototypes(source), learner.second(source.images)
+    found, rows = learner.update_prototypes(learner.second(source.images), source.labels), learner.second(source.images)
     torch.testing.assert_close(found[0], (rows[0] + rows[3]) / 2)
     torch.testing.assert_close(found[3], (rows[1] + rows[2]) / 2)
     assert torch.equal(found[[1, 2, 4]], kept[[1, 2, 4]])
@@ -102,7 +103,7 @@ def test_prototypes_are_the_batchs_class_means_and_for_absent_classes_the_runnin
 def test_the_first_mean_of_a_class_is_its_running_prototype() -> None:
     learner, (source, _) = learner_of(simnet), random_batch("classification")
     learner.eval()
-    found = learner.update_prototypes(source)
+    found = learner.update_prototypes(learner.second(source.images), source.labels)
     torch.testing.assert_close(learner.similarity.prototypes, found)
 
 
@@ -115,6 +116,30 @@ def test_the_target_never_enters_the_prototypes() -> None:
         learner.loss(source, Unlabelled(target.images + 5 * other))
         ends.append(learner.similarity.prototypes.clone())
     assert torch.equal(*ends)
+
+
+def test_left_out_an_images_class_has_the_mean_of_its_others_as_prototype() -> None:
+    features = torch.tensor([[1.0, 0.0], [3.0, 0.0], [5.0, 6.0], [0.0, 8.0]])
+    running = torch.tensor([[0.0, 0.0], [7.0, 7.0]])
+    found = simnet.means_of_others(features, torch.tensor([0, 0, 0, 1]), running)
+    torch.testing.assert_close(found, torch.tensor([[4.0, 3.0], [3.0, 3.0], [2.0, 0.0], [7.0, 7.0]]))
+
+
+@pytest.mark.parametrize("leave_out", [False, True])
+def test_an_images_logits_of_its_class_see_its_own_feature_unless_it_is_left_out(leave_out: bool) -> None:
+    learner, (source, _) = learner_of(simnet, leave_out=leave_out), random_batch("classification")
+    learner.eval()
+    source = type(source)(source.images, torch.tensor([0, 0, 1, 1]))
+    hidden, features = torch.randn(4, 32), learner.second(source.images).detach().requires_grad_()
+    learner.second = torch.nn.Identity()
+    _, logits = learner.prototypes_and_logits(hidden, type(source)(features, source.labels))
+    (gradient,) = torch.autograd.grad(logits[0, 0], features)
+    assert bool(gradient[0].abs().sum() > 0) != leave_out
+    assert gradient[1].abs().sum() > 0
+    prototypes, _ = learner.prototypes_and_logits(hidden, type(source)(features, source.labels))
+    others = learner.similarity(hidden, prototypes)
+    torch.testing.assert_close(logits[:, 2:], others[:, 2:], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(logits[0, 1], others[0, 1])
 
 
 # Co-DA
@@ -215,3 +240,10 @@ def test_the_network_has_the_runs_learning_rate_and_the_others_the_papers() -> N
     rates = {name: (type(own).__name__, own.param_groups[0]["lr"]) for name, own in learner.optimizers.items()}
     assert rates["generator"] == rates["judge"] == ("Adam", 5e-4)
     assert rates["net"][1] == TRAINING.learning_rate
+
+
+def test_of_a_pretrained_network_the_head_alone_starts_from_other_weights() -> None:
+    setting = Setting(TRAINING, CLASSES, (3, SIDE, SIDE), TARGETS, has_weights=True)
+    made = learners.build(method_plugin("co_da"), small_network("classification"), co_da.Params(), setting)
+    one, two = (dict(model.net.named_parameters()) for model in (made.one, made.two))
+    assert {name for name in one if not torch.equal(one[name], two[name])} == {"head.weight", "head.bias"}

@@ -8,12 +8,14 @@ from scipy.special import log_softmax
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.integer]
+CLUSTERINGS = 8
 
 
 def class_ami(features: Floats, guesses: Indices, num_classes: int) -> float:
     """Adjusted mutual information of predicted classes and clusters of features; 1 where they are the same.
 
     Musgrave et al., *Three new validators* (2022): k-means of the target's features at unit length, a cluster a class.
+    It is the mean over ``CLUSTERINGS`` clusterings, each the best of three: a single one moves it by hundredths.
 
     Args:
         features: (N, D).
@@ -23,8 +25,8 @@ def class_ami(features: Floats, guesses: Indices, num_classes: int) -> float:
     from sklearn.metrics import adjusted_mutual_info_score
 
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    clusters = KMeans(num_classes, n_init=3, random_state=0).fit_predict(unit)
-    return float(adjusted_mutual_info_score(guesses, clusters))
+    clusterings = (KMeans(num_classes, n_init=3, random_state=seed).fit_predict(unit) for seed in range(CLUSTERINGS))
+    return float(np.mean([adjusted_mutual_info_score(guesses, clusters) for clusters in clusterings]))
 
 
 def density_ratio(source: Floats, target: Floats, at: Floats) -> Floats:
