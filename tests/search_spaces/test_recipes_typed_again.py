@@ -52,6 +52,10 @@ TYPED: dict[str, dict[str, Any]] = {
     "sdat_visda_vit_base": {
         "learning_rate": 0.002, "steps": 15_000, "rho": 0.02, "temperature": 2.0, "batch_size": 32, "printed": 89.8,
     },
+    # lhoyer/MIC cls/experiments.py
+    "mic_visda_vit_base": {
+        "learning_rate": 0.002, "steps": 15_000, "batch_size": 32, "ratio": 0.7, "keep": 0.9, "printed": 92.8,
+    },
     # Britefury/self-ensemble-visual-domain-adapt batch_search_exp.sh
     "se_mnist_usps_conv3_fc2": {"batch_size": 256, "epochs": 300, "balance": 0, "weight": 3, "printed": 98.1},
     "se_usps_mnist_conv3_fc2": {"batch_size": 256, "epochs": 300, "learning_rate": 0.001, "printed": 97.3},
