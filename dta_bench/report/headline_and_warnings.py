@@ -141,6 +141,10 @@ def warnings(report: Report) -> list[str]:
     sentences += _counted_twice_or_not_at_all(report)
     if report.budget is not None:
         sentences.append(f"Every run has the budget {report.budget}, which its first stage is part of.")
+    if report.recipes:
+        sentences.append(
+            f"Trained by the recipe {_join(report.recipes)}; dta-bench report --recipes has what is printed."
+        )
     if report.left_out:
         why = f"training, labels or data{_of_budgets(report)}"
         sentences.append(f"{_count_configurations(report.left_out)} other {why}, not compared here.")

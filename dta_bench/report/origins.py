@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dta_bench.domains import data_fingerprint
 from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.run_details import LabelledSubset, Provenance
+from dta_bench.tracking import RECIPE
 
 UNREADABLE = "note_unreadable"  # the tag of a run that left images out
 
@@ -43,6 +44,12 @@ def mixed_code(group: Sequence[Configuration]) -> list[str]:
             mark = run.tracked.tags.get("code_fingerprint", "not recorded")
             marks.setdefault((configuration.method, configuration.backbone), set()).add(mark)
     return [f"{method} on {backbone} ({', '.join(sorted(m))})" for (method, backbone), m in marks.items() if len(m) > 1]
+
+
+def followed_recipes(group: Sequence[Configuration]) -> list[str]:
+    """Recipes that runs say they followed, each once."""
+    tags = [run.tracked.tags for configuration in group for run in configuration.every_run]
+    return sorted({found[RECIPE] for found in tags if RECIPE in found})
 
 
 def unreadable(group: list[Configuration]) -> list[str]:

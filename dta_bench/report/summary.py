@@ -18,7 +18,14 @@ from dta_bench.report.document.scores import (
     Regret,
     SearchScores,
 )
-from dta_bench.report.origins import count_unverified, labelled_subset, mixed_code, provenance, unreadable
+from dta_bench.report.origins import (
+    count_unverified,
+    followed_recipes,
+    labelled_subset,
+    mixed_code,
+    provenance,
+    unreadable,
+)
 from dta_bench.report.paper.published import rows_of_benchmark
 from dta_bench.report.selection.compare_rules import regret
 from dta_bench.report.selection.default_rule import default_rule, describe_default
@@ -122,6 +129,7 @@ def summarise(
         provenance=provenance(group),
     )
     parts: dict[str, Any] = {"default_rule": why_default} if why_default else {}
+    parts |= {"recipes": followed} if (followed := followed_recipes(group)) else {}
     parts |= _budgets(group, configurations)
     if chosen is not None and not measured:
         parts["without_test"] = describe_without_test(chosen.shown, benchmark.classes)

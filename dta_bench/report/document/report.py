@@ -91,6 +91,8 @@ class Report(Document):
     """Runs whose data fingerprint is of an older scheme than that of other runs: paths, sizes and labels alone."""
     mixed_code: list[str] | None = None
     """Methods on a backbone whose runs were made by several versions of the code."""
+    recipes: list[str] | None = None
+    """Published recipes that runs followed; of one that was changed, the name says so. Only where there are some."""
     repeated_runs: int = 0
     """Finished or unfinished runs left out because another run of the same spec and seed stands for them."""
     newer_runs: int = 0

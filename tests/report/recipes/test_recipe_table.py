@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from command_line import refusal
 from rich.console import Console
-from stored_runs import Runs
+from stored_runs import Runs, classes_of, markdown_of, report_of
 
 from dta_bench import plugins
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.report.document import frozen_record
 from dta_bench.report.document.recipe_table import RecipeRow, RecipeTable
+from dta_bench.report.headline_and_warnings import warnings
 from dta_bench.report.html.page import markdown
 from dta_bench.report.recipes import table
 from dta_bench.report.recipes.render import recipe_page, show_recipes, spell_verdict
@@ -129,6 +131,17 @@ def test_a_run_whose_recipe_has_changed_since_is_changed(store: Store) -> None:
     path = plugins.path("recipe", NAME)
     path.write_text(MINE.replace("width: 64", "width: 32"))
     assert [one.changes for one in row_of(store).changed] == [["width 64 instead of 32"]]
+
+
+def test_the_report_of_a_benchmark_names_the_recipe_and_that_it_was_changed(store: Store) -> None:
+    for seed in range(2):
+        store.add(run_of_recipe(seed, batch_size=32), 0.6)
+        store.tag_last(recipes.changed(NAME))
+    report = report_of(store, classes_of(benchmark_of("fonts_digits")))
+    assert report.recipes == [f"{NAME} (changed)"]
+    said = f"Trained by the recipe {NAME} (changed); dta-bench report --recipes has what is printed."
+    assert said in warnings(report)
+    assert said in markdown_of(report)
 
 
 def test_a_training_that_is_equal_is_the_recipe_whatever_its_command_was_called(store: Store) -> None:
