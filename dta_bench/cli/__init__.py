@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 import dta_bench
-from dta_bench.cli.archives import merge, publish
+from dta_bench.cli.archives import merge, publish, site
 from dta_bench.cli.check import check
 from dta_bench.cli.cluster import cluster
 from dta_bench.cli.export import export
@@ -32,7 +32,7 @@ from dta_bench.errors.credentials import mask
 from dta_bench.errors.environment import environment_error
 
 ORDER = (
-    "list", "prepare", "train", "sweep", "report", "publish", "merge", "label", "predict", "export", "replay",
+    "list", "prepare", "train", "sweep", "report", "publish", "merge", "site", "label", "predict", "export", "replay",
     "figures", "profile", "check", "cluster", "ui",
 )  # fmt: skip
 
@@ -80,6 +80,7 @@ app.command(cls=Command, epilog="Example: dta-bench sweep visda --backbone resne
 app.command(cls=Command, epilog="Example: dta-bench report fonts_digits --select oracle")(report)
 app.command(cls=Command, epilog="Example: dta-bench publish pacs --by 'our lab' --to archive")(publish)
 app.command(cls=Command, epilog="Example: dta-bench merge archive other_archive --out merged")(merge)
+app.command(cls=Command, epilog="Example: dta-bench site leaderboard archive other_archive")(site)
 app.command(cls=Command, epilog="Example: dta-bench predict --best pets photographs --to predictions.csv")(predict)
 app.command(cls=Command, epilog="Example: dta-bench label my_pair --budget 50")(label)
 app.command(cls=Command, epilog="Example: dta-bench export 63c7ccb1951f --to onnx")(export)

@@ -1,4 +1,4 @@
-"""``dta-bench publish`` and ``dta-bench merge``: results as archives that others can add to."""
+"""``dta-bench publish``, ``merge`` and ``site``: results as archives that others can add to."""
 
 from __future__ import annotations
 
@@ -81,3 +81,28 @@ def merge(
             f"disagreement on {one['benchmark']} {one['name']} ({one['run_id']}): {one['kept']} and {one['other']} "
             f"have {'; '.join(part for part in (scores, marks) if part)}; that of {one['kept']} stays", file=stdout,
         )  # fmt: skip
+
+
+def site(
+    folder: Annotated[Path, typer.Argument(help="The folder of the site; index.html is written there.")],
+    archives: Annotated[
+        list[Path] | None, typer.Argument(help="Folders that dta-bench publish wrote. Default: those in FOLDER.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a static leaderboard of archives.
+
+    One HTML file without network or server, with a table to sort and filter; each row has an address of its own, and
+    leads to its runs, their specs and the command that repeats each.
+    """
+    with chatter_on_stderr() as stdout:
+        from dta_bench.domains import typed_paths
+        from dta_bench.report.archive.site import find_archives, write_site
+
+        into = typed_paths.absolute(folder)
+        chosen = [typed_paths.absolute(one) for one in archives] if archives else find_archives(into)
+        rows = write_site(chosen, into)
+    if as_json:
+        print_json({"page": str(into / "index.html"), "archives": len(chosen), "rows": rows}, stdout)
+    else:
+        print(f"{into / 'index.html'}: {rows} rows of {len(chosen)} archives", file=stdout)

@@ -24,6 +24,7 @@ VALUES = {
     "drawn": "HOW",
     "epochs": "EPOCHS",
     "file": "FILE",
+    "folder": "FOLDER",
     "gpus": "GPUS",
     "gpus_per_run": "GPUS",
     "host": "HOST",

@@ -1,0 +1,131 @@
+"""A static leaderboard from archives: one HTML file that needs no network and no server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dta_bench import plugins
+from dta_bench.data.benchmark_plugin import benchmark_of
+from dta_bench.errors import UserError
+from dta_bench.report.archive.manifest import MANIFEST, Manifest, read_manifest
+from dta_bench.report.archive.merge import read_rows
+from dta_bench.report.html.charts.colours import ON_DARK, ON_LIGHT, css_variables
+from dta_bench.spec.run_spec import RunSpec
+from dta_bench.spec.seeds import is_confirmation
+from dta_bench.spec.spelling import spell_metric
+from dta_bench.spec.train_command import train_command
+from dta_bench.tracking.imported_runs import FinishedElsewhere
+
+HEAD = ("benchmark", "method", "backbone", "weights", "score", "spread", "seeds", "kind", "metric", "who")
+NUMERIC = (False, False, False, False, True, True, True, False, False, False)
+Published = tuple[Manifest, FinishedElsewhere]
+
+
+def find_archives(folder: Path) -> list[Path]:
+    """The archives that lie in a folder, at any depth."""
+    return sorted(path.parent for path in folder.rglob(MANIFEST))
+
+
+def write_site(archives: Sequence[Path], folder: Path) -> int:
+    """Write ``index.html``; returns how many rows it has.
+
+    Raises:
+        UserError: there is no archive, or one cannot be read.
+    """
+    if not archives:
+        raise UserError(f"there is no archive in {folder}; name some, or put them there (dta-bench publish makes them)")
+    manifests = [read_manifest(one) for one in archives]
+    published = [(m, run) for m, one in zip(manifests, archives, strict=True) for run in read_rows(one)]
+    rows = [_row(group) for group in _configurations(published)]
+    rows.sort(key=lambda row: (row["cells"][0], -float(row["cells"][4] or -1)))
+    environment = Environment(
+        loader=PackageLoader("dta_bench.report.html"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    style = environment.get_template("style.css").render(
+        on_light=css_variables(ON_LIGHT), on_dark=css_variables(ON_DARK)
+    )
+    text = environment.get_template("site.html").render(
+        title="Results", answer=_answer(published, rows), style=Markup(style), head=HEAD, numeric=NUMERIC, rows=rows,
+        archives=manifests, notes=[
+            "A row is one configuration: the mean over its fresh seeds where it has some, else over the seeds of the "
+            "search, which flatter what they chose. The spread is the standard deviation over these seeds. Rows of one "
+            "benchmark may differ in training and in the labelled subset; their specs say how. No test is made here: "
+            "dta-bench merge and dta-bench report compare runs.",
+        ],
+    )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.html").write_text(text + "\n", encoding="utf-8")
+    return len(rows)
+
+
+def _answer(published: Sequence[Published], rows: Sequence[dict[str, Any]]) -> str:
+    benchmarks = {run.spec.benchmark for _, run in published}
+    who = {manifest.name for manifest, _ in published}
+    return (
+        f"{len(rows)} configurations of {len(published)} runs on {len(benchmarks)} benchmarks, published by "
+        f"{', '.join(sorted(who))}. Every row links to its runs, their specs and the command that repeats each."
+    )
+
+
+def _configurations(published: Iterable[Published]) -> list[list[Published]]:
+    """Runs that differ in the seed alone; one run in two archives counts once, the first."""
+    groups: dict[str, dict[str, Published]] = {}
+    for manifest, run in published:
+        key = json.dumps({k: v for k, v in run.spec.to_dict().items() if k != "seed"}, sort_keys=True)
+        groups.setdefault(key, {}).setdefault(run.spec.id, (manifest, run))
+    return [list(group.values()) for group in groups.values()]
+
+
+def _row(group: Sequence[Published]) -> dict[str, Any]:
+    fresh = [one for one in group if is_confirmation(one[1].spec.seed)]
+    shown = sorted(fresh or group, key=lambda one: one[1].spec.seed)
+    spec, metric = shown[0][1].spec, _headline(shown[0][1])
+    scores = [score for _, run in shown if (score := _score(run, metric)) is not None]
+    spread = f"{np.std(scores, ddof=1):.1f}" if len(scores) > 1 else ""
+    who = ", ".join(sorted({manifest.name for manifest, _ in shown}))
+    params = " ".join(f"{key}={value}" for key, value in spec.params.items())
+    cells = [
+        spec.benchmark, spec.method, spec.backbone, spec.weights, f"{np.mean(scores):.1f}" if scores else "", spread,
+        str(len(shown)), "fresh" if fresh else "of the search", spell_metric(metric), who,
+    ]  # fmt: skip
+    anchor = hashlib.sha256(" ".join(run.spec.id for _, run in group).encode()).hexdigest()[:12]
+    return {
+        "anchor": f"row-{anchor}",
+        "cells": cells,
+        "params": params,
+        "runs": [_run(m, run, metric) for m, run in shown],
+    }
+
+
+def _run(manifest: Manifest, run: FinishedElsewhere, metric: str) -> dict[str, Any]:
+    score = _score(run, metric)
+    return {
+        "id": run.spec.id, "seed": run.spec.seed, "who": manifest.name,
+        "score": "no labelled test" if score is None else f"{score:.2f} %", "command": _command(run.spec, metric),
+        "spec": json.dumps(run.spec.to_dict(), indent=1, sort_keys=True),
+    }  # fmt: skip
+
+
+def _command(spec: RunSpec, metric: str) -> str:
+    return train_command(spec, "segmentation" if metric == "miou" else "classification")
+
+
+def _headline(run: FinishedElsewhere) -> str:
+    """The metric of a run's benchmark; of one that is not here mean IoU if it has that, else accuracy."""
+    if plugins.is_benchmark(run.spec.benchmark):
+        return benchmark_of(run.spec.benchmark).headline
+    return "miou" if "test/miou" in run.curves else "accuracy"
+
+
+def _score(run: FinishedElsewhere, metric: str) -> float | None:
+    values = run.curves.get(f"test/{metric}", ([], []))[1]
+    return values[-1] if values else None
