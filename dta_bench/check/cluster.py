@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from dta_bench import plugins
+from dta_bench.check.cluster_rules import RULES, missing_packages
 from dta_bench.check.findings import Findings
 from dta_bench.errors import UserError
 
@@ -35,6 +36,7 @@ def check_cluster(path: str) -> Findings:
     found.expect("nothing is left to fill in", lambda: _left(file))
     if not found.expect("Ray's own schema accepts it", lambda: _schema(file)):
         return found
+    found.expect("what ray up imports for this provider is installed", lambda: missing_packages(file))
     found.expect("nothing trains on the head", lambda: _head_trains(file))
     found.expect("the head is no spot machine", lambda: _head_spot(file))
     found.expect("there are workers, and idle ones go", lambda: _workers(file))
@@ -45,6 +47,8 @@ def check_cluster(path: str) -> Findings:
     found.expect("the checkout travels without what is made in it", lambda: _checkout(file))
     found.expect("what pip installs is pinned", lambda: _pinned(file))
     found.expect("every node is told where runs, data and artifacts lie", lambda: _settings(file))
+    for sentence, rule in RULES.items():
+        found.expect(sentence, lambda rule=rule: rule(file))  # type: ignore[misc]
     return found
 
 
@@ -207,10 +211,10 @@ def _leaves_out_our_code(pattern: str) -> bool:
 
 
 def _pinned(file: File) -> str:
-    installs = re.findall(r"pip3? install ([^&;|\n]*)", _commands(file, "setup_commands", "head_setup_commands"))
-    names = [word for line in installs for word in line.split() if not word.startswith("-") and word != "."]
-    loose = [name for name in names if "==" not in name and "/" not in name]
-    return f"{', '.join(loose)} would be whatever is newest on the day" if loose else ""
+    text = _commands(file, "setup_commands", "head_setup_commands", "worker_setup_commands")
+    installs = re.findall(r"pip3? install ([^&;|\n]*)", text)
+    free = [line.strip() for line in installs if not re.search(r"(-c|--constraint)[ =]\S*constraints\.txt", line)]
+    return f"pip install {free[0]} has no -c constraints.txt: it takes what is newest on the day" if free else ""
 
 
 def _settings(file: File) -> str:

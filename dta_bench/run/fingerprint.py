@@ -85,9 +85,24 @@ def commit() -> str:
         return "unknown"
     try:
         head = _git(root, "rev-parse", "--short=12", "HEAD")
-        return head + ("-dirty" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    try:
+        return head + ("-dirty" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+    except subprocess.CalledProcessError:
+        return head + _state_of_copy(root)
+
+
+def _state_of_copy(root: Path) -> str:
+    """What follows the commit on a node of a cluster, where the checkout is without its history.
+
+    Changes that are not staged are seen there, by the index; others cannot be.
+    """
+    try:
+        subprocess.run(["git", "-C", str(root), "update-index", "-q", "--refresh"], capture_output=True)
+        return "-dirty" if _git(root, "diff-files", "--name-only") else "-copied"
+    except (OSError, subprocess.CalledProcessError):
+        return "-copied"
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -1,6 +1,7 @@
 """The cluster files: what is shipped, what the offline check says of them, and that it notices each mistake."""
 
 import copy
+import json
 import re
 import shutil
 import subprocess
@@ -10,22 +11,15 @@ from typing import Any
 
 import pytest
 import yaml
+from cluster_files import CHECKOUT, SHIPPED, loaded
 
+from dta_bench.check import cluster_rules
 from dta_bench.check.cluster import check_cluster
 from dta_bench.errors import UserError
 
-CHECKOUT = Path(__file__).parents[2]
-SHIPPED = {name: CHECKOUT / name for name in ("cluster.yaml", "cluster/gcp.yaml", "cluster/machines.yaml")}
 every_file = pytest.mark.parametrize("name", SHIPPED)
 rented = pytest.mark.parametrize("name", ["cluster.yaml", "cluster/gcp.yaml"])
 LEFT = "nothing is left to fill in"
-
-
-def loaded(name: str, fill_in: bool = True) -> dict[str, Any]:
-    text = SHIPPED[name].read_text()
-    filled = re.sub(r"FILL_IN_\w+", lambda found: f"x{found.start()}", text) if fill_in else text
-    file: dict[str, Any] = yaml.safe_load(filled)
-    return file
 
 
 def fails(file: dict[str, Any], tmp_path: Path) -> list[str]:
@@ -50,7 +44,7 @@ def test_the_variants_differ_only_in_landlord_machines_and_storage() -> None:
     aws, gcp, own = (loaded(name, fill_in=False) for name in SHIPPED)
     allowed = {"provider", "available_node_types", "setup_commands"}
     assert {key for key in aws if aws[key] != gcp[key]} == allowed
-    rented_only = {"head_node_type", "max_workers", "idle_timeout_minutes"}
+    rented_only = {"head_setup_commands", "head_node_type", "max_workers", "idle_timeout_minutes"}
     assert set(aws) - set(own) == rented_only | {"available_node_types"}
     differs = {key for key in own if aws[key] != own[key]}
     assert differs == {"provider", "auth", "setup_commands", "head_start_ray_commands"}
@@ -70,7 +64,7 @@ def test_workers_are_spot_machines_with_a_gpu_and_ask_for_it(name: str) -> None:
     assert "DTA_BENCH_GPUS_PER_RUN=1" in file["setup_commands"][0]
 
 
-HEAD = "head_start_ray_commands"
+HEAD, SETUP = "head_start_ray_commands", "setup_commands"
 BREAKS: list[tuple[str, Any]] = [
     (r"Ray's own schema accepts it: .*max_wrokers", lambda f: f.update(max_wrokers=3)),
     ("nothing trains on the head: its resources", lambda f: types(f)["head"].update(resources={"CPU": 4})),
@@ -92,7 +86,20 @@ BREAKS: list[tuple[str, Any]] = [
     ("the checkout travels.*lacks /.venv", lambda f: f["rsync_exclude"].remove("/.venv")),
     ("the checkout travels.*data also leaves out folders of dta_bench", lambda f: f["rsync_exclude"].append("data")),
     ("the checkout travels.*'.'", lambda f: f["file_mounts"].pop("~/dta-bench")),
-    ("what pip installs is pinned: boto3", lambda f: edit(f, "setup_commands", "boto3==", "boto3>=")),
+    ("what pip installs is pinned: .*boto3", lambda f: edit(f, SETUP, "-c ~/dta-bench/constraints.txt", "")),
+    ("what pip installs is pinned: .*x==1", lambda f: f["head_setup_commands"].append("pip install x==1")),
+    ("one zone: provider.availability_zone is missing", lambda f: f["provider"].pop("availability_zone")),
+    ("one zone: .* names a, b;", lambda f: f["provider"].update(availability_zone="a,b")),
+    ("Ray installs nothing by itself", lambda f: f.pop("head_setup_commands")),
+    ("storage comes back: .* lacks nfsvers=4.1;", lambda f: edit(f, SETUP, "nfsvers=4.1,", "")),
+    ("storage comes back: .* lacks hard;", lambda f: edit(f, SETUP, "hard,", "soft,")),
+    ("storage comes back: .* not in /etc/fstab", lambda f: edit(f, SETUP, "/etc/fstab", "/etc/mtab")),
+    ("storage comes back: .* tried once", lambda f: edit(f, SETUP, "for try in $(seq 60)", "if true")),
+    ("storage comes back: .* mount no shared", lambda f: f[SETUP].remove(next(c for c in f[SETUP] if "fstab" in c))),
+    ("apt waits.*lacks NEEDRESTART_MODE=a", lambda f: edit(f, SETUP, "NEEDRESTART_MODE=a", "")),
+    ("apt waits.*lacks .*DPkg::Lock", lambda f: f[SETUP].append("sudo apt-get update")),
+    ("roles of ours: gpu has no", lambda f: types(f)["gpu"]["node_config"].pop("IamInstanceProfile")),
+    ("ended cost nothing", lambda f: f["provider"].pop("cache_stopped_nodes")),
     ("told where .*DTA_BENCH_OUT", lambda f: edit(f, "setup_commands", "DTA_BENCH_OUT=", "OUT=")),
 ]  # fmt: skip
 
@@ -182,3 +189,57 @@ def test_the_check_is_a_command_with_status_2_for_what_fails() -> None:
     assert done.returncode == 2
     assert "setup_commands.0" in done.stdout
     assert done.stderr == ""
+
+
+@every_file
+def test_bash_accepts_every_command(name: str) -> None:
+    for part in ("setup_commands", "head_setup_commands", "head_start_ray_commands", "worker_start_ray_commands"):
+        for line in loaded(name).get(part, []):
+            subprocess.run(["bash", "-n", "-c", line], check=True)
+
+
+@rented
+@pytest.mark.parametrize(("fails", "status"), [(2, 0), (99, 1)])
+def test_shared_storage_is_tried_until_it_answers(name: str, fails: int, status: int, tmp_path: Path) -> None:
+    (line,) = [line for line in loaded(name)["setup_commands"] if "fstab" in line]
+    stand_ins = {
+        "sudo": '"$@"',
+        "mount": f'echo >> {tmp_path}/tries; [ "$(wc -l < {tmp_path}/tries)" -gt {fails} ] && touch {tmp_path}/mounted',
+        "mountpoint": f"[ -e {tmp_path}/mounted ]",
+        "sleep": "true",
+        "tee": f"cat >> {tmp_path}/fstab",
+        "grep": "false",
+        "mkdir": "true",
+    }
+    for tool, does in stand_ins.items():
+        (tmp_path / tool).write_text(f"#!/bin/bash\n{does}\n")
+        (tmp_path / tool).chmod(0o755)
+    done = subprocess.run(["bash", "-c", line], env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert done.returncode == status
+    assert len((tmp_path / "tries").read_text().splitlines()) == min(fails + 1, 60)
+    assert "hard" in (tmp_path / "fstab").read_text().split()[3].split(",")
+
+
+@rented
+def test_what_ray_up_lacks_is_named_with_its_command(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = "dta-bench[aws]" if name == "cluster.yaml" else "dta-bench[gcp]"
+    monkeypatch.setattr(cluster_rules, "_is_there", lambda _: False)
+    (told,) = fails(loaded(name), tmp_path)
+    assert f"are not here; pip install -c constraints.txt '{package}'" in told
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_a_policy_gives_no_rights_on_everything_but_what_cannot_be_narrowed(role: str) -> None:
+    policy = json.loads((CHECKOUT / "cluster" / "iam" / f"{role}.json").read_text())
+    wide = {
+        action
+        for statement in policy["Statement"]
+        if statement["Resource"] == "*" and "Condition" not in statement
+        for action in statement["Action"]
+    }
+    assert all("*" not in action for statement in policy["Statement"] for action in statement["Action"])
+    changes = {action for action in wide if not action.startswith("ec2:Describe")}
+    assert changes <= {"ec2:RunInstances", "ec2:CreateTags"}
+    assert role == "head" or not wide
