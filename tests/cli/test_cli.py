@@ -102,7 +102,7 @@ def test_the_list_of_commands_cuts_no_summary_short(command: list[str]) -> None:
 def test_the_commands_are_listed_in_the_order_of_a_users_work() -> None:
     listed = CliRunner().invoke(cli.app, ["--help"]).stdout.partition("Commands:")[2]
     order = ["list", "prepare", "train", "sweep", "report", "publish", "merge", "site", "label", "predict", "export"]
-    order += ["replay", "figures", "profile", "check", "ui"]
+    order += ["replay", "figures", "profile", "check", "cluster", "ui"]
     assert re.findall(r"^  (\w+)", listed, re.MULTILINE) == order
 
 

@@ -98,12 +98,12 @@ def show_suite(report: SuiteReport, console: Console) -> None:
 
 def _table(report: SuiteReport, pages: Mapping[str, str]) -> Section:
     methods = ranking(report)
-    head = ["method", *report.pairs, f"average of {len(report.average_over)}"]
+    head = ["method", f"average of {len(report.average_over)}", *report.pairs]
     rows = []
     for name in methods:
         cells = [_score_cell(report.pairs[key].methods.get(name), pages.get(key)) for key in report.pairs]
         average = report.average.get(name)
-        rows.append([Cell(name), *cells, Cell(NO_AVERAGE if average is None else f"{average:.1f}", number=True)])
+        rows.append([Cell(name), Cell(NO_AVERAGE if average is None else f"{average:.1f}", number=True), *cells])
     caption = (
         f"{spell_metric(report.headline)} on target test in percent, mean over seeds; of each method on each pair what "
         f"the rule {report.rule} chose. Averages are over the pairs that every method has: "
