@@ -22,6 +22,7 @@ from dta_bench.cli.prepare import prepare
 from dta_bench.cli.profile import profile
 from dta_bench.cli.replay import replay
 from dta_bench.cli.report import report
+from dta_bench.cli.runs import runs
 from dta_bench.cli.sweep import sweep
 from dta_bench.cli.terminal import print_own_warnings_as_notes
 from dta_bench.cli.train import train
@@ -32,8 +33,8 @@ from dta_bench.errors.credentials import mask
 from dta_bench.errors.environment import environment_error
 
 ORDER = (
-    "list", "prepare", "train", "sweep", "report", "publish", "merge", "site", "label", "predict", "export", "replay",
-    "figures", "profile", "check", "cluster", "ui",
+    "list", "prepare", "train", "sweep", "report", "runs", "publish", "merge", "site", "label", "predict", "export",
+    "replay", "figures", "profile", "check", "cluster", "ui",
 )  # fmt: skip
 
 
@@ -81,6 +82,9 @@ app.command(cls=Command, epilog="Example: dta-bench report fonts_digits --select
 app.command(cls=Command, epilog="Example: dta-bench publish pacs --by 'our lab' --to archive")(publish)
 app.command(cls=Command, epilog="Example: dta-bench merge archive other_archive --out merged")(merge)
 app.command(cls=Command, epilog="Example: dta-bench site leaderboard archive other_archive")(site)
+app.command(
+    cls=Command, epilog="Examples: dta-bench runs visda --method dta --sort test; dta-bench runs rm 63c7ccb1951f"
+)(runs)
 app.command(cls=Command, epilog="Example: dta-bench predict --best pets photographs --to predictions.csv")(predict)
 app.command(cls=Command, epilog="Example: dta-bench label my_pair --budget 50")(label)
 app.command(cls=Command, epilog="Example: dta-bench export 63c7ccb1951f --to onnx")(export)

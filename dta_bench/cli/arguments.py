@@ -48,7 +48,7 @@ def options_of(
     from dta_bench.plugins import composed
     from dta_bench.spec.plan import ALL, Options
 
-    backbone, method, stop = _separated(backbone), _separated(method), _separated(stop)
+    backbone, method, stop = separated(backbone), separated(method), separated(stop)
     if method and ALL in method and len(method) > 1:
         raise UserError(f"--method {ALL} stands for every method that may run; give it without any other --method")
     if epochs is not None and any(setting.partition("=")[0] == "epochs" for setting in training or ()):
@@ -64,7 +64,7 @@ def options_of(
     )  # fmt: skip
 
 
-def _separated(values: Sequence[str] | None) -> tuple[str, ...]:
+def separated(values: Sequence[str] | None) -> tuple[str, ...]:
     """The values of an option that may be repeated, each of which may be a list with commas: ``dta,mcc``."""
     return tuple(dict.fromkeys(part.strip() for value in values or () for part in value.split(",") if part.strip()))
 

@@ -66,6 +66,8 @@ VALUES = {
     "select": "RULE",
     "settings": "KEY=VALUE",
     "share": "SHARE",
+    "sort": "KEY",
+    "status": "STATE",
     "stop": "RULE",
     "table": "FILE",
     "task": "TASK",

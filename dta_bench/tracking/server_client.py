@@ -61,9 +61,9 @@ class ServerClient:
             raise AttributeError(f"{name} is not offered for a server")
         return getattr(self._client, name)
 
-    def list_artifacts(self, run_id: str) -> Any:
-        """What lies at the top of a run's artifacts."""
-        return self._artifacts(run_id).list_artifacts()
+    def list_artifacts(self, run_id: str, path: str | None = None) -> Any:
+        """What lies at the top of a run's artifacts, or in a folder of them."""
+        return self._artifacts(run_id).list_artifacts(path)
 
     def download_artifacts(self, run_id: str, path: str, folder: str) -> str:
         """Fetch a file of a run's artifacts into a folder of this machine; returns where it is."""

@@ -187,6 +187,21 @@ class Tracker(SweepRuns):
         stored_files.remove(self.uri, self._client.get_run(mlflow_run_id).info.artifact_uri, name)
         return True
 
+    @with_retries
+    def remove_run(self, mlflow_run_id: str) -> None:
+        """Remove a run's files, and mark it as deleted; MLflow can restore its scores, not its files."""
+        folder = self._client.get_run(mlflow_run_id).info.artifact_uri
+        for name in self._files_of(mlflow_run_id):
+            stored_files.remove(self.uri, folder, name)
+        self._client.delete_run(mlflow_run_id)
+
+    def _files_of(self, mlflow_run_id: str, within: str | None = None) -> Iterator[str]:
+        for file in self._client.list_artifacts(mlflow_run_id, within):
+            if file.is_dir:
+                yield from self._files_of(mlflow_run_id, file.path)
+            else:
+                yield file.path
+
     def predictions(self, run: TrackedRun, names: Collection[str] | None = None) -> Arrays:
         """Read a finished run's predictions by name (only ``names``, if given); see ``FinishedRun.arrays``."""
         with self.artifact(run, PREDICTIONS) as path:

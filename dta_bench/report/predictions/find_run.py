@@ -21,7 +21,5 @@ def find_run(tracker: Tracker, name: str) -> TrackedRun:
         problem = (
             f"{len(found)} runs' identities begin with {name!r}" if found else f"no run's identity begins with {name!r}"
         )
-        raise UserError(
-            f"{problem}; dta-bench sweep NAME --dry-run lists a sweep's, MLflow shows each as the tag run_id"
-        )
+        raise UserError(f"{problem}; dta-bench runs lists them")
     return found[0]

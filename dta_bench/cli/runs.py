@@ -1,0 +1,155 @@
+"""``dta-bench runs``: list the runs of a store, and take some away."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dta_bench.cli.arguments import page_workspace_of, refuse_unused, separated, workspace_of
+from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, TrackingUri
+from dta_bench.cli.terminal import chatter_on_stderr, console, print_json
+from dta_bench.cli.value_names import complete
+from dta_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from dta_bench.tracking import TrackedRun, Tracker
+
+REMOVE = "rm"
+SORTS = ("started", "method", "subset", "test")
+HEADS = ("run", "benchmark", "method", "backbone", "seed", "status", "subset", "test")
+
+
+def runs(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]... | rm RUN...",
+            autocompletion=complete("benchmark", "search_space"),
+            help="Benchmarks or search spaces to list, default all; or rm and the beginnings of identities to remove.",
+        ),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "--methods", autocompletion=complete("method"), help="Only these methods."),
+    ] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(help="Only runs of these states, such as failed,killed; with commas or repeated."),
+    ] = None,
+    sort: Annotated[str, typer.Option(help=f"By {', '.join(SORTS)}; the best score first.")] = "started",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With rm: do not ask.")] = False,
+    out: Out = DEFAULT_OUT,
+    tracking_uri: TrackingUri = None,
+    as_json: Json = False,
+) -> None:
+    """List runs with their scores; rm takes some away.
+
+    What rm takes away is marked as deleted in MLflow, which can restore its scores (mlflow runs restore), and its files
+    are removed: predictions and networks. A sweep that needs the run trains it again.
+    """
+    with chatter_on_stderr() as stdout:
+        if words and words[0] == REMOVE:
+            refuse_unused(context, ["--method", "--methods", "--status", "--sort"], "with rm, which takes identities")
+            removed = _remove(workspace_of(DEFAULT_ROOT, out, tracking_uri).tracker(), words[1:], yes)
+            print_json({"removed": removed}, stdout) if as_json else print(f"{len(removed)} runs removed", file=stdout)
+            return
+        refuse_unused(context, ["--yes"], "without rm")
+        tracker = page_workspace_of(DEFAULT_ROOT, out, tracking_uri, out).tracker()
+        rows = _sorted(_listed(tracker, words or (), separated(method), separated(status)), sort)
+        if as_json:
+            print_json({"runs": rows}, stdout)
+        else:
+            _show(rows, stdout)
+
+
+def _listed(tracker: Tracker, names: Any, methods: tuple[str, ...], states: tuple[str, ...]) -> list[dict[str, Any]]:
+    from dta_bench.tracking import standing_runs
+
+    if not tracker.exists():
+        raise UserError(f"there are no runs in {tracker.uri}; run a sweep there first, or name its --out")
+    benchmarks = list(tracker.experiments())
+    wanted = {_benchmark_of(name) for name in names}
+    if unknown := sorted(wanted - set(benchmarks)):
+        raise UserError(f"{tracker.uri} has no runs of {', '.join(unknown)}; it has: {', '.join(benchmarks) or 'none'}")
+    standing = [
+        run for name in benchmarks if not wanted or name in wanted for run in standing_runs(tracker.runs(name))[0]
+    ]
+    upper = {state.upper() for state in states}
+    return [
+        _row(run)
+        for run in standing
+        if (not methods or run.spec.method in methods) and (not upper or run.status in upper)
+    ]
+
+
+def _benchmark_of(name: str) -> str:
+    """The benchmark of a search space; any other name stays."""
+    from dta_bench import plugins
+    from dta_bench.spec import search_space_file
+
+    return search_space_file.read(name).benchmark if name in plugins.names("search_space") else name
+
+
+def _row(run: TrackedRun) -> dict[str, Any]:
+    metric = _metric_of(run.spec.benchmark)
+    return {
+        "run": run.run_id, "benchmark": run.spec.benchmark, "method": run.spec.method, "backbone": run.spec.backbone,
+        "seed": run.spec.seed, "params": run.spec.params, "status": run.status.lower(), "metric": metric,
+        "subset": run.metrics.get(f"validation/{metric}"), "test": run.metrics.get(f"test/{metric}"),
+        "reason": run.tags.get("reason", ""), "mlflow_run_id": run.mlflow_run_id,
+    }  # fmt: skip
+
+
+@cache
+def _metric_of(benchmark: str) -> str:
+    """The metric that reports of a benchmark lead with; accuracy where its file is no longer there."""
+    from dta_bench.data.benchmark_plugin import benchmark_of
+
+    try:
+        return str(benchmark_of(benchmark).headline)
+    except UserError:
+        return "accuracy"
+
+
+def _sorted(rows: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
+    if by not in SORTS:
+        raise UserError(f"--sort {by} is not known; it takes {', '.join(SORTS)}")
+    if by == "started":
+        return rows
+    if by == "method":
+        return sorted(rows, key=lambda row: (row["benchmark"], row["method"], row["seed"]))
+    return sorted(rows, key=lambda row: -(row[by] if row[by] is not None else -1.0))
+
+
+def _show(rows: list[dict[str, Any]], stdout: Any) -> None:
+    from rich.table import Table
+
+    table = Table(*HEADS, box=None, pad_edge=False)
+    for row in rows:
+        scores = ["" if row[key] is None else f"{row[key]:.1f}" for key in ("subset", "test")]
+        table.add_row(*(str(row[key]) for key in HEADS[:-2]), *scores)
+    console(stdout).print(table)
+    print(f"{len(rows)} runs", file=stdout)
+
+
+def _remove(tracker: Tracker, names: list[str], yes: bool) -> list[str]:
+    from dta_bench.report.predictions.find_run import find_run
+
+    if not names:
+        raise UserError("runs rm takes the beginnings of identities; dta-bench runs lists them")
+    found = [find_run(tracker, name) for name in names]
+    for run in found:
+        if run.status == "RUNNING":
+            raise UserError(f"run {run.run_id} is running; end its sweep first, or wait for it")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UserError(f"{len(found)} runs would be removed, and nobody is there to ask; say --yes")
+        names_of_runs = ", ".join(f"{run.run_id} ({run.name})" for run in found)
+        typer.confirm(f"Remove {names_of_runs}?", abort=True, err=True)
+    for run in found:
+        tracker.remove_run(run.mlflow_run_id)
+    return [run.run_id for run in found]

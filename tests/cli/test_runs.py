@@ -1,0 +1,92 @@
+"""Listing runs, and taking some away: what is marked in MLflow, what is removed, and what is refused."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import refusal
+from typer.testing import CliRunner
+
+from dta_bench import cli
+
+Run = Callable[[str], str]
+
+
+@pytest.fixture
+def out(finished_store: Path, tmp_path: Path) -> Path:
+    """An --out with a finished run of dta and one of source_only."""
+    return shutil.copytree(finished_store, tmp_path / "results")
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process, which must succeed; returns what it prints on stdout."""
+
+    def printed(line: str) -> str:
+        capfd.readouterr()
+        result = CliRunner().invoke(cli.app, line.split())
+        assert result.exit_code == 0, (result.output, result.exception)
+        return capfd.readouterr().out
+
+    return printed
+
+
+def listed(run: Run, out: Path, options: str = "") -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(run(f"runs {options} --out {out} --json"))["runs"]
+    return found
+
+
+def test_all_runs_are_listed_in_the_order_in_which_they_were_started(run: Run, out: Path) -> None:
+    rows = listed(run, out)
+    assert [row["method"] for row in rows] == ["dta", "source_only"]
+    assert {row["status"] for row in rows} == {"finished"}
+    assert {row["metric"] for row in rows} == {"accuracy"}
+    assert all(isinstance(row["test"], float) and 70 < row["test"] < 90 for row in rows)
+
+
+def test_methods_states_and_order_are_chosen(run: Run, out: Path) -> None:
+    assert [row["method"] for row in listed(run, out, "--methods mcc,source_only")] == ["source_only"]
+    assert listed(run, out, "--status failed,killed") == []
+    assert len(listed(run, out, "fonts_digits --status finished")) == 2
+    tests = [row["test"] for row in listed(run, out, "--sort test")]
+    assert tests == sorted(tests, reverse=True)
+
+
+def test_the_table_has_a_line_for_each_run_and_their_number(run: Run, out: Path) -> None:
+    lines = run(f"runs --out {out}").splitlines()
+    assert lines[0].split() == ["run", "benchmark", "method", "backbone", "seed", "status", "subset", "test"]
+    assert lines[-1] == "2 runs"
+    assert len(lines) == 4
+
+
+def test_rm_marks_a_run_as_deleted_and_removes_its_files_alone(run: Run, out: Path) -> None:
+    first, second = listed(run, out)
+    assert json.loads(run(f"runs rm {str(first['run'])[:6]} --yes --out {out} --json")) == {"removed": [first["run"]]}
+    assert [row["run"] for row in listed(run, out)] == [second["run"]]
+    kept = {path for path in out.rglob("*") if path.is_file()}
+    assert not any(str(first["mlflow_run_id"]) in str(path) for path in kept)
+    assert any(str(second["mlflow_run_id"]) in str(path) for path in kept)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("runs rm", "runs rm takes the beginnings of identities"),
+        ("runs rm zzzz --yes", "no run's identity begins with 'zzzz'"),
+        ("runs visda", "has no runs of visda; it has: fonts_digits"),
+        ("runs --sort size", "--sort size is not known; it takes started, method, subset, test"),
+        ("runs --yes", "--yes would have no effect without rm"),
+        ("runs rm abc --status failed", "--status would have no effect with rm"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_sentence(run: Run, out: Path, line: str, sentence: str) -> None:
+    assert sentence in refusal(f"{line} --out {out}")
+    assert len(listed(run, out)) == 2
+
+
+def test_rm_asks_and_without_a_terminal_nothing_is_removed(run: Run, out: Path) -> None:
+    identity = listed(run, out)[0]["run"]
+    assert "nobody is there to ask; say --yes" in refusal(f"runs rm {identity} --out {out}")
+    assert len(listed(run, out)) == 2
