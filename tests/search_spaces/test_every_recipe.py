@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from documentation import ROOT, shown_files
 
 from dta_bench import plugins
 from dta_bench.check.method import SIDE, TARGETS, random_batch, small_learner, small_network
@@ -15,12 +16,15 @@ from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.nn import learner, pretrained
 from dta_bench.nn.learner import Progress, Setting
+from dta_bench.report.document.recipe_table import RecipeRow
+from dta_bench.report.recipes import table
 from dta_bench.report.recipes.runs_of_recipe import plan_of
 from dta_bench.run import preflight
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Options
 from dta_bench.sweep import choose_runs
+from dta_bench.tracking import Tracker
 
 RECIPES = plugins.names("recipe")
 every_recipe = pytest.mark.parametrize("name", RECIPES)
@@ -166,3 +170,23 @@ def test_a_recipe_of_a_new_paper_is_one_file_where_the_user_is(tmp_path: Path, m
         recipes.read("dann_digits_mine")
     for part in ("training.epoch is not a key here", "training.epochs is missing", "printed.value is 900"):
         assert part in str(refused.value)
+
+
+def test_the_recipe_that_the_docs_show_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = shown_files((ROOT / "docs" / "training.md").read_text(encoding="utf-8"))
+    (path,) = (name for name in shown if name.startswith("search_spaces/recipes/"))
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(shown[path], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    plan = choose_runs.make_plan(
+        *choose_runs.for_benchmark("digits", None), Options(methods=("mcc",), recipe="published", seeds=1)
+    )
+    assert plan.recipe == Path(path).stem
+    assert plan.recipe in {row.recipe for row in table_of_recipes(tmp_path)}
+
+
+def table_of_recipes(folder: Path) -> list[RecipeRow]:
+    """The rows of ``report --recipes`` on an empty store, without its estimates."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "estimate", lambda *_: {"why": "not counted", "gpu_hours": 0.0})
+        return table.recipe_table(Tracker(f"sqlite:///{folder / 'none.db'}", folder), "data").recipes
