@@ -20,6 +20,7 @@ from dta_bench.cli.profile import FormsGroup
 PACKAGE = ROOT / "dta_bench"
 LOOKED_UP = ("dta_bench", "tests", "backbones", "search_spaces", "cluster", "docs")
 MADE_BY_READERS = {
+    "search_spaces/recipes/mcc_digits_tiny.yaml",
     "docs/api.md",
     "benchmarks/pets.yaml",
     "search_spaces/methods/mine.yaml",
