@@ -182,8 +182,9 @@ def _check_has_scores(plan: Plan) -> None:
     """What compares runs by the labelled subset's score needs such a subset."""
     asked = ["--search tpe"] * (plan.search == "tpe") + ["--stop asha"] * ("asha" in plan.stop)
     if asked and not plan.label_subset.is_there:
+        compare = "compares" if len(asked) == 1 else "compare"
         raise UserError(
-            f"{' and '.join(asked)} compare runs by their score on labelled images of the target, and "
+            f"{' and '.join(asked)} {compare} runs by their score on labelled images of the target, and "
             f"{plan.benchmark.name} has none to choose by; leave that out, or label some (dta-bench label)"
         )
 

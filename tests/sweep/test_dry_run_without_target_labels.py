@@ -1,0 +1,50 @@
+"""A dry run says in words which labels of the target are there, and refuses what needs those that are not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import fake_datasets
+import numpy as np
+import pytest
+import yaml
+from command_line import refusal
+from typer.testing import CliRunner
+
+from dta_bench import cli
+from dta_bench.spec.target_labels import CONSEQUENCES, TargetLabels
+
+DRY = "sweep mine --backbone conv3_tiny --method mcc --points 1 --root data --dry-run"
+
+
+def state_pair(root: Path, target: dict[str, Any]) -> None:
+    """Two classes of studio images, six images of the street without labels, two rows of labels, a labelled test."""
+    for i in range(6):
+        pixels = np.random.default_rng(i).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+        for name in ("studio/cat", "studio/dog", "street", "street_test/cat", "street_test/dog"):
+            fake_datasets.save(root / "data" / name / f"{i}.png", np.roll(pixels, len(name), axis=0))
+    (root / "data/few.csv").write_text("path,class\n0.png,cat\n1.png,dog\n")
+    (root / "benchmarks").mkdir()
+    pair = {"source": "studio", "target": {"images": "street"} | target, "classes": ["cat", "dog"], "image_size": 32}
+    (root / "benchmarks/mine.yaml").write_text(yaml.safe_dump(pair))
+
+
+@pytest.mark.parametrize(("target", "situation"), [
+    ({}, "none"), ({"labelled": "few.csv"}, "subset"), ({"test": "street_test"}, "test"),
+    ({"labelled": "few.csv", "test": "street_test"}, "both"),
+])  # fmt: skip
+def test_it_tells_the_situation(
+    target: dict[str, Any], situation: TargetLabels, out: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    state_pair(out, target)
+    result = CliRunner().invoke(cli.app, [*DRY.split(), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(capfd.readouterr().out)["target_labels"] == situation
+    CliRunner().invoke(cli.app, DRY.split())
+    said = " ".join(capfd.readouterr().out.split())
+    assert f"labels of the target: {CONSEQUENCES[situation]}" in said
+
+
+def test_a_search_that_compares_by_labels_is_refused_where_there_are_none(out: Path) -> None:
+    state_pair(out, {})
+    assert "--search tpe compares runs by their score on labelled images" in refusal(f"{DRY} --search tpe")
