@@ -33,11 +33,14 @@ class Evaluation:
         confusion: (K, K) counts, a row for each true class.
         arrays: what a run stores of the set: ``logits`` (N, K) and ``labels`` (N,), or, for label maps, ``confusions``
             (N, K, K).
+        enlarged_labels: scores where predicted labels are enlarged instead of logits; None for images of one class
+            each, and where label maps are not larger than the network's input.
     """
 
     scores: Scores
     confusion: NDArray[np.int64]
     arrays: Arrays
+    enlarged_labels: Scores | None = None
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,18 @@ class Evaluator:
     def evaluate(self, images: LabelledImages) -> Evaluation:
         """Predict images and compare the predictions with the labels."""
         classes, is_segmentation = self.benchmark.classes, self.benchmark.task == "segmentation"
-        arrays = self._confusions(images) if is_segmentation else self._logits_and_labels(images)
         if is_segmentation:
-            confusion = arrays["confusions"].sum(axis=0, dtype=np.int64)
-        else:
-            guesses = arrays["logits"].argmax(axis=1)
-            confusion = metrics.confusion_matrix(images.labels, guesses, len(classes))
-        return Evaluation(metrics.scores(confusion, classes, is_segmentation), confusion, arrays)
+            return self._evaluate_label_maps(images)
+        arrays = self._logits_and_labels(images)
+        confusion = metrics.confusion_matrix(images.labels, arrays["logits"].argmax(axis=1), len(classes))
+        return Evaluation(metrics.scores(confusion, classes), confusion, arrays)
+
+    def _evaluate_label_maps(self, images: LabelledImages) -> Evaluation:
+        counts, other = self._confusions(images)
+        confusion, of_labels = (rows.sum(axis=0, dtype=np.int64) for rows in (counts, other))
+        found, enlarged = (metrics.scores(one, self.benchmark.classes, True) for one in (confusion, of_labels))
+        is_other = not np.array_equal(counts, other)
+        return Evaluation(found, confusion, {"confusions": counts}, enlarged if is_other else None)
 
     def evaluate_without_labels(self, images: Sequence[Image]) -> LabelFreeEvaluation:
         """Predict images and compute the label-free criteria."""
@@ -101,9 +109,11 @@ class Evaluator:
         logits = self._logits(images)
         return LabelFreeEvaluation(label_free_criteria(logits), {"logits": logits})
 
-    def predict_label_maps(self, images: Sequence[Image]) -> Iterator[label_map_predictions.LabelMap]:
-        """The predicted label map of each image, (height, width) at the benchmark's image size."""
-        return label_map_predictions.predictions(self.network, self.batches(images), self.device, self.window)
+    def predict_label_maps(
+        self, images: Sequence[Image], sizes: Sequence[tuple[int, int]] | None = None
+    ) -> Iterator[label_map_predictions.LabelMap]:
+        """The predicted label map of each image, at its (height, width) of ``sizes`` or at the network's size."""
+        return label_map_predictions.predictions(self.network, self.batches(images), self.device, self.window, sizes)
 
     def _logits_and_labels(self, images: LabelledImages) -> Arrays:
         return {"logits": self._logits(images.images), "labels": np.asarray(images.labels)}
@@ -111,13 +121,15 @@ class Evaluator:
     def _logits(self, images: Sequence[Image]) -> NDArray[np.float32]:
         return self._joined(predict(self.network, self.batches(_own(images)), self.device), images)
 
-    def _confusions(self, images: LabelledImages) -> Arrays:
+    def _confusions(self, images: LabelledImages) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The counts of each image, with logits enlarged and with labels enlarged."""
         assert not isinstance(images.labels, np.ndarray)
         own = label_map_predictions.confusions(
             self.network, self.batches(_own(images.images)), _own(images.labels), len(self.benchmark.classes),
             self.benchmark.ignore_index, self.device, self.window,
         )  # fmt: skip
-        return {"confusions": self._joined(own, images.images).astype(np.int32)}
+        of_logits, of_labels = (self._joined(rows, images.images).astype(np.int32) for rows in own)
+        return of_logits, of_labels
 
     def _joined(self, rows: NDArray[Any], images: Sequence[Image]) -> NDArray[Any]:
         """The rows of all images, from those of this replica's share."""

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import entr
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from dta_bench.data.augment import resize_labels
 from dta_bench.evaluation import metrics
@@ -56,10 +58,8 @@ class SetStatistics:
 def confusions(
     network: nn.Module, batches: Iterable[Tensor], labels: Sequence[LabelMap], classes: int, ignore_index: int,
     device: torch.device, window: Size | None = None,
-) -> NDArray[np.int64]:  # fmt: skip
-    """Count true and predicted classes of the pixels of each image.
-
-    Predictions are resized to the size of the label map, so that every label counts.
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
+    """Count true and predicted classes of the pixels of each image, at the size of its label map.
 
     Args:
         network: gives logits (B, K, H, W).
@@ -71,22 +71,53 @@ def confusions(
         window: size of the windows that predict an image, see :func:`sliding_window`; None: the whole image.
 
     Returns:
-        (N, K, K), as :func:`dta_bench.evaluation.metrics.confusion_matrix` for each image.
+        (N, K, K), as :func:`dta_bench.evaluation.metrics.confusion_matrix` for each image, where the logits of a
+        smaller image are enlarged, see :func:`predictions`; and the same where predicted labels are enlarged instead.
     """
-    predicted = predictions(network, batches, device, window)
-    counts = [
-        metrics.confusion_matrix(truth, resize_labels(guess, (truth.shape[0], truth.shape[1])), classes, ignore_index)
-        for truth, guess in zip(labels, predicted, strict=True)
-    ]
-    return np.stack(counts)
+    counts, of_enlarged_labels = [], []
+    every_logits = (one for logits in _logits(network, batches, device, window) for one in logits)
+    for truth, logits in zip(labels, every_logits, strict=True):
+        size = (truth.shape[0], truth.shape[1])
+        counts.append(metrics.confusion_matrix(truth, most_probable(logits, size), classes, ignore_index))
+        guess = resize_labels(most_probable(logits), size)
+        of_enlarged_labels.append(metrics.confusion_matrix(truth, guess, classes, ignore_index))
+    return np.stack(counts), np.stack(of_enlarged_labels)
 
 
 def predictions(
-    network: nn.Module, batches: Iterable[Tensor], device: torch.device, window: Size | None = None
-) -> Iterator[LabelMap]:
-    """The most probable class of each pixel, (H, W) for one image after the other, at the network's input size."""
-    for logits in _logits(network, batches, device, window):
-        yield from logits.argmax(1).to(torch.uint8).cpu().numpy()
+    network: nn.Module, batches: Iterable[Tensor], device: torch.device, window: Size | None = None,
+    sizes: Iterable[Size] | None = None,
+) -> Iterator[LabelMap]:  # fmt: skip
+    """The most probable class of each pixel, for one image after the other.
+
+    Args:
+        network: gives logits (B, K, H, W).
+        batches: the images as network input.
+        device: where to compute.
+        window: size of the windows that predict an image, see :func:`sliding_window`; None: the whole image.
+        sizes: (height, width) of each label map; None: the network's input size.
+    """
+    every_logits = (one for logits in _logits(network, batches, device, window) for one in logits)
+    wanted = repeat(None) if sizes is None else sizes
+    for logits, size in zip(every_logits, wanted, strict=sizes is not None):
+        yield most_probable(logits, size)
+
+
+def most_probable(logits: Tensor, size: Size | None = None) -> LabelMap:
+    """The most probable class of each pixel of one image.
+
+    To a larger size the logits are enlarged first, bilinearly, as papers do; to a smaller one the classes are reduced.
+
+    Args:
+        logits: (K, H, W).
+        size: (height, width); None: that of the logits.
+    """
+    height, width = logits.shape[1:]
+    size = size or (height, width)
+    if size[0] >= height and size[1] >= width and size != (height, width):
+        logits = interpolate(logits[None], size=size, mode="bilinear", align_corners=False)[0]
+    labels: LabelMap = logits.argmax(0).to(torch.uint8).cpu().numpy()
+    return labels if labels.shape == size else resize_labels(labels, size)
 
 
 def image_statistics(

@@ -127,6 +127,13 @@ def warnings(report: Report) -> list[str]:
         sentences.append(
             f"For comparison, with the labelled subset put back into target test, as papers have it: {scores}."
         )
+    if report.enlarged_labels:
+        measured = report.enlarged_labels.measured.items()
+        scores = ", ".join(f"{spell_metric(key)} {value:.1f} %" for key, value in measured)
+        sentences.append(
+            "Label maps are larger than predictions, whose logits are enlarged to their size; with predicted labels "
+            f"enlarged instead: {scores}."
+        )
     if report.too_few_seeds:
         sentences.append(
             f"{_count_configurations(report.too_few_seeds)} fewer seeds finished, so no part in the choice."

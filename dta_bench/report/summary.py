@@ -131,6 +131,8 @@ def summarise(
     parts: dict[str, Any] = {"default_rule": why_default} if why_default else {}
     parts |= {"recipes": followed} if (followed := followed_recipes(group)) else {}
     parts |= _budgets(group, configurations)
+    if (enlarged := averages(chosen.shown if chosen else None, "enlarged_labels")) is not None:
+        parts["enlarged_labels"] = enlarged
     if chosen is not None and not measured:
         parts["without_test"] = describe_without_test(chosen.shown, benchmark.classes)
     return report.with_parts(**parts)

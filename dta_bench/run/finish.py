@@ -63,6 +63,7 @@ def finish(run: Run) -> FinishedRun:
         source_validation=source.scores,
         test=None if test is None else test.scores,
         whole=_scores_with_subset(run, test, subset),
+        enlarged_labels=None if test is None else test.enlarged_labels,
         collapsed=_has_collapsed(run, test, source, run.label_free),
         epochs=run.spec.training.epochs,
         seconds=run.seconds,

@@ -165,6 +165,8 @@ class RunResult:
         measuring_seconds: of the evaluations after epochs.
         whole: scores of target test with the labelled subset put back in, where it had been left out; only for
             comparison with papers.
+        enlarged_labels: scores of target test where predicted labels are enlarged to the size of the label maps instead
+            of logits; None where these are not larger.
     """
 
     run_id: str
@@ -176,3 +178,4 @@ class RunResult:
     seconds: float
     measuring_seconds: float
     whole: Scores | None = None
+    enlarged_labels: Scores | None = None

@@ -163,7 +163,7 @@ def _flat(spec: RunSpec, inert: set[str]) -> dict[str, Any]:
 
 def _final(result: RunResult) -> dict[str, float]:
     metrics = {"seconds": result.seconds, "measuring_seconds": result.measuring_seconds}
-    for part in ("test", "validation", "source_validation", "whole"):
+    for part in ("test", "validation", "source_validation", "whole", "enlarged_labels"):
         scores = getattr(result, part)
         metrics |= {f"{part}/{key}": value for key, value in scores.means().items()} if scores else {}
     of_classes = {} if result.test is None else result.test.per_class

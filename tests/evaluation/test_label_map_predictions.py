@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dta_bench.data.batches import Batches
 from dta_bench.data.splits import split
 from dta_bench.domains.images import Domains, LabelledImages
-from dta_bench.evaluation import label_map_predictions
+from dta_bench.evaluation import label_map_predictions, metrics
 from dta_bench.evaluation.evaluator import Evaluator
 from dta_bench.nn.network import Network
 from dta_bench.report.configurations import group_runs
@@ -66,13 +66,16 @@ def test_miou_of_a_set_is_torchmetrics_over_all_its_pixels_at_the_labels_size(se
     guesses = rng.integers(0, 4, (5, 6, 7))
     labels = [rng.choice([0, 1, 2, 255], (12, 21)).astype(np.uint8) for _ in range(5)]
     batches = [torch.from_numpy(guesses[i : i + 2]).float()[:, None] for i in range(0, 5, 2)]
-    found = label_map_predictions.confusions(Colours(4), batches, labels, 4, 255, CPU).sum(axis=0)
+    of_logits, of_labels = label_map_predictions.confusions(Colours(4), batches, labels, 4, 255, CPU)
 
-    reference = torchmetrics.JaccardIndex("multiclass", num_classes=4, ignore_index=255, average="none")
-    enlarged = torch.from_numpy(guesses.repeat(2, axis=1).repeat(3, axis=2))
-    expected = reference(enlarged, torch.from_numpy(np.stack(labels)).long())
-    union = found.sum(axis=0) + found.sum(axis=1) - np.diag(found)
-    np.testing.assert_allclose(np.diag(found) / union, expected, atol=1e-6)
+    one_hot = torch.nn.functional.one_hot(torch.from_numpy(guesses), 4).movedim(-1, 1).float()
+    smooth = torch.nn.functional.interpolate(one_hot, size=(12, 21), mode="bilinear", align_corners=False).argmax(1)
+    for counts, enlarged in ((of_logits, smooth), (of_labels, torch.from_numpy(guesses.repeat(2, 1).repeat(3, 2)))):
+        found = counts.sum(axis=0)
+        reference = torchmetrics.JaccardIndex("multiclass", num_classes=4, ignore_index=255, average="none")
+        expected = reference(enlarged, torch.from_numpy(np.stack(labels)).long())
+        union = found.sum(axis=0) + found.sum(axis=1) - np.diag(found)
+        np.testing.assert_allclose(np.diag(found) / union, expected, atol=1e-6)
 
 
 def test_images_counts_do_not_depend_on_the_batch() -> None:
@@ -81,7 +84,8 @@ def test_images_counts_do_not_depend_on_the_batch() -> None:
     labels = [rng.integers(0, 4, (6, 7)).astype(np.uint8) for _ in range(5)]
     one = label_map_predictions.confusions(Colours(4), images.split(1), labels, 4, 255, CPU)
     all_at_once = label_map_predictions.confusions(Colours(4), [images], labels, 4, 255, CPU)
-    np.testing.assert_array_equal(one, all_at_once)
+    np.testing.assert_array_equal(one[0], all_at_once[0])
+    np.testing.assert_array_equal(*one)  # nothing is enlarged
 
 
 def test_statistics_of_a_stream_are_those_of_all_logits_at_once() -> None:
@@ -159,6 +163,25 @@ def test_labels_of_another_size_than_the_network_s_are_met_at_their_own() -> Non
     counted = sum(int((label != 255).sum()) for label in large.labels)
     assert evaluator.evaluate(large).confusion.sum() == counted
     assert [label.shape for label in evaluator.predict_label_maps(large.images)] == [(32, 48)] * 3
+    own = list(evaluator.predict_label_maps(large.images, [(130, 190)] * 3))
+    found = sum(metrics.confusion_matrix(truth, guess, 4) for truth, guess in zip(large.labels, own, strict=True))
+    np.testing.assert_array_equal(found, evaluator.evaluate(large).confusion)
+
+
+def test_both_readings_are_told_where_label_maps_are_larger_than_predictions() -> None:
+    net = Network(nn.Identity(), nn.Identity(), nn.Conv2d(3, 4, 1))
+    for size, has_both in (((130, 190), True), ((32, 48), False)):
+        evaluator = Evaluator(net, dataclasses.replace(SCENES, image_size=(32, 48)), 3, 2, CPU)
+        assert (evaluator.evaluate(scenes(3, 5, size=size)).enlarged_labels is not None) == has_both
+
+
+def test_a_line_between_two_classes_is_straight_where_logits_are_enlarged() -> None:
+    """Along a row logits of class 1 are 0, 1, 4, 9 and of class 0 a constant 2.5: they meet halfway from 1 to 4."""
+    row = torch.tensor([0.0, 1.0, 4.0, 9.0])
+    logits = torch.stack([torch.full((2, 4), 2.5), row.expand(2, 4)])
+    at_double = label_map_predictions.most_probable(logits, (4, 8))
+    assert at_double[0].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert label_map_predictions.most_probable(logits, (1, 2)).tolist() == [[0, 1]]
 
 
 def test_a_report_of_label_maps_is_headed_by_mean_iou(domains: Domains, tmp_path: Path) -> None:

@@ -69,3 +69,13 @@ def test_runs_without_a_budget_say_nothing_of_one() -> None:
     runs = Runs()
     runs.add(spec_of(), 0.5)
     assert "budget" not in report_of(runs, benchmark_of("fonts_digits")).json_object()
+
+
+def test_the_other_reading_of_enlarged_label_maps_is_told() -> None:
+    runs = Runs()
+    runs.add(spec_of(), 0.5)
+    runs.tracked[-1].metrics.update({"enlarged_labels/accuracy": 41.0, "enlarged_labels/mean_class_accuracy": 40.0})
+    report = report_of(runs, benchmark_of("fonts_digits"))
+    assert report.enlarged_labels is not None
+    said = " ".join(screen_of(report).split())
+    assert "with predicted labels enlarged instead: accuracy 41.0 %, mean class accuracy 40.0 %." in said

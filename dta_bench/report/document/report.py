@@ -82,6 +82,8 @@ class Report(Document):
     unfinished: list[str]
     whole: Averages | None
     """Scores on target test with the labelled subset put back in, where it had been left out."""
+    enlarged_labels: Averages | None = None
+    """Scores on target test where predicted labels are enlarged to the size of the label maps, not logits."""
     unreadable: list[str]
     lost_classes: dict[str, list[str]] = Field(default_factory=dict)
     """Runs that did not collapse but have nearly lost a class: its accuracy is under a tenth of the mean of all."""

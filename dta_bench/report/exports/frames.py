@@ -93,7 +93,7 @@ def _run_row(run: StoredRun, in_report: bool) -> dict[str, Any]:
 
 def _is_score(key: str) -> bool:
     part, _, metric = key.partition("/")
-    return part in ("test", "validation", "source_validation", "whole") and (
+    return part in ("test", "validation", "source_validation", "whole", "enlarged_labels") and (
         metric in AVERAGES or metric.startswith("class/")
     )
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dta_bench.data import augment
-from dta_bench.data.augment import resize_labels
 from dta_bench.data.batches import adapt_channels
 from dta_bench.domains.image_files import read_image
 from dta_bench.domains.images import Image
@@ -91,8 +90,7 @@ class Predictor:
 
     def label_maps(self, images: Sequence[Image], sizes: Sequence[Size]) -> Iterator[LabelMap]:
         """The predicted label map of each image, each at its own (height, width), of images at the network's size."""
-        for labels, size in zip(self._evaluator.predict_label_maps(images), sizes, strict=True):
-            yield resize_labels(labels, size)
+        return self._evaluator.predict_label_maps(images, sizes)
 
     def predict(self, images: str | Path | Sequence[str | Path], probabilities: bool = False) -> pd.DataFrame:
         """Predict images of one class each.

@@ -95,8 +95,9 @@ def test_label_maps_give_the_counts_that_a_run_stores(window: tuple[int, int] | 
     names = [path.name for path in paths]
     images = LabelledImages(ImageFiles(tmp_path, names), truths, names)
     card = loaded.card
-    stored = Evaluator(loaded.predicts, card.benchmark, card.channels, 2, CPU, window).evaluate(images)
-    predictor = Predictor(loaded)
+    predictor = Predictor(loaded)  # in batches of the run's size: a rounding may decide between two equal classes
+    evaluator = Evaluator(loaded.predicts, card.benchmark, card.channels, predictor.batch_size, CPU, window)
+    stored = evaluator.evaluate(images)
     read = [predictor.read(path) for path in paths]
     maps = predictor.label_maps([image for image, _ in read], [size for _, size in read])
     counts = [confusion_matrix(truth, found, classes) for truth, found in zip(truths, maps, strict=True)]
