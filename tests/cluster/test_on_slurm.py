@@ -10,9 +10,9 @@ from netns_cluster import METHOD, SPACE, wait_until
 from netns_slurm import NODES, Slurm
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(2400)]
-EPOCHS = 45  # of 6 s at least: more than the time limit leaves room for
+EPOCHS = 30  # of 6 s at least: more than the time limit leaves room for
 SWEEP = "sweep limited --cpus-per-run 2 --confirm 0 --out /mnt/out --root /mnt/data"
-ASK = "dta-bench cluster slurm --nodes 2 --gpus 0 --cpus 2 --time 0:07 --notice 150 --partition P"
+ASK = "dta-bench cluster slurm --nodes 2 --gpus 0 --cpus 2 --time 0:06 --notice 150 --partition P"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any, Literal
 
 from dta_bench.errors import UserError
@@ -28,13 +29,15 @@ def gpus_for(plan: Plan, wanted: float | Literal["auto"] | None) -> float:
     """
     import ray
 
+    from dta_bench.sweep.on_ray import demand
+
     if plan.training.devices > 1 and wanted not in (None, 0, 1):
         raise UserError(
             f"a run on {plan.training.devices} devices has a GPU on each of them; leave out --gpus-per-run {wanted}"
         )
     if wanted != "auto" and wanted is not None:
         return wanted
-    if not ray.cluster_resources().get("GPU", 0):
+    if not demand.expected_resources().get("GPU", 0):
         return 0.0
     if wanted is None:
         return 1.0
@@ -43,7 +46,15 @@ def gpus_for(plan: Plan, wanted: float | Literal["auto"] | None) -> float:
         for b in plan.backbones
     ]
     job = {"networks": networks, "training": plan.training.model_dump()}
-    return gpus_per_run(*ray.get(ray.remote(num_gpus=1)(measure_memory).remote(job)))
+    measured, patience = ray.remote(num_gpus=1)(measure_memory).remote(job), demand.Patience()
+    while not ray.wait([measured], timeout=1)[0]:  # Ctrl-C ends it
+        if (
+            patience.is_over()
+            and not ray.available_resources().get("GPU", 0)
+            and not ray.cluster_resources().get("GPU")
+        ):
+            print(demand.describe_waiting({"GPU": 1.0}), file=sys.stderr)
+    return gpus_per_run(*ray.get(measured))
 
 
 def gpus_per_run(needed: int, total: int) -> float:

@@ -14,7 +14,7 @@ from dta_bench.errors import Interrupted, UserError
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.sweep.on_ray import cluster, gpu_share, multi_device, worker
+from dta_bench.sweep.on_ray import cluster, demand, gpu_share, multi_device, worker
 from dta_bench.sweep.on_ray.progress_callback import progress_callback
 from dta_bench.sweep.on_ray.ray_session import RaySession
 from dta_bench.sweep.on_ray.save_runs import save_runs
@@ -163,6 +163,10 @@ def run_tuner(start: Launch, interrupt: Interrupt, shared_file: str) -> dict[str
         parallel: int | None = concurrent_runs(per_device, devices, resources.parallel)
     else:
         trainable, parallel = worker.trainable(job, per_device), resources.parallel
+        if shared_file and (most := demand.room(per_device, demand.expected_resources())) and demand.most_of_file():
+            # All runs that will have a place wait for it at once, so that their machines start at once.
+            parallel = min(most, parallel or most)
+            os.environ[demand.PENDING] = str(parallel)
     errors: dict[str, str] = {}
     # Tune pickles what decides when to stop, and a view cannot be pickled
     stopping = {run.id: share.work.early_stopping for share in start.shares for run in share.work.runs}
@@ -179,7 +183,9 @@ def run_tuner(start: Launch, interrupt: Interrupt, shared_file: str) -> dict[str
             name=start.shares[0].parent,
             storage_path=str(Path(start.workspace.out).resolve() / "runs" / "ray"),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
-            callbacks=[progress_callback(start, errors)],
+            callbacks=[
+                progress_callback(start, errors, {kind: devices * amount for kind, amount in per_device.items()})
+            ],
             stop=lambda _, result: (
                 interrupt.requested or (result.get("run") in stopping and stopping[result["run"]].should_stop(result))
             ),
@@ -190,7 +196,7 @@ def run_tuner(start: Launch, interrupt: Interrupt, shared_file: str) -> dict[str
 
 
 def concurrent_runs(per_device: dict[str, float], devices: int, parallel: int | None) -> int:
-    """How many runs on several devices the cluster has room for, at most ``parallel``.
+    """How many runs on several devices the cluster has room for when all its machines are there, at most ``parallel``.
 
     Tune does not know it: it sees only the process that waits for a run's replicas, which is on the head.
 
@@ -200,9 +206,7 @@ def concurrent_runs(per_device: dict[str, float], devices: int, parallel: int | 
     Raises:
         UserError: there is no room for a single run.
     """
-    import ray
-
-    available = ray.cluster_resources()
+    available = demand.expected_resources()
     fit = int(min(available.get(kind, 0) // (devices * amount) for kind, amount in per_device.items() if amount))
     if fit < 1:
         needs = " and ".join(f"{devices * amount:g} {kind}s" for kind, amount in per_device.items() if amount)

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from dta_bench.spec.seeds import is_confirmation
 from dta_bench.sweep.kept_networks import KeptNetworks
+from dta_bench.sweep.on_ray.demand import Patience, describe_waiting, has_room
 from dta_bench.sweep.on_ray.tune_space import RUN
 
 if TYPE_CHECKING:
     from dta_bench.sweep.on_ray.launch import Launch
 
 
-def progress_callback(start: Launch, errors: dict[str, str]) -> Any:
+def progress_callback(start: Launch, errors: dict[str, str], per_run: dict[str, float]) -> Any:
     """Make the callback; it feeds ``start.view``.
 
     Args:
+        per_run: Ray's resources of a run, to be told when no run finds a place.
         errors: filled in: identity → what the run failed of, or what its worker died of.
     """
     from ray import tune
@@ -27,9 +29,18 @@ def progress_callback(start: Launch, errors: dict[str, str]) -> Any:
     first = start.plan.methods[0]
     competing = {run.id for run in start.runs if run.method == first and not is_confirmation(run.seed)}
 
+    patience = Patience()
+
     class ShowProgress(tune.Callback):  # type: ignore[misc]
         def __reduce__(self) -> tuple[Any, ...]:
             return tune.Callback, ()  # Tune saves its callbacks; a screen cannot be saved
+
+        def on_step_begin(self, *_: Any, trials: list[Any], **__: Any) -> None:
+            states = {trial.status for trial in trials}
+            if states <= {"TERMINATED", "ERROR"} or ("RUNNING" in states and start.plan.training.devices == 1):
+                patience.restart()
+            elif patience.is_over() and not ("RUNNING" in states and has_room(per_run)):  # replicas wait unseen by Tune
+                view.console.print(describe_waiting(per_run), highlight=False, soft_wrap=True)
 
         def on_trial_result(self, *_: Any, result: dict[str, Any], **__: Any) -> None:
             run = result.get("run")
