@@ -97,7 +97,7 @@ def _flops(group: list[TrackedRun]) -> tuple[float, float] | None:
 
             try:
                 noted = stages.run_flops_ratio(run.spec)
-            except (UserError, ValueError):  # such as a method or parameters that are not there today
+            except (UserError, ValueError, RuntimeError):  # such as a method, parameters or image size of another day
                 return None
         ratios.append(1.0 if noted is None else noted)
     return min(ratios), max(ratios)

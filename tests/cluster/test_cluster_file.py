@@ -22,6 +22,12 @@ rented = pytest.mark.parametrize("name", ["cluster.yaml", "cluster/gcp.yaml"])
 LEFT = "nothing is left to fill in"
 
 
+@pytest.fixture
+def clouds_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the libraries of every cloud were installed; the tests need them of one alone."""
+    monkeypatch.setattr(cluster_rules, "_is_there", lambda module: bool(module))
+
+
 def fails(file: dict[str, Any], tmp_path: Path) -> list[str]:
     path = tmp_path / "cluster.yaml"
     path.write_text(yaml.safe_dump(file))
@@ -29,10 +35,20 @@ def fails(file: dict[str, Any], tmp_path: Path) -> list[str]:
 
 
 @every_file
+@pytest.mark.usefixtures("clouds_libraries")
 def test_a_shipped_file_waits_only_to_be_filled_in(name: str, tmp_path: Path) -> None:
     (left,) = check_cluster(str(SHIPPED[name])).fails
     assert left.startswith(LEFT)
     assert fails(loaded(name), tmp_path) == []
+
+
+@pytest.mark.parametrize(("name", "extra"), [("cluster.yaml", "aws"), ("cluster/gcp.yaml", "gcp")])
+def test_missing_libraries_of_a_cloud_are_named_with_the_command(
+    name: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_rules, "_is_there", lambda module: not module)
+    (sentence,) = fails(loaded(name), tmp_path)
+    assert re.search(rf"are not here; pip install -c constraints\.txt .*\[{extra}\]", sentence)
 
 
 @every_file

@@ -38,8 +38,20 @@ def is_part(found: Parts, i: int) -> bool:
     )
 
 
+EARLIER: set[int] = set()
+"""Processes that other tests have left running, such as a resource tracker."""
+
+
+@pytest.fixture(autouse=True)
+def _earlier_processes() -> None:
+    EARLIER.clear()
+    EARLIER.update(child.pid for child in psutil.Process().children())
+
+
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    """The processes that the test has started and that still run."""
+    mine = (child for child in psutil.Process().children() if child.pid not in EARLIER)
+    return [child for child in mine if child.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
