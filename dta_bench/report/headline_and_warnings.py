@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from dta_bench.report.confirmation_sentences import describe_seeds, unconfirmed_sentences
@@ -76,10 +77,18 @@ def _spell_seeds_needed(report: Report, difference: Difference) -> str:
     if needed is None or needed.at_least is None:
         return "More than 50 seeds of each would be needed, even if the difference is as large as its interval allows."
     as_seen = "more than 50" if needed.as_seen is None else str(needed.as_seen)
+    seeds = needed.at_least if needed.as_seen is None else needed.as_seen
     return (
         f"To show one, at least {needed.at_least} seeds of each are needed, and {as_seen} if the difference is as seen:"
-        f" dta-bench sweep {report.benchmark} --confirm {needed.at_least if needed.as_seen is None else needed.as_seen}"
+        f" {_confirming_command(report, seeds)}"
     )
+
+
+def _confirming_command(report: Report, seeds: int) -> str:
+    """The sweep that made the runs, with so many confirmation seeds; that of the benchmark where several made them."""
+    sweeps = [line for line in report.commands or () if line.startswith("dta-bench sweep ")]
+    swept = sweeps[0] if len(sweeps) == 1 else f"dta-bench sweep {report.benchmark}"
+    return f"{re.sub(r' --confirm[ =][0-9]+', '', swept)} --confirm {seeds}"
 
 
 def spell_interval(bounds: Interval | None, seeds: int) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -169,6 +170,23 @@ def test_where_no_difference_is_shown_the_command_with_enough_seeds_is_named(run
     needed = report.difference.seeds_needed
     assert f"at least {needed.at_least} seeds of each are needed" in answer(report)
     assert f"dta-bench sweep fonts_digits --confirm {needed.as_seen}" in answer(report)
+
+
+@pytest.mark.parametrize(
+    ("ran", "named"),
+    [
+        (["dta-bench sweep compare_fonts_digits --methods all --confirm 2"], "compare_fonts_digits --methods all"),
+        (["dta-bench sweep one", "dta-bench sweep another"], "fonts_digits"),
+        (["dta-bench train fonts_digits --seed 3"], "fonts_digits"),
+    ],
+)
+def test_that_command_is_the_one_sweep_that_made_the_runs(
+    runs: Runs, pair: Benchmark, ran: list[str], named: str
+) -> None:
+    runs.sweep("dta", [0.62, 0.56])
+    runs.sweep("source_only", [0.5, 0.55])
+    report = report_of(runs, pair).model_copy(update={"commands": ran})
+    assert re.search(rf"dta-bench sweep {named} --confirm \d+$", answer(report))
 
 
 def test_methods_that_cannot_be_told_apart_share_a_letter(runs: Runs, pair: Benchmark) -> None:

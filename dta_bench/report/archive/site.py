@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from dta_bench import plugins
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.report.archive.manifest import MANIFEST, Manifest, read_manifest
 from dta_bench.report.archive.merge import read_rows
-from dta_bench.report.html.charts.colours import ON_DARK, ON_LIGHT, css_variables
+from dta_bench.report.html.page import render
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.seeds import is_confirmation
 from dta_bench.spec.spelling import spell_metric
@@ -46,15 +44,8 @@ def write_site(archives: Sequence[Path], folder: Path) -> int:
     published = [(m, run) for m, one in zip(manifests, archives, strict=True) for run in read_rows(one)]
     rows = [_row(group) for group in _configurations(published)]
     rows.sort(key=lambda row: (row["cells"][0], -float(row["cells"][4] or -1)))
-    environment = Environment(
-        loader=PackageLoader("dta_bench.report.html"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    style = environment.get_template("style.css").render(
-        on_light=css_variables(ON_LIGHT), on_dark=css_variables(ON_DARK)
-    )
-    text = environment.get_template("site.html").render(
-        title="Results", answer=_answer(published, rows), style=Markup(style), head=HEAD, numeric=NUMERIC, rows=rows,
+    text = render(
+        "site.html", title="Results", answer=_answer(published, rows), head=HEAD, numeric=NUMERIC, rows=rows,
         archives=manifests, notes=[
             "A row is one configuration: the mean over its fresh seeds where it has some, else over the seeds of the "
             "search, which flatter what they chose. The spread is the standard deviation over these seeds. Rows of one "
@@ -63,7 +54,7 @@ def write_site(archives: Sequence[Path], folder: Path) -> int:
         ],
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").write_text(text + "\n", encoding="utf-8")
+    (folder / "index.html").write_text(text, encoding="utf-8")
     return len(rows)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -85,6 +86,11 @@ class Page:
 
 def html(page: Page) -> str:
     """One self-contained HTML file: styles and figures inside, every text escaped."""
+    return render("page.html", page=page)
+
+
+def render(template: str, **values: Any) -> str:
+    """One self-contained HTML file of a template in ``templates/``, with the styles of all pages."""
     environment = Environment(
         loader=PackageLoader("dta_bench.report.html"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -92,7 +98,7 @@ def html(page: Page) -> str:
     style = environment.get_template("style.css").render(
         on_light=css_variables(ON_LIGHT), on_dark=css_variables(ON_DARK)
     )
-    return environment.get_template("page.html").render(page=page, style=Markup(style)) + "\n"
+    return environment.get_template(template).render(style=Markup(style), **values) + "\n"
 
 
 def markdown(page: Page) -> str:
