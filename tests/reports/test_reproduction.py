@@ -1,0 +1,58 @@
+"""The page of what becomes of the paper's tables, and the figures of the released code that it quotes."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "reports"))
+from reproduction import HERE as REPORTS
+from reproduction import pair_section, spell_row
+
+ROW = {
+    "method": "dta", "params": {"source_only_epochs": 0, "class_balance": 0, "lambda_3": 0.1}, "validation": 20.0,
+    "test": 9.8, "ci95": [8.0, 11.6], "seeds": 1, "confirmed": False, "collapsed": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "row", "test"),
+    [
+        ("usps_mnist", "as released: class balance 0.01, VAT", 83.5),
+        ("usps_mnist", "class balance 0, no VAT, after 2 source-only epochs", 52.6),
+        ("mnist_usps", "as released, no VAT", 95.1),
+    ],
+)
+def test_figures_of_the_released_code_typed_again(benchmark: str, row: str, test: float) -> None:
+    rows = yaml.safe_load((REPORTS / "released_code.yaml").read_text())["rows"]
+    assert [r["test"] for r in rows if (r["benchmark"], r["row"]) == (benchmark, row)] == [test]
+
+
+def test_a_row_says_what_the_study_varies() -> None:
+    assert spell_row(ROW) == "dta, as printed"
+    changed = {"source_only_epochs": 2, "class_balance": 0.1, "lambda_3": 0}
+    assert spell_row(ROW | {"params": changed}) == "dta, source-only epochs 2, class balance 0.1, no VAT"
+
+
+def test_a_direction_has_ours_beside_what_is_printed_and_what_the_released_code_gave() -> None:
+    text = pair_section("usps_mnist", "USPS to MNIST", {"answer": "An answer.", "leaderboard": [ROW]})
+    ours = "| dta, as printed | 20.0 | 9.8 | 8.0 to 11.6 (test images only) | 1 of the search | 1 | 99.1 |"
+    assert ours in text.splitlines()
+    assert "| class balance 0 | E12, ended after 4 | 17.8 |" in text.splitlines()
+
+
+def test_its_commands_are_ones_that_the_program_takes(tmp_path: Path) -> None:
+    """They stop at the data, which are not there, and not before."""
+    target = re.search(r"^reproduction:.*?\n\n", (REPORTS.parent / "Makefile").read_text(), re.MULTILINE | re.DOTALL)
+    assert target
+    lines = re.findall(r"dta-bench (\w+ reproduce_\$\$pair [^>]*) --root", target[0])
+    assert len(lines) == 2
+    for line in lines:
+        words = line.replace("$$pair", "usps_mnist").split()
+        command = [sys.executable, "-m", "dta_bench", *words, "--root", str(tmp_path), "--out", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "usps.bz2 is missing: put usps.bz2, usps.t.bz2 into" in done.stderr
