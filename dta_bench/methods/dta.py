@@ -39,6 +39,7 @@ class Params:
     start: Start = "ones"  # as in the released code; better than "stochastic" on both shipped pairs, see Decisions
     class_balance: float = 0.0  # not in the paper; 0.01 in the released code
     source_consistency: float = 0.0  # not in the paper; 2 in the released code
+    lambda_1_ramp_epochs: int = 0  # not in the paper: epochs over which lambda_1 rises from 0; 0: it is whole at once
 
     def __post_init__(self) -> None:
         for name, allowed in (("kl", get_args(Reduction)), ("start", get_args(Start))):
@@ -69,7 +70,7 @@ def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params:
     Returns:
         ``total`` and its terms before weighting, scalars in nats; a term that is off is 0.
     """
-    ramp = min(1.0, epoch / params.ramp_up_epochs)  # Eq. a-17
+    ramp = _rise(epoch, params.ramp_up_epochs)  # Eq. a-17
     delta_c, delta_e = (params.delta_c, params.delta_e) if params.lambda_1 else (0.0, 0.0)
 
     source_features = net.features(source.images)
@@ -84,7 +85,8 @@ def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params:
     c_dta = _divergence(p, p_c, params)  # Eq. 10
     entropy = conditional_entropy(p)  # Eq. 11
     vat = _vat(clean, target.images, params)  # Eq. 12
-    total = task + params.lambda_1 * (f_dta + c_dta) + params.lambda_2 * entropy + params.lambda_3 * vat  # Eqs. 6, 8
+    lambda_1 = params.lambda_1 * _rise(epoch, params.lambda_1_ramp_epochs)
+    total = task + lambda_1 * (f_dta + c_dta) + params.lambda_2 * entropy + params.lambda_3 * vat  # Eqs. 6, 8
 
     balance = _balance(p, p_f, params)
     consistency = _consistency(net, source_features, p_s, params)
@@ -93,6 +95,11 @@ def loss(net: Network, source: Labelled, target: Unlabelled, epoch: int, params:
         "task": task, "f_dta": f_dta, "c_dta": c_dta, "entropy": entropy, "vat": vat,
         "class_balance": balance, "source_consistency": consistency,
     }  # fmt: skip
+
+
+def _rise(epoch: int, epochs: int) -> float:
+    """What a value is multiplied by that rises over so many epochs to its whole; 1 where it does not rise."""
+    return min(1.0, epoch / epochs) if epochs else 1.0
 
 
 def _divergence(p: Tensor, p_adv: Tensor | None, params: Params) -> Tensor:

@@ -158,11 +158,12 @@ class Run:
         return odds
 
     def train_epoch(self) -> EpochMetrics:
-        """Train the rest of this epoch, and evaluate.
+        """Train the rest of this epoch, and evaluate where the training says so.
 
         Returns:
-            By their names in MLflow: the mean of each part of the loss over the epoch's steps, the scores after it in
-            percent, the label-free statistics of target train, and the learning rate of the epoch's last step.
+            By their names in MLflow: the mean of each part of the loss over the epoch's steps, the learning rate of the
+            epoch's last step, and, after a measured epoch, the scores in percent and the label-free statistics of
+            target train.
 
         Raises:
             Diverged: a part of the loss is not finite.
@@ -183,10 +184,13 @@ class Run:
         if not all(math.isfinite(value) for value in losses.values()):
             not_finite = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
             raise Diverged(f"{not_finite} stopped being finite in epoch {self.epoch}")
+        rate = {"learning_rate": learning_rate(self.spec.training, self._progress(self.step - 1))}
+        if not self.spec.training.is_measured(self.epoch):
+            return losses | rate
         started = time.monotonic()
         scores = self.validate()
         self.measuring_seconds += time.monotonic() - started
-        return losses | scores | {"learning_rate": learning_rate(self.spec.training, self._progress(self.step - 1))}
+        return losses | scores | rate
 
     def _take_step(self, source: Labelled, target: Unlabelled) -> None:
         self.learner.at = self._progress(self.step)

@@ -23,7 +23,7 @@ ALWAYS_HASHED: Mapping[str, tuple[str, ...]] = {
 
 LATER_PARAMETERS: Mapping[str, Any] = {
     "source_only_epochs": 0, "discriminator_depth": 1, "discriminator_norm": False, "discrepancy_ramp": True,
-    "leave_out": False, "anchor": "training",
+    "leave_out": False, "anchor": "training", "lambda_1_ramp_epochs": 0,
 }  # fmt: skip
 """Parameters that methods got later → their default, at which they are in no spec and no identity."""
 

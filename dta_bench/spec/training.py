@@ -115,6 +115,8 @@ class Training(BaseModel):
             ``statistics``: which domain's passes move the running statistics, ``both`` or ``target``, or ``frozen``,
             where the backbone keeps those that it was loaded with and normalises by them.
         restate: ``target`` estimates BatchNorm's statistics on target train before each measurement.
+        measure_every: epochs from one measurement to the next; the last epoch is always measured. Stop rules see only
+            measured epochs.
         augmentation: of the training images, instead of the benchmark's; see :mod:`dta_bench.data.augment`.
         players: name of a player of the method (such as a discriminator) → the fields that are otherwise for it.
     """
@@ -148,6 +150,7 @@ class Training(BaseModel):
     rates: dict[Part, Rate] = {}
     batchnorm: dict[str, str] = {}
     restate: Literal["target"] | None = None
+    measure_every: int = Field(default=1, gt=0)
     augmentation: tuple[str, ...] | None = None
     players: dict[str, dict[str, Any]] = {}
 
@@ -202,6 +205,10 @@ class Training(BaseModel):
         if self.restate and self.batchnorm.get("statistics") == "frozen":
             raise ValueError("restate target estimates the statistics that batchnorm.statistics frozen keeps")
         return self
+
+    def is_measured(self, epoch: int) -> bool:
+        """Whether a run is measured after an epoch, counted from 1."""
+        return epoch % self.measure_every == 0 or epoch == self.epochs
 
     @property
     def piece(self) -> int:

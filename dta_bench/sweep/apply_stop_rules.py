@@ -39,20 +39,23 @@ class EarlyStopping:
         run, epoch = result.get("run"), result.get("epoch", 0)
         if run is None or "outcome" in result or run in self.exempt or epoch >= self.epochs:
             return False
+        if "classes_in_use" not in result:  # an epoch that is not measured
+            return False
         summary = EpochSummary(epoch, result["score"], result["classes_in_use"], result["entropy"])
         reason = reason_to_stop(self.rules, run, summary)
         if reason:
             self.stopped[run] = StoppedEarly(epoch, result["score"], reason)
         return bool(reason)
 
-    def compare_with(self, run: str, curves: dict[str, list[float]]) -> None:
+    def compare_with(self, run: str, epochs: list[int], curves: dict[str, list[float]]) -> None:
         """Show the rules a run of an earlier start, so that the runs to come are compared with it.
 
         Args:
             run: its identity.
-            curves: ``score``, ``classes_in_use`` and ``entropy``, each with one value an epoch, from the first one.
+            epochs: those after which it was measured.
+            curves: ``score``, ``classes_in_use`` and ``entropy``, each with one value for each of ``epochs``.
         """
-        columns = zip(curves["score"], curves["classes_in_use"], curves["entropy"], strict=False)
-        for epoch, (score, classes, entropy) in enumerate(columns, start=1):
+        columns = zip(epochs, curves["score"], curves["classes_in_use"], curves["entropy"], strict=False)
+        for epoch, score, classes, entropy in columns:
             if epoch < self.epochs:
                 reason_to_stop(self.rules, run, EpochSummary(epoch, score, classes, entropy))

@@ -49,18 +49,21 @@ class Asha:
     """Asynchronous successive halving (Li et al., MLSys 2020): at each rung only the best 1/``reduction`` go on.
 
     Rungs are at ``grace``, ``grace * reduction``, ... epochs. A run is compared with the runs that have reached its
-    rung so far; the first one goes on.
+    rung so far; the first one goes on. A rung at an epoch that is not measured moves to the next one that is.
     """
 
     epochs: int
     grace: int
     reduction: int = REDUCTION
+    measure_every: int = 1
     scores: dict[int, dict[str, float]] = field(default_factory=dict)
 
     def rungs(self) -> list[int]:
         """The epochs after which runs are compared; the last epoch is none of them."""
         count = range(max(1, self.epochs).bit_length() + 1)
-        return [rung for k in count if (rung := self.grace * self.reduction**k) < self.epochs]
+        every = self.measure_every
+        rungs = (math.ceil(self.grace * self.reduction**k / every) * every for k in count)
+        return sorted({rung for rung in rungs if rung < self.epochs})
 
     def reason_to_stop(self, run: str, summary: EpochSummary) -> str:
         """Stop a run if more than 1/``reduction`` of its rung's runs have a better score on the labelled subset."""
@@ -78,7 +81,7 @@ class Asha:
 
 @dataclass
 class Collapse:
-    """Stops a run, without labels, once its predictions look collapsed for ``patience`` epochs in a row.
+    """Stops a run, without labels, once its predictions look collapsed after ``patience`` measured epochs in a row.
 
     They look collapsed if they use fewer than half of the classes, or if their mean entropy is close to log K.
     """
@@ -100,15 +103,18 @@ class Collapse:
         return f"collapse: mean entropy {summary.entropy:.2f} nats of at most {math.log(self.classes):.2f}"
 
 
-def stop_rules(names: tuple[str, ...], epochs: int, classes: int) -> list[StopRule]:
-    """Make the named rules for runs of ``epochs`` epochs on ``classes`` classes.
+def stop_rules(names: tuple[str, ...], epochs: int, classes: int, measure_every: int = 1) -> list[StopRule]:
+    """Make the named rules for runs of ``epochs`` epochs on ``classes`` classes, measured every so many epochs.
 
     Raises:
         UserError: an unknown name, or ``none`` beside another.
     """
     check(names)
     grace = max(1, math.ceil(GRACE * epochs))
-    rules: Mapping[str, StopRule] = {"asha": Asha(epochs, grace), "collapse": Collapse(classes, grace)}
+    rules: Mapping[str, StopRule] = {
+        "asha": Asha(epochs, grace, measure_every=measure_every),
+        "collapse": Collapse(classes, grace),
+    }
     return [rules[name] for name in names if name != "none"]
 
 

@@ -87,11 +87,10 @@ def _train(plan: Plan, resolved: Resolved, workspace: Workspace, console: Consol
         part, where = ("source_validation", "held-out source images")
 
     def print_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        console.print(
-            f"epoch {epoch}/{spec.training.epochs}  loss {metrics['loss/total']:.3f}  "
-            f"{spell_metric(headline)} on {where} {metrics[f'{part}/{headline}']:.1f} %",
-            highlight=False,
-        )
+        line = f"epoch {epoch}/{spec.training.epochs}  loss {metrics['loss/total']:.3f}"
+        if (score := metrics.get(f"{part}/{headline}")) is not None:
+            line += f"  {spell_metric(headline)} on {where} {score:.1f} %"
+        console.print(line, highlight=False)
 
     label = RunLabel(None, plan.run_name(spec), frozenset(plan.space(spec.method).inert(spec.params)))
     outcome = execute.execute(resolved, workspace, label, stop, print_epoch)

@@ -31,7 +31,7 @@ class Work:
 def choose_work(plan: Plan, state: State, tracker: Tracker) -> Work:
     """Choose what to train. A queue is needed only where the next run depends on how others have ended."""
     epochs, baselines = plan.training.epochs, {run.id for run in plan.runs if run.method in plan.methods[1:]}
-    rules = stop_rules(plan.stop, epochs, len(plan.benchmark.classes))
+    rules = stop_rules(plan.stop, epochs, len(plan.benchmark.classes), plan.training.measure_every)
     early_stopping = EarlyStopping(rules, epochs, exempt=baselines)
     if plan.search != "tpe" and not rules:
         return Work(state.to_do, early_stopping)
@@ -58,7 +58,8 @@ def _show_earlier_runs(plan: Plan, state: State, tracker: Tracker, early_stoppin
     for run in (*state.done, *state.stopped):
         if run.id not in early_stopping.exempt:
             histories = tracker.history(tracked[run.id], list(metrics.values()))
-            early_stopping.compare_with(run.id, {name: histories[metric][1] for name, metric in metrics.items()})
+            curves = {name: histories[metric][1] for name, metric in metrics.items()}
+            early_stopping.compare_with(run.id, histories[metrics["score"]][0], curves)
 
 
 def _without_stopped_points(state: State) -> list[RunSpec]:

@@ -9,6 +9,7 @@ import torch
 from dta_networks import B, C, K, L, batches, classifier, segmenter
 from torch import Tensor
 
+from dta_bench.check.method import random_batch, small_network
 from dta_bench.errors import UserError
 from dta_bench.methods import dta, dta_released
 from dta_bench.nn.losses import XI
@@ -110,6 +111,20 @@ def test_the_released_method_differs_by_its_defaults_alone() -> None:
     assert dta_released.loss is dta.loss
     found = dta_released.Params()
     assert (found.start, found.class_balance, found.source_consistency) == ("ones", 0.01, 2)
+
+
+@pytest.mark.parametrize(("epoch", "share"), [(1, 0.25), (3, 0.75), (4, 1.0), (9, 1.0)])
+def test_lambda_1_rises_linearly_over_its_epochs(epoch: int, share: float) -> None:
+    def parts(**params: float) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        net = small_network("classification")
+        source, target = random_batch("classification")
+        torch.manual_seed(1)
+        return dta.loss(net, source, target, epoch, dta.Params(ramp_up_epochs=1, lambda_3=0, epsilon=0, **params))
+
+    rising, whole = parts(lambda_1_ramp_epochs=4), parts(lambda_1=2.0 * share)
+    torch.testing.assert_close(rising["total"], whole["total"])
+    torch.testing.assert_close(rising["f_dta"], whole["f_dta"])
 
 
 @pytest.mark.parametrize(

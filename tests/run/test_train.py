@@ -244,3 +244,22 @@ def test_statistics_of_the_target_change_what_is_measured_and_not_what_is_traine
     assert figures(restated) != figures(plain)
     statistics = {name: value for name, value in adabn.network.named_buffers() if "running_mean" in name}
     assert any(not torch.equal(value, dict(plain.network.named_buffers())[name]) for name, value in statistics.items())
+
+
+def test_a_run_measured_less_often_trains_the_same_and_is_measured_at_its_end(
+    digits_benchmark: Benchmark, small_splits: Splits
+) -> None:
+    measured: dict[int, list[int]] = {1: [], 2: [], 3: []}
+
+    def trained(measure_every: int) -> FinishedRun:
+        spec = adapted("dta", epochs=3, measure_every=measure_every)
+
+        def note(epoch: int, metrics: dict[str, float]) -> None:
+            if "target_train/entropy" in metrics:
+                measured[measure_every].append(epoch)
+
+        return training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU), note)
+
+    every = trained(1)
+    assert figures(trained(2)) == figures(trained(3)) == figures(every)
+    assert measured == {1: [1, 2, 3], 2: [2, 3], 3: [3]}

@@ -116,7 +116,9 @@ def test_a_stopped_run_is_noted_with_its_epoch_and_reason() -> None:
 
 def test_runs_are_compared_with_those_of_an_earlier_start() -> None:
     early_stopping = EarlyStopping([Asha(epochs=10, grace=3)], epochs=10)
-    early_stopping.compare_with("before", {"score": [50, 60, 70, 75], "classes_in_use": [10] * 4, "entropy": [0.5] * 4})
+    early_stopping.compare_with(
+        "before", [1, 2, 3, 4], {"score": [50, 60, 70, 75], "classes_in_use": [10] * 4, "entropy": [0.5] * 4}
+    )
     assert not early_stopping.stopped
     assert early_stopping.should_stop(result("now", 3, 69))
 

@@ -23,6 +23,11 @@ def test_rungs_begin_at_the_grace_period_and_end_before_the_last_epoch() -> None
     assert Asha(epochs=1, grace=1).rungs() == []
 
 
+def test_a_rung_at_an_epoch_that_is_not_measured_moves_to_the_next_that_is() -> None:
+    assert Asha(epochs=20, grace=6, reduction=2, measure_every=5).rungs() == [10, 15]
+    assert Asha(epochs=20, grace=6, reduction=2, measure_every=20).rungs() == []
+
+
 def test_asha_compares_scores_of_the_same_epoch_only() -> None:
     asha = Asha(epochs=10, grace=3, reduction=2)
     assert not asha.reason_to_stop("done", at(10, 99))  # a final score is not compared at a rung

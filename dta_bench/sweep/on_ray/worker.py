@@ -91,10 +91,13 @@ def run_one(config: Config, job: Job) -> None:
 def epoch_report(spec: RunSpec, job: Job, epoch: int, metrics: dict[str, float]) -> dict[str, Any]:
     """What Tune gets after an epoch: the run, its score on the labelled subset, and what stop rules look at.
 
-    The score is 0 where there is no labelled subset; rules that compare scores are refused there.
+    The score is 0 where there is no labelled subset; rules that compare scores are refused there. Stop rules see
+    only measured epochs.
     """
-    label_free = {name: metrics[f"target_train/{name}"] for name in ("classes_in_use", "entropy")}
-    return {"score": metrics.get(job["headline"], 0.0), "epoch": epoch, "run": spec.id} | label_free
+    report = {"score": metrics.get(job["headline"], 0.0), "epoch": epoch, "run": spec.id}
+    if not spec.training.is_measured(epoch):
+        return report
+    return report | {name: metrics[f"target_train/{name}"] for name in ("classes_in_use", "entropy")}
 
 
 def end_report(spec: RunSpec, outcome: RunOutcome) -> dict[str, Any]:
