@@ -104,7 +104,7 @@ def load(suite: str, file: SuiteFile, pair: SuitePair, root: Path) -> Domains:
     held_out = [_hold_out(file, parts[name].train, file.validation_share) for name in file.sources_of(pair)]
     target = parts[pair.target]
     train, validation = joined([one for one, _ in held_out]), joined([one for _, one in held_out])
-    return Domains(train, validation, target.train, target.test, _fingerprint(file, parts, folder))
+    return Domains(train, validation, target.train, target.test, fingerprint_of(file, parts, folder))
 
 
 def folders(suite: str, file: SuiteFile, names: Sequence[str], root: Path) -> list[DataFolder]:
@@ -182,8 +182,8 @@ def _hold_out(file: SuiteFile, images: LabelledImages, share: float) -> tuple[La
     return draw(images, share, SPLIT_SEED)
 
 
-def _fingerprint(file: SuiteFile, parts: Mapping[str, DomainParts], folder: Path) -> str:
-    """Identify the data of a pair, which are both parts of each of its domains, whatever their roles."""
+def fingerprint_of(file: SuiteFile, parts: Mapping[str, DomainParts], folder: Path) -> str:
+    """Identify the data of some domains, both parts of each, whatever their roles."""
     entries = frozenset(entry for one in parts.values() for entry in one.entries)
     marks = [fingerprint(folder, entries)] if entries else []
     in_memory = [name for name in parts if file.domains[name].reader]

@@ -40,6 +40,7 @@ def run_suite(
     """
     from dta_bench.report.suite.command import report_suite
     from dta_bench.sweep.confirmation import reported_runs
+    from dta_bench.sweep.suite import remove_kept_networks
     from dta_bench.sweep.sweep import sweep_plans
 
     plan.print_skipped(console)
@@ -47,6 +48,8 @@ def run_suite(
     swept = sweep_plans(plans, workspace, resources, console)
     if swept.failed and not swept.done:
         raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
+    if not swept.failed:
+        remove_kept_networks(plan, workspace, console)
     only = set[str]().union(*(reported_runs(one) for one in plans))
     finished = report_suite(plan.suite.name, None, workspace, only=only, pairs=plan.pairs, with_pairs=False)
     if as_json:
@@ -61,7 +64,8 @@ def print_suite_plan(
     """Print the pairs of a suite's sweep with their runs, how many are done, and hours and price of the others."""
     tracker = workspace.tracker()
     tracker.check_address()
-    rows = {key: _row(one, tracker, workspace, rate, price) for key, one in plan.plans.items()}
+    trained = set[str]()
+    rows = {key: _row(one, tracker, workspace, (rate, price), trained) for key, one in plan.plans.items()}
     costs = [row["estimate"]["cost"] for row in rows.values()]
     total = {
         "runs": sum(row["runs"] for row in rows.values()), "done": sum(row["done"] for row in rows.values()),
@@ -89,7 +93,9 @@ def print_suite_plan(
     )  # fmt: skip
 
 
-def _row(plan: Plan, tracker: Any, workspace: Workspace, rate: float | None, price: float | None) -> dict[str, Any]:
+def _row(
+    plan: Plan, tracker: Any, workspace: Workspace, prices: tuple[float | None, float | None], trained: set[str]
+) -> dict[str, Any]:
     from dta_bench.cost.sweep_estimate import estimate
     from dta_bench.run.code_fingerprint import code_fingerprint
     from dta_bench.sweep.confirmation import expect_runs
@@ -106,5 +112,5 @@ def _row(plan: Plan, tracker: Any, workspace: Workspace, rate: float | None, pri
     runs = len(plan.runs) + len(confirming.runs)
     return {
         "benchmark": plan.file.benchmark, "runs": runs, "done": runs - len(to_do), "to_do": len(to_do),
-        "estimate": estimate(plan, to_do, workspace.root, rate, price), "labels": plan.label_subset.size,
+        "estimate": estimate(plan, to_do, workspace.root, *prices, trained), "labels": plan.label_subset.size,
     }  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TypedDict
 
 from dta_bench.cost.flops import flops_per_image, flops_ratio
 from dta_bench.cost.stages import stages_of
 from dta_bench.data import load
+from dta_bench.data.suite_plugin import shared_training
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.method_plugin import method_plugin
@@ -46,10 +48,15 @@ class Estimate(TypedDict):
     why: str
 
 
-def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None, price: float | None) -> Estimate:
+def estimate(
+    plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None, price: float | None,
+    trained: set[str] | None = None,
+) -> Estimate:  # fmt: skip
     """Estimate the cost of ``runs``, with their first stages, each once, and the evaluation after every epoch.
 
     Args:
+        trained: for the pairs of a suite, one call after the other: trainings on a source alone that are counted
+            already, to which this call adds its own.
         root: where data lie; read only where the benchmark states no sizes.
         rate: source images a second of a source-only step on the GPU, as ``dta-bench profile`` prints them; None
             assumes :data:`ASSUMED_FLOPS_PER_SECOND`.
@@ -59,7 +66,8 @@ def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None,
     try:
         lengths = epoch_lengths(plan, root)
         per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(_trained_on(plan), plan.backbones[0])
-        costs = [(run, *_cost(plan, run, lengths, rate)) for run in [*wanted, *_first_stages(wanted)]]
+        every, known = [*wanted, *_first_stages(wanted)], set[str]() if trained is None else trained
+        costs = [(run, *_cost(plan, run, lengths, rate, _is_new(run, known))) for run in every]
     except UserError as error:
         return Estimate(
             runs=len(wanted), steps=0, images=0, images_per_second=0, measured=False, gpu_hours=0, price=price,
@@ -76,13 +84,24 @@ def estimate(plan: Plan, runs: Iterable[RunSpec], root: str, rate: float | None,
     )  # fmt: skip
 
 
-def _cost(plan: Plan, run: RunSpec, lengths: tuple[int, int], rate: float | None) -> tuple[float, float]:
+def _is_new(run: RunSpec, known: set[str]) -> bool:
+    """Whether a run has to be trained: a training on a source alone, which all its targets share, is new once."""
+    if (shared := shared_training(run)) is None:
+        return True
+    before = len(known)
+    known.add(json.dumps(shared.fields, sort_keys=True))
+    return len(known) > before
+
+
+def _cost(
+    plan: Plan, run: RunSpec, lengths: tuple[int, int], rate: float | None, is_trained: bool
+) -> tuple[float, float]:
     """A run's source-only steps, evaluation included, and its GPU hours."""
     steps_an_epoch, targets = lengths
     evaluation = FORWARD_SHARE * targets / run.training.batch_size * _evaluated_area(plan)
     epochs, budget = run.training.epochs, run.budget
     batches = epochs * steps_an_epoch if budget is None else budget.batches(epochs, steps_an_epoch)
-    steps = batches * _ratio(plan, run) + epochs * evaluation
+    steps = batches * _ratio(plan, run) * is_trained + epochs * evaluation
     per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(_trained_on(plan), run.backbone)
     return steps, steps * run.training.batch_size / per_second / 3600
 

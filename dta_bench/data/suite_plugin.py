@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dta_bench import plugins
 from dta_bench.benchmarks import _suite, _suite_file
 from dta_bench.benchmarks._suite import DomainParts
 from dta_bench.benchmarks._suite_file import SuiteFile, SuitePair
 from dta_bench.errors import UserError
+from dta_bench.spec.method_plugin import method_plugin
+from dta_bench.spec.run_spec import RunSpec
 
-__all__ = ["DomainParts", "Suite", "SuitePair", "suite_of_benchmark", "suite_plugin"]
+__all__ = ["DomainParts", "Suite", "SuitePair", "shared_training", "suite_of_benchmark", "suite_plugin"]
+
+OF_TARGET = ("benchmark", "label_subset")
+"""The fields of a spec that say which target a run has, and which of its labels are known."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,45 @@ class Suite:
         if file.labels is not None or file.count_of(target) is not None or self.missing_of(target, root):
             return file.labels_of(target, None)
         return file.labels_of(target, len(self.read_domain(target, root).all))
+
+
+@dataclass(frozen=True)
+class SourceOfPairs:
+    """A domain of a suite as the source that a run is trained on, whatever the target.
+
+    Attributes:
+        fields: of the run's spec and of the suite, that its training depends on; plain values.
+    """
+
+    suite: Suite
+    domain: str
+    fields: dict[str, Any]
+
+    def data_fingerprint(self, root: str) -> str:
+        """The fingerprint of the domain's images."""
+        return _fingerprint_of_domain(self.suite.name, self.domain, root)
+
+
+@functools.lru_cache(maxsize=8)
+def _fingerprint_of_domain(suite: str, domain: str, root: str) -> str:
+    file, folder = suite_plugin(suite).file, _suite.folder_of(suite, Path(root))
+    return _suite.fingerprint_of(file, {domain: _suite.read_domain(file, domain, folder)}, folder)
+
+
+def shared_training(spec: RunSpec) -> SourceOfPairs | None:
+    """The source that decides a run's training alone; None if the target has a part in it.
+
+    So it is where the method has no loss on the target and the source, or a number, says how long an epoch is.
+    """
+    suite = suite_of_benchmark(spec.benchmark)
+    if suite is None or not method_plugin(spec.method).source_alone or spec.training.devices > 1:
+        return None
+    pair = suite.pair_of(spec.benchmark)
+    is_long_as_target = suite.file.epoch_length in ("target", "larger") and not spec.training.iterations_per_epoch
+    if pair.source == _suite_file.OTHERS or is_long_as_target:
+        return None
+    fields = {key: value for key, value in spec.identifying_fields().items() if key not in OF_TARGET}
+    return SourceOfPairs(suite, pair.source, fields | {"suite": suite.name, "source": pair.source})
 
 
 def suite_plugin(name: str) -> Suite:

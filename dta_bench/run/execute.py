@@ -11,7 +11,7 @@ from typing import Literal
 from dta_bench.cost import flops, stages
 from dta_bench.errors import Diverged, UserError
 from dta_bench.evaluation import scenes
-from dta_bench.run import checkpoint, fingerprint, network_file, train
+from dta_bench.run import checkpoint, fingerprint, network_file, source_training, train
 from dta_bench.run.finish import FinishedRun, finish
 from dta_bench.run.network_card import card_of
 from dta_bench.run.placement import Placement, Stopped, StopRequest
@@ -80,8 +80,7 @@ def execute(
         on_epoch(epoch, metrics)
 
     try:
-        first = train.train_first_stage(resolved, placement)
-        trained = train.Run(resolved, placement, first).train_to_the_end(each_epoch)
+        trained = source_training.train_to_the_end(resolved, workspace.root, placement, each_epoch)
         finished = finish(trained)
     except Diverged as error:
         log.fail_diverged(str(error))
@@ -129,6 +128,7 @@ def _tags(resolved: Resolved, workspace: Workspace, placement: Placement) -> dic
     }
     found |= {f"note_{about}": note for about, note in resolved.splits.notes.items()}
     found |= {"command": workspace.command} if workspace.command else {}
+    found |= source_training.tags(resolved, workspace.root, placement)
     return found | ({RECIPE: workspace.recipe} if workspace.recipe else {})
 
 

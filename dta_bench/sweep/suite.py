@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from dta_bench import plugins
 from dta_bench.cost.sweep_estimate import FORWARD_SHARE, epoch_lengths
 from dta_bench.data.suite_plugin import Suite, SuitePair, suite_plugin
 from dta_bench.errors import UserError
+from dta_bench.run.source_training import FOLDER, TAG
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.sweep.choose_runs import for_benchmark, make_plan, with_labels_of_suite
 
@@ -78,3 +81,28 @@ def plan_suite(
     plans.sort(key=lambda one: -one[2])
     called = suite.name if not benchmark else f"{Path(plugins.composed(name)).stem}_{suite.name}"
     return SuitePlan(called, suite, {key: plan for key, plan, _ in plans}, skipped)
+
+
+def remove_kept_networks(plan: SuitePlan, workspace: Workspace, console: Console) -> None:
+    """Remove the networks that runs on a source shared, once all pairs of that source are swept.
+
+    Those of a source with pairs that were not asked for, or whose data are missing, stay; this is told.
+    """
+    open_sources = {pair.source for pair in plan.suite.pairs() if pair.key not in plan.plans}
+    tracker, staying = workspace.tracker(), set[Path]()
+    for pair in plan.pairs:
+        if pair.key not in plan.plans:
+            continue
+        keys = {run.tags.get(TAG) for run in tracker.runs(plan.suite.benchmark(pair))} - {None}
+        for folder in (Path(workspace.out) / "runs" / FOLDER / str(key) for key in keys):
+            if pair.source in open_sources:
+                staying.add(folder)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+    kept = [file.stat().st_size for folder in staying for file in folder.glob("*.pt")]
+    if kept:
+        console.print(
+            f"note: networks trained on {', '.join(sorted(open_sources))} stay in runs/{FOLDER} "
+            f"({sum(kept) / 1e6:.0f} MB) for pairs that were not run; without them these pairs train on their source "
+            "again", highlight=False, soft_wrap=True, markup=False,
+        )  # fmt: skip

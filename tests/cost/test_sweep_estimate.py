@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from drawn_suites import write_domains, write_suite
 
 from dta_bench.cost.flops import flops_ratio
 from dta_bench.cost.sweep_estimate import describe, estimate
@@ -13,7 +14,7 @@ from dta_bench.methods import gta, mcd
 from dta_bench.spec import search_space_file
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Options, Plan
-from dta_bench.sweep.choose_runs import make_plan
+from dta_bench.sweep.choose_runs import for_benchmark, make_plan
 
 
 def plan(name: str = "usps_mnist", **options: object) -> Plan:
@@ -104,3 +105,19 @@ def test_smaller_crops_make_steps_cheaper_and_evaluation_as_dear_as_before() -> 
     dear, cheap = (estimate(made, made.runs, "", None, None)["gpu_hours"] for made in (whole, crops))
     evaluation = 2_975 / 3
     assert cheap / dear == pytest.approx((100 * 8 / 2 + evaluation) / (100 * 8 + evaluation), rel=0.01)
+
+
+def test_a_source_that_several_pairs_are_trained_on_is_paid_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_suite(tmp_path, image_size=28)
+    write_domains(tmp_path / "zoo")
+    options = Options(backbones=("conv3_fc2",), methods=("source_only", "dann"), training=("batch_size=4",), points=1)
+    trained = set[str]()
+    pairs = [for_benchmark(f"zoo.photo-to-{target}", None) for target in ("ink", "clay")]
+    plans = [make_plan(name, file, options) for name, file in pairs]
+    first, second = (estimate(one, one.runs, str(tmp_path), 1.0, None, trained)["by_method"] for one in plans)
+    assert second["dann"] == pytest.approx(first["dann"])
+    images = 12 + 14 / 3  # trained on in three steps of four, and the evaluation of target train
+    assert second["source_only"] / first["source_only"] == pytest.approx(14 / 3 / images)
