@@ -59,13 +59,15 @@ class SharedTraining:
         learner = run.learner
         if run.epoch < self.epochs:
             on_cuda = run.placement.device.type == "cuda"
-            state = {"random_cuda": torch.cuda.get_rng_state(run.placement.device) if on_cuda else None}
-            state |= {"random": torch.get_rng_state(), "learner": learner.position(), "epoch": run.epoch}
-            checkpoint.save(self._position, state)
+            position = {
+                "epoch": run.epoch, "learner": learner.position(), "random": torch.get_rng_state(),
+                "random_cuda": torch.cuda.get_rng_state(run.placement.device) if on_cuda else None,
+            }  # fmt: skip
+            checkpoint.save(self._position, position)
         of_training = {name: value for name, value in metrics.items() if name.startswith(("loss/", "learning_rate"))}
         at = dataclasses.astuple(learner.at)
-        state = {"modules": learner.state_dict(), "metrics": of_training, "seconds": seconds, "at": at}
-        checkpoint.save(self._file(run.epoch), state | {"epoch": run.epoch})
+        network = {"modules": learner.state_dict(), "metrics": of_training, "seconds": seconds, "at": at}
+        checkpoint.save(self._file(run.epoch), network | {"epoch": run.epoch})
         if run.epoch == self.epochs:
             checkpoint.discard(self._position)
 

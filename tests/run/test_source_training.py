@@ -104,9 +104,11 @@ def test_a_training_that_was_stopped_goes_on_from_any_target_and_repeats_nothing
         keep(self, run, *others)
         stop.requested = run.epoch == 2
 
-    with monkeypatch.context() as patch, pytest.raises(Stopped):
+    first = resolved("ink", root)
+    with monkeypatch.context() as patch:
         patch.setattr(source_training.SharedTraining, "keep", keep_and_stop)
-        shared(resolved("ink", root), root, tmp_path / "runs", stop)
+        with pytest.raises(Stopped):
+            shared(first, root, tmp_path / "runs", stop)
     finished, epochs = shared(resolved(goes_on, root), root, tmp_path / "runs")
     assert_same((finished, epochs), (expected[0], expected[1][-len(epochs) :]))
     assert len(steps) == of_one + (goes_on == "clay")  # the stop came after a step of the last epoch, which is ink's
