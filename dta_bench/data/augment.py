@@ -22,6 +22,8 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it asks PyPI when imported
 import albumentations as A
 import cv2
 
+from dta_bench.data import colour_operations
+
 cv2.setNumThreads(1)  # a run computes on the cores it was given
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
@@ -31,7 +33,7 @@ ViewKey = tuple[int, ...]
 CUTS = ("center_crop", "random_crop")
 ALLOWED = (
     "translateN, hflip, resize, resizeN, resizeHxW, center_crop, random_crop, random_resized_crop, cropHxW, strong, "
-    "noiseS; with source: or target: before it for one domain"
+    "cutout, photometric, randaugmentN, noiseS; with source: or target: before it for one domain"
 )
 
 
@@ -48,6 +50,9 @@ class Augmentation:
       shorter side is first reduced to 8/7 of that size (256 for 224), so that decoded images can be stored that small.
     * ``strong``: rotate by up to 30 degrees, shear by up to 10 degrees, scale by 0.8 to 1.2, and blank a rectangle of a
       quarter to a half of each side, as strong views in self-training do.
+    * ``cutout``: blank a square of half of each side, anywhere inside the image.
+    * ``photometric``: change brightness, contrast, saturation and hue, each with probability 1/2.
+    * ``randaugmentN``: N random operations of RandAugment; see :mod:`dta_bench.data.colour_operations`.
     * ``cropHxW``: cut out H rows and W columns anywhere in the image.
     * ``noiseS``: add Gaussian noise of deviation S, last, in the units of the (standardised) input.
 
@@ -141,12 +146,22 @@ def shrink_for(names: tuple[str, ...], domain: str, size: tuple[int, int]) -> Sh
     return None
 
 
-def check(names: tuple[str, ...], size: tuple[int, int], task: str) -> None:
+def check(names: tuple[str, ...], size: tuple[int, int], task: str, standardisation: str) -> None:
     """Check the augmentation of a training before any run.
 
+    Args:
+        standardisation: of the benchmark.
+
     Raises:
-        UserError: an unknown name, a cut that does not fit, or one of label maps, which are measured whole.
+        UserError: an unknown name, a cut that does not fit, or one of label maps, which are measured whole, or a change
+            of colours where images are standardised before it.
     """
+    changes = [name for name in names if re.search(r"(^|:)(photometric|randaugment\d+)$", name)]
+    if changes and standardisation == "per_sample":
+        raise UserError(
+            f"augmentation {changes[0]!r} changes colours of 0 to 255, but this benchmark standardises each image by"
+            " its own mean and deviation first; allowed there: strong, cutout and what moves pixels"
+        )
     for domain in ("source", "target", "evaluation"):
         Augmentation(names, domain, size)
     if task == "segmentation" and evaluation_size(names, size) != size:
@@ -244,6 +259,15 @@ def _transforms(name: str, size: tuple[int, int], ignore_index: int) -> list[Any
             A.CoarseDropout, num_holes_range=(1, 1), hole_height_range=share, hole_width_range=share, p=1.0
         )
         return [warp, hole]
+    if name == "cutout":
+        half = (0.5, 0.5)
+        return [
+            _strictly(A.CoarseDropout, num_holes_range=(1, 1), hole_height_range=half, hole_width_range=half, p=1.0)
+        ]
+    if name == "photometric":
+        return list(_strictly(colour_operations.photometric))
+    if operations := re.fullmatch(r"randaugment([1-9]\d*)", name):
+        return list(_strictly(colour_operations.random_operations, int(operations[1]), ignore_index))
     raise UserError(f"augmentation {name!r} is unknown; allowed: {ALLOWED}")
 
 

@@ -46,7 +46,7 @@ class Batches:
         workers: processes that decode and augment ahead; images that are in memory use none.
         normalisation: channel means and deviations of the network's weights.
         second_view: gives each target image a second view in the batch: ``again`` by the benchmark's own augmentation,
-            ``strong`` with the ``strong`` augmentation on top.
+            ``strong`` with the benchmark's strong view on top.
         source_odds: (source images,) the probability of each source image at each draw; None: every image comes once
             before any comes again.
         steps: of an epoch; None: as many as the epoch length gives. Both domains are then cut or repeated.
@@ -208,7 +208,7 @@ class InputMaker:
         domain: ``source``, ``target`` or ``evaluation``.
         channels: 1 or 3, as the network takes them.
         normalisation: channel means and deviations of the network's weights.
-        second_view: ``strong`` adds the ``strong`` augmentation.
+        second_view: ``strong`` adds the benchmark's strong view.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ class InputMaker:
         names = benchmark.augmentation
         if benchmark.crop and domain != "evaluation":
             names = (*names, "crop{}x{}".format(*benchmark.crop))
-        names = (*names, "strong") if second_view == "strong" else names
+        names = (*names, *benchmark.strong_view) if second_view == "strong" else names
         self._augment = Augmentation(names, domain, benchmark.image_size, benchmark.ignore_index)
         self._resized = augment.evaluation_size(benchmark.augmentation, self._size)
 

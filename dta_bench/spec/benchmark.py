@@ -24,6 +24,7 @@ class Benchmark:
         standardisation: how an image becomes network input: ``per_sample`` subtracts the image's own mean and divides
             by its own deviation (French et al.), ``imagenet`` uses ImageNet's channel statistics.
         augmentation: parts of :mod:`dta_bench.data.augment`.
+        strong_view: names of the same kind that make a second, strong view of the target, for methods that use one.
         splits_stated: who says which images are in which set.
         ignore_index: the label of pixels that are neither trained on nor measured.
         epoch_length: the domain that an epoch goes through once; the other is cut, or reshuffled and repeated.
@@ -49,6 +50,7 @@ class Benchmark:
     published_sizes: Mapping[str, int] = field(default_factory=dict)
     crop: tuple[int, int] | None = None
     labels_given: bool = False
+    strong_view: tuple[str, ...] = ("strong",)
 
     @property
     def train_size(self) -> tuple[int, int]:
@@ -56,8 +58,9 @@ class Benchmark:
         return self.crop or self.image_size
 
     def for_training(self, training: Training) -> Benchmark:
-        """Return the benchmark at the image size, crop and augmentation of a run's training."""
+        """Return the benchmark at the image size, crop, augmentation and strong view of a run's training."""
         return replace(
             self, image_size=training.image_size or self.image_size, crop=training.crop or self.crop,
             augmentation=self.augmentation if training.augmentation is None else training.augmentation,
+            strong_view=training.strong_view or self.strong_view,
         )  # fmt: skip

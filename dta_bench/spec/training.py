@@ -118,6 +118,8 @@ class Training(BaseModel):
         measure_every: epochs from one measurement to the next; the last epoch is always measured. Stop rules see only
             measured epochs.
         augmentation: of the training images, instead of the benchmark's; see :mod:`dta_bench.data.augment`.
+        strong_view: names of augmentation that make the strong view of a method that has one, on top of
+            ``augmentation``; None: ``strong``.
         players: name of a player of the method (such as a discriminator) → the fields that are otherwise for it.
     """
 
@@ -152,6 +154,7 @@ class Training(BaseModel):
     restate: Literal["target"] | None = None
     measure_every: int = Field(default=1, gt=0)
     augmentation: tuple[str, ...] | None = None
+    strong_view: tuple[str, ...] | None = None
     players: dict[str, dict[str, Any]] = {}
 
     @field_validator("schedule_options")

@@ -190,11 +190,19 @@ def _check_has_scores(plan: Plan) -> None:
 
 
 def _check_augmentation(plan: Plan) -> None:
-    if plan.training.augmentation is not None:
-        from dta_bench.data import augment  # import albumentations
+    training = plan.training
+    if training.augmentation is None and training.strong_view is None:
+        return
+    from dta_bench.data import augment  # imports albumentations
 
-        benchmark = plan.benchmark.for_training(plan.training)
-        augment.check(benchmark.augmentation, benchmark.image_size, benchmark.task)
+    benchmark = plan.benchmark.for_training(training)
+    for names in (benchmark.augmentation, benchmark.strong_view if training.strong_view else ()):
+        augment.check(names, benchmark.image_size, benchmark.task, benchmark.standardisation)
+    if training.strong_view and not any(method_plugin(name).second_view == "strong" for name in plan.methods):
+        raise UserError(
+            f"strong_view is for methods with a strong view of the target, which {' and '.join(plan.methods)} do not"
+            ' have; allowed: fixmatch, and plug-ins with second_view = "strong"'
+        )
 
 
 def _check_seeds(seeds: int | None) -> None:

@@ -145,10 +145,10 @@ def test_images_are_stored_at_a_stated_size():
 @pytest.mark.parametrize("names", [("center_crop",), ("resize8", "random_crop"), ("random_crop", "resize16")])
 def test_a_cut_needs_a_larger_image_before_it(names):
     with pytest.raises(UserError, match="needs resizeN or resizeHxW of at least that size before it"):
-        augment.check(names, (12, 12), "classification")
+        augment.check(names, (12, 12), "classification", "imagenet")
 
 
 def test_label_maps_are_measured_whole():
     with pytest.raises(UserError, match="for images of one class; for label maps: cropHxW"):
-        augment.check(("resize16", "center_crop"), (12, 12), "segmentation")
-    augment.check(("source:resize16", "source:crop12x12", "target:resize"), (12, 12), "segmentation")
+        augment.check(("resize16", "center_crop"), (12, 12), "segmentation", "imagenet")
+    augment.check(("source:resize16", "source:crop12x12", "target:resize"), (12, 12), "segmentation", "imagenet")

@@ -236,3 +236,14 @@ def test_evaluation_takes_the_middle_of_what_training_sees_in_cuts() -> None:
     whole = dataclasses.replace(PLAIN, image_size=(9, 9), augmentation=())
     (middle,), (all_of_it,) = (evaluation_batches([image], benchmark, 3, 1) for benchmark in (cut, whole))
     assert torch.equal(middle, all_of_it[:, :, 1:7, 1:7])
+
+
+def test_the_strong_view_is_the_one_that_the_benchmark_states():
+    blanked = dataclasses.replace(PLAIN, strong_view=("cutout",))
+    labelled = LabelledImages(noisy(8), np.zeros(8, int), [f"s{i}" for i in range(8)])
+    unlabelled = UnlabelledImages([image // 2 + 100 for image in noisy(8)], [f"t{i}" for i in range(8)])
+    stream = Batches(labelled, unlabelled, blanked, 8, 0, 1, second_view="strong", normalisation=IMAGENET)
+    _, target = next(iter(stream.epoch(1)))
+    black = torch.isclose(target.again, target.again.min())
+    assert black.sum(dim=(1, 2, 3)).tolist() == [9] * 8
+    assert torch.equal(target.again[~black], target.images[~black])
