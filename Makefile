@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -119,8 +119,15 @@ null-world: install  ## One method under three names, for real: what the report 
 reproduction: install  ## MNIST and USPS at a scaled schedule, and the state of Tables 1 to 5, reports/reproduction.md; resumable
 	for pair in usps_mnist mnist_usps; do \
 		$(BIN)/dta-bench sweep reproduce_$$pair --method dta --method adabn --root $(DIGITS) > /dev/null || exit; \
-		$(BIN)/dta-bench train reproduce_$$pair --method dta_released --set class_balance=0.01 --root $(DIGITS) > /dev/null || exit; done
+		$(BIN)/dta-bench sweep reproduce_$$pair --method mcd,vada,se,shot,dta_released --points 1 --root $(DIGITS) > /dev/null || exit; done
+	$(BIN)/dta-bench train reproduce_usps_mnist --method dta --set lambda_3=0.1 --set epsilon=3.5 --root $(DIGITS) > /dev/null
+	$(BIN)/dta-bench train reproduce_usps_mnist --method dta --set lambda_3=0.1 --set epsilon=3.5 --set source_only_epochs=3 --root $(DIGITS) > /dev/null
+	$(BIN)/dta-bench sweep reproduce_digits > /dev/null
+	$(BIN)/dta-bench sweep reproduce_fonts_digits > /dev/null
 	$(BIN)/python reports/reproduction.py > reports/reproduction.md.new && mv reports/reproduction.md.new reports/reproduction.md
+
+released-differences: install  ## What the differences that remain from the released code do, reports/released_differences.md
+	$(BIN)/python reports/released_differences.py > reports/released_differences.md.new && mv reports/released_differences.md.new reports/released_differences.md
 
 floors: install  ## The least work that each method needs beside what it does, in FLOPs, reports/floors.md
 	$(BIN)/python reports/floors.py > reports/floors.md.new && mv reports/floors.md.new reports/floors.md

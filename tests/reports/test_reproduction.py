@@ -32,14 +32,17 @@ def test_figures_of_the_released_code_typed_again(benchmark: str, row: str, test
 
 
 def test_a_row_says_what_the_study_varies() -> None:
-    assert spell_row(ROW) == "dta, as printed"
+    assert spell_row(ROW, "usps_mnist") == "dta, the printed terms alone"
     changed = {"source_only_epochs": 2, "class_balance": 0.1, "lambda_3": 0}
-    assert spell_row(ROW | {"params": changed}) == "dta, source-only epochs 2, class balance 0.1, no VAT"
+    assert spell_row(ROW | {"params": changed}, "usps_mnist") == "dta, source-only epochs 2, class balance 0.1, no VAT"
+    assert spell_row(ROW | {"params": changed}, "mnist_usps") == "dta, source-only epochs 2, class balance 0.1"
+    rising = ROW["params"] | {"lambda_1_ramp_epochs": 15}
+    assert spell_row(ROW | {"params": rising}, "digits") == "dta, lambda_1 rises over epochs 15"
 
 
 def test_a_direction_has_ours_beside_what_is_printed_and_what_the_released_code_gave() -> None:
     text = pair_section("usps_mnist", "USPS to MNIST", {"answer": "An answer.", "leaderboard": [ROW]})
-    ours = "| dta, as printed | 20.0 | 9.8 | 8.0 to 11.6 (test images only) | 1 of the search | 1 | 99.1 |"
+    ours = "| dta, the printed terms alone | 20.0 | 9.8 | 8.0 to 11.6 (test images only) | 1 of the search | 1 | 99.1 |"
     assert ours in text.splitlines()
     assert "| class balance 0 | E12, ended after 4 | 17.8 |" in text.splitlines()
 
@@ -48,8 +51,8 @@ def test_its_commands_are_ones_that_the_program_takes(tmp_path: Path) -> None:
     """They stop at the data, which are not there, and not before."""
     target = re.search(r"^reproduction:.*?\n\n", (REPORTS.parent / "Makefile").read_text(), re.MULTILINE | re.DOTALL)
     assert target
-    lines = re.findall(r"dta-bench (\w+ reproduce_\$\$pair [^>]*) --root", target[0])
-    assert len(lines) == 2
+    lines = re.findall(r"dta-bench (\w+ reproduce_(?:\$\$pair|usps_mnist) [^>]*) --root", target[0])
+    assert len(lines) == 4
     for line in lines:
         words = line.replace("$$pair", "usps_mnist").split()
         command = [sys.executable, "-m", "dta_bench", *words, "--root", str(tmp_path), "--out", str(tmp_path)]
