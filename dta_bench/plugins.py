@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dta_bench.errors import UserError
+from dta_bench.errors import UserError, plugin_errors
 
 PACKAGE = Path(__file__).parent
 FOLDERS = {
@@ -167,7 +167,8 @@ def load(kind: str, name: str) -> ModuleType:
     except ImportError as error:
         raise UserError(f"{file}, line {_failing_line(file, error)}: {_import_advice(file, error)}") from error
     except Exception as error:
-        raise UserError(f"{file}, line {_failing_line(file, error)}: {type(error).__name__}: {error}") from error
+        cure = plugin_errors.cure(error, [str(file)])
+        raise UserError(f"{file}, line {_failing_line(file, error)}: {type(error).__name__}: {error}{cure}") from error
     missing = [part for part in REQUIRED_NAMES[kind] if not any(hasattr(module, name) for name in part.split(" or "))]
     if missing:
         raise UserError(
@@ -175,6 +176,16 @@ def load(kind: str, name: str) -> ModuleType:
             f"a {kind} has to define {' and '.join(REQUIRED_NAMES[kind])}"
         )
     return module
+
+
+def explain(error: BaseException) -> str:
+    """Say where a user's plug-in failed, and the cure where it is known; empty if none of their code was running."""
+    named = {module for plural in FOLDERS.values() for module, _ in _entry_points(plural).values()}
+    modules = {
+        name: module for name, module in sys.modules.items() if name.startswith(f"{PACKAGE.name}_") or name in named
+    }
+    files = [Path(file) for module in modules.values() if (file := getattr(module, "__file__", None))]
+    return plugin_errors.explain(error, files)
 
 
 def _plugin_files(kind: str) -> dict[str, Path]:

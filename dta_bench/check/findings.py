@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dta_bench import plugins
+
 
 @dataclass
 class Findings:
@@ -37,7 +39,7 @@ class Findings:
         try:
             reason = problem()
         except Exception as error:  # whatever a plug-in does wrong is a finding
-            reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            reason = plugins.explain(error) or f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         if reason:
             self.fails.append(f"{sentence}: {reason}")
         else:

@@ -13,10 +13,12 @@ import dta_bench
 from dta_bench.cli.archives import merge, publish, site
 from dta_bench.cli.check import check
 from dta_bench.cli.cluster import cluster
+from dta_bench.cli.compare import compare
 from dta_bench.cli.export import export
 from dta_bench.cli.figures import figures
 from dta_bench.cli.label import label
 from dta_bench.cli.listing import list_
+from dta_bench.cli.new import new
 from dta_bench.cli.predict import predict
 from dta_bench.cli.prepare import prepare
 from dta_bench.cli.profile import profile
@@ -33,8 +35,8 @@ from dta_bench.errors.credentials import mask
 from dta_bench.errors.environment import environment_error
 
 ORDER = (
-    "list", "prepare", "train", "sweep", "report", "runs", "publish", "merge", "site", "label", "predict", "export",
-    "replay", "figures", "profile", "check", "cluster", "ui",
+    "list", "new", "prepare", "train", "sweep", "report", "compare", "runs", "publish", "merge", "site", "label", "predict",
+    "export", "replay", "figures", "profile", "check", "cluster", "ui",
 )  # fmt: skip
 
 
@@ -73,12 +75,16 @@ def options_of_all_commands(
 
 
 app.command("list", cls=Command, epilog="Example: dta-bench list methods --task segmentation")(list_)
+app.command(cls=Command, epilog="Example: dta-bench new method mine")(new)
 app.command(cls=Command, epilog="Example: dta-bench prepare svhn_mnist --root DATA")(prepare)
 app.command(cls=Command, epilog="Example: dta-bench train fonts_digits --method dta --set lambda_2=0.02 --seed 1")(
     train
 )
 app.command(cls=Command, epilog="Example: dta-bench sweep visda --backbone resnet101 --points 12 --seeds 3")(sweep)
 app.command(cls=Command, epilog="Example: dta-bench report fonts_digits --select oracle")(report)
+app.command(
+    cls=Command, epilog="Example: dta-bench compare start_digits digits; dta-bench compare runs/mine runs/theirs"
+)(compare)
 app.command(cls=Command, epilog="Example: dta-bench publish pacs --by 'our lab' --to archive")(publish)
 app.command(cls=Command, epilog="Example: dta-bench merge archive other_archive --out merged")(merge)
 app.command(cls=Command, epilog="Example: dta-bench site leaderboard archive other_archive")(site)
@@ -110,6 +116,11 @@ def main() -> None:
     except Exception as error:
         if sentence := environment_error(error):
             print(f"dta-bench: {sentence}", file=sys.stderr)
+            sys.exit(2)
+        from dta_bench import plugins
+
+        if sentence := plugins.explain(error):
+            print(f"dta-bench: {mask(sentence)}", file=sys.stderr)
             sys.exit(2)
         # Masked, because requests, urllib3 and SQLAlchemy put the URL that they were given into their errors.
         print(mask(traceback.format_exc()), end="", file=sys.stderr)

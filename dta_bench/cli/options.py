@@ -21,6 +21,7 @@ SearchSpaceName = Annotated[
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notes, only errors and results.")]
+OpenPage = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
 Root = Annotated[Path, typer.Option("--root", envvar="DTA_BENCH_ROOT", help="The folder of the data.")]
 Out = Annotated[
     Path,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dta_bench.cli.arguments import page_workspace_of, refuse_unused
-from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Root, To, TrackingUri
+from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, OpenPage, Out, Root, To, TrackingUri
 from dta_bench.cli.output import print_report
-from dta_bench.cli.terminal import chatter_on_stderr
+from dta_bench.cli.terminal import chatter_on_stderr, same_places
 from dta_bench.cli.value_names import complete
 from dta_bench.errors import UserError
 
@@ -59,6 +59,7 @@ def report(
     root: Root = DEFAULT_ROOT,
     out: Out = DEFAULT_OUT,
     to: To = None,
+    open_page: OpenPage = False,
     tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
@@ -94,7 +95,21 @@ def report(
             exports = Exports(csv, latex, parquet, pdf)
             exports.check()
             finished = command.report_runs(name or "", select, workspace, exports=exports)
-        print_report(finished, form, stdout)
+        places = same_places(out=out, tracking_uri=tracking_uri)
+        print_report(finished, form, stdout, _next_commands(name, select, places), open_page)
+
+
+def _next_commands(name: str | None, select: str | None, places: str) -> list[str]:
+    """What a reader of a benchmark's report may want next."""
+    if name is None:
+        return [f"dta-bench ui{places}  # the runs in MLflow"]
+    from dta_bench import plugins
+
+    compare = [] if select == "all" or plugins.is_suite(name) else [
+        f"dta-bench report {name} --select all{places}  # every selection rule on the same runs"
+    ]  # fmt: skip
+    return [*compare, f"dta-bench runs {name}{places}  # the runs and their scores",
+            f"dta-bench ui{places}  # the same in MLflow"]  # fmt: skip
 
 
 def _report_suite(context: typer.Context, name: str | None, select: str | None, workspace: Workspace) -> FinishedReport:

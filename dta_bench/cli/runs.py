@@ -13,6 +13,7 @@ from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Tracking
 from dta_bench.cli.terminal import chatter_on_stderr, console, print_json
 from dta_bench.cli.value_names import complete
 from dta_bench.errors import UserError
+from dta_bench.spec.spelling import count_of
 
 if TYPE_CHECKING:
     from dta_bench.tracking import TrackedRun, Tracker
@@ -55,7 +56,9 @@ def runs(
         if words and words[0] == REMOVE:
             refuse_unused(context, ["--method", "--methods", "--status", "--sort"], "with rm, which takes identities")
             removed = _remove(workspace_of(DEFAULT_ROOT, out, tracking_uri).tracker(), words[1:], yes)
-            print_json({"removed": removed}, stdout) if as_json else print(f"{len(removed)} runs removed", file=stdout)
+            print_json({"removed": removed}, stdout) if as_json else print(
+                f"{count_of(len(removed), 'run')} removed", file=stdout
+            )
             return
         refuse_unused(context, ["--yes"], "without rm")
         tracker = page_workspace_of(DEFAULT_ROOT, out, tracking_uri, out).tracker()
@@ -133,7 +136,7 @@ def _show(rows: list[dict[str, Any]], stdout: Any) -> None:
         scores = ["" if row[key] is None else f"{row[key]:.1f}" for key in ("subset", "test")]
         table.add_row(*(str(row[key]) for key in HEADS[:-2]), *scores)
     console(stdout).print(table)
-    print(f"{len(rows)} runs", file=stdout)
+    print(count_of(len(rows), "run"), file=stdout)
 
 
 def _remove(tracker: Tracker, names: list[str], yes: bool) -> list[str]:
@@ -147,7 +150,7 @@ def _remove(tracker: Tracker, names: list[str], yes: bool) -> list[str]:
             raise UserError(f"run {run.run_id} is running; end its sweep first, or wait for it")
     if not yes:
         if not sys.stdin.isatty():
-            raise UserError(f"{len(found)} runs would be removed, and nobody is there to ask; say --yes")
+            raise UserError(f"{count_of(len(found), 'run')} would be removed, and nobody is there to ask; say --yes")
         names_of_runs = ", ".join(f"{run.run_id} ({run.name})" for run in found)
         typer.confirm(f"Remove {names_of_runs}?", abort=True, err=True)
     for run in found:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import Annotated
 
 import typer
 
@@ -26,6 +25,7 @@ from dta_bench.cli.options import (
     Labels,
     LabelsDrawn,
     LabelsSeed,
+    OpenPage,
     OtherBenchmark,
     Out,
     Quiet,
@@ -38,14 +38,11 @@ from dta_bench.cli.options import (
     Weights,
 )
 from dta_bench.cli.output import print_report
+from dta_bench.cli.sweep_plan import print_plan
 from dta_bench.cli.sweep_suite import plan_of_suite, print_suite_plan, run_suite
-from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
+from dta_bench.cli.terminal import chatter_on_stderr, same_places, stderr_console
 from dta_bench.cli.value_names import complete
 from dta_bench.errors import UserError
-
-if TYPE_CHECKING:
-    from dta_bench.run.workspace import Workspace
-    from dta_bench.spec.plan import Plan
 
 
 def sweep(
@@ -136,6 +133,7 @@ def sweep(
         list[str] | None,
         typer.Option("--pairs", help="Of a suite, only these pairs: 'photo->sketch', 'photo->*'. May be repeated."),
     ] = None,
+    open_page: OpenPage = False,
     quiet: Quiet = False,
     root: Root = DEFAULT_ROOT,
     out: Out = DEFAULT_OUT,
@@ -175,7 +173,7 @@ def sweep(
             from dta_bench.sweep.on_ray.cluster import Resources
 
             resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait)
-            run_suite(of_suite, workspace, resources, stderr_console(quiet), as_json, stdout)
+            run_suite(of_suite, workspace, resources, stderr_console(quiet), as_json, stdout, open_page)
             return
         plan = plan_of(name, options, benchmark, root)
         workspace = workspace_of(
@@ -183,7 +181,7 @@ def sweep(
             recipe=plan.recipe,
         )  # fmt: skip
         if dry_run:
-            _print_plan(plan, workspace, as_json, stdout, rate, price)
+            print_plan(plan, workspace, as_json, stdout, rate, price)
             return
         from dta_bench.sweep.confirmation import reported_runs
         from dta_bench.sweep.on_ray.cluster import Resources
@@ -198,72 +196,10 @@ def sweep(
         finished = command.report_runs(
             plan.name, None, workspace, only=reported_runs(plan), confirm=plan.confirm, benchmark=plan.benchmark.name
         )
-        print_report(finished, "json" if as_json else "screen", stdout)
-
-
-def _print_plan(
-    plan: Plan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None
-) -> None:
-    """Print the runs of a plan, how many of them are done, and what the others would cost."""
-    from dta_bench.cost.budget_plan import budget_plan, describe_budget
-    from dta_bench.cost.sweep_estimate import describe, estimate
-    from dta_bench.data.benchmark_plugin import benchmark_plugin
-    from dta_bench.run.code_fingerprint import code_fingerprint
-    from dta_bench.spec.recipe import describe as describe_recipe
-    from dta_bench.spec.row_origins import describe_origins, origins
-    from dta_bench.spec.seeds import confirmation_seeds
-    from dta_bench.spec.target_labels import describe_target_labels, target_labels
-    from dta_bench.sweep.confirmation import describe_confirmation, expect_runs
-    from dta_bench.sweep.done_runs import CODE, state_of
-    from dta_bench.sweep.kept_networks import describe_sizes, expected_sizes
-    from dta_bench.sweep.work import count_runs
-
-    tracker = workspace.tracker()
-    tracker.check_address()
-    stored = tracker.runs(plan.file.benchmark)
-
-    state = state_of(plan.runs, stored, lambda run: {CODE: code_fingerprint(run)})  # a dry run needs no data
-    confirming = expect_runs(plan, tracker, search_is_over=count_runs(plan, state, tracker) == 0)
-    confirming_to_do = confirming.runs
-    if confirming.known:
-        confirming_to_do = state_of(confirming.runs, stored, lambda run: {CODE: code_fingerprint(run)}).to_do
-    costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
-    budget = budget_plan(plan, workspace.root)
-    networks = expected_sizes(plan, workspace.keep_networks, confirming.runs)
-    to_do = len(state.to_do) - len(state.running)
-    has_test = benchmark_plugin(plan.file.benchmark).has_test(Path(workspace.root))
-    situation = (
-        target_labels(has_subset=plan.label_subset.is_there, has_test=has_test) if has_test is not None else None
-    )
-    if as_json:
-        runs = [
-            {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params}
-            for r in plan.runs
+        places = same_places(out=out, tracking_uri=tracking_uri)
+        following = [
+            f"dta-bench report {plan.benchmark.name}{places} --open  # the page of all runs of {plan.benchmark.name}",
+            f"dta-bench runs {plan.benchmark.name}{places}  # the runs and their scores",
+            f"dta-bench ui{places}  # the same in MLflow",
         ]
-        rows = {f"{m} {b}": origins(plan, b, m) for b in plan.backbones for m in plan.methods}
-        confirmation = {
-            "seeds": list(confirmation_seeds(plan.confirm)), "runs": len(confirming.runs),
-            "done": len(confirming.runs) - len(confirming_to_do), "to_do": len(confirming_to_do),
-        }  # fmt: skip
-        found = {
-            "points": plan.points, "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
-            "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale),
-            "origins": rows, "recipe": plan.recipe, "budget": budget,
-            "confirmation": confirmation, "target_labels": situation, "estimate": costs, "networks": networks,
-        }  # fmt: skip
-        print_json(found, stdout)
-        return
-    for run in plan.runs:
-        print(f"{run.id}  {run.backbone:<12} {plan.run_name(run)}", file=stdout)
-    if plan.recipe:
-        print(describe_recipe(plan.recipe), file=stdout)
-    for line in [*describe_origins(plan), *describe_budget(plan, budget)]:
-        print(line, file=stdout)
-    print(f"{plan.points} points, {len(plan.runs)} runs: {len(state.done)} done, {to_do} to do", file=stdout)
-    if state.stale:
-        print(f"{len(state.stale)} of these are stored, made by other code; they will run again", file=stdout)
-    if confirming.runs:
-        print(describe_confirmation(plan, confirming, len(confirming_to_do)), file=stdout)
-    print(f"labels of the target: {describe_target_labels(situation)}", file=stdout)
-    print(describe(costs), file=stdout)
-    print(describe_sizes(networks), file=stdout)
+        print_report(finished, "json" if as_json else "screen", stdout, [] if quiet else following, open_page)

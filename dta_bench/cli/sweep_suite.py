@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rich.console import Console
 
 from dta_bench.cli.output import print_report
-from dta_bench.cli.terminal import print_json
+from dta_bench.cli.terminal import open_in_browser, print_json
 from dta_bench.errors import UserError
+from dta_bench.spec.spelling import count_of, spell_gpu_hours
 
 if TYPE_CHECKING:
     from dta_bench.run.workspace import Workspace
@@ -31,8 +32,9 @@ def plan_of_suite(name: str, options: Options, patterns: Sequence[str], benchmar
 
 
 def run_suite(
-    plan: SuitePlan, workspace: Workspace, resources: Resources, console: Console, as_json: bool, stdout: TextIO
-) -> None:
+    plan: SuitePlan, workspace: Workspace, resources: Resources, console: Console, as_json: bool, stdout: TextIO,
+    open_page: bool = False,
+) -> None:  # fmt: skip
     """Run what is missing of all pairs, then print the suite's table.
 
     Raises:
@@ -55,7 +57,9 @@ def run_suite(
     if as_json:
         print_json(finished.json_object() | {"skipped": plan.skipped, "failed": swept.failed}, stdout)
     else:
-        print_report(finished, "screen", stdout)
+        print_report(finished, "screen", stdout, [f"dta-bench report {plan.suite.name}  # with a page of each pair"])
+    if open_page:
+        open_in_browser(finished.file.as_uri())
 
 
 def print_suite_plan(
@@ -84,12 +88,13 @@ def print_suite_plan(
         why = f"  (no estimate: {row['estimate']['why']})" if row["estimate"]["why"] else ""
         print(
             f"{key:<{width}}  {row['runs']} runs with confirmation: {row['done']} done, {row['to_do']} to do, "
-            f"about {row['estimate']['gpu_hours']:.2f} GPU hours{cost}{why}", file=stdout,
+            f"{spell_gpu_hours(row['estimate']['gpu_hours'])}{cost}{why}", file=stdout,
         )  # fmt: skip
     money = "" if total["cost"] is None else f", {total['cost']:.2f} at {price:g} an hour"
     print(
-        f"{len(rows)} pairs, {total['runs']} runs: {total['done']} done, {total['to_do']} to do, about "
-        f"{total['gpu_hours']:.1f} GPU hours{money}; {len(plan.skipped)} pairs skipped", file=stdout,
+        f"{count_of(len(rows), 'pair')}, {count_of(total['runs'], 'run')}: {total['done']} done, "
+        f"{total['to_do']} to do, {spell_gpu_hours(total['gpu_hours'])}{money}; "
+        f"{count_of(len(plan.skipped), 'pair')} skipped", file=stdout,
     )  # fmt: skip
 
 

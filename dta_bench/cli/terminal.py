@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator
+import webbrowser
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+
+from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT
+from dta_bench.errors.credentials import mask
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,6 +63,41 @@ def in_columns(name: str, summary: str) -> str:
 def print_json(value: Any, stdout: TextIO | None = None) -> None:
     """Print exactly one JSON object."""
     print(json.dumps(value, indent=2, allow_nan=False, default=str), file=stdout or sys.stdout)
+
+
+def open_in_browser(address: str) -> None:
+    """Open a page in the user's browser; where there is none, say so."""
+    if not webbrowser.open(address):
+        print(f"note: no browser could be opened here; the page is {address}", file=sys.stderr)
+
+
+def print_ending(made: str, next_commands: Sequence[str], stream: TextIO) -> None:
+    """Name what a command has made, and the commands that go on from there.
+
+    Args:
+        made: a sentence; empty: nothing was made.
+        next_commands: as they can be typed, each with what it is for behind ``#``.
+    """
+    if made:
+        print(made, file=stream)
+    for number, command in enumerate(next_commands):
+        print(f"{'Next: ' if number == 0 else '      '}{command}", file=stream)
+
+
+def same_places(*, out: Path | None = None, root: Path | None = None, tracking_uri: str | None = None) -> str:
+    """The options that lead another command to the same places, with a space before each.
+
+    A place that is the default, or that an environment variable names, is left out.
+    """
+    words = list[str]()
+    for option, value, default, variable in (
+        ("--root", root, DEFAULT_ROOT, "DTA_BENCH_ROOT"),
+        ("--out", out, DEFAULT_OUT, "DTA_BENCH_OUT"),
+        ("--tracking-uri", tracking_uri, None, "MLFLOW_TRACKING_URI"),
+    ):
+        if value not in (None, default) and os.environ.get(variable) != str(value):
+            words += [option, mask(str(value))]
+    return f" {shlex.join(words)}" if words else ""
 
 
 @contextmanager

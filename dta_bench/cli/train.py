@@ -28,7 +28,7 @@ from dta_bench.cli.options import (
     Training,
     Weights,
 )
-from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
+from dta_bench.cli.terminal import chatter_on_stderr, print_ending, print_json, same_places, stderr_console
 from dta_bench.cli.value_names import complete
 from dta_bench.errors import UserError
 from dta_bench.spec.spelling import spell_metric
@@ -100,4 +100,11 @@ def train(
             where, measured = "no labelled target test; held-out source images", found["source_validation"]
         metrics = [metric for metric in ("miou", "accuracy", "mean_class_accuracy") if metric in measured]
         scores = ", ".join(f"{spell_metric(metric)} {measured[metric]:.1f} %" for metric in metrics)
-        print(f"{found['name']}: {where} {scores} (last epoch, seed {seed})", file=stdout)
+        print(f"{found['name']}: {where} {scores}, at the last epoch", file=stdout)
+        places = same_places(out=out, tracking_uri=tracking_uri)
+        made = f"Run {found['run_id']}, with dta-bench ui{places} at {found['link']}"
+        following = [f"dta-bench report {found['spec']['benchmark']}{places}  # beside the other runs"]
+        if found["has_network"]:
+            to = "maps" if "miou" in measured else "predictions.csv"
+            following.append(f"dta-bench predict {found['run_id']} FOLDER --to {to}{places}  # of images of yours")
+        print_ending(made, [] if quiet else following, stdout)

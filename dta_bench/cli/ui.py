@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from dta_bench.cli.arguments import refuse_unused, workspace_of
-from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Out, TrackingUri
+from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, OpenPage, Out, TrackingUri
+from dta_bench.cli.terminal import open_in_browser
+
+PORT_VARIABLE = "DTA_BENCH_UI_PORT"
 
 
 def ui(
@@ -18,11 +21,20 @@ def ui(
     host: Annotated[
         str, typer.Option(help="The address to listen on. The default is this machine alone.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1024, max=65535, help="The port to listen on.")] = 5000,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1024,
+            max=65535,
+            envvar=PORT_VARIABLE,
+            help="The port to listen on; the links of later reports follow. Default: the last one, at first 5000.",
+        ),
+    ] = None,
+    open_page: OpenPage = False,
 ) -> None:
-    """Open the MLflow UI on the runs in --out.
+    """Serve MLflow's pages on the runs in --out until Ctrl-C.
 
-    If --tracking-uri is a server, this prints the links to the server's own UI instead.
+    If --tracking-uri is a server, this prints the links to the server's own pages instead.
     """
     from dta_bench.tracking import serve_ui
     from dta_bench.tracking.connection import is_server
@@ -30,4 +42,4 @@ def ui(
     workspace = workspace_of(DEFAULT_ROOT, out, tracking_uri, reads_only=True)
     if is_server(workspace.tracking_uri):
         refuse_unused(context, ["--host", "--port"], f"on the server at {workspace.tracking_uri}")
-    serve_ui(workspace.tracking_uri, Path(workspace.out), host, port)
+    serve_ui(workspace.tracking_uri, Path(workspace.out), host, port, open_in_browser if open_page else None)

@@ -24,6 +24,7 @@ VALUES = {
     "drawn": "HOW",
     "epochs": "EPOCHS",
     "file": "FILE",
+    "first": "NAME",
     "folder": "FOLDER",
     "gpus": "GPUS",
     "gpus_per_run": "GPUS",
@@ -61,6 +62,7 @@ VALUES = {
     "run": "RUN",
     "sbatch": "OPTION",
     "search": "SEARCH",
+    "second": "NAME",
     "seed": "SEED",
     "seeds": "SEEDS",
     "select": "RULE",
@@ -83,8 +85,28 @@ VALUES = {
 """Parameter → the word for its value."""
 
 
+GROUPS = {
+    "What is run": (
+        "backbone", "method", "settings", "seed", "benchmark", "pairs", "recipe", "weights", "training", "labels",
+        "labels_seed", "labels_drawn", "search", "stop", "skip_unreadable",
+    ),
+    "How much": ("points", "seeds", "confirm", "epochs", "budget"),
+    "What is shown": ("select", "paper", "recipes", "status", "sort"),
+    "On which machines": ("parallel", "cpus_per_run", "gpus_per_run", "address", "nodes", "wait"),
+    "What it would cost": ("dry_run", "rate", "price"),
+    "Where things are": ("root", "out", "tracking_uri", "host", "port"),
+    "Output": (
+        "as_html", "as_markdown", "csv", "latex", "parquet", "pdf", "images", "keep_networks", "keep_network", "to",
+        "open_page", "yes", "quiet", "as_json", "help",
+    ),
+}  # fmt: skip
+"""Heading in the help of commands with many options → the parameters below it, in this order."""
+MANY = 13
+"""From so many options on, a command's help has headings."""
+
+
 class Command(TyperCommand):
-    """A command whose help has words for values, such as METHOD, where typer has types of Python."""
+    """A command whose help has words for values, such as METHOD, and many options in groups."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -93,6 +115,25 @@ class Command(TyperCommand):
                 parameter.metavar = VALUES.get(parameter.name or "")
             if isinstance(parameter, TyperArgument):  # its help says what it is; typer adds the type of Python
                 setattr(parameter, "display_type_rich", _nothing)  # noqa: B010 - a method of this one argument
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options, these in groups where there are many."""
+        shown = {p.name: record for p in self.get_params(ctx) if (record := p.get_help_record(ctx)) is not None}
+        arguments = {p.name for p in self.params if isinstance(p, TyperArgument)} & shown.keys()
+        _write_section(formatter, "Arguments", [shown[name] for name in shown if name in arguments])
+        options = {name: record for name, record in shown.items() if name not in arguments}
+        if len(options) < MANY:
+            _write_section(formatter, "Options", list(options.values()))
+            return
+        for heading, names in GROUPS.items():
+            _write_section(formatter, heading, [options.pop(name) for name in names if name in options])
+        _write_section(formatter, "Other options", list(options.values()))
+
+
+def _write_section(formatter: Any, heading: str, records: list[Any]) -> None:
+    if records:
+        with formatter.section(heading):
+            formatter.write_dl(records)
 
 
 def _nothing(**_: Any) -> str:

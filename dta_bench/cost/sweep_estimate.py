@@ -15,6 +15,7 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.spec.spelling import count_of, spell_gpu_hours
 
 ASSUMED_FLOPS_PER_SECOND = 20e12
 """FLOP/s that a data-centre GPU is assumed to sustain in float32 where nobody measured."""
@@ -126,9 +127,11 @@ def describe(found: Estimate) -> str:
     cost = "" if found["cost"] is None else f", {found['cost']:.2f} at {found['price']:g} an hour"
     dearest = sorted(found["by_method"].items(), key=lambda item: -item[1])
     by_method = "\nGPU hours by method: " + ", ".join(f"{name} {hours:.1f}" for name, hours in dearest)
+    if all(hours < 0.05 for _, hours in dearest):  # every figure would be 0.0
+        dearest = []
     return (
-        f"about {found['gpu_hours']:.1f} GPU hours{cost} for {found['runs']} runs ({found['steps']:.0f} source-only "
-        f"steps; {found['images_per_second']:.0f} source images a second, {basis})"
+        f"Estimate: {spell_gpu_hours(found['gpu_hours'])}{cost} for {count_of(found['runs'], 'run')}, which is "
+        f"{found['steps']:.0f} source-only steps at {found['images_per_second']:.0f} source images per second ({basis})"
         f"{by_method if len(dearest) > 1 else ''}"
     )
 

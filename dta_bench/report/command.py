@@ -38,6 +38,8 @@ class FinishedReport:
     document: Document
     page: Page
     show: Callable[[Console], None]
+    file: Path
+    """Where the HTML page is kept."""
 
     def json_object(self) -> dict[str, Any]:
         """The document as plain dicts and lists."""
@@ -96,7 +98,7 @@ def report_runs(
     write_report(report, folder)
     for path in write_exports(report, workspace, exports or Exports()):
         print(path, file=sys.stderr)
-    return FinishedReport(report, report_page(report), partial(show_report, report))
+    return FinishedReport(report, report_page(report), partial(show_report, report), folder / "report.html")
 
 
 def _add_replay(report: Report, folders: list[Path]) -> Report:
@@ -113,12 +115,14 @@ def report_recipes(workspace: Workspace) -> FinishedReport:
     from dta_bench.report.recipes.table import recipe_table, write_recipes  # with torch, as label_strips
 
     table = recipe_table(workspace.tracker(), workspace.root)
-    write_recipes(table, workspace.make_page_folder("recipes"))
-    return FinishedReport(table, recipe_page(table), partial(show_recipes, table))
+    folder = workspace.make_page_folder("recipes")
+    write_recipes(table, folder)
+    return FinishedReport(table, recipe_page(table), partial(show_recipes, table), folder / "recipes.html")
 
 
 def report_paper(name: str, workspace: Workspace) -> FinishedReport:
     """A table of the paper rebuilt, kept as files."""
     table = tables.paper_table(workspace.tracker(), name)
-    tables.write_paper(table, workspace.make_page_folder("paper"))
-    return FinishedReport(table, paper_page(table), partial(show_paper, table))
+    folder = workspace.make_page_folder("paper")
+    tables.write_paper(table, folder)
+    return FinishedReport(table, paper_page(table), partial(show_paper, table), folder / f"{table.paper}.html")

@@ -10,7 +10,7 @@ from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Difference
 from dta_bench.report.paper.published import not_compared_sentences
-from dta_bench.spec.spelling import spell_metric
+from dta_bench.spec.spelling import count_of, spell_bounds, spell_metric
 from dta_bench.spec.target_labels import CONSEQUENCES
 
 MOST_NAMES = 10
@@ -32,8 +32,8 @@ def answer(report: Report) -> str:
     if report.difference is None or report.source_only is None:
         return f"{result}; source-only has not been run beside it."
     difference, source_only = report.difference, report.source_only.average(headline)
-    low, high = difference.ci95
-    gap = f"{difference.points:+.1f} points against source-only's {source_only:.1f} % ({low:+.1f} to {high:+.1f})"
+    bounds = spell_bounds(difference.ci95, signed=True)
+    gap = f"{difference.points:+.1f} points vs. source-only's {source_only:.1f} % (95 % interval {bounds})"
     if difference.confirmed != test.confirmed:
         gap += ", both on the seeds that chose it, for source-only has no confirmation runs"
     return f"{result}: {gap}. {verdict(report, difference)}"
@@ -93,8 +93,8 @@ def _confirming_command(report: Report, seeds: int) -> str:
 
 def spell_interval(bounds: Interval | None, seeds: int) -> str:
     """``95 % interval 60.1 to 64.0``; of one seed it says that it is over test images only."""
-    low, high = bounds or (float("nan"), float("nan"))
-    return f"95 % interval{'' if seeds > 1 else ' over test images only'} {low:.1f} to {high:.1f}"
+    ends = spell_bounds(bounds or (float("nan"), float("nan")))
+    return f"95 % interval{'' if seeds > 1 else ' over test images only'} {ends}"
 
 
 def spell_p(value: float) -> str:
@@ -108,7 +108,7 @@ def describe_rule(report: Report) -> str:
         "labels": f"{report.subset.size if report.subset else 0} labelled images of target train (rule: labels)",
         "source": "held-out source images (rule: source)",
         "entropy": "the entropy of its target predictions (rule: entropy)",
-        "last": "nobody: it is the row that was started first (rule: last)",
+        "last": "no score: it is the configuration that was started first (rule: last)",
         "oracle": "ORACLE: the target test labels",
     }
     return sentences.get(report.rule, f"{report.rule}, without a target label (rule: {report.rule})")
@@ -125,7 +125,7 @@ def warnings(report: Report) -> list[str]:
         sentences.append(f"Labels of the target: {CONSEQUENCES[report.target_labels]}.")
     if report.without_test and report.without_test.rarely_predicted:
         sentences.append(
-            "Hardly ever predicted on target train (below 1 %, and a tenth of their share of the source): "
+            "Classes predicted for less than 1 % of target train, and less than a tenth of their share of the source: "
             f"{_join(report.without_test.rarely_predicted)}; a sign of collapse, or of classes that the target lacks"
             " (partial adaptation is not handled)."
         )
@@ -195,11 +195,11 @@ def _counted_twice_or_not_at_all(report: Report) -> list[str]:
             " finished one that was started last stands."
         )
     if report.newer_runs:
-        sentences.append(f"Left out, their spec has fields of a newer dta-bench: {report.newer_runs} runs.")
+        sentences.append(f"Left out, their spec has fields of a newer dta-bench: {count_of(report.newer_runs, 'run')}.")
     if report.refused_specs:
         count = len(report.refused_specs)
         sentences.append(
-            f"Left out, this dta-bench does not allow their stored spec: {count} run{'s' if count > 1 else ''}"
+            f"Left out, this dta-bench does not allow their stored spec: {count_of(count, 'run')}"
             f" ({report.refused_specs[0]})."
         )
     return sentences
@@ -220,7 +220,7 @@ def _bad_ends(report: Report) -> list[str]:
         rules = sorted({stop.reason.partition(":")[0] for stop in report.stopped.values()})
         sentences.append(
             f"Stopped early by {' and '.join(rules)}, after epoch {', '.join(map(str, epochs))}:"
-            f" {len(report.stopped)} runs; they have no result and take no part in the choice."
+            f" {count_of(len(report.stopped), 'run')}, without a result and without a part in the choice."
         )
     if report.unfinished:
         sentences.append(f"Not finished: {_join(report.unfinished)}; the same sweep command goes on.")
@@ -229,7 +229,7 @@ def _bad_ends(report: Report) -> list[str]:
 
 def count_seeds(count: int) -> str:
     """``1 seed``, ``3 seeds``."""
-    return f"{count} seed" if count == 1 else f"{count} seeds"
+    return count_of(count, "seed")
 
 
 def _join(names: Sequence[str]) -> str:

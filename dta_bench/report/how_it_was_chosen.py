@@ -8,7 +8,7 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Comparison
 from dta_bench.report.headline_and_warnings import spell_p
 from dta_bench.report.labels import label_choice
-from dta_bench.spec.spelling import spell_metric
+from dta_bench.spec.spelling import count_of, spell_bounds, spell_metric
 
 CREDIBLE = 0.9
 """The probability that the fewest configurations are to hold together, of which one is the best."""
@@ -26,7 +26,7 @@ def choice_sentences(report: Report) -> list[str]:
         came = "given by the user" if subset.given else f"drawn {drawn} by seed {subset.seed}"
         sentences.append(
             f"Labelled subset: {subset.size} images {came}, hash {subset.hash[:12]}; "
-            f"its labels were asked {subset.asked} times by the runs in this table."
+            f"the subset was scored {count_of(subset.asked, 'time')} by the runs in this table."
         )
     if lost is None:
         return sentences
@@ -36,7 +36,10 @@ def choice_sentences(report: Report) -> list[str]:
     if report.rule != "oracle":
         points = _spell_points(lost.points, lost.ci95)
         seeds = ", on the seeds that chose" if report.selected and report.selected.confirmed else ""
-        sentences.append(f"Regret: {points} lost against the oracle's {lost.oracle:.1f} %{seeds}.")
+        if lost.points == 0 and tuple(lost.ci95) == (0, 0):
+            sentences.append(f"Regret: none, the oracle chooses the same configuration{seeds}.")
+        else:
+            sentences.append(f"Regret: {points} lost against the oracle's {lost.oracle:.1f} %{seeds}.")
     return sentences
 
 
@@ -76,7 +79,7 @@ def disagreement_sentences(report: Report) -> list[str]:
 
 def _spell_points(value: float, bounds: Interval | None) -> str:
     """``1.2 points (95 % interval 0.3 to 2.0)``."""
-    interval = f" (95 % interval {bounds[0]:.1f} to {bounds[1]:.1f})" if bounds else ""
+    interval = f" (95 % interval {spell_bounds(bounds)})" if bounds else ""
     return f"{value:.1f} points{interval}"
 
 
@@ -93,7 +96,7 @@ def _inflation(report: Report) -> list[str]:
     side = "above" if report.inflation >= 0 else "below"
     return [
         f"The labelled subset scored the chosen configuration {abs(report.inflation):.1f} points {side} its target test"
-        f" {spell_metric(report.headline)}: that score is there for choosing."
+        f" {spell_metric(report.headline)}; that score serves to choose and is no result."
     ]
 
 

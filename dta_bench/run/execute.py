@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dta_bench import plugins
 from dta_bench.cost import flops, stages
 from dta_bench.errors import Diverged, UserError
+from dta_bench.errors.credentials import mask
 from dta_bench.evaluation import scenes
 from dta_bench.run import checkpoint, fingerprint, network_file, source_training, train
 from dta_bench.run.finish import FinishedRun, finish
@@ -91,6 +93,11 @@ def execute(
     except Stopped as error:
         log.interrupt()
         return RunOutcome("stopped", reason=str(error))
+    except Exception as error:
+        if not (reason := plugins.explain(error)):
+            raise
+        log.fail(reason)
+        return RunOutcome("failed", reason=mask(reason))
     _store_network(trained, tags, log, workspace)
     _store(resolved, finished, log)
     if placement.checkpoint is not None:

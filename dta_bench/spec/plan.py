@@ -14,7 +14,7 @@ from dta_bench.spec.method_sets import MethodSets, method_sets
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 from dta_bench.spec.search_space import RAMP, Point, SearchSpace
 from dta_bench.spec.search_space_file import SearchSpaceFile
-from dta_bench.spec.spelling import label_run
+from dta_bench.spec.spelling import count_of, join_words, label_run
 
 PARAMETERS_OF_THE_FILE = (RAMP, "start", SOURCE_ONLY_EPOCHS)
 """Parameters that belong to a network and its training, so that a method's own sets never replace them."""
@@ -69,6 +69,7 @@ class Plan:
         method_plugins: the file's method, and those of the sweep, by name.
         methods: of the sweep, baselines last.
         points: how many points the first method has on the first backbone.
+        wanted: how many points of each method the command line or the file asks for; None for all.
         runs: of the search, in the order in which they start.
         search: how points are proposed.
         stop: stop rules.
@@ -96,6 +97,7 @@ class Plan:
     recipe: str = ""
     budget: str = ""
     lengths: Callable[[str, RunSpec], tuple[float, ...]] | None = field(default=None, repr=False)
+    wanted: int | None = None
 
     def training_of(self, method: str) -> Training:
         """Return a method's training: without what only others have.
@@ -184,8 +186,43 @@ class Plan:
         sets = {k: v for method in self.methods for k, v in self.space(method).sets.items()}
         return tuple(name for name, values in sets.items() if len(values) > 1)
 
+    def points_by_method(self) -> dict[str, int]:
+        """Return how many points each method has on the first backbone; without the file's baselines."""
+        points = dict[str, set[str]]()
+        for run in self.runs:
+            if run.backbone == self.backbones[0] and not self._is_added_baseline(run.method):
+                points.setdefault(run.method, set()).add(repr(sorted(run.params.items())))
+        return {method: len(found) for method, found in points.items()} | {self.methods[0]: self.points}
+
+    def _is_added_baseline(self, method: str) -> bool:
+        """Whether it runs beside the methods that are swept; one that the user names first is swept itself."""
+        return method in self.file.baselines and method != self.methods[0]
+
+    def describe_points(self) -> str:
+        """Say how many points each method has: ``3 points of dta and mcc, 1 point of shot``."""
+        methods = dict[int, list[str]]()
+        for method, count in self.points_by_method().items():
+            methods.setdefault(count, []).append(method)
+        return ", ".join(f"{count_of(count, 'point')} of {join_words(names)}" for count, names in methods.items())
+
     def notes(self) -> list[str]:
-        """Return a sentence for each ramp of a run that does not end within its training."""
+        """Return what is to be known of the plan before it runs, a sentence each."""
+        return [*self._methods_with_fewer_points(), *self._ramps_that_do_not_end()]
+
+    def _methods_with_fewer_points(self) -> list[str]:
+        """A sentence for each number of points that is all some methods have, though more are wanted."""
+        fewer = dict[int, list[str]]()
+        for method in self.methods:
+            space = self.space(method)
+            if self.wanted is not None and space.sets and (total := len(space.points())) < self.wanted:
+                fewer.setdefault(total, []).append(method)
+        return [
+            f"{count_of(total, 'point')} instead of {self.wanted} of {', '.join(methods)}: there are no more"
+            for total, methods in fewer.items()
+        ]
+
+    def _ramps_that_do_not_end(self) -> list[str]:
+        """A sentence for each ramp of a run that does not end within its training."""
         ramps = dict.fromkeys(
             (run.backbone, float(run.params.get("ramp_up_epochs", 0) or 0), run.training.epochs) for run in self.runs
         )

@@ -20,6 +20,34 @@ def spell_value(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
+def count_of(number: int, noun: str) -> str:
+    """Spell a number of things: ``1 point``, ``3 points``; a noun with ``y`` at its end becomes ``ies``.
+
+    Args:
+        noun: in the singular; if it is several words, the last one gets the plural.
+    """
+    if number == 1:
+        return f"1 {noun}"
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else f"{noun}s"
+    return f"{number} {plural}"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Join words as a sentence does: ``dta``, ``dta and mcc``, ``dta, mcc and shot``."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def spell_bounds(bounds: tuple[float, float], *, digits: int = 1, signed: bool = False) -> str:
+    """Spell both ends of an interval: ``57.3 to 65.1``, signed ``-0.4 to +2.0``."""
+    return " to ".join(f"{end:{'+' if signed else ''}.{digits}f}" for end in bounds)
+
+
+def spell_gpu_hours(hours: float) -> str:
+    """Spell GPU hours: ``12.3 GPU hours``; of a little ``less than 0.1 GPU hours``."""
+    return "less than 0.1 GPU hours" if hours < 0.05 else f"{hours:.1f} GPU hours"
+
+
 def spell_seeds(seeds: Sequence[int]) -> str:
     """Spell ascending seeds: ``seed 0``, ``seeds 1000 to 1002``, ``seeds 0, 2, 3``."""
     if len(seeds) == 1:

@@ -20,6 +20,7 @@ from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 from dta_bench.spec.search_space import Point
 from dta_bench.spec.search_space_file import SearchSpaceFile, with_settings
 from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED
+from dta_bench.spec.yaml_file import suggestion
 from dta_bench.sweep import sampler, stop_rules
 
 
@@ -102,7 +103,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     wanted = options.points if options.points is not None else file.points
     if wanted is None and ALL in options.methods:
         wanted = _smallest(plan)
-    if options.points is not None or plan.methods[0] == file.method:  # a file's own number is not meant for others
+    if options.points is not None:  # what only the file says is cut to what each method has
         _check_points(plan, wanted)
     chosen = {(b, m): _points(plan, b, m, wanted) for b in plan.backbones for m in plan.methods}
     count = len(chosen[plan.backbones[0], plan.methods[0]])
@@ -110,7 +111,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
         chosen |= {(b, plan.methods[0]): _points(plan, b, plan.methods[0], None) for b in plan.backbones}
     runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(chosen) for seed in plan.seeds]
     distinct = tuple({run.id: run for run in runs}.values())
-    return dataclasses.replace(plan, points=count, runs=distinct)
+    return dataclasses.replace(plan, points=count, runs=distinct, wanted=wanted)
 
 
 def _follow_recipe(file: SearchSpaceFile, options: Options) -> tuple[str, SearchSpaceFile, Options, str]:
@@ -219,7 +220,7 @@ def _check_names(plan: Plan) -> None:
     file, known = plan.file, plan.defaults(plan.file.method)
     named = {f"backbones.{b}.{key}": key for b, row in file.backbones.items() for key in row}
     named |= {f"sets.{key}": key for key in file.sets}
-    unknown = [where for where, key in named.items() if key not in known]
+    unknown = [f"{where}{suggestion(key, known)}" for where, key in named.items() if key not in known]
     if unknown:
         raise UserError(
             f"{plan.name}: {', '.join(unknown)} are not parameters of {file.method}; it has {', '.join(known)}"

@@ -12,15 +12,15 @@ from dta_bench.run.workspace import Workspace
 from dta_bench.spec import recipe
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.row_origins import overruled
-from dta_bench.spec.spelling import spell_seeds, spell_value
+from dta_bench.spec.spelling import count_of, spell_seeds, spell_value
 from dta_bench.sweep.done_runs import State
 
 
 def print_state(plan: Plan, state: State, to_come: int, console: Console) -> None:
     """Print how many runs are done, stopped early and to come, which have diverged, and notes on the plan."""
     console.print(
-        f"[bold]{plan.name}[/bold]: {plan.points} points of {plan.methods[0]}, {len(plan.seeds)} seeds, "
-        f"{len(plan.runs)} runs with the baselines; {len(state.done)} done, {to_come} to do"
+        f"[bold]{plan.name}[/bold]: {plan.describe_points()}, {count_of(len(plan.seeds), 'seed')} each, "
+        f"{count_of(len(plan.runs), 'run')} with the baselines; {len(state.done)} done, {to_come} to do"
         + (f", {len(state.stopped)} stopped early" if state.stopped else ""),
         highlight=False,
         soft_wrap=True,
@@ -44,7 +44,8 @@ def print_confirmation(plan: Plan, state: State, to_come: int, console: Console)
     console.print(
         f"[bold]confirming[/bold] what the search of {plan.name} chose, with {spell_seeds(plan.seeds)}, by which "
         f"nothing is chosen: "
-        f"{len(plan.runs)} runs of {len(chosen)} configurations; {len(state.done)} done, {to_come} to do",
+        f"{count_of(len(plan.runs), 'run')} of {count_of(len(chosen), 'configuration')}; "
+        f"{len(state.done)} done, {to_come} to do",
         highlight=False,
         soft_wrap=True,
     )

@@ -22,11 +22,12 @@ from dta_bench.spec.run_spec import RunResult, RunSpec
 from dta_bench.spec.search_space import Point
 from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED, is_confirmation
 from dta_bench.spec.spelling import spell_metric
+from dta_bench.spec.yaml_file import suggestion
 from dta_bench.sweep import other_sweeps
 from dta_bench.sweep.done_runs import state_today
 from dta_bench.sweep.folder_lock import lock_folder
 from dta_bench.sweep.print_state import print_notes_on_files, print_old_scheme, print_superseded
-from dta_bench.tracking import TrackedRun, Tracker, standing_runs
+from dta_bench.tracking import TrackedRun, Tracker, run_link, standing_runs
 
 
 def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, console: Console) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
         state = state_today(plan, [spec], workspace, tracker)
         print_old_scheme(state, workspace, console)
         if state.done and not _lacks_wanted_network(spec, workspace, tracker, console):
-            return _show_again(spec, tracker, console)
+            return _show_again(spec, tracker, console) | _where(_standing(spec, tracker), tracker)
         if state.diverged:
             raise UserError(f"{plan.run_name(spec)} is not tried again, it diverged on this data and code")
         tracker.adopt(tracker.runs(spec.benchmark))
@@ -72,7 +73,8 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
         tracker.experiment(resolved.benchmark)
         parent = tracker.parent_of_trainings(spec.benchmark)
         with other_sweeps.claim_runs(spec.benchmark, {spec.id}, workspace, tracker, parent):
-            return _train(plan, resolved, workspace, console)
+            trained = _train(plan, resolved, workspace, console)
+        return trained | _where(_standing(spec, tracker), tracker)
 
 
 def _train(plan: Plan, resolved: Resolved, workspace: Workspace, console: Console) -> dict[str, Any]:
@@ -116,6 +118,14 @@ def _lacks_wanted_network(spec: RunSpec, workspace: Workspace, tracker: Tracker,
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     return True
+
+
+def _where(run: TrackedRun, tracker: Tracker) -> dict[str, Any]:
+    """Where MLflow has the run."""
+    return {
+        "mlflow_run_id": run.mlflow_run_id, "link": run_link(tracker.uri, run.experiment_id, run.mlflow_run_id),
+        "has_network": tracker.has_file(run, network_file.NAME),
+    }  # fmt: skip
 
 
 def _standing(spec: RunSpec, tracker: Tracker) -> TrackedRun:
@@ -163,7 +173,10 @@ def _spec_with_settings(plan: Plan, settings: list[str], seed: int) -> RunSpec:
 def _parse_setting(setting: str, defaults: Point) -> tuple[str, Any]:
     key, equals, text = setting.partition("=")
     if not equals or key not in defaults:
-        raise UserError(f"--set {setting} is not understood; it takes key=value with a key of {', '.join(defaults)}")
+        raise UserError(
+            f"--set {setting} is not understood{suggestion(key, defaults)}; it takes key=value with a key of"
+            f" {', '.join(defaults)}"
+        )
     value, kind = yaml.safe_load(text), type(defaults[key])
     try:
         return key, float(text) if kind in (int, float) else kind(value)

@@ -10,9 +10,9 @@ from dta_bench.tracking.standing_runs import standing_runs
 from dta_bench.tracking.sweep_runs import CONFIRM
 from dta_bench.tracking.tracked_run import RECIPE, TrackedRun
 from dta_bench.tracking.tracker import CHOSEN_BY, STOPPED, Tracker
-from dta_bench.tracking.ui import serve_ui, ui_link
+from dta_bench.tracking.ui import run_link, serve_ui, ui_link
 
 __all__ = [
-    "CHOSEN_BY", "CONFIRM", "RECIPE", "STOPPED", "ActiveSweep", "RunLog", "TrackedRun", "Tracker", "serve_ui",
-    "standing_runs", "ui_link",
+    "CHOSEN_BY", "CONFIRM", "RECIPE", "STOPPED", "ActiveSweep", "RunLog", "TrackedRun", "Tracker", "run_link",
+    "serve_ui", "standing_runs", "ui_link",
 ]  # fmt: skip

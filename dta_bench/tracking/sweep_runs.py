@@ -52,6 +52,15 @@ class SweepRuns(ImportedRuns):
         return {parent: int(count) for parent, count in counts.items() if count.isdecimal()}
 
     @with_retries
+    def sweeps(self, benchmark: str) -> dict[str, str]:
+        """The id in MLflow of each sweep's parent run → the name of its search space."""
+        experiment = self._experiment_named(benchmark) if self.exists() else None
+        if experiment is None:
+            return {}
+        parents = self._search(experiment.experiment_id, "tags.sweep_id != '' and tags.search_space != ''")
+        return {str(run.info.run_id): str(run.data.tags["search_space"]) for run in parents}
+
+    @with_retries
     def parent_of_trainings(self, benchmark: str) -> str:
         """The id in MLflow of the run under which ``train`` announces what it works on; it is made if it is missing."""
         experiment = self._experiment_named(benchmark).experiment_id

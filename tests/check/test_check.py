@@ -56,6 +56,40 @@ def test_a_users_sound_backbone_passes(here: Path) -> None:
     assert len(found.holds) == 9
 
 
+CARELESS = '''"""A loss."""
+
+from dataclasses import dataclass
+
+from torch.nn.functional import cross_entropy
+
+
+@dataclass(frozen=True)
+class Params:
+    weight: float = 0.1
+
+
+def loss(net, source, target, epoch, params):
+    task = cross_entropy(net(source.images), source.labels)
+    return {"total": task * params.WEIGHT, "task": task}
+'''
+
+
+def test_a_failing_method_is_told_with_file_line_and_the_cure(here: Path) -> None:
+    fails = checked("method", "mistyped", CARELESS.replace("WEIGHT", "weigth"), here).fails
+    where = f"{here / 'methods' / 'mistyped.py'}, line 15: AttributeError: 'Params' object has no attribute 'weigth'"
+    assert f"{where}; did you mean weight?" in fails[0]
+
+
+def test_a_loss_that_takes_no_ignored_pixel_is_told_what_to_write(here: Path) -> None:
+    fails = checked("method", "plain", CARELESS.replace("WEIGHT", "weight"), here).fails
+    assert len(fails) == 1
+    assert "line 14: IndexError: Target 255 is out of bounds; label maps hold 255" in fails[0]
+    mended = CARELESS.replace("WEIGHT", "weight").replace(
+        "\n\n@dataclass", '\ntasks = ("classification",)\n\n\n@dataclass'
+    )
+    assert checked("method", "mended", mended, here).fails == []
+
+
 DRAWS = "class Draws(nn.Module):\n    def forward(self, x):\n        return nn.functional.dropout(x, 0.5, True)\n"
 BLIND = "class Blind(nn.Module):\n    def forward(self, x):\n        return 0 * x\n"
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import dta_bench
 from dta_bench.cli import app
 from dta_bench.cli.arguments import options_of
+from dta_bench.cli.value_names import MANY
 from dta_bench.errors import UserError
 
 
@@ -39,6 +40,23 @@ def test_help_names_every_value_with_a_word_and_never_with_a_type_of_python(name
     values = [p for p in commands()[name].params if not getattr(p, "is_flag", False)]
     assert {p.name: p.metavar for p in values if not p.metavar} == {}
     assert not re.search("<[a-z]", run(*name.split(), "--help"))
+
+
+@pytest.mark.parametrize("name", commands())
+def test_help_with_many_options_shows_each_once_under_a_heading(name: str) -> None:
+    shown = run(*name.split(), "--help")
+    options = [option for option in commands()[name].params if option.param_type_name == "option"]
+    for option in options:
+        line = rf"^  (-\w, )?{re.escape(option.opts[0])}(?= [A-Z]|  |\n|, -)"
+        assert len(re.findall(line, shown, re.MULTILINE)) == 1, option.name
+    assert "Other options:" not in shown
+    assert ("Where things are:" in shown) == (len(options) + 1 >= MANY)
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_no_summary_of_a_command_is_cut(columns: int) -> None:
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": str(columns)}).output
+    assert "..." not in shown.partition("Commands:")[2]
 
 
 def test_version_is_the_packages() -> None:

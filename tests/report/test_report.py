@@ -389,7 +389,7 @@ def test_what_choosing_cost_and_which_methods_differ_is_in_every_form(runs: Runs
         page.markdown(report_page(report)),
         " ".join(screen_of(report).split()),
     ):
-        assert f"its labels were asked {report.subset.asked} times by the runs in this table" in said
+        assert f"the subset was scored {report.subset.asked} times by the runs in this table" in said
         assert f"scored the chosen configuration {-report.inflation:.1f} points below its target test" in said
         assert f"{report.comparisons[0].points:+.1f}" in said
         assert "they differ" in said

@@ -57,6 +57,22 @@ def test_a_method_with_fewer_points_than_the_file_wants_of_its_own_gets_all_it_h
     assert sum(run.method == "mcd" for run in plan.runs) == 2
 
 
+def test_a_files_number_of_points_is_cut_to_what_its_own_method_has_with_a_note() -> None:
+    file = search_space_file.read("digits").model_copy(update={"points": 999})
+    plan = make_plan("digits", file, Options(seeds=1))
+    points = len(plan.space("dta").points())
+    assert plan.points == points < 999
+    assert f"{points} points instead of 999 of dta: there are no more" in plan.notes()
+
+
+def test_methods_with_fewer_points_than_asked_for_are_named_and_counted_each(here: Path) -> None:
+    (here / "mcd.yaml").write_text("sets:\n  repeats: [4, 2]\n")
+    plan = make_plan("digits", search_space_file.read("digits"), Options(methods=("dta", "mcd"), points=5, seeds=1))
+    assert plan.points_by_method() == {"dta": 5, "mcd": 2}
+    assert plan.describe_points() == "5 points of dta, 2 points of mcd"
+    assert "2 points instead of 5 of mcd: there are no more" in plan.notes()
+
+
 @pytest.mark.parametrize("points", [0, 3])
 def test_points_that_the_user_wants_and_the_method_has_not_are_refused(here: Path, points: int) -> None:
     (here / "mcd.yaml").write_text("sets:\n  repeats: [4, 2]\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import dta_bench
-from dta_bench.spec.spelling import label_run, spell_method, spell_metric, spell_value
+from dta_bench.spec.spelling import count_of, join_words, label_run, spell_method, spell_metric, spell_value
 
 PACKAGE = Path(dta_bench.__file__).parent
 
@@ -16,6 +16,21 @@ PACKAGE = Path(dta_bench.__file__).parent
 )
 def test_a_metric_is_spelled_in_words(metric: str, words: str) -> None:
     assert spell_metric(metric) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "spelled"),
+    [
+        (1, "point", "1 point"), (0, "run", "0 runs"), (3, "entry", "3 entries"), (2, "day", "2 days"),
+        (14, "other run", "14 other runs"),
+    ],
+)  # fmt: skip
+def test_a_number_of_things_is_singular_only_for_one(number: int, noun: str, spelled: str) -> None:
+    assert count_of(number, noun) == spelled
+
+
+def test_words_are_joined_as_in_a_sentence() -> None:
+    assert [join_words(words) for words in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
 
 
 def test_only_baselines_are_spelled_with_a_hyphen() -> None:

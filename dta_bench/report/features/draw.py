@@ -25,7 +25,7 @@ from dta_bench.run.workspace import Workspace
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.spelling import label_run, spell_method
-from dta_bench.tracking import TrackedRun, Tracker, ui_link
+from dta_bench.tracking import TrackedRun, Tracker, run_link
 
 USUAL_DELTAS = Deltas(delta_c=0.05, delta_e=0.1)  # where the run's method has no such parameters
 
@@ -76,12 +76,11 @@ def draw_figures(name: str, beside: str | None, workspace: Workspace) -> DrawnFi
     else:
         for path in files.values():
             tracker.add_file(run, path, "figures")
-    link = ui_link(tracker.uri, run.experiment_id)
-    (folder / "figures.html").write_text(page.html(_page(files, drawn, sides, link, note)), encoding="utf-8")
+    (folder / "figures.html").write_text(page.html(_page(files, drawn, sides, tracker.uri, note)), encoding="utf-8")
     return DrawnFigures(
         run_id=run.run_id, beside=other.run_id if other else None, note=note,
         files={name: str(path) for name, path in files.items()}, page=str(folder / "figures.html"),
-        link=run_link(link, run),
+        link=run_link(tracker.uri, run.experiment_id, run.mlflow_run_id),
     )  # fmt: skip
 
 
@@ -141,11 +140,14 @@ def _save(drawn: dict[str, tuple[Figure, str]], folder: Path) -> dict[str, Path]
 
 
 def _page(
-    files: dict[str, Path], drawn: dict[str, tuple[Figure, str]], sides: Sequence[TrackedRun], link: str, note: str
+    files: dict[str, Path], drawn: dict[str, tuple[Figure, str]], sides: Sequence[TrackedRun], uri: str, note: str
 ) -> page.Page:
     """All figures on one page that needs no network."""
     run = sides[-1]
-    links = [(label_run(side.spec.method, {}, seed=side.spec.seed), run_link(link, side)) for side in sides]
+    links = [
+        (label_run(side.spec.method, {}, seed=side.spec.seed), run_link(uri, side.experiment_id, side.mlflow_run_id))
+        for side in sides
+    ]
     shown = [page.Figure(_inline(path, drawn[name][1]), drawn[name][1], links) for name, path in files.items()]
     methods = " and ".join(spell_method(side.spec.method) for side in sides)
     answer = f"{methods} on {run.spec.backbone}, seed {run.spec.seed}, last epoch."
@@ -153,11 +155,6 @@ def _page(
     return page.Page(
         f"{run.spec.benchmark}: {run.name}", "dta-bench figures", answer, (), [note] if note else [], [section]
     )
-
-
-def run_link(link: str, run: TrackedRun) -> str:
-    """The address of a run's page in MLflow, from that of its experiment."""
-    return f"{link.partition('?')[0]}/{run.mlflow_run_id}"
 
 
 def _inline(path: Path, caption: str) -> Markup:

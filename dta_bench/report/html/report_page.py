@@ -18,7 +18,7 @@ from dta_bench.report.html.sections.search import search_section
 from dta_bench.report.html.sections.selection import selection_section
 from dta_bench.report.html.sections.training import training_section
 from dta_bench.report.html.sections.without_test import without_test_section
-from dta_bench.spec.spelling import spell_metric
+from dta_bench.spec.spelling import count_of, spell_bounds, spell_metric
 
 
 def report_page(report: Report) -> Page:
@@ -50,12 +50,12 @@ def _largest_figures(report: Report) -> list[tuple[str, str, str]]:
     interval = f"{spell_interval(bounds, test.seeds)}, {describe_seeds(test.confirmed)}" if bounds else ""
     shown = [(f"Target test, {spell_metric(report.headline)}", f"{average:.1f} %", interval)]
     if difference:
-        low, high = difference.ci95
+        bounds = spell_bounds(difference.ci95, signed=True)
         tested = "they differ" if difference.differs else "no difference is shown"
         shown.append((
-            "Against source-only", f"{difference.points:+.1f}", f"points ({low:+.1f} to {high:+.1f}): {tested}",
+            "vs. source-only", f"{difference.points:+.1f}", f"points (95 % interval {bounds}): {tested}",
         ))  # fmt: skip
-    shown.append(("Compared", str(report.compared), f"configurations, {report.runs} runs"))
+    shown.append(_compared(report))
     return [*shown, ("Rule", report.rule, _who_chose(report))]
 
 
@@ -64,9 +64,15 @@ def _figures_without_test(report: Report, known: WithoutTest) -> list[tuple[str,
     return [
         ("Target test", "none", "no labelled target test: nothing says how good it is"),
         (f"Held-out source, {metric}", f"{source:.1f} %", "another domain"),
-        ("Compared", str(report.compared), f"configurations, {report.runs} runs"),
+        _compared(report),
         ("Rule", report.rule, _who_chose(report)),
     ]
+
+
+def _compared(report: Report) -> tuple[str, str, str]:
+    methods = count_of(len({row.method for row in report.competing}), "method")
+    configurations = "configuration" if report.compared == 1 else "configurations"
+    return "Compared", str(report.compared), f"{configurations} of {methods}, {count_of(report.runs, 'run')}"
 
 
 def _who_chose(report: Report) -> str:

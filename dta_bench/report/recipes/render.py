@@ -9,7 +9,7 @@ from rich.table import Table as ScreenTable
 from dta_bench.report.document.recipe_table import ChangedRuns, RecipeRow, RecipeScore, RecipeTable
 from dta_bench.report.html.page import Cell, Page, Section, Table
 from dta_bench.report.html.sections.cells import interval_cell, number_cell
-from dta_bench.spec.spelling import spell_metric, spell_seeds
+from dta_bench.spec.spelling import spell_gpu_hours, spell_metric, spell_seeds
 
 ESTIMATE = (
     "GPU hours are an estimate: FLOPs of every step and evaluation at 20 TFLOP/s, a rate that was assumed and not"
@@ -155,7 +155,8 @@ def _spell_changed(one: ChangedRuns) -> str:
 def _spell_hours(row: RecipeRow) -> str:
     if row.gpu_hours is None:
         return f"no estimate: {row.no_estimate}"
-    return f"about {row.gpu_hours:.1f} GPU hours" if row.gpu_hours >= 0.05 else "under 0.1 GPU hours"
+    hours = spell_gpu_hours(row.gpu_hours)
+    return hours if hours.startswith("less") else f"about {hours}"
 
 
 def _spell(value: float | None) -> str:

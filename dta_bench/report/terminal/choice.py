@@ -11,6 +11,7 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LabelBudgetRow, RuleRow
 from dta_bench.report.how_it_was_chosen import choice_sentences, comparison_sentences, disagreement_sentences
 from dta_bench.report.labels import label_choice
+from dta_bench.spec.spelling import spell_bounds
 
 ORACLE_STYLE = "magenta"  # the oracle is a bound, and looks unlike the rules
 
@@ -57,7 +58,7 @@ def _spell_regret(row: RuleRow) -> str:
     bounds = row.regret_ci95
     if row.regret is None:
         return "-"
-    return f"{row.regret:.1f}" + (f" ({bounds[0]:.1f}..{bounds[1]:.1f})" if bounds else "")
+    return f"{row.regret:.1f}" + (f" ({spell_bounds(bounds)})" if bounds else "")
 
 
 def _budget_table(rows: Sequence[LabelBudgetRow]) -> Table:
@@ -66,7 +67,10 @@ def _budget_table(rows: Sequence[LabelBudgetRow]) -> Table:
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
-            str(row.labels), f"{row.regret:.2f}", f"{row.low:.2f}..{row.high:.2f}", f"{100 * row.finds_the_best:.0f}"
+            str(row.labels),
+            f"{row.regret:.2f}",
+            spell_bounds((row.low, row.high), digits=2),
+            f"{100 * row.finds_the_best:.0f}",
         )
     table.caption = f"{rows[0].draws} draws each; the last row is all of target train."
     table.caption_justify = "left"

@@ -13,11 +13,11 @@ from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import TargetScores, differing_params
 from dta_bench.report.headline_and_warnings import answer, count_seeds, describe_rule, warnings
-from dta_bench.report.labels import label_row
+from dta_bench.report.labels import label_choice, label_row
 from dta_bench.report.paper.published import published_beside_ours
 from dta_bench.report.terminal.choice import ORACLE_STYLE, show_choice
 from dta_bench.report.terminal.without_test import leaderboard_without_test, show_without_test
-from dta_bench.spec.spelling import label_run, spell_method, spell_metric
+from dta_bench.spec.spelling import spell_bounds, spell_method, spell_metric
 
 MOST_ROWS = 20
 """Rows of the leaderboard on the screen; the JSON has all."""
@@ -33,7 +33,7 @@ def show_report(report: Report, console: Console) -> None:
         show_without_test(report, report.without_test, console)
     if report.selected and report.test:
         chosen = report.selected
-        label = label_run(chosen.method, chosen.params, backbone=chosen.backbone)
+        label = label_choice(report, chosen)
         console.print(f"[bold]Selected[/bold] by {describe_rule(report)}: {escape(label)}\n", highlight=False)
         console.print(_per_class_table(report, report.test))
         console.print(f"[bold]{escape(answer(report))}[/bold]", highlight=False)
@@ -116,7 +116,7 @@ def _figure(value: float | None) -> str:
 
 
 def _range(interval: Interval | None) -> str:
-    return f"{interval[0]:.1f}..{interval[1]:.1f}" if interval else ""
+    return spell_bounds(interval) if interval else ""
 
 
 def _percent(value: float | None) -> str:

@@ -11,8 +11,8 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import differing_params
 from dta_bench.report.document.without_test import Estimate, WithoutTest
 from dta_bench.report.headline_and_warnings import describe_rule
-from dta_bench.report.labels import label_row
-from dta_bench.spec.spelling import label_run, spell_metric
+from dta_bench.report.labels import label_choice, label_row
+from dta_bench.spec.spelling import spell_metric
 
 MOST_ROWS = 20
 """Rows of the leaderboard on the screen; the JSON has all."""
@@ -46,7 +46,7 @@ def show_without_test(report: Report, known: WithoutTest, console: Console) -> N
     """Print the choice, and the figures that need no label of the target."""
     if report.selected is not None:
         chosen = report.selected
-        label = label_run(chosen.method, chosen.params, backbone=chosen.backbone)
+        label = label_choice(report, chosen)
         console.print(f"[bold]Selected[/bold] by {describe_rule(report)}: {escape(label)}\n", highlight=False)
     source = ", ".join(
         f"{spell_metric(name)} {value:.1f} %" for name, value in known.source_validation.measured.items()

@@ -106,7 +106,7 @@ def test_the_report_opens_without_a_network_and_without_an_error(workspace: Work
         driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["http://*", "https://*"]})
         driver.get(page.as_uri())
         said = headless_browser.wait_for(driver, "How this was made")
-        assert "points against source-only" in said
+        assert "points vs. source-only" in said
         paper = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert (paper == "rgb(255, 255, 255)") is not dark
         wide = driver.execute_script("return document.documentElement.scrollWidth > innerWidth")

@@ -141,7 +141,7 @@ def test_a_whisker_goes_from_low_to_high_around_its_mark_and_leads_to_its_run() 
 def test_a_confusion_cell_says_its_share_of_the_true_class() -> None:
     svg = confusion([[3, 1], [0, 0]], ["cat", "dog"], "t")
     assert {"75", "25"} <= set(texts(svg))
-    assert any("cat taken for dog: 1 (25.0 %)" in (title.text or "") for title in elements(svg, "title"))
+    assert any("cat predicted as dog: 1 (25.0 %)" in (title.text or "") for title in elements(svg, "title"))
 
 
 def test_curves_leave_out_what_is_not_finite() -> None:

@@ -141,7 +141,7 @@ def test_the_report_says_how_often_the_subset_was_asked(pair: Benchmark) -> None
         run.metrics["validation/asked"] = 3.0
     report = report_of(runs, pair)
     assert report.subset.asked == 3 * 8
-    assert "asked 24 times" in screen_of(report)
+    assert "scored 24 times" in screen_of(report)
 
 
 def test_the_report_says_what_the_subset_inflated_and_what_the_choice_lost(pair: Benchmark) -> None:

@@ -27,7 +27,9 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
         drawing.text(left + row * cell + cell / 2, 26 + size + 14, name[:16], anchor="end", turn=-45)
         for column, count in enumerate(counts):
             share = count / total if total else 0.0
-            _cell(drawing, left + column * cell, y, cell, share, f"{name} taken for {classes[column]}: {count}", look)
+            _cell(
+                drawing, left + column * cell, y, cell, share, f"{name} predicted as {classes[column]}: {count}", look
+            )
     return drawing.svg()
 
 

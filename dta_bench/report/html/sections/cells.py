@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.html.page import Cell
+from dta_bench.spec.spelling import spell_bounds
 
 
 def number_cell(value: float | None, digits: int = 1, absent: str = "") -> Cell:
@@ -18,4 +19,4 @@ def count_cell(count: int) -> Cell:
 
 def interval_cell(bounds: Interval | None) -> Cell:
     """Both ends of an interval; empty where there is none."""
-    return Cell(f"{bounds[0]:.1f} to {bounds[1]:.1f}" if bounds else "", number=True)
+    return Cell(spell_bounds(bounds) if bounds else "", number=True)

@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""Confusion matrices."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def confusions_section(report: Report) -> Section | None:
     if not report.confusion:
         return None
     figures = [_figure(report, side, matrix) for side, matrix in report.confusion.items()]
-    return Section("confusions", "Which classes are taken for which", figures=figures, beside=True)
+    return Section("confusions", "Confusion matrix (rows: true class)", figures=figures, beside=True)
 
 
 def _figure(report: Report, side: str, matrix: ConfusionMatrix) -> Figure:
     name = side_name(report, side)
     drawing = confusion(matrix.counts, matrix.classes, name, SIDE_COLOURS[side])
-    caption = f"{name}: % of each true class (row) taken for each class, target test, all seeds together."
+    caption = f"{name}: % of each true class (row) by predicted class (column), target test, all seeds together."
     return Figure(drawing, caption, seed_links(report, side))

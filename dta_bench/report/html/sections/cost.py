@@ -6,6 +6,7 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import Cost, MethodCost
 from dta_bench.report.html.page import Cell, Section, Table
 from dta_bench.report.html.sections.cells import count_cell, number_cell
+from dta_bench.spec.spelling import count_of, spell_gpu_hours
 
 
 def cost_section(report: Report) -> Section | None:
@@ -14,8 +15,8 @@ def cost_section(report: Report) -> Section | None:
     if cost is None:
         return None
     words = [
-        f"{cost.runs} finished runs took {_spell_time(cost.seconds)} of training in all,"
-        f"{_gpu_share(cost.gpu_hours)}; {cost.not_finished} runs did not finish."
+        f"{count_of(cost.runs, 'finished run')} took {_spell_time(cost.seconds)} of training in all"
+        f"{_gpu_share(cost.gpu_hours)}; {count_of(cost.not_finished, 'run')} did not finish."
     ]
     head = ["method", "backbone", "device", "runs", "median time a run", "time ratio", "FLOPs ratio"]
     by_method = sorted(cost.by_method, key=lambda one: (one.backbone, one.seconds_a_run))
@@ -36,7 +37,7 @@ def _row(one: MethodCost) -> list[Cell]:
 
 
 def _gpu_share(hours: float) -> str:
-    return f" {hours:.2f} GPU hours among them" if hours else " none of it on a GPU"
+    return f", {spell_gpu_hours(hours)} of it" if hours else ", none of it on a GPU"
 
 
 def _who_counted(cost: Cost) -> str:

@@ -9,7 +9,7 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Comparison
 from dta_bench.report.html.page import Cell, Section, Table
 from dta_bench.report.html.sections.cells import count_cell, interval_cell
-from dta_bench.spec.spelling import spell_metric
+from dta_bench.spec.spelling import count_of, spell_metric
 
 OPEN_PAIRS = 15
 """Pairs that are seen without unfolding."""
@@ -23,8 +23,8 @@ def paired_section(report: Report) -> Section | None:
     words = [
         f"Each method with the configuration that the rule chose for it, in {spell_metric(report.headline)} on target"
         f" test, on the same images. Variances between seeds are moderated over the methods; p values are corrected by"
-        f" Holm for the {_count_pairs(len(pairs))} in this table, and all claims together are false in 5 % of reports"
-        " at most where the methods' seeds spread alike."
+        f" Holm for {count_of(len(pairs), 'pair')}, and all claims together are false in 5 % of reports at most"
+        " where the methods' seeds spread alike."
     ]
     words += untested_sentences(report)
     return Section("paired", "Method against method", words, tables=_tables(pairs))
@@ -60,7 +60,3 @@ def _needed(pair: Comparison) -> str:
         "more than 50" if n is None else str(n) for n in (pair.seeds_needed.at_least, pair.seeds_needed.as_seen)
     )
     return least if least == seen else f"{least} at least; {seen} if as seen"
-
-
-def _count_pairs(pairs: int) -> str:
-    return "one pair" if pairs == 1 else f"{pairs} pairs"

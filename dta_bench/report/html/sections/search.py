@@ -95,7 +95,9 @@ def _regret_figure(report: Report, replayed: Sequence[ReplayedSearch]) -> Figure
     ]  # fmt: skip
     axes = Axes("Regret against budget", "epochs spent", "regret, points", height=320, from_zero=True)
     shared = [f"{alike[0].search} ({_names(alike[1:])})" for alike in same_curve.values() if len(alike) > 1]
-    caption = "Mean regret against epochs spent, replayed on the kept grid; a colour a search, a dash a stop rule."
+    caption = (
+        "Mean regret against epochs spent, replayed on the kept grid; one colour per search, one dash per stop rule."
+    )
     caption += f" The same line in brackets: {', '.join(shared)}." if shared else ""
     return Figure(lines(series, axes), caption)
 

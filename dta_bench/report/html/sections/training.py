@@ -30,7 +30,7 @@ def training_section(report: Report) -> Section | None:
     figures += cut_short_figures(report)
     if selected := report.curves.get("selected"):
         figures.append(_loss_parts(report, selected[0]))
-    words = ["The number of an epoch is the result's number: the last one counts, whatever came before."]
+    words = ["Results are read at the last epoch, whatever came before."]
     tables = [_ended_table(report, report.ended)] if report.ended else []
     return Section("training", "Inside the runs", words, tables, figures, beside=True)
 
@@ -52,7 +52,7 @@ def _panel(report: Report, curves: dict[str, list[SeedCurves]], key: str, title:
     ramp = _ramp(report)
     axes = Axes(title, "epoch", title.removesuffix(" on target train"), span=ramp, span_name="ramp" if ramp else "")
     links = [link for side in curves for link in seed_links(report, side)]
-    return Figure(lines(series, axes), f"{title[0].upper()}{title[1:]}, a line a seed.", links)
+    return Figure(lines(series, axes), f"{title[0].upper()}{title[1:]}, one line per seed.", links)
 
 
 def _loss_parts(report: Report, run: SeedCurves) -> Figure:

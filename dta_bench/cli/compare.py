@@ -1,0 +1,43 @@
+"""``dta-bench compare``: two sweeps or two stores on the same rows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dta_bench.cli.arguments import page_workspace_of
+from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, TrackingUri
+from dta_bench.cli.terminal import chatter_on_stderr, console, print_ending, print_json, same_places
+from dta_bench.cli.value_names import complete
+
+SIDE = "A sweep or a benchmark in --out, or the folder of another store (another sweep's --out)."
+
+
+def compare(
+    first: Annotated[str, typer.Argument(autocompletion=complete("search_space", "benchmark"), help=SIDE)],
+    second: Annotated[str, typer.Argument(autocompletion=complete("search_space", "benchmark"), help="The other one.")],
+    select: Annotated[
+        str | None, typer.Option(help="The selection rule that chooses of each method. Default: that of report.")
+    ] = None,
+    out: Out = DEFAULT_OUT,
+    tracking_uri: TrackingUri = None,
+    as_json: Json = False,
+) -> None:
+    """Show two sweeps, or two stores, on the same rows.
+
+    A row for each method: what the rule chose on each side, its score on target test, and the difference.
+    """
+    with chatter_on_stderr() as stdout:
+        from dta_bench.report.compare import compare as compare_sides
+        from dta_bench.report.terminal.compare import show_compared
+
+        workspace = page_workspace_of(DEFAULT_ROOT, out, tracking_uri, out)
+        compared = compare_sides(first, second, select, workspace)
+        if as_json:
+            print_json(compared.json_object(), stdout)
+            return
+        show_compared(compared, console(stdout))
+        places = same_places(out=out, tracking_uri=tracking_uri)
+        benchmark = compared.rows[0].benchmark
+        print_ending("", [f"dta-bench report {benchmark}{places} --open  # intervals, tests and curves"], stdout)

@@ -1,0 +1,85 @@
+"""``dta-bench sweep --dry-run``: the runs of a plan, and what they would cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from dta_bench.cli.terminal import print_json
+
+if TYPE_CHECKING:
+    from dta_bench.run.workspace import Workspace
+    from dta_bench.spec.plan import Plan
+
+
+def print_plan(
+    plan: Plan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None
+) -> None:
+    """Print the runs of a plan, how many of them are done, and what the others would cost."""
+    from dta_bench.cost.budget_plan import budget_plan, describe_budget
+    from dta_bench.cost.sweep_estimate import describe, estimate
+    from dta_bench.data.benchmark_plugin import benchmark_plugin
+    from dta_bench.run.code_fingerprint import code_fingerprint
+    from dta_bench.spec.recipe import describe as describe_recipe
+    from dta_bench.spec.row_origins import describe_origins, origins
+    from dta_bench.spec.seeds import confirmation_seeds
+    from dta_bench.spec.spelling import count_of
+    from dta_bench.spec.target_labels import describe_target_labels, target_labels
+    from dta_bench.sweep.confirmation import describe_confirmation, expect_runs
+    from dta_bench.sweep.done_runs import CODE, state_of
+    from dta_bench.sweep.kept_networks import describe_sizes, expected_sizes
+    from dta_bench.sweep.work import count_runs
+
+    tracker = workspace.tracker()
+    tracker.check_address()
+    stored = tracker.runs(plan.file.benchmark)
+
+    state = state_of(plan.runs, stored, lambda run: {CODE: code_fingerprint(run)})  # a dry run needs no data
+    confirming = expect_runs(plan, tracker, search_is_over=count_runs(plan, state, tracker) == 0)
+    confirming_to_do = confirming.runs
+    if confirming.known:
+        confirming_to_do = state_of(confirming.runs, stored, lambda run: {CODE: code_fingerprint(run)}).to_do
+    costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
+    budget = budget_plan(plan, workspace.root)
+    networks = expected_sizes(plan, workspace.keep_networks, confirming.runs)
+    to_do = len(state.to_do) - len(state.running)
+    has_test = benchmark_plugin(plan.file.benchmark).has_test(Path(workspace.root))
+    situation = (
+        target_labels(has_subset=plan.label_subset.is_there, has_test=has_test) if has_test is not None else None
+    )
+    if as_json:
+        runs = [
+            {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params}
+            for r in plan.runs
+        ]
+        rows = {f"{m} {b}": origins(plan, b, m) for b in plan.backbones for m in plan.methods}
+        confirmation = {
+            "seeds": list(confirmation_seeds(plan.confirm)), "runs": len(confirming.runs),
+            "done": len(confirming.runs) - len(confirming_to_do), "to_do": len(confirming_to_do),
+        }  # fmt: skip
+        found = {
+            "points": plan.points, "points_by_method": plan.points_by_method(), "notes": plan.notes(),
+            "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
+            "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale),
+            "origins": rows, "recipe": plan.recipe, "budget": budget,
+            "confirmation": confirmation, "target_labels": situation, "estimate": costs, "networks": networks,
+        }  # fmt: skip
+        print_json(found, stdout)
+        return
+    for run in plan.runs:
+        print(f"{run.id}  {run.backbone:<12} {plan.run_name(run)}", file=stdout)
+    if plan.recipe:
+        print(describe_recipe(plan.recipe), file=stdout)
+    for line in [*describe_origins(plan), *describe_budget(plan, budget)]:
+        print(line, file=stdout)
+    for note in plan.notes():
+        print(f"note: {note}", file=stdout)
+    counts = f"{count_of(len(plan.runs), 'run')}: {len(state.done)} done, {to_do} to do"
+    print(f"{plan.describe_points()}; with the baselines {counts}", file=stdout)
+    if state.stale:
+        print(f"{len(state.stale)} of these are stored, made by other code; they will run again", file=stdout)
+    if confirming.runs:
+        print(describe_confirmation(plan, confirming, len(confirming_to_do)), file=stdout)
+    print(f"labels of the target: {describe_target_labels(situation)}", file=stdout)
+    print(describe(costs), file=stdout)
+    print(describe_sizes(networks), file=stdout)

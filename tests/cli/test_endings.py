@@ -1,0 +1,118 @@
+"""How commands end: with what they made, and the command that goes on from there."""
+
+import json
+import shlex
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_runs import spec_of
+from stored_runs import finish
+from typer.testing import CliRunner
+
+from dta_bench.cli import app
+from dta_bench.cli.terminal import same_places
+from dta_bench.run.workspace import Workspace
+from dta_bench.sweep import train_one as trainings
+from dta_bench.tracking import Tracker, run_link, ui, ui_link
+
+
+@pytest.fixture
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one finished run, which is the working folder too."""
+    monkeypatch.chdir(tmp_path)
+    store(tmp_path)
+    return tmp_path
+
+
+def store(out: Path) -> Tracker:
+    from dta_bench.data.benchmark_plugin import benchmark_of
+
+    tracker = Workspace(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker()
+    tracker.check()
+    tracker.experiment(benchmark_of("fonts_digits"))
+    finish(tracker, spec_of("dta"), 0.6)
+    return tracker
+
+
+Run = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Calls a command; gives what it wrote to stdout and to stderr."""
+
+    def called(*words: str) -> tuple[str, str]:
+        capfd.readouterr()
+        done = CliRunner().invoke(app, list(words))
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert done.exit_code == 0, done.output
+        said = capfd.readouterr()
+        return done.stdout + said.out, done.stderr + said.err
+
+    return called
+
+
+def test_a_report_ends_with_its_page_and_commands_that_can_be_typed(out: Path, run: Run) -> None:
+    *_, page, first, second, third = run("report", "fonts_digits")[0].rstrip().splitlines()
+    assert page == "Page: reports/fonts_digits/report.html"
+    assert (out / page.removeprefix("Page: ")).is_file()
+    assert first.startswith("Next: dta-bench report fonts_digits --select all")
+    assert "dta-bench runs fonts_digits" in second
+    assert "dta-bench ui" in third
+    assert "1 run" in run(*shlex.split(second, comments=True)[1:])[0]
+
+
+def test_open_opens_the_page_in_a_browser(out: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+    run("report", "fonts_digits", "--open")
+    assert opened == [(out / "reports" / "fonts_digits" / "report.html").as_uri()]
+
+
+@pytest.mark.usefixtures("out")
+def test_json_is_the_only_thing_on_stdout_and_the_page_is_named_beside_it(run: Run) -> None:
+    stdout, stderr = run("report", "fonts_digits", "--json")
+    assert json.loads(stdout)["benchmark"] == "fonts_digits"
+    assert "page: reports/fonts_digits/report.html" in stderr
+
+
+def test_train_ends_with_method_identity_score_and_link(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = spec_of("dta")
+    found = {
+        "run_id": spec.id, "name": "dta lambda_2=0.01 seed=0", "spec": spec.to_dict(), "has_network": True,
+        "test": {"accuracy": 61.25, "mean_class_accuracy": 60.0}, "source_validation": {}, "link": "http://x/#/runs/7",
+    }  # fmt: skip
+    monkeypatch.setattr(trainings, "train_one", lambda *_: found)
+    said, _ = run("train", "fonts_digits")
+    assert "dta lambda_2=0.01 seed=0: target test accuracy 61.2 %" in said
+    assert f"Run {spec.id}, with dta-bench ui at http://x/#/runs/7" in said
+    assert f"dta-bench predict {spec.id}" in said
+
+
+def test_links_follow_the_port_that_was_served_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    store(tmp_path)
+    assert ":5000/" in ui_link(uri, "1")
+    monkeypatch.setattr(ui, "_serve", lambda *_: None)
+    ui.serve_ui(uri, tmp_path, "127.0.0.1", 5391)
+    assert ui_link(uri, "1").startswith("http://127.0.0.1:5391/")
+    assert run_link(uri, "1", "abc") == "http://127.0.0.1:5391/#/experiments/1/runs/abc"
+    monkeypatch.setenv("DTA_BENCH_UI_PORT", "5392")
+    assert ui_link(uri, "1").startswith("http://127.0.0.1:5392/")
+
+
+def test_a_server_keeps_its_own_port() -> None:
+    assert run_link("http://lab.org:8080", "1", "abc") == "http://lab.org:8080/#/experiments/1/runs/abc"
+
+
+def test_the_next_command_leads_to_the_same_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DTA_BENCH_OUT", raising=False)
+    assert same_places(out=Path()) == ""
+    assert same_places(out=Path("my runs"), tracking_uri="http://u:secret@h/x") == (
+        " --out 'my runs' --tracking-uri http://***@h/x"
+    ).replace("http://***@h/x", "'http://***@h/x'")
+    monkeypatch.setenv("DTA_BENCH_OUT", "my runs")
+    assert same_places(out=Path("my runs")) == ""
