@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -138,6 +138,9 @@ speed: install  ## How long a report of 500 runs takes, reports/speed.md
 screenshots: install-dev  ## The pictures of docs/, from the runs of make demo; needs Debian's chromium, chromium-driver
 	$(BIN)/dta-bench report fonts_digits > /dev/null
 	$(BIN)/python reports/screenshots.py . fonts_digits
+
+package:  ## Build sdist and wheel into dist/, check them, and try the wheel in a clean environment elsewhere
+	PYTHON=$(PYTHON) .ci/package
 
 api:  ## The modules' reference from their docstrings, docs/api.md
 	$(PYTHON) docs/api.py > docs/api.md

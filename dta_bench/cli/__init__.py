@@ -35,8 +35,8 @@ from dta_bench.errors.credentials import mask
 from dta_bench.errors.environment import environment_error
 
 ORDER = (
-    "list", "new", "prepare", "train", "sweep", "report", "compare", "runs", "publish", "merge", "site", "label", "predict",
-    "export", "replay", "figures", "profile", "check", "cluster", "ui",
+    "list", "new", "prepare", "train", "sweep", "report", "compare", "runs", "publish", "merge", "site", "label",
+    "predict", "export", "replay", "figures", "profile", "check", "cluster", "ui",
 )  # fmt: skip
 
 

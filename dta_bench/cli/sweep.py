@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -43,6 +45,11 @@ from dta_bench.cli.sweep_suite import plan_of_suite, print_suite_plan, run_suite
 from dta_bench.cli.terminal import chatter_on_stderr, same_places, stderr_console
 from dta_bench.cli.value_names import complete
 from dta_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from dta_bench.report.command import FinishedReport
+    from dta_bench.run.workspace import Workspace
+    from dta_bench.spec.plan import Plan
 
 
 def sweep(
@@ -196,6 +203,7 @@ def sweep(
         finished = command.report_runs(
             plan.name, None, workspace, only=reported_runs(plan), confirm=plan.confirm, benchmark=plan.benchmark.name
         )
+        _describe_parent(plan, workspace, finished)
         places = same_places(out=out, tracking_uri=tracking_uri)
         following = [
             f"dta-bench report {plan.benchmark.name}{places} --open  # the page of all runs of {plan.benchmark.name}",
@@ -203,3 +211,16 @@ def sweep(
             f"dta-bench ui{places}  # the same in MLflow",
         ]
         print_report(finished, "json" if as_json else "screen", stdout, [] if quiet else following, open_page)
+
+
+def _describe_parent(plan: Plan, workspace: Workspace, finished: FinishedReport) -> None:
+    """Put the sweep's answer and page on its parent run in MLflow; a store that does not take them has its report."""
+    from dta_bench.report.html.page import markdown
+    from dta_bench.sweep.sweep import sweep_id
+
+    answer = finished.page.answer
+    summary = markdown(dataclasses.replace(finished.page, sections=finished.page.sections[:1]))
+    with contextlib.suppress(UserError):
+        workspace.tracker().describe_sweep(
+            plan.benchmark.name, sweep_id(plan), f"{plan.describe_points()}\n\n{summary}", answer, finished.file
+        )

@@ -118,7 +118,7 @@ def _train_missing(
             for plan, state in waiting:
                 tracker.experiment(plan.benchmark)
                 tags = {"search_space": plan.name, CONFIRM: str(plan.confirm)}
-                parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), tags)
+                parent = tracker.start_sweep(plan.file.benchmark, plan.name, sweep_id(plan), tags, _shared_params(plan))
                 runs = other_sweeps.run_ids(plan)
                 claims.enter_context(other_sweeps.claim_runs(plan.file.benchmark, runs, workspace, tracker, parent))
                 shares.append(Share(plan, choose_work(plan, state, tracker), parent))
@@ -138,6 +138,12 @@ def sweep_id(plan: Plan) -> str:
         "name": plan.name, "training": fields["training"], "labels": fields["label_subset"], "weights": plan.weights,
     }  # fmt: skip
     return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _shared_params(plan: Plan) -> dict[str, object]:
+    """What all runs of a sweep share, whichever methods, points and seeds it is started with."""
+    training = {f"training.{key}": value for key, value in plan.training.model_dump().items() if value is not None}
+    return {"search_space": plan.name, "weights": plan.weights, "labels.size": plan.label_subset.size, **training}
 
 
 def _close_runs(plan: Plan, tracker: Tracker, errors: dict[str, str], early_stopping: EarlyStopping) -> None:

@@ -28,6 +28,7 @@ from dta_bench.sweep.done_runs import state_today
 from dta_bench.sweep.folder_lock import lock_folder
 from dta_bench.sweep.print_state import print_notes_on_files, print_old_scheme, print_superseded
 from dta_bench.tracking import TrackedRun, Tracker, run_link, standing_runs
+from dta_bench.tracking.ui_metadata import rounded
 
 
 def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, console: Console) -> dict[str, Any]:
@@ -184,11 +185,19 @@ def _parse_setting(setting: str, defaults: Point) -> tuple[str, Any]:
         raise UserError(f"--set {key}={text} is not a value of {key}; it takes a {kind.__name__}") from error
 
 
+def _as_stored(scores: dict[str, Any]) -> dict[str, Any]:
+    """Scores, and those of classes, as the store has them, so that a run that is done shows the same figures."""
+    return {
+        name: _as_stored(value) if isinstance(value, dict) else rounded(value) if isinstance(value, float) else value
+        for name, value in scores.items()
+    }
+
+
 def _as_json(spec: RunSpec, name: str, result: RunResult) -> dict[str, Any]:
     return {
         "run_id": spec.id, "name": name, "spec": spec.to_dict(),
-        "test": None if result.test is None else result.test.to_dict(),
-        "validation": None if result.validation is None else result.validation.to_dict(),
-        "source_validation": result.source_validation.to_dict(),
+        "test": None if result.test is None else _as_stored(result.test.to_dict()),
+        "validation": None if result.validation is None else _as_stored(result.validation.to_dict()),
+        "source_validation": _as_stored(result.source_validation.to_dict()),
         "collapsed": result.collapsed, "seconds": dataclasses.asdict(result)["seconds"], "done_before": False,
     }  # fmt: skip

@@ -132,7 +132,8 @@ class RunLog:
         self._spool.abandon()
 
     def _log(self, metrics: dict[str, float], step: int) -> Entry:
-        entry: Entry = {"at": int(time.time() * 1000), "step": step, "metrics": metrics}
+        stored = {name: ui_metadata.rounded(value) for name, value in metrics.items()}
+        entry: Entry = {"at": int(time.time() * 1000), "step": step, "metrics": stored}
         self._spool.put(entry)
         return entry
 

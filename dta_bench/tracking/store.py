@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
 from collections.abc import Iterator
 from functools import cached_property
@@ -64,6 +65,7 @@ class Store:
             UserError: the server does not answer, or the store cannot be written.
         """
         connection.check(self.uri, self.out)
+        is_new = not self.exists()
         if self.can_only_be_read:
             raise UserError(read_only_store.refusal(self.uri))
         try:
@@ -72,6 +74,15 @@ class Store:
             raise
         except Exception as error:  # MLflow and its stores raise many kinds
             raise UserError(f"the MLflow store {self.uri} cannot be used: {str(error).splitlines()[0]}") from error
+        if is_new:
+            self._hide_default_experiment()
+
+    def _hide_default_experiment(self) -> None:
+        """Mark the empty experiment that MLflow puts into a new store as deleted, where this package has made it."""
+        default = self._client.get_experiment_by_name("Default")
+        if default is not None and default.lifecycle_stage == "active":
+            with contextlib.suppress(Exception):  # another process has just done it
+                self._client.delete_experiment(default.experiment_id)
 
     def exists(self) -> bool:
         """Whether there is a store; asking does not create one."""
@@ -107,6 +118,9 @@ class Store:
         for key, view in ui_metadata.saved_view(benchmark.headline).items():
             if found.tags.get(key) != view:
                 self._client.set_experiment_tag(found.experiment_id, key, view)
+        for key, kind in ui_metadata.KIND.items():
+            if key not in found.tags:  # a user may have chosen another
+                self._client.set_experiment_tag(found.experiment_id, key, kind)
         return str(found.experiment_id)
 
     def _experiment_named(self, benchmark: str) -> Any:
@@ -121,6 +135,7 @@ class Store:
         folder = shared_artifacts() if connection.is_server(self.uri) else (self.out / "mlartifacts").resolve()
         local = folder.as_uri() if folder else None
         tags = {"mlflow.note.content": f"{benchmark.source} -> {benchmark.target}. {benchmark.splits_stated}"}
+        tags |= ui_metadata.KIND
         self._client.create_experiment(benchmark.name, artifact_location=local, tags=tags)
 
     def _search(self, experiment: str, filter_string: str) -> Iterator[Any]:

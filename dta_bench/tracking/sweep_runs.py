@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
 
 from dta_bench.tracking import heartbeat
 from dta_bench.tracking.heartbeat import ActiveSweep
@@ -18,7 +20,9 @@ class SweepRuns(ImportedRuns):
     """A store with the parent runs of its sweeps."""
 
     @with_retries
-    def start_sweep(self, benchmark: str, name: str, sweep_id: str, tags: dict[str, str]) -> str:
+    def start_sweep(
+        self, benchmark: str, name: str, sweep_id: str, tags: dict[str, str], params: Mapping[str, object] | None = None
+    ) -> str:
         """Open the parent run of a sweep, or create it.
 
         Args:
@@ -26,6 +30,7 @@ class SweepRuns(ImportedRuns):
             name: of the search space, for people.
             sweep_id: the sweep's identity.
             tags: of the parent run; those of an earlier start are replaced.
+            params: what all its runs share; written once.
 
         Returns: the parent run's id in MLflow.
         """
@@ -37,9 +42,42 @@ class SweepRuns(ImportedRuns):
                 if known[0].data.tags.get(key) != value:
                     self._client.set_tag(parent, key, value)
             self._client.update_run(parent, status="RUNNING")
+            self._describe_once(known[0], params or {})
             return parent
         created = self._client.create_run(experiment, run_name=f"sweep {name}", tags=tags | {"sweep_id": sweep_id})
+        self._describe_once(created, params or {})
         return str(created.info.run_id)
+
+    def _describe_once(self, parent: Any, params: Mapping[str, object]) -> None:
+        from mlflow.entities import Param
+
+        missing = [Param(key, str(value)) for key, value in params.items() if key not in parent.data.params]
+        if missing:
+            self._client.log_batch(parent.info.run_id, params=missing)
+
+    @with_retries
+    def describe_sweep(self, benchmark: str, sweep_id: str, note: str, headline: str, page: Path) -> bool:
+        """Put a sweep's outcome on its parent run: a description, its headline as a tag, and its page as a file.
+
+        Its metrics stay with its runs: the parent's would stand in every chart beside those of the runs.
+
+        Args:
+            note: in Markdown; MLflow shows it on the run's page.
+            headline: one sentence, for the table of runs.
+
+        Returns:
+            Whether the store has such a sweep.
+        """
+        experiment = self._experiment_named(benchmark)
+        known = self._client.search_runs([experiment.experiment_id], f"tags.sweep_id = '{sweep_id}'", max_results=1)
+        if not known:
+            return False
+        parent = str(known[0].info.run_id)
+        for key, value in {"mlflow.note.content": note, "headline": headline}.items():
+            if known[0].data.tags.get(key) != value:
+                self._client.set_tag(parent, key, value)
+        self._client.log_artifact(parent, str(page))
+        return True
 
     @with_retries
     def requested_confirmations(self, benchmark: str) -> dict[str, int]:

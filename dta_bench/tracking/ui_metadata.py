@@ -10,6 +10,16 @@ from dta_bench.spec.run_spec import LabelSubset, RunSpec
 
 VIEW = "dta-bench"
 """The key under which an experiment keeps its saved view; it is part of the link."""
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""The experiment's tag by which MLflow's pages open in "Model training", with runs, charts and models; without it they
+open in "GenAI", with traces and judges. MLflow's own pages write it when a user chooses the type."""
+DIGITS = 9
+"""Significant digits of a metric in the store."""
+
+
+def rounded(value: float) -> float:
+    """A metric as it is stored, without the noise of binary arithmetic that MLflow's pages would show: 82.4."""
+    return float(f"{value:.{DIGITS}g}")
 
 
 def saved_view(headline: str) -> dict[str, str]:

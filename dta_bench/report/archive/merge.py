@@ -21,6 +21,7 @@ from dta_bench.report.archive.write import SCHEMA, TAGS, TEXTS
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import TrackedRun, Tracker, standing_runs
 from dta_bench.tracking.imported_runs import FinishedElsewhere
+from dta_bench.tracking.ui_metadata import rounded
 
 ARCHIVE = "archive"
 """The tag that says which archive a run comes from."""
@@ -113,7 +114,7 @@ def _compare(there: TrackedRun, run: FinishedElsewhere, manifest: Manifest, merg
     theirs = {key: values[-1] for key, (_, values) in run.curves.items() if key.startswith(SCORES) and values}
     differing = {
         key: [ours.get(key), theirs.get(key)] for key in sorted(ours.keys() | theirs.keys())
-        if ours.get(key) != theirs.get(key) and not key.startswith("test/class/")
+        if _stored(ours.get(key)) != _stored(theirs.get(key)) and not key.startswith("test/class/")
     }  # fmt: skip
     marks = {
         key: [there.tags.get(key, ""), run.tags.get(key, "")] for key in FINGERPRINTS
@@ -129,6 +130,11 @@ def _compare(there: TrackedRun, run: FinishedElsewhere, manifest: Manifest, merg
             "fingerprints": marks,
         }
     )  # fmt: skip
+
+
+def _stored(value: float | None) -> float | None:
+    """A score as it is stored today; earlier versions stored it with the noise of binary arithmetic."""
+    return None if value is None else rounded(value)
 
 
 def _as_tracked(run: FinishedElsewhere, mlflow_run_id: str) -> TrackedRun:
