@@ -182,7 +182,7 @@ def explain(error: BaseException) -> str:
     """Say where a user's plug-in failed, and the cure where it is known; empty if none of their code was running."""
     named = {module for plural in FOLDERS.values() for module, _ in _entry_points(plural).values()}
     loaded = [m for name, m in list(sys.modules.items()) if name.startswith(f"{PACKAGE.name}_") or name in named]
-    return plugin_errors.explain(error, [Path(m.__file__) for m in loaded if getattr(m, "__file__", None)])
+    return plugin_errors.explain(error, [Path(str(m.__file__)) for m in loaded if getattr(m, "__file__", None)])
 
 
 def _plugin_files(kind: str) -> dict[str, Path]:

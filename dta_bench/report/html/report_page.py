@@ -50,10 +50,10 @@ def _largest_figures(report: Report) -> list[tuple[str, str, str]]:
     interval = f"{spell_interval(bounds, test.seeds)}, {describe_seeds(test.confirmed)}" if bounds else ""
     shown = [(f"Target test, {spell_metric(report.headline)}", f"{average:.1f} %", interval)]
     if difference:
-        bounds = spell_bounds(difference.ci95, signed=True)
+        ends = spell_bounds(difference.ci95, signed=True)
         tested = "they differ" if difference.differs else "no difference is shown"
         shown.append((
-            "vs. source-only", f"{difference.points:+.1f}", f"points (95 % interval {bounds}): {tested}",
+            "vs. source-only", f"{difference.points:+.1f}", f"points (95 % interval {ends}): {tested}",
         ))  # fmt: skip
     shown.append(_compared(report))
     return [*shown, ("Rule", report.rule, _who_chose(report))]
