@@ -80,8 +80,8 @@ def print_suite_plan(
     if as_json:
         print_json({"suite": plan.suite.name, "pairs": rows, "skipped": plan.skipped, "total": total}, stdout)
         return
-    for key, missing in plan.skipped.items():
-        print(f"skipped: {key} ({missing})", file=stdout)
+    for line in plan.describe_skipped():
+        print(line, file=stdout)
     width = max(map(len, rows))
     for key, row in rows.items():
         cost = "" if row["estimate"]["cost"] is None else f", {row['estimate']['cost']:.2f}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
@@ -17,7 +18,7 @@ from dta_bench.sweep.done_runs import State
 
 
 def print_state(plan: Plan, state: State, to_come: int, console: Console) -> None:
-    """Print how many runs are done, stopped early and to come, which have diverged, and notes on the plan."""
+    """Print how many runs are done, stopped early and to come, and which have diverged."""
     console.print(
         f"[bold]{plan.name}[/bold]: {plan.describe_points()}, {count_of(len(plan.seeds), 'seed')} each, "
         f"{count_of(len(plan.runs), 'run')} with the baselines; {len(state.done)} done, {to_come} to do"
@@ -30,8 +31,19 @@ def print_state(plan: Plan, state: State, to_come: int, console: Console) -> Non
     if state.diverged:
         names = ", ".join(plan.run_name(run) for run in state.diverged)
         console.print(f"not tried again, they diverged on this data and code: {names}", highlight=False, soft_wrap=True)
-    for note in [*plan.notes(), *overruled(plan), *_perturbations_of_nothing(plan)]:
-        console.print(f"note: {note}", highlight=False, soft_wrap=True)
+
+
+def notes_on(plan: Plan, state: State, workspace: Workspace) -> list[str]:
+    """Notes on a plan, and on its runs whose fingerprints are of an older scheme."""
+    own = [*plan.notes(), *overruled(plan), *_perturbations_of_nothing(plan)]
+    return own + notes_on_old_scheme(state, workspace)
+
+
+def print_notes(notes: Sequence[str], console: Console) -> None:
+    """Print notes on one plan, or on those of several pairs; equal ones once, with a count."""
+    for note, count in Counter(notes).items():
+        of_pairs = f" on {count} pairs" if count > 1 else ""
+        console.print(f"note{of_pairs}: {note}", highlight=False, soft_wrap=True)
 
 
 def print_confirmation(plan: Plan, state: State, to_come: int, console: Console) -> None:
@@ -54,17 +66,12 @@ def print_confirmation(plan: Plan, state: State, to_come: int, console: Console)
         console.print(f"not tried again, they diverged on this data and code: {names}", highlight=False, soft_wrap=True)
 
 
-def print_old_scheme(state: State, workspace: Workspace, console: Console) -> None:
-    """Print which runs count though a fingerprint of theirs is of an older scheme, and which start anew."""
+def notes_on_old_scheme(state: State, workspace: Workspace) -> list[str]:
+    """Which runs count though a fingerprint of theirs is of an older scheme, and which start anew."""
     anew = [run for run in state.old_checkpoints if workspace.checkpoint(run.id).exists()]
-    if state.old_scheme:
-        console.print(f"note: {code_fingerprint.they_count(len(state.old_scheme))}", highlight=False, soft_wrap=True)
-    if state.unverified:
-        console.print(
-            f"note: {data_fingerprint.they_are_not_verified(len(state.unverified))}", highlight=False, soft_wrap=True
-        )
-    if anew:
-        console.print(f"note: {code_fingerprint.they_start_anew(len(anew))}", highlight=False, soft_wrap=True)
+    notes = [code_fingerprint.they_count(len(state.old_scheme))] if state.old_scheme else []
+    notes += [data_fingerprint.they_are_not_verified(len(state.unverified))] if state.unverified else []
+    return notes + ([code_fingerprint.they_start_anew(len(anew))] if anew else [])
 
 
 def print_notes_on_files(notes: Iterable[str], console: Console) -> None:

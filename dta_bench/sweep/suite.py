@@ -40,10 +40,16 @@ class SuitePlan:
         keys = {*self.plans, *self.skipped}
         return [pair for pair in self.suite.file.possible_pairs() if pair.key in keys]
 
+    def describe_skipped(self) -> list[str]:
+        """Which pairs are skipped, and why: a sentence a reason."""
+        reasons = dict.fromkeys(self.skipped.values())
+        of_reason = {one: [key for key, missing in self.skipped.items() if missing == one] for one in reasons}
+        return [f"skipped: {', '.join(keys)} ({missing})" for missing, keys in of_reason.items()]
+
     def print_skipped(self, console: Console) -> None:
         """Print which pairs are skipped, and why, before anything runs."""
-        for key, missing in self.skipped.items():
-            console.print(f"skipped: {key} ({missing})", highlight=False, soft_wrap=True, markup=False)
+        for line in self.describe_skipped():
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def plan_suite(

@@ -25,9 +25,11 @@ from dta_bench.sweep.on_ray.cluster import Resources
 from dta_bench.sweep.on_ray.launch import Launch, Share, launch
 from dta_bench.sweep.on_ray.ray_session import RaySession
 from dta_bench.sweep.print_state import (
+    notes_on,
+    notes_on_old_scheme,
     print_confirmation,
+    print_notes,
     print_notes_on_files,
-    print_old_scheme,
     print_state,
     print_superseded,
 )
@@ -85,19 +87,20 @@ def sweep_plans(plans: Sequence[Plan], workspace: Workspace, resources: Resource
 def _complete(plans: Sequence[Plan], announce: Announce, tracker: Tracker, session: RaySession) -> None:
     """Train the runs of some plans that are missing today, after ``announce`` has printed how many there are."""
     workspace, console = session.workspace, session.console
-    waiting, done, to_come = list[tuple[Plan, State]](), 0, 0
+    waiting, notes, done, to_come = list[tuple[Plan, State]](), list[str](), 0, 0
     for plan in plans:
         other_sweeps.refuse_claimed_runs(plan.file.benchmark, other_sweeps.run_ids(plan), workspace, tracker, console)
         state = state_today(plan, plan.runs, workspace, tracker)
         missing = count_runs(plan, state, tracker)
         announce(plan, state, missing, console)
-        print_old_scheme(state, workspace, console)
+        notes += notes_on(plan, state, workspace) if announce is print_state else notes_on_old_scheme(state, workspace)
         tracker.adopt(tracker.runs(plan.file.benchmark))
         for stale, changes in state.stale:
             print_superseded(console, stale.name, changes)
             tracker.supersede(stale.mlflow_run_id)
         waiting += [(plan, state)] if missing else []
         done, to_come = done + len(state.done), to_come + missing
+    print_notes(notes, console)
     if waiting:
         first = waiting[0][0]
         view = ProgressView(

@@ -26,7 +26,7 @@ from dta_bench.spec.yaml_file import suggestion
 from dta_bench.sweep import other_sweeps
 from dta_bench.sweep.done_runs import state_today
 from dta_bench.sweep.folder_lock import lock_folder
-from dta_bench.sweep.print_state import print_notes_on_files, print_old_scheme, print_superseded
+from dta_bench.sweep.print_state import notes_on_old_scheme, print_notes, print_notes_on_files, print_superseded
 from dta_bench.tracking import TrackedRun, Tracker, run_link, standing_runs
 from dta_bench.tracking.ui_metadata import rounded
 
@@ -62,7 +62,7 @@ def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, 
         tracker.check()
         other_sweeps.refuse_claimed_runs(spec.benchmark, {spec.id}, workspace, tracker, console)
         state = state_today(plan, [spec], workspace, tracker)
-        print_old_scheme(state, workspace, console)
+        print_notes(notes_on_old_scheme(state, workspace), console)
         if state.done and not _lacks_wanted_network(spec, workspace, tracker, console):
             return _show_again(spec, tracker, console) | _where(_standing(spec, tracker), tracker)
         if state.diverged:

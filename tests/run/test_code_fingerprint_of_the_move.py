@@ -17,7 +17,7 @@ from dta_bench.run.code_fingerprint import OURS
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.done_runs import State
-from dta_bench.sweep.print_state import print_old_scheme
+from dta_bench.sweep.print_state import notes_on_old_scheme, print_notes
 
 CLASSIFICATION = spec_of("dta")
 SEGMENTATION = replace(CLASSIFICATION, method="advent", params={}, benchmark="streets_mini", backbone="unet_mini")
@@ -105,9 +105,9 @@ def test_the_package_keeps_a_record_of_the_code_of_the_move() -> None:
 def test_it_is_said_that_a_checkpoint_of_the_old_scheme_is_not_taken_up(tmp_path: Path) -> None:
     workspace, console = Workspace("", str(tmp_path), ""), Console(file=io.StringIO(), width=80)
     state = State((), (), (), (CLASSIFICATION,), old_checkpoints=(CLASSIFICATION,))
-    print_old_scheme(state, workspace, console)
+    print_notes(notes_on_old_scheme(state, workspace), console)
     assert console.file.getvalue() == ""  # type: ignore[attr-defined]
     checkpoint.save(workspace.checkpoint(CLASSIFICATION.id), {"run_id": CLASSIFICATION.id})
-    print_old_scheme(state, workspace, console)
+    print_notes(notes_on_old_scheme(state, workspace), console)
     said = "note: 1 unfinished run starts again at the first epoch"
     assert console.file.getvalue().startswith(said)  # type: ignore[attr-defined]

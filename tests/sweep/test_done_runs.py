@@ -123,7 +123,9 @@ def test_a_sweep_says_in_one_line_how_many_runs_of_the_old_scheme_count(
     for each in (spec, other):
         store(tracker, each, data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
     said = console()
-    print_state.print_old_scheme(state(tracker, spec, other), Workspace("", str(tracker.out), ""), said)
+    print_state.print_notes(
+        print_state.notes_on_old_scheme(state(tracker, spec, other), Workspace("", str(tracker.out), "")), said
+    )
     assert said.file.getvalue().startswith(
         "note: 2 runs have a code fingerprint of the old scheme and count as made by"
     )
@@ -137,7 +139,7 @@ def test_a_sweep_says_which_runs_start_anew(spec: RunSpec, other: RunSpec, track
     for each in (spec, other):
         store(tracker, each, "KILLED", data_fingerprint="d", code_fingerprint=OLD, commit=COMMIT)
     said = console()
-    print_state.print_old_scheme(state(tracker, spec, other), workspace, said)
+    print_state.print_notes(print_state.notes_on_old_scheme(state(tracker, spec, other), workspace), said)
     assert said.file.getvalue().startswith("note: 1 unfinished run starts again at the first epoch")
 
 

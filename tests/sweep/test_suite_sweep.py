@@ -1,19 +1,27 @@
 """The sweep of a suite: all pairs as one set of runs; pairs without data are skipped and come later."""
 
+import io
 import json
 import shutil
+import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from command_line import refusal
 from drawn_suites import write_domains, write_suite
-from real_sweeps import run_json
+from real_sweeps import run_json, start, wait_until
+from rich.console import Console
 
 from dta_bench.cli.arguments import options_of
 from dta_bench.errors import UserError
+from dta_bench.run.source_training import TAG
+from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.sweep.print_state import print_notes
 from dta_bench.sweep.run_queue import JointQueue, PlannedQueue, RunEnd, point_key
 from dta_bench.sweep.suite import SuitePlan, plan_suite
+from dta_bench.tracking import TrackedRun
 
 SMALL = {"image_size": 28}
 OPTIONS = {"backbone": ["conv3_fc2"], "training": ["batch_size=4"], "epochs": 1, "points": 1, "seeds": 1, "confirm": 0}
@@ -42,6 +50,19 @@ def test_the_pairs_with_data_are_planned_the_longest_first_and_the_others_are_sk
     specs = [run for one in found.plans.values() for run in one.runs]
     assert {spec.benchmark for spec in specs} == {"zoo.photo-to-ink", "zoo.ink-to-photo"}
     assert {spec.label_subset.size for spec in specs} == {3, 10}
+
+
+def test_pairs_that_lack_the_same_folder_are_told_in_one_line(here: Path) -> None:
+    said = plan(here).describe_skipped()
+    assert said == [
+        f"skipped: photo -> clay, ink -> clay, clay -> photo, clay -> ink ({here}/data/zoo/clay is missing)"
+    ]
+
+
+def test_a_note_that_several_pairs_share_is_printed_once_with_their_number() -> None:
+    said = Console(file=io.StringIO(), width=200)
+    print_notes(["CAdD flips none", "CAdD flips none", "of one pair alone"], said)
+    assert said.file.getvalue() == "note on 2 pairs: CAdD flips none\nnote: of one pair alone\n"  # type: ignore[attr-defined]
 
 
 def test_a_pattern_chooses_pairs(here: Path) -> None:
@@ -95,3 +116,51 @@ def test_all_pairs_are_swept_at_once_and_a_folder_that_appears_adds_its_pairs_an
     assert found["average"] == second["average"]
     assert (here / "reports/zoo/pairs/zoo.photo-to-ink/report.html").exists()
     assert json.loads((here / "reports/zoo/report.json").read_text()) == found
+
+
+def runs_of(folder: Path, pairs: Iterable[str]) -> dict[str, list[TrackedRun]]:
+    """Identity → its runs in the store, of all pairs that have any."""
+    tracker = Workspace(str(folder), str(folder), f"sqlite:///{folder / 'mlflow.db'}").tracker()
+    found: dict[str, list[TrackedRun]] = {}
+    for run in (run for pair in pairs for run in tracker.runs(f"zoo.{pair}")):
+        found.setdefault(run.run_id, []).append(run)
+    return found
+
+
+@pytest.mark.slow  # two starts of a sweep of 12 runs
+@pytest.mark.timeout(3600)
+def test_a_sweep_of_a_suite_killed_in_the_middle_goes_on_and_repeats_nothing(here: Path) -> None:
+    """Its store says so: one run an identity, those that were done untouched, each epoch once; so do its networks."""
+    command = (
+        "sweep", "zoo", "--backbone", "conv3_fc2", "--methods", "source_only,dann,shot", "--epochs", "2", "--points",
+        "1", "--seeds", "1", "--confirm", "1", "--training", "batch_size=4", "--parallel", "1",
+    )  # fmt: skip
+    pairs = ("photo-to-ink", "ink-to-photo")
+
+    def done() -> dict[str, str]:
+        return {
+            run_id: runs[-1].mlflow_run_id for run_id, runs in runs_of(here, pairs).items()
+            if runs[-1].status == "FINISHED"
+        }  # fmt: skip
+
+    driver = start(*command, cwd=here)
+    wait_until(lambda: any((here / "runs").glob("*.pt")))  # the store is made
+    wait_until(lambda: len(done()) >= 2)
+    driver.kill()  # SIGKILL
+    driver.communicate(timeout=120)
+    before = done()
+    assert len(before) < 12
+
+    found = run_json(*command, cwd=here)
+    after = runs_of(here, pairs)
+    assert all(len(runs) == 1 for runs in after.values())
+    assert len(after) == 2 * 3 * 2
+    assert before.items() <= done().items()
+    assert len(done()) == len(after)
+    assert {cell["seeds"] for pair in found["pairs"].values() for cell in pair["methods"].values()} == {1}
+    with sqlite3.connect(here / "mlflow.db") as store:
+        query = "SELECT COUNT(*), COUNT(DISTINCT step) FROM metrics WHERE key = 'loss/total' GROUP BY run_uuid"
+        assert set(store.execute(query)) == {(2, 2)}
+    assert run_json(*command, "--dry-run", cwd=here)["total"]["to_do"] == 0
+    stays = {run.tags[TAG] for (run,) in after.values() if TAG in run.tags}  # clay is to come for both sources
+    assert {one.name for one in (here / "runs/source").iterdir()} == stays
