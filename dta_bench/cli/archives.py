@@ -14,7 +14,10 @@ from dta_bench.cli.terminal import chatter_on_stderr, print_json
 
 def publish(
     name: Annotated[str, typer.Argument(help="A benchmark, a search space or a suite.")],
-    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="The folder of the archive.")],
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="FOLDER|hf:USER/NAME", help="The archive's folder, or a data set of the hub."),
+    ],
     by: Annotated[str, typer.Option("--by", help="Who publishes; it stands beside each run after a merge.")],
     licence: Annotated[str, typer.Option(help="The licence of the results, as SPDX spells it.")] = "CC-BY-4.0",
     out: Out = DEFAULT_OUT,
@@ -24,27 +27,27 @@ def publish(
     """Write the finished runs as an archive that others can merge.
 
     One parquet file of runs (spec, scores of each epoch, predictions, versions, fingerprints) and a manifest. It holds
-    no commands, hosts, credentials or places; runs that name one are left out and counted.
+    no commands, hosts, credentials or places; runs that name one are left out and counted. With --to hf:USER/NAME it
+    becomes a public data set on the Hugging Face hub, with the token in HF_TOKEN or of hf auth login.
     """
     with chatter_on_stderr() as stdout:
-        from dta_bench.domains import typed_paths
         from dta_bench.report.archive.names import benchmarks_of
-        from dta_bench.report.archive.write import write_archive
+        from dta_bench.report.archive.publish import publish_to
 
         workspace = workspace_of(DEFAULT_ROOT, out, tracking_uri, reads_only=True)
         tracker = workspace.tracker()
         tracker.check_address()
-        manifest = write_archive(tracker, benchmarks_of(name), typed_paths.absolute(to), by, licence)
+        manifest, address = publish_to(to, tracker, benchmarks_of(name), by, licence)
     if as_json:
-        print_json(manifest.model_dump(), stdout)
+        print_json(manifest.model_dump() | {"address": address}, stdout)
         return
-    print(f"{to}: {manifest.runs} runs of {len(manifest.benchmarks)} benchmarks, {manifest.licence}", file=stdout)
+    print(f"{address}: {manifest.runs} runs of {len(manifest.benchmarks)} benchmarks, {manifest.licence}", file=stdout)
     for reason, count in manifest.left_out.items():
         print(f"left out: {count} {reason}", file=stdout)
 
 
 def merge(
-    archives: Annotated[list[Path], typer.Argument(help="Folders that dta-bench publish wrote.")],
+    archives: Annotated[list[str], typer.Argument(help="Folders that dta-bench publish wrote, or hf:USER/NAME.")],
     out: Out = DEFAULT_OUT,
     tracking_uri: TrackingUri = None,
     as_json: Json = False,
@@ -56,13 +59,13 @@ def merge(
     the two have different scores or fingerprints, both are shown and the one that was there stays.
     """
     with chatter_on_stderr() as stdout:
-        from dta_bench.domains import typed_paths
-        from dta_bench.report.archive.merge import merge_archives
+        from dta_bench.report.archive.merge import describe_disagreement, merge_archives
+        from dta_bench.report.archive.publish import folder_of
 
-        workspace = workspace_of(DEFAULT_ROOT, out, tracking_uri)
-        tracker = workspace.tracker()
+        folders = [folder_of(one) for one in archives]
+        tracker = workspace_of(DEFAULT_ROOT, out, tracking_uri).tracker()
         tracker.check()
-        merged = merge_archives([typed_paths.absolute(one) for one in archives], tracker)
+        merged = merge_archives(folders, tracker)
     if as_json:
         print_json(vars(merged), stdout)
         return
@@ -75,18 +78,15 @@ def merge(
             f"left out: {count} runs of {benchmark}, which is no benchmark here; put its file here first", file=stdout
         )
     for one in merged.disagreements:
-        scores = ", ".join(f"{key} {ours} and {theirs}" for key, (ours, theirs) in one["scores"].items())
-        marks = ", ".join(f"{key} differs" for key in one["fingerprints"])
-        print(
-            f"disagreement on {one['benchmark']} {one['name']} ({one['run_id']}): {one['kept']} and {one['other']} "
-            f"have {'; '.join(part for part in (scores, marks) if part)}; that of {one['kept']} stays", file=stdout,
-        )  # fmt: skip
+        what = f"{one['benchmark']} {one['name']} ({one['run_id']})"
+        print(f"disagreement on {what}: {describe_disagreement(one)}", file=stdout)
 
 
 def site(
     folder: Annotated[Path, typer.Argument(help="The folder of the site; index.html is written there.")],
     archives: Annotated[
-        list[Path] | None, typer.Argument(help="Folders that dta-bench publish wrote. Default: those in FOLDER.")
+        list[str] | None,
+        typer.Argument(help="Folders that dta-bench publish wrote, or hf:USER/NAME. Default: those in FOLDER."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -97,10 +97,11 @@ def site(
     """
     with chatter_on_stderr() as stdout:
         from dta_bench.domains import typed_paths
+        from dta_bench.report.archive.publish import folder_of
         from dta_bench.report.archive.site import find_archives, write_site
 
         into = typed_paths.absolute(folder)
-        chosen = [typed_paths.absolute(one) for one in archives] if archives else find_archives(into)
+        chosen = [folder_of(one) for one in archives] if archives else find_archives(into)
         rows = write_site(chosen, into)
     if as_json:
         print_json({"page": str(into / "index.html"), "archives": len(chosen), "rows": rows}, stdout)

@@ -189,6 +189,10 @@ def _counted_twice_or_not_at_all(report: Report) -> list[str]:
             f"Contents not verified: the data fingerprint of {report.unverified_data} of the compared runs covers"
             " paths, sizes and labels alone."
         )
+    if report.disagreements:
+        sentences.append(
+            f"Runs that a merged archive has otherwise: {len(report.disagreements)}, such as {report.disagreements[0]}."
+        )
     if report.repeated_runs:
         sentences.append(
             f"Runs that repeat a spec and seed and are not counted: {report.repeated_runs}; of several, the"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dta_bench.domains import data_fingerprint
 from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.run_details import LabelledSubset, Provenance
-from dta_bench.tracking import RECIPE
+from dta_bench.tracking import DISAGREEMENT, RECIPE
 
 UNREADABLE = "note_unreadable"  # the tag of a run that left images out
 
@@ -56,6 +56,12 @@ def unreadable(group: list[Configuration]) -> list[str]:
     """What the runs said of the images that they left out, each sentence once."""
     tags = [run.tracked.tags for c in group for run in c.every_run]
     return sorted({found[UNREADABLE] for found in tags if UNREADABLE in found})
+
+
+def disagreements(group: Sequence[Configuration]) -> list[str]:
+    """Runs of which a merged archive has other scores or fingerprints, each with these, in words."""
+    runs = [run.tracked for configuration in group for run in configuration.every_run]
+    return [f"{run.name} ({run.tags[DISAGREEMENT]})" for run in runs if DISAGREEMENT in run.tags]
 
 
 def provenance(group: list[Configuration]) -> Provenance:

@@ -20,6 +20,7 @@ from dta_bench.report.document.scores import (
 )
 from dta_bench.report.origins import (
     count_unverified,
+    disagreements,
     followed_recipes,
     labelled_subset,
     mixed_code,
@@ -121,6 +122,7 @@ def summarise(
         unfinished=[r.name for r in runs if r.status not in ("FINISHED", "FAILED") and not _stopped(r)],
         whole=averages(chosen.shown if chosen else None, "whole"),
         unreadable=unreadable(group),
+        disagreements=disagreements(group),
         old_fingerprints=sum(is_old_scheme(r.tracked.tags) for c in group for r in c.every_run),
         unverified_data=count_unverified(group),
         mixed_code=mixed_code(group),

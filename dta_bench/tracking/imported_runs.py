@@ -16,6 +16,8 @@ from dta_bench.tracking.store import Store
 
 MOST_METRICS = 500
 """How many metrics are sent at once; MLflow takes 1,000."""
+DISAGREEMENT = "disagreement"
+"""The tag of a run that an archive has with other scores or fingerprints: whose archive, and what differs."""
 Curve = tuple[list[int], list[float]]
 
 

@@ -36,7 +36,7 @@ STREETS = {"task": "segmentation", "domains": ["flat", "textured", "ink"], "imag
 
 
 def write_streets(root: Path, count: int = 10, size: tuple[int, int] = (48, 96)) -> None:
-    """root/<domain>/{images,masks}/<i>.png: streets of class indices in three renderings, each domain its own streets."""
+    """root/<domain>/{images,masks}/<i>.png: streets in three renderings, each domain its own; masks hold indices."""
     for number, domain in enumerate(("flat", "textured", "ink")):
         for i in range(count):
             rng = np.random.default_rng((3, number, i))

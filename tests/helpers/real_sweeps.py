@@ -21,7 +21,7 @@ def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
 
 def run_json(*arguments: str, cwd: Path) -> dict[str, Any]:
     process = start(*arguments, "--json", cwd=cwd)
-    stdout, stderr = process.communicate(timeout=540)
+    stdout, stderr = process.communicate(timeout=3000)  # pytest has its own, shorter or longer
     assert process.returncode == 0, stderr
     printed: dict[str, Any] = json.loads(stdout)
     return printed

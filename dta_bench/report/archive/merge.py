@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from dta_bench.errors import UserError
 from dta_bench.report.archive.manifest import RUNS, Manifest, read_manifest
 from dta_bench.report.archive.write import SCHEMA, TAGS, TEXTS
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import TrackedRun, Tracker, standing_runs
+from dta_bench.tracking import DISAGREEMENT, TrackedRun, Tracker, standing_runs
 from dta_bench.tracking.imported_runs import FinishedElsewhere
 from dta_bench.tracking.ui_metadata import rounded
 
@@ -45,6 +45,15 @@ class Merged:
     disagreements: list[dict[str, Any]] = field(default_factory=list)
     unknown: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def notes(self) -> dict[str, str]:
+        """Identity → the disagreements on it, in words."""
+        notes: dict[str, str] = {}
+        for one in self.disagreements:
+            before = f"{notes[one['run_id']]}; " if one["run_id"] in notes else ""
+            notes[one["run_id"]] = before + describe_disagreement(one)
+        return notes
+
 
 def merge_archives(folders: Sequence[Path], tracker: Tracker) -> Merged:
     """Add the runs of archives to a store; of a run that is there already the first one stays.
@@ -66,6 +75,8 @@ def merge_archives(folders: Sequence[Path], tracker: Tracker) -> Merged:
         there = known[benchmark].get(run.spec.id)
         if there is not None and there.status == "FINISHED":
             _compare(there, run, manifest, merged)
+            if note := merged.notes.get(there.run_id):
+                tracker.tag(there, DISAGREEMENT, note)
             continue
         tags = {ARCHIVE: manifest.name} | dict(run.tags)
         added = FinishedElsewhere(run.spec, run.name, tags, run.curves, run.texts, run.predictions)
@@ -73,6 +84,18 @@ def merge_archives(folders: Sequence[Path], tracker: Tracker) -> Merged:
         known[benchmark][run.spec.id] = _as_tracked(added, mlflow_id)
         merged.added[manifest.name] = merged.added.get(manifest.name, 0) + 1
     return merged
+
+
+def describe_disagreement(one: Mapping[str, Any]) -> str:
+    """Who has what, of a run that two archives, or an archive and a store, have with other scores or fingerprints."""
+    ordered = sorted(one["scores"].items(), key=lambda item: not item[0].startswith("test/"))
+    scores = [f"{key} {_spelled(ours)} and {_spelled(theirs)}" for key, (ours, theirs) in ordered]
+    marks = [f"{key} differs" for key in one["fingerprints"]]
+    return f"{one['kept']} and {one['other']} have {', '.join(scores + marks)}; that of {one['kept']} stays"
+
+
+def _spelled(score: float | None) -> str:
+    return "none" if score is None else f"{score:.8g}"
 
 
 def read_rows(folder: Path) -> Iterator[FinishedElsewhere]:

@@ -85,6 +85,8 @@ class Report(Document):
     enlarged_labels: Averages | None = None
     """Scores on target test where predicted labels are enlarged to the size of the label maps, not logits."""
     unreadable: list[str]
+    disagreements: list[str] = Field(default_factory=list)
+    """Runs of which an archive that was merged has other scores or fingerprints: who has what."""
     lost_classes: dict[str, list[str]] = Field(default_factory=dict)
     """Runs that did not collapse but have nearly lost a class: its accuracy is under a tenth of the mean of all."""
     old_fingerprints: int = 0

@@ -10,6 +10,7 @@ from dta_bench.data.suite_plugin import Suite, SuitePair
 from dta_bench.errors import UserError
 from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.suite_report import Across, MissingCell, SuitePairReport, SuiteReport, SuiteScore
+from dta_bench.report.origins import disagreements
 from dta_bench.report.suite.across import across_pairs
 from dta_bench.report.suite.averages import SuiteAverages, average_over_pairs
 from dta_bench.report.suite.chosen import Network, PairChoice, choose
@@ -123,6 +124,9 @@ def _notes(suite: Suite, choices: Sequence[PairChoice]) -> list[str]:
             f"{left_out} configurations are left out: they are of another network, training, labelled subset or data "
             "than most runs"
         )
+    disputed = [words for one in choices for words in disagreements(list(one.methods.values()))]
+    if disputed:
+        notes.append(f"runs that a merged archive has otherwise: {len(disputed)}, such as {disputed[0]}")
     trainings = {one.methods[name].runs[0].spec.training.model_dump_json() for one in choices for name in one.methods}
     if len(trainings) > 1:
         notes.append(f"the pairs were trained in {len(trainings)} ways; an average over them compares unlike things")
