@@ -50,13 +50,11 @@ def upload(folder: Path, manifest: Manifest, name: str) -> str:
 
     repository, api = repository_of(name), HfApi()
     card = f"---\nlicense: {manifest.licence.lower()}\ntags: [dta-bench-results]\n---\n\n{describe(manifest)}\n"
-    files = {MANIFEST: folder / MANIFEST, RUNS: folder / RUNS, "README.md": card.encode()}
+    files: dict[str, Path | bytes] = {one: folder / one for one in (MANIFEST, RUNS)}
+    files |= {"README.md": card.encode()}
     try:
         api.create_repo(repository, repo_type="dataset", exist_ok=True)
-        adding = [
-            CommitOperationAdd(path, str(content) if isinstance(content, Path) else content)
-            for path, content in files.items()
-        ]
+        adding = [CommitOperationAdd(path, content) for path, content in files.items()]
         message = f"{manifest.runs} runs of {manifest.name}"
         done = api.create_commit(repository, adding, commit_message=message, repo_type="dataset")
     except Exception as error:  # the hub's client raises many kinds of errors
