@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from dta_bench.report.document.frozen_record import Document, FrozenRecord, Interval, Params
+from dta_bench.report.document.published_figures import PrintedMetric
 from dta_bench.report.document.scores import Comparison
 
 
@@ -62,6 +65,37 @@ class Across(FrozenRecord):
     why_not_tested: str
 
 
+class PrintedRow(FrozenRecord):
+    """A row of a table as printed, in percent; ``method`` is what it is called here, null where it is not here."""
+
+    row: str
+    method: str | None
+    average: float
+    pairs: dict[str, float]
+
+
+class PrintedTable(FrozenRecord):
+    """A table of a suite as a paper or a library prints it.
+
+    Attributes:
+        source: where it stands.
+        selection: how epoch and parameters were chosen there.
+    """
+
+    suite: str
+    source: str
+    metric: PrintedMetric
+    backbone: str
+    selection: str
+    rows: list[PrintedRow]
+
+
+class PrintedTables(FrozenRecord):
+    """The whole of ``reports/published_suites.yaml``."""
+
+    tables: list[PrintedTable]
+
+
 class SuiteReport(Document):
     """A suite's report.
 
@@ -76,6 +110,7 @@ class SuiteReport(Document):
         across: ranks, win rates and profiles over ``average_over``; null for fewer than two methods or pairs.
         missing: what has no finished run.
         stated: how many pairs the suite states.
+        printed: tables of this suite in other works.
     """
 
     suite: str
@@ -93,3 +128,4 @@ class SuiteReport(Document):
     across: Across | None
     missing: list[MissingCell]
     notes: list[str]
+    printed: list[PrintedTable] = Field(default_factory=list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -66,11 +67,16 @@ def _our_score(report: Report, row: PublishedRow) -> float | None:
     return report.test.average(row.metric) if report.test else None
 
 
-@functools.cache
-def _file() -> PublishedFigures:
+def read_shipped(name: str) -> Any:
+    """What a YAML file of ``reports/`` holds, in a checkout or an installation."""
     package = Path(dta_bench.__file__).parent
     for folder in (package, package.parent):
-        path = folder / "reports" / "published.yaml"
+        path = folder / "reports" / name
         if path.exists():
-            return PublishedFigures.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    raise FileNotFoundError("reports/published.yaml is part of every installation, but is missing from this one")
+            return yaml.safe_load(path.read_text(encoding="utf-8"))
+    raise FileNotFoundError(f"reports/{name} is part of every installation, but is missing from this one")
+
+
+@functools.cache
+def _file() -> PublishedFigures:
+    return PublishedFigures.model_validate(read_shipped("published.yaml"))

@@ -14,6 +14,7 @@ from dta_bench.report.origins import disagreements
 from dta_bench.report.suite.across import across_pairs
 from dta_bench.report.suite.averages import SuiteAverages, average_over_pairs
 from dta_bench.report.suite.chosen import Network, PairChoice, choose
+from dta_bench.report.suite.printed import printed_tables
 from dta_bench.spec.seeds import is_confirmation
 from dta_bench.tracking import Tracker
 
@@ -49,6 +50,7 @@ def build_suite_report(
         average_over=averages.over, average=averages.average, average_intervals=averages.intervals,
         average_seeds=averages.seeds, comparisons=averages.comparisons, across=_across(choices, averages),
         missing=_missing(suite, stated, choices, root, network), notes=_notes(suite, choices),
+        printed=printed_tables(suite.name),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.suite_report import SuiteReport, SuiteScore
 from dta_bench.report.html.page import Cell, Page, Section, Table
 from dta_bench.report.html.sections.cells import interval_cell
+from dta_bench.report.suite.printed import printed_section
 from dta_bench.spec.spelling import spell_metric
 
 NO_AVERAGE = "-"
@@ -25,6 +26,7 @@ def suite_page(report: SuiteReport, pages: Mapping[str, str] = MappingProxyType(
         _intervals(report),
         _differences(report),
         _across(report),
+        printed_section(report),
         _missing(report),
         _how(report),
     ]
