@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from dta_bench.report.configurations import Configuration
-from dta_bench.report.document.scores import Averages, TargetScores
+from dta_bench.report.document.scores import Averages, ReliabilityBin, TargetScores
 from dta_bench.report.uncertainty import Uncertainty
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.seeds import is_confirmation
@@ -36,7 +38,7 @@ def target_scores(chosen: Configuration | None, benchmark: Benchmark, uncertaint
     )  # fmt: skip
 
 
-def _calibration(chosen: Configuration) -> dict[str, float]:
+def _calibration(chosen: Configuration) -> dict[str, Any]:
     """Calibration error and Brier score, mean over seeds; empty where a run stored no logits."""
     found = [run.test_calibration for run in chosen.runs]
     present = [one for one in found if one is not None]
@@ -45,7 +47,18 @@ def _calibration(chosen: Configuration) -> dict[str, float]:
     return {
         "calibration_error": float(np.mean([one.error for one in present])),
         "brier": float(np.mean([one.brier for one in present])),
+        "reliability": _reliability(sum(one.bins for one in present)),
     }
+
+
+def _reliability(sums: Any) -> list[ReliabilityBin]:
+    """The bins that hold images."""
+    images, confidence, right = sums
+    return [
+        ReliabilityBin(confidence=confidence[i] / n, accuracy=right[i] / n, share=n / images.sum())
+        for i, n in enumerate(images)
+        if n
+    ]
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -26,9 +26,13 @@ def add_details(report: Report, tracker: Tracker, runs: Sequence[TrackedRun]) ->
     by_id = {run.mlflow_run_id: run for run in runs}
     sides = {name: [by_id[i] for i in row.mlflow_run_ids] for name, row in report.rows_by_side().items()}
     compared = [by_id[i] for row in report.leaderboard for i in row.every_mlflow_run_id]
+    others = {method: [by_id[i] for i in row.mlflow_run_ids] for method, row in report.other_rows().items()}
     has_test = report.target_labels in ("test", "both")
     return report.with_parts(
         curves={name: [_curves(tracker, run) for run in side] for name, side in sides.items()},
+        other_curves={name: [_drawn_curves(tracker, run, report) for run in own] for name, own in others.items()}
+        or None,
+        other_classes={name: _classes(own) for name, own in others.items()} or None if has_test else None,
         confusion={name: _confusion(tracker, side) for name, side in sides.items()} if has_test else None,
         cost=_cost(compared, runs),
         ended=[_ended(tracker, run, report.headline) for run in runs if _is_unusual(run)],
@@ -40,6 +44,24 @@ def _curves(tracker: Tracker, run: TrackedRun) -> SeedCurves:
     keys = [key for key in run.metrics if key.startswith(CURVES) and "/class/" not in key]
     curves = {key: _finite(*history) for key, history in tracker.history(run, keys).items()}
     return SeedCurves(seed=run.spec.seed, mlflow_run_id=run.mlflow_run_id, metrics=curves)
+
+
+def _drawn(tracker: Tracker, run: TrackedRun, report: Report) -> SeedCurves:
+    """The curves that a page draws of each method; its loss is of its own kind, and is not beside others."""
+    wanted = [f"validation/{report.headline}", f"source_validation/{report.headline}", "target_train/entropy"]
+    histories = tracker.history(run, [key for key in [*wanted, "target_train/classes_in_use"] if key in run.metrics])
+    curves = {key: _finite(*history) for key, history in histories.items()}
+    return SeedCurves(seed=run.spec.seed, mlflow_run_id=run.mlflow_run_id, metrics=curves)
+
+
+def _classes(runs: Sequence[TrackedRun]) -> dict[str, float | None]:
+    """Target test by class, mean over the seeds that measured it."""
+    prefix = "test/class/"
+    names = dict.fromkeys(key for run in runs for key in run.metrics if key.startswith(prefix))
+    return {
+        key.removeprefix(prefix): float(np.mean([run.metrics[key] for run in runs if key in run.metrics]))
+        for key in names
+    }
 
 
 def _finite(epochs: list[int], values: list[float]) -> Curve:

@@ -121,6 +121,10 @@ class Report(Document):
     curves: dict[str, list[SeedCurves]] | None = None
     """By side: ``selected``, ``source_only``, ``target_only``; so is ``confusion``."""
     confusion: dict[str, ConfusionMatrix] | None = None
+    other_curves: dict[str, list[SeedCurves]] | None = None
+    """By method, of what the rule chose of each further method: the curves that a page draws."""
+    other_classes: dict[str, dict[str, float | None]] | None = None
+    """By method, of the same: target test by class, mean over seeds."""
     cost: Cost | None = None
     ended: list[EndedRun] | None = None
     commands: list[str] | None = None
@@ -131,6 +135,16 @@ class Report(Document):
     def competing(self) -> list[LeaderboardRow]:
         """The rows of the leaderboard that the rule chose from, best first."""
         return [row for row in self.leaderboard if row.competes]
+
+    def other_rows(self) -> dict[str, LeaderboardRow]:
+        """The leaderboard's first row of each method that is no side, on the selected backbone, best first."""
+        sides = [row.method for row in self.rows_by_side().values()]
+        backbone = self.selected.backbone if self.selected else None
+        found = dict[str, LeaderboardRow]()
+        for row in self.leaderboard:
+            if row.method not in sides and backbone in (None, row.backbone):
+                found.setdefault(row.method, row)
+        return found
 
     def rows_by_side(self) -> dict[str, LeaderboardRow]:
         """The leaderboard's first row of each side, baselines on the selected backbone.

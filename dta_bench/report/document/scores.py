@@ -29,6 +29,14 @@ class Averages(FrozenRecord):
         return {name: value for name in names if (value := self.average(name)) is not None}
 
 
+class ReliabilityBin(FrozenRecord):
+    """Images whose confidence lies in one of 15 equal bins: their mean confidence and accuracy, and their share."""
+
+    confidence: float
+    accuracy: float
+    share: float
+
+
 class TargetScores(Averages):
     """Target test scores at the last epoch, averaged over seeds; ``ci95`` is the interval of accuracy.
 
@@ -45,6 +53,8 @@ class TargetScores(Averages):
     calibration_error: float | None = None
     """Expected calibration error in percent, as ``brier`` (0 to 2) from the stored logits; not for label maps."""
     brier: float | None = None
+    reliability: list[ReliabilityBin] | None = None
+    """Confidence against accuracy, over all seeds; only where the runs stored logits."""
     confirmed: bool = False
     """Whether the seeds are of confirmation runs."""
 

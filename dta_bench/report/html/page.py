@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -21,11 +22,16 @@ LINK = ":/?#@!$&'*+,;=%-._~"  # of a link, what stays as it is
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table: its text, the address that it links to, and whether it is a number (set flush right)."""
+    """One cell of a table: its text, the address that it links to, and whether it is a number (set flush right).
+
+    ``drawing`` stands in place of the text on the HTML page; ``key`` is what the table is sorted by, else the text.
+    """
 
     text: str
     link: str | None = None
     number: bool = False
+    drawing: Markup | None = None
+    key: float | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,10 @@ class Table:
     faint: frozenset[int] = frozenset()
     folded: str = ""
     """The text on the handle of a folded table; empty if the table is open."""
+    sortable: bool = False
+    """Whether a reader can sort and filter it on the HTML page; without scripts it is a plain table."""
+    open_rows: int = 0
+    """Rows that are seen at first; the others follow at a click, or at once without scripts. 0: all."""
 
     @property
     def numeric(self) -> list[bool]:
@@ -59,7 +69,8 @@ class Figure:
 class Section:
     """One part of a page under its own heading; ``name`` is its anchor.
 
-    ``commands`` are shown as code; ``beside`` puts figures two in a row, where there is room.
+    ``commands`` are shown as code; ``beside`` puts figures two in a row, where there is room; ``tables_first`` puts
+    them below the tables.
     """
 
     name: str
@@ -69,6 +80,7 @@ class Section:
     figures: Sequence[Figure] = ()
     commands: Sequence[str] = ()
     beside: bool = False
+    tables_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,11 @@ class Page:
 
 def html(page: Page) -> str:
     """One self-contained HTML file: styles and figures inside, every text escaped."""
-    return render("page.html", page=page)
+    return render("page.html", page=page, script=Markup(_template("page.js")))
+
+
+def _template(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 
 
 def render(template: str, **values: Any) -> str:
@@ -109,7 +125,7 @@ def markdown(page: Page) -> str:
         lines += [f"## {_plain(section.title)}", ""]
         for words in section.words:
             lines += [_plain(words), ""]
-        for table in section.tables:
+        for table in (part for whole in section.tables for part in _folded_apart(whole)):
             body = [*_rows(table), "", *([_plain(table.caption), ""] if table.caption else [])]
             fold = [f"<details><summary>{escape(table.folded)}</summary>", ""], ["</details>", ""]
             lines += [*fold[0], *body, *fold[1]] if table.folded else body
@@ -119,6 +135,15 @@ def markdown(page: Page) -> str:
             if not section.tables:
                 lines += [f"(Figure, in the HTML page: {_plain(figure.caption)})", ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _folded_apart(table: Table) -> list[Table]:
+    """A table whose later rows wait for a click, as two: Markdown can only fold."""
+    first = table.open_rows
+    if not first or len(table.rows) <= first:
+        return [table]
+    rest = replace(table, rows=table.rows[first:], open_rows=0, folded=f"{len(table.rows) - first} more rows")
+    return [replace(table, rows=table.rows[:first], open_rows=0, caption=""), rest]
 
 
 def _rows(table: Table) -> list[str]:

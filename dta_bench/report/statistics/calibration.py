@@ -27,6 +27,8 @@ class Calibration:
 
     error: float
     brier: float
+    bins: NDArray[np.float64]
+    """Of each bin the images, the sum of their confidences, and how many are right, (3, bins)."""
 
 
 def calibration(logits: NDArray[Any], labels: NDArray[np.int64]) -> Calibration:
@@ -35,9 +37,14 @@ def calibration(logits: NDArray[Any], labels: NDArray[np.int64]) -> Calibration:
     confidence, guesses = probabilities.max(axis=1), probabilities.argmax(axis=1)
     edges = np.linspace(0, 1, BINS + 1, dtype=np.float32)
     bins = np.digitize(confidence.astype(np.float32), edges)  # full confidence is a bin of its own, as in torchmetrics
-    gaps = np.bincount(bins, weights=confidence - (guesses == labels))
+    right = guesses == labels
+    sums = [
+        np.bincount(bins, weights=of_each, minlength=BINS + 2) for of_each in (np.ones(len(bins)), confidence, right)
+    ]
+    gaps = sums[1] - sums[2]
     one_hot = np.eye(logits.shape[1])[labels]
     return Calibration(
         error=100 * float(np.abs(gaps).sum()) / len(labels),
         brier=float(np.square(probabilities - one_hot).sum(axis=1).mean()),
+        bins=np.stack(sums),
     )

@@ -48,7 +48,15 @@ class Drawing:
             return self
         other = Drawing.__new__(Drawing)
         other.width, other.height, other.root = self.width, self.height, self.root
-        other._at = ElementTree.SubElement(self.root, "a", {"href": address})
+        other._at = ElementTree.SubElement(self._at, "a", {"href": address})
+        return other
+
+    def grouped(self, series: str, hidden: bool = False) -> Drawing:
+        """The same picture, on which everything drawn belongs to a series that a reader shows and hides by its name."""
+        other = Drawing.__new__(Drawing)
+        other.width, other.height, other.root = self.width, self.height, self.root
+        attributes = {"data-series": series} | ({"hidden": ""} if hidden else {})
+        other._at = ElementTree.SubElement(self._at, "g", attributes)
         return other
 
     def text(self, x: float, y: float, text: str, *, anchor: str = "start", look: str = "", turn: float = 0) -> None:

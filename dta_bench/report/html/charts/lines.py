@@ -33,6 +33,10 @@ class Series:
     dash: int = 0
     """How its line is broken, 1 to 6; 0: as its look says."""
     named: bool = True
+    group: str = ""
+    """The name by which a reader shows and hides it; empty: it is always there."""
+    hidden: bool = False
+    """Whether a reader has to show it first."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,11 @@ def lines(series: Sequence[Series], axes: Axes) -> Markup:
     x, y = _scales(shown, axes)
     _frame(drawing, shown, x, y, axes)
     for one in shown:
-        _draw(drawing, one, x, y, axes)
-    _name(drawing, [one for one in shown if one.named], y)
+        _draw(drawing.grouped(one.group, one.hidden) if one.group else drawing, one, x, y, axes)
+    named = [one for one in shown if one.named]
+    _name(drawing, [one for one in named if not one.hidden], y)
+    for one in (one for one in named if one.hidden):
+        _name(drawing, [one], y)
     return drawing.svg()
 
 
@@ -140,8 +147,9 @@ def _name(drawing: Drawing, shown: Sequence[Series], y: Scale) -> None:
     for left, one in zip(range(len(ordered), 0, -1), ordered, strict=True):
         at = min(max(y(one.y[-1]) + 4, below + 15), room - 15 * (left - 1) + 8)
         start = WIDTH - NAMES_WIDTH + 10
-        drawing.line(start, at - 4, start + 22, at - 4, f"curve s{one.look} dash{one.dash or one.look}")
+        own = drawing.grouped(one.group, one.hidden) if one.group else drawing
+        own.line(start, at - 4, start + 22, at - 4, f"curve s{one.look} dash{one.dash or one.look}")
         if one.ends:
-            drawing.mark(start + 11, at - 4, one.look, f"f{one.look}")
-        drawing.text(start + 28, at, one.name if len(one.name) <= 20 else one.name[:19] + "…")
+            own.mark(start + 11, at - 4, one.look, f"f{one.look}")
+        own.text(start + 28, at, one.name if len(one.name) <= 20 else one.name[:19] + "…")
         below = at

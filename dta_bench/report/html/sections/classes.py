@@ -8,6 +8,9 @@ from dta_bench.report.document.published_figures import PublishedRow
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import TargetScores
 from dta_bench.report.html.charts.bars import class_bars
+from dta_bench.report.html.charts.colours import SIDE_COLOURS
+from dta_bench.report.html.charts.differences import differences
+from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.page import Cell, Figure, Section, Table
 from dta_bench.report.html.sections.cells import interval_cell, number_cell
 from dta_bench.report.html.sections.links import seed_links, side_name
@@ -33,7 +36,50 @@ def classes_section(report: Report) -> Section | None:
     bars = class_bars(names, shown, "Target test by class")
     links = [*seed_links(report, "selected"), *seed_links(report, "source_only")]
     figure = Figure(bars, "Target test by class, last epoch, mean over seeds.", links)
-    return Section("classes", "Class by class", _words(report), tables, [figure])
+    figures = [figure, *_difference_figure(report, names), *_reliability_figure(report)]
+    return Section("classes", "Class by class", _words(report), tables, figures, beside=True)
+
+
+def _difference_figure(report: Report, names: list[str]) -> list[Figure]:
+    """Every method less source-only, class by class; nothing without source-only."""
+    if report.source_only is None:
+        return []
+    base = report.source_only.per_class
+    of_methods = {report.selected.method: report.test.per_class} if report.selected and report.test else {}
+    of_methods |= report.other_classes or {}
+    rows = {
+        method: [_less(scores.get(name), base.get(name)) for name in names] for method, scores in of_methods.items()
+    }
+    if not rows:
+        return []
+    drawing = differences(rows, names, "Difference to source-only by class")
+    caption = (
+        "Target test by class vs. source-only, points, mean over seeds: blue is better, orange is worse. What the rule"
+        " chose of each method, best first."
+    )
+    return [Figure(drawing, caption)]
+
+
+def _less(score: float | None, base: float | None) -> float | None:
+    return None if score is None or base is None else score - base
+
+
+def _reliability_figure(report: Report) -> list[Figure]:
+    """Accuracy by confidence of each side that stored its logits."""
+    series = [
+        Series(
+            side_name(report, side), [100 * one.confidence for one in scores.reliability],
+            [100 * one.accuracy for one in scores.reliability], SIDE_COLOURS[side],
+        )
+        for side, scores in report.scores_by_side().items()
+        if scores.reliability
+    ]  # fmt: skip
+    if not series:
+        return []
+    even = Series("as confident as right", [0.0, 100.0], [0.0, 100.0], 6, dash=3)
+    axes = Axes("Reliability", "confidence, %", "accuracy, %", height=300)
+    caption = "Reliability on target test: accuracy of the images by confidence (15 bins), all seeds together."
+    return [Figure(lines([*series, even], axes), caption)]
 
 
 def _words(report: Report) -> list[str]:

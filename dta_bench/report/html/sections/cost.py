@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import Cost, MethodCost
-from dta_bench.report.html.page import Cell, Section, Table
+from dta_bench.report.html.charts.colours import SIDE_COLOURS
+from dta_bench.report.html.charts.scatter import Mark, scatter
+from dta_bench.report.html.page import Cell, Figure, Section, Table
 from dta_bench.report.html.sections.cells import count_cell, number_cell
-from dta_bench.spec.spelling import count_of, spell_gpu_hours
+from dta_bench.report.html.sections.links import first_run_page
+from dta_bench.spec.spelling import count_of, spell_gpu_hours, spell_metric
 
 
 def cost_section(report: Report) -> Section | None:
@@ -26,7 +29,34 @@ def cost_section(report: Report) -> Section | None:
         f" are after every ramp, {_who_counted(cost)}. Passes between steps, such as for pseudo-labels, are in the time"
         " alone."
     )
-    return Section("cost", "Cost", words, [Table(head, [_row(one) for one in by_method], caption)])
+    table = Table(head, [_row(one) for one in by_method], caption, sortable=True)
+    return Section("cost", "Cost", words, [table], _scatters(report, cost), beside=True)
+
+
+def _scatters(report: Report, cost: Cost) -> list[Figure]:
+    """Target test against seconds and FLOPs: what the rule chose of each method, on the winner's backbone and device."""
+    best = {row.method: row for row in reversed(report.leaderboard)}
+    first = next((one for one in cost.by_method if best.get(one.method) is report.leaderboard[0]), None)
+    alike = [one for one in cost.by_method if first and (one.backbone, one.device) == (first.backbone, first.device)]
+    metric = f"target test, {spell_metric(report.headline)}, %"
+    figures = []
+    for name, costs in (
+        ("seconds of a run (median)", {one.method: one.seconds_a_run for one in alike}),
+        ("FLOPs in runs of source-only, first stages included",
+         {one.method: one.flops_ratio[1] for one in alike if one.flops_ratio}),
+    ):  # fmt: skip
+        marks = [
+            Mark(method, value, row.test, *row.ci95, look=SIDE_COLOURS.get("selected" if row.competes else method, 3),
+                 link=first_run_page(report, row))
+            for method, value in costs.items()
+            if value > 0 and (row := best.get(method)) is not None and row.test is not None and row.ci95 is not None
+        ]  # fmt: skip
+        if len(marks) > 2:
+            drawing = scatter(marks, f"Target test against {name}", name, metric)
+            figures.append(
+                Figure(drawing, f"Target test against {name}. Dashed: no other method is cheaper and better.")
+            )
+    return figures
 
 
 def _row(one: MethodCost) -> list[Cell]:

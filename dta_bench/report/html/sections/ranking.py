@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from dta_bench.report.confirmation_sentences import count_fresh, legend_of_seeds
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LeaderboardRow, differing_params
 from dta_bench.report.html.charts.colours import SIDE_COLOURS
-from dta_bench.report.html.charts.intervals import Dot, intervals
-from dta_bench.report.html.page import Cell, Figure, Section, Table
+from dta_bench.report.html.charts.row_interval import RowScale, row_interval, row_scale
+from dta_bench.report.html.page import Cell, Section, Table
 from dta_bench.report.html.sections.cells import count_cell, interval_cell, number_cell
 from dta_bench.report.html.sections.links import first_run_page
 from dta_bench.report.labels import label_row
-from dta_bench.spec.spelling import label_run, spell_metric
+from dta_bench.spec.spelling import spell_bounds, spell_metric
 
-OPEN_ROWS = 15
-"""Rows of the ranking that are seen without unfolding."""
-
-BestRows = Mapping[tuple[str, str], LeaderboardRow]
-"""(method, backbone) → row."""
+OPEN_ROWS, MANY = 15, 20
+"""Rows of the ranking that are seen at first, where there are many."""
 
 
 def ranking_section(report: Report) -> Section:
@@ -34,12 +29,7 @@ def ranking_section(report: Report) -> Section:
     ]
     if report.comparisons:
         words.append("Methods that share a letter cannot be told apart: no test of a pair shows a difference.")
-    best = _best_of_each(report.leaderboard)
-    return Section(
-        "ranking", "Ranking", words,
-        tables=[_best_table(report, best), *_configuration_tables(report)],
-        figures=[_figure(report, best)],
-    )  # fmt: skip
+    return Section("ranking", "Ranking", words, tables=[_configuration_table(report)])
 
 
 def _ranking_without_test(report: Report) -> Section:
@@ -67,81 +57,41 @@ def _ranking_without_test(report: Report) -> Section:
     return Section("ranking", "Ranking", words, tables=[table])
 
 
-def _best_of_each(rows: Sequence[LeaderboardRow]) -> dict[tuple[str, str], LeaderboardRow]:
-    """The first row of each method on each backbone, in the order of the ranking."""
-    best: dict[tuple[str, str], LeaderboardRow] = {}
-    for row in rows:
-        best.setdefault((row.method, row.backbone), row)
-    return best
-
-
-def _best_table(report: Report, best: BestRows) -> Table:
-    methods, backbones = (list(dict.fromkeys(names)) for names in zip(*best, strict=True))
-    head = ["method", *[title for b in backbones for title in (b, "95 % interval", "seeds")]]
-    rows = [
-        [Cell(method), *[cell for b in backbones for cell in _best_cells(report, best.get((method, b)))]]
-        for method in methods
-    ]
-    caption = f"Target test, {spell_metric(report.headline)}, %: the configuration that the rule chooses of each method"
-    return Table(head, rows, f"{caption}; every cell leads to its first run.")
-
-
-def _best_cells(report: Report, row: LeaderboardRow | None) -> list[Cell]:
-    if row is None:
-        return [Cell("not run"), Cell(""), Cell("")]
-    score = Cell("" if row.test is None else f"{row.test:.1f}", first_run_page(report, row), number=True)
-    return [score, interval_cell(row.ci95), Cell(count_fresh(row), number=True)]
-
-
-def _configuration_tables(report: Report) -> list[Table]:
-    """All rows of the leaderboard; the first are open, the rest folded."""
+def _configuration_table(report: Report) -> Table:
+    """All rows of the leaderboard in one table, each with its interval drawn; the best of each method stands out."""
     rows = report.leaderboard
-    head = [
-        "#",
-        "configuration",
-        "labelled subset",
-        "target test, %",
-        "95 % interval",
-        "group",
-        "vs. source-only",
-        "seeds",
-    ]
     names = differing_params(rows)  # once: with hundreds of rows it is most of the page's time
     several = len({row.backbone for row in rows}) > 1
-    cells = [_row(report, rank, row, label_row(row, names, several)) for rank, row in enumerate(rows, start=1)]
+    reference = next((row.test for row in rows if row.method == "source_only"), None)
+    scale = row_scale([row.ci95 for row in rows if row.ci95 is not None], reference)
+    drawn = "" if scale is None else f"{scale.low:g} to {scale.high:g} %"
+    head = [
+        "#", "method", "target test, %", drawn, "95 % interval", "vs. source-only", "group", "labelled subset", "seeds",
+    ]  # fmt: skip
+    cells = [_row(report, rank, row, label_row(row, names, several), scale) for rank, row in enumerate(rows, start=1)]
     faint = frozenset(i for i, row in enumerate(rows) if not row.competes)
-    strong = frozenset({0}) if rows[0].competes else frozenset()
-    if len(rows) <= OPEN_ROWS + 5:
-        return [Table(head, cells, "", strong, faint)]
-    rest = frozenset(i - OPEN_ROWS for i in faint if i >= OPEN_ROWS)
-    return [
-        Table(head, cells[:OPEN_ROWS], "", strong, faint),
-        Table(head, cells[OPEN_ROWS:], "", frozenset(), rest, f"{len(rows) - OPEN_ROWS} more configurations"),
-    ]
+    best = {(row.method, row.backbone): i for i, row in reversed(list(enumerate(rows)))}
+    caption = (
+        f"Target test: {spell_metric(report.headline)}. Bold: the configuration that the rule chose of each method."
+        " Grey: does not compete."
+    )
+    if reference is not None:
+        caption += " The dashed line is source-only."
+    strong = frozenset(best.values()) - faint if len(best) < len(rows) else frozenset({0}) - faint
+    return Table(head, cells, caption, strong, faint, sortable=True, open_rows=OPEN_ROWS if len(rows) > MANY else 0)
 
 
-def _row(report: Report, rank: int, row: LeaderboardRow, label: str) -> list[Cell]:
+def _row(report: Report, rank: int, row: LeaderboardRow, label: str, scale: RowScale | None) -> list[Cell]:
     gap = row.difference if row.method != "source_only" else None
+    drawing = None
+    if scale is not None and row.test is not None and row.ci95 is not None:
+        look = SIDE_COLOURS.get("selected" if row.competes else row.method, 3)
+        drawing = row_interval(row.test, row.ci95, scale, look)
+    against = f"{gap.points:+.1f} ({spell_bounds(gap.ci95, signed=True)})" if gap else ""
     return [
-        Cell(str(rank) if row.competes else "-"), Cell(label, first_run_page(report, row)),
-        number_cell(row.validation), number_cell(row.test), interval_cell(row.ci95), Cell(row.band or ""),
-        Cell(f"{gap.points:+.1f} ({gap.ci95[0]:+.1f} to {gap.ci95[1]:+.1f})" if gap else "", number=True),
-        Cell(count_fresh(row), number=True),
+        Cell(str(rank) if row.competes else "-", number=True, key=float(rank)),
+        Cell(label, first_run_page(report, row)),
+        number_cell(row.test), Cell("", drawing=drawing, key=row.test), interval_cell(row.ci95),
+        Cell(against, number=True, key=gap.points if gap else None), Cell(row.band or ""),
+        number_cell(row.validation), Cell(count_fresh(row), number=True),
     ]  # fmt: skip
-
-
-def _figure(report: Report, best: BestRows) -> Figure:
-    several = len({backbone for _, backbone in best}) > 1
-    dots = [
-        Dot(
-            label_run(method, {}, backbone=backbone if several else None), row.test, *row.ci95,
-            look=SIDE_COLOURS.get("selected" if row.competes else method, 3),
-            link=first_run_page(report, row), bold=row is report.leaderboard[0] and row.competes,
-        )
-        for (method, backbone), row in best.items()
-        if row.test is not None and row.ci95 is not None
-    ]  # fmt: skip
-    metric = spell_metric(report.headline)
-    drawing = intervals(dots, f"Target test {metric} of each method", f"target test, {metric}, %")
-    caption = "What the rule chose of each method, with 95 % intervals; each mark leads to its first run in MLflow."
-    return Figure(drawing, caption)

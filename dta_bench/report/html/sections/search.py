@@ -11,24 +11,29 @@ from dta_bench.report.document.scores import LeaderboardRow, differing_params
 from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.charts.parallel import Line, parallel
 from dta_bench.report.html.page import Figure, Section
+from dta_bench.report.html.sections.effects import effect_figures
 from dta_bench.report.html.sections.links import first_run_page, runs_page
 from dta_bench.report.labels import label_row
 from dta_bench.spec.spelling import spell_metric
 
-MANY_METHODS = 3
-"""Methods above which only the chosen one's configurations are drawn as parallel coordinates."""
+MOST_METHODS = 6
+"""Methods of which configurations are drawn, best first."""
 
 
 def search_section(report: Report) -> Section | None:
     """Parallel coordinates of all configurations, and regret against budget where a replayed grid has it."""
-    rows = report.competing
-    if len({row.method for row in rows}) > MANY_METHODS:  # each has parameters of its own: dozens of axes show nothing
-        rows = [row for row in rows if row.method == rows[0].method]
-    figures = [_coordinates(report, rows)] if len(rows) > 1 else []
-    words, commands = [], []
+    by_method = dict[str, list[LeaderboardRow]]()  # each has parameters of its own
+    for row in report.competing:
+        by_method.setdefault(row.method, []).append(row)
+    several = {method: rows for method, rows in by_method.items() if len(rows) > 1}
+    figures, words, commands = list[Figure](), list[str](), list[str]()
+    for rows in list(several.values())[:MOST_METHODS]:
+        figures += [_coordinates(report, rows), *effect_figures(report, rows)]
+    if len(several) > MOST_METHODS:
+        words.append(f"Drawn: the first {MOST_METHODS} of {len(several)} methods with several configurations.")
     if report.replay:
         figures.append(_regret_figure(report, report.replay))
-    elif len(rows) > 1:
+    elif several:
         grid = f"grid_{report.benchmark}"
         if grid in plugins.names("search_space"):
             words.append(
@@ -37,20 +42,19 @@ def search_section(report: Report) -> Section | None:
             commands.append(f"dta-bench replay {grid}")
     if not figures:
         return None
-    return Section("search", "The search", words, figures=figures, commands=commands)
+    return Section("search", "The search", words, figures=figures, commands=commands, beside=True)
 
 
 def _coordinates(report: Report, rows: Sequence[LeaderboardRow]) -> Figure:
-    several_methods = len({row.method for row in rows}) > 1
     several_backbones = len({row.backbone for row in rows}) > 1
     swept, differing = _swept_params(rows), differing_params(rows)
-    axes = [*(["method"] if several_methods else []), *(["backbone"] if several_backbones else []), *swept]
+    axes = [*(["backbone"] if several_backbones else []), *swept]
     drawn_lines = [
         Line(
             label_row(row, differing, several_backbones),
-            [*([row.method] if several_methods else []), *([row.backbone] if several_backbones else []),
+            [*([row.backbone] if several_backbones else []),
              *[row.params.get(name) for name in swept]],
-            _height(row), first_run_page(report, row), chosen=row is rows[0],
+            _height(row), first_run_page(report, row), chosen=row is report.competing[0],
         )
         for row in rows
     ]  # fmt: skip
@@ -59,7 +63,7 @@ def _coordinates(report: Report, rows: Sequence[LeaderboardRow]) -> Figure:
         score = f"score by the rule {report.rule}"
     drawing = parallel(axes, drawn_lines, f"Parallel coordinates of {len(rows)} configurations", score)
     caption = (
-        f"{len(rows)} configurations; the more solid a line, the higher its {score}. The rule {report.rule} chose the"
+        f"{rows[0].method}, {len(rows)} configurations; the more solid a line, the higher its {score}. The rule {report.rule} chose the"
         " one with squares. Each line leads to its first run in MLflow."
     )
     return Figure(drawing, caption)

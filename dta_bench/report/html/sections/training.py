@@ -42,17 +42,31 @@ def _panel(report: Report, curves: dict[str, list[SeedCurves]], key: str, title:
         Series(
             side_name(report, side), *run.metrics[key], look=SIDE_COLOURS[side],
             link=run_page(report, run.mlflow_run_id), named=i == 0,
+            group=side_name(report, side) if report.other_curves else "",
         )
         for side, runs in curves.items()
         for i, run in enumerate(runs)
         if key in run.metrics
-    ]  # fmt: skip
+    ] + _other_series(report, key)  # fmt: skip
     if not series:
         return None
     ramp = _ramp(report)
     axes = Axes(title, "epoch", title.removesuffix(" on target train"), span=ramp, span_name="ramp" if ramp else "")
     links = [link for side in curves for link in seed_links(report, side)]
     return Figure(lines(series, axes), f"{title[0].upper()}{title[1:]}, one line per seed.", links)
+
+
+def _other_series(report: Report, key: str) -> list[Series]:
+    """The curves of the other methods, which a reader shows by their names."""
+    return [
+        Series(
+            method, *run.metrics[key], look=1 + (number + 3) % 6, link=run_page(report, run.mlflow_run_id),
+            named=i == 0, group=method, hidden=True, dash=1 + (number // 6 + number) % 6,
+        )
+        for number, (method, runs) in enumerate((report.other_curves or {}).items())
+        for i, run in enumerate(runs)
+        if key in run.metrics
+    ]  # fmt: skip
 
 
 def _loss_parts(report: Report, run: SeedCurves) -> Figure:
