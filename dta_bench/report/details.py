@@ -30,8 +30,7 @@ def add_details(report: Report, tracker: Tracker, runs: Sequence[TrackedRun]) ->
     has_test = report.target_labels in ("test", "both")
     return report.with_parts(
         curves={name: [_curves(tracker, run) for run in side] for name, side in sides.items()},
-        other_curves={name: [_drawn_curves(tracker, run, report) for run in own] for name, own in others.items()}
-        or None,
+        other_curves={name: [_drawn(tracker, run, report) for run in own] for name, own in others.items()} or None,
         other_classes={name: _classes(own) for name, own in others.items()} or None if has_test else None,
         confusion={name: _confusion(tracker, side) for name, side in sides.items()} if has_test else None,
         cost=_cost(compared, runs),

@@ -114,6 +114,28 @@ def test_the_report_opens_without_a_network_and_without_an_error(workspace: Work
         assert headless_browser.errors(driver) == []
 
 
+def test_the_ranking_sorts_and_filters(workspace: Workspace) -> None:
+    page = Path(workspace.out) / "reports" / "fonts_digits" / "report.html"
+    with headless_browser.browser() as driver:
+        driver.get(page.as_uri())
+        headless_browser.wait_for(driver, "How this was made")
+        rows = "[...document.querySelectorAll('#ranking tbody tr')].filter((row) => !row.hidden)"
+        head = "document.querySelectorAll('#ranking th')[2]"
+        driver.execute_script(f"{head}.click()")
+        scores = driver.execute_script(f"return {rows}.map((row) => Number(row.cells[2].textContent))")
+        assert scores == sorted(scores, reverse=True)
+        driver.execute_script(f"{head}.click()")
+        assert driver.execute_script(f"return {rows}.map((row) => Number(row.cells[2].textContent))") == scores[::-1]
+        word = "const box = document.querySelector('#ranking input'); box.value = 'source_only';"
+        driver.execute_script(f"{word} box.dispatchEvent(new Event('input'))")
+        found = driver.execute_script(f"return {rows}.map((row) => row.cells[1].textContent)")
+        assert found
+        assert all("source_only" in name for name in found)
+        small = "[...document.querySelectorAll('svg text')].map((t) => t.getBoundingClientRect().height)"
+        assert min(driver.execute_script(f"return {small}.filter((height) => height > 0)")) >= 11
+        assert headless_browser.errors(driver) == []
+
+
 def test_the_report_fits_a_telephone(workspace: Workspace) -> None:
     page = Path(workspace.out) / "reports" / "fonts_digits" / "report.html"
     with headless_browser.browser() as driver:

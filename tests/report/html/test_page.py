@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from dta_bench.report.html.charts.bars import class_bars
+from dta_bench.report.html.charts.differences import differences
 from dta_bench.report.html.charts.drawing import Scale
 from dta_bench.report.html.charts.heat import confusion
 from dta_bench.report.html.charts.intervals import Dot, intervals
 from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.charts.parallel import Line, parallel
+from dta_bench.report.html.charts.row_interval import row_interval, row_scale
+from dta_bench.report.html.charts.scatter import Mark, front, scatter
 from dta_bench.report.html.page import Cell, Figure, Page, Section, Table, html, markdown
 
 NASTY = '<script>alert("x")</script> & <b>'
@@ -45,14 +48,16 @@ class Elements(HTMLParser):
 
 def test_a_name_is_text_and_never_markup() -> None:
     kinds = [tag for tag, _ in Elements(html(page_with(NASTY))).found]
-    assert "script" not in kinds
+    assert kinds.count("script") == 1  # the page's own, which no name reaches
+    assert "alert" not in html(page_with(NASTY)).partition("<script>")[2]
     assert "b" not in kinds
     assert html(page_with(NASTY)).count("&lt;script&gt;") >= 10
 
 
 def test_the_page_asks_nothing_of_the_network() -> None:
     for tag, attributes in Elements(html(page_with("plain"))).found:
-        assert tag not in ("script", "img", "iframe", "object", "embed")
+        assert tag not in ("img", "iframe", "object", "embed")
+        assert tag != "script" or not attributes
         if tag == "link":
             assert attributes["href"] == "data:,"
     assert "@import" not in html(page_with("plain"))
@@ -106,6 +111,60 @@ def test_what_is_folded_on_the_page_is_folded_in_markdown() -> None:
         "t", "k", "a", sections=[Section("s", "s", tables=[Table(["a"], [[Cell("x")]], folded="1 more <row>")])]
     )
     assert "<details><summary>1 more &lt;row&gt;</summary>\n\n| a |\n| --- |\n| x |\n\n</details>" in markdown(page)
+
+
+def test_rows_that_wait_for_a_click_are_all_on_the_page_and_folded_in_markdown() -> None:
+    table = Table(["a"], [[Cell(str(i), key=float(i))] for i in range(5)], open_rows=2, sortable=True)
+    page = Page("t", "k", "a", sections=[Section("s", "s", tables=[table])])
+    cells = [attributes for tag, attributes in Elements(html(page)).found if tag == "td"]
+    assert [cell["data-key"] for cell in cells] == ["0.0", "1.0", "2.0", "3.0", "4.0"]
+    assert not any("hidden" in attributes for tag, attributes in Elements(html(page)).found if tag == "tr")
+    assert "<details><summary>3 more rows</summary>" in markdown(page)
+    assert markdown(page).index("| 1 |") < markdown(page).index("<details>") < markdown(page).index("| 2 |")
+
+
+def test_a_row_shows_its_interval_on_the_scale_that_all_rows_share() -> None:
+    scale = row_scale([(60.0, 80.0), (50.5, 70.0)], 75.0)
+    assert scale is not None
+    assert (scale.low, scale.high) == (50, 80)
+    svg = row_interval(70, (60.0, 80.0), scale, 1)
+    whisker = next(line for line in elements(svg, "line") if line.get("class") == "s1")
+    (mark,) = elements(svg, "circle")
+    low, high, at = (float(value or 0) for value in (whisker.get("x1"), whisker.get("x2"), mark.get("cx")))
+    assert (at - low) / (high - low) == pytest.approx(1 / 2, abs=0.01)
+    assert row_scale([], None) is None
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 100), st.floats(0, 100)), min_size=1, max_size=12))
+def test_the_front_holds_exactly_those_that_no_other_beats(points: list[tuple[float, float]]) -> None:
+    marks = [Mark(str(i), cost, score, score, score, 1) for i, (cost, score) in enumerate(points)]
+
+    def beaten(mark: Mark) -> bool:
+        return any(o.cost <= mark.cost and o.score >= mark.score and (o.cost, o.score) != (mark.cost, mark.score)
+                   for o in marks)  # fmt: skip
+
+    assert {(m.cost, m.score) for m in front(marks)} == {(m.cost, m.score) for m in marks if not beaten(m)}
+
+
+def test_a_cost_plot_names_its_marks() -> None:
+    marks = [Mark("dta", 1.0, 80.0, 78, 82, 1), Mark("shot", 10.0, 90.0, 88, 92, 1)]
+    assert {"dta", "shot", "cost"} <= set(texts(scatter(marks, "t", "cost", "score")))
+
+
+def test_a_curve_that_waits_for_its_name_is_hidden_with_its_legend() -> None:
+    shown, waits = (
+        Series("dta", [1, 2], [1, 2], 1, group="dta"),
+        Series("mcc", [1, 2], [2, 1], 2, group="mcc", hidden=True),
+    )
+    groups = [g for g in elements(lines([shown, waits], Axes("t", "x", "y")), "g") if g.get("data-series")]
+    assert {(g.get("data-series"), g.get("hidden") is not None) for g in groups} == {("dta", False), ("mcc", True)}
+    assert any("mcc" in (text.text or "") for g in groups if g.get("hidden") is not None for text in g.iter("{*}text"))
+
+
+def test_a_difference_is_written_with_its_sign_and_an_absent_class_is_empty() -> None:
+    svg = differences({"dta": [12.4, -3.0, None]}, ["cat", "dog", "cow"], "t")
+    assert {"+12", "-3"} <= set(texts(svg))
+    assert sum(rect.get("class") == "band" for rect in elements(svg, "rect")) == 3
 
 
 def test_a_bar_in_a_cell_does_not_end_it_in_markdown() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ def row_scale(bounds: Sequence[Interval], reference: float | None) -> RowScale |
     if not bounds:
         return None
     ends = [end for pair in bounds for end in pair] + ([] if reference is None else [reference])
-    low, high = float(int(min(ends))), float(int(max(ends)) + 1)
+    low, high = math.floor(min(ends)), math.ceil(max(ends))
     return RowScale(low, high, reference)
 
 

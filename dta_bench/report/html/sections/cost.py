@@ -34,7 +34,7 @@ def cost_section(report: Report) -> Section | None:
 
 
 def _scatters(report: Report, cost: Cost) -> list[Figure]:
-    """Target test against seconds and FLOPs: what the rule chose of each method, on the winner's backbone and device."""
+    """Target test against seconds and FLOPs of what the rule chose of each method, on one backbone and device."""
     best = {row.method: row for row in reversed(report.leaderboard)}
     first = next((one for one in cost.by_method if best.get(one.method) is report.leaderboard[0]), None)
     alike = [one for one in cost.by_method if first and (one.backbone, one.device) == (first.backbone, first.device)]

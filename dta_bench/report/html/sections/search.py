@@ -63,8 +63,8 @@ def _coordinates(report: Report, rows: Sequence[LeaderboardRow]) -> Figure:
         score = f"score by the rule {report.rule}"
     drawing = parallel(axes, drawn_lines, f"Parallel coordinates of {len(rows)} configurations", score)
     caption = (
-        f"{rows[0].method}, {len(rows)} configurations; the more solid a line, the higher its {score}. The rule {report.rule} chose the"
-        " one with squares. Each line leads to its first run in MLflow."
+        f"{rows[0].method}, {len(rows)} configurations; the more solid a line, the higher its {score}. The rule"
+        f" {report.rule} chose the one with squares. Each line leads to its first run in MLflow."
     )
     return Figure(drawing, caption)
 
