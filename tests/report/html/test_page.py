@@ -158,7 +158,7 @@ def test_a_curve_that_waits_for_its_name_is_hidden_with_its_legend() -> None:
     )
     groups = [g for g in elements(lines([shown, waits], Axes("t", "x", "y")), "g") if g.get("data-series")]
     assert {(g.get("data-series"), g.get("hidden") is not None) for g in groups} == {("dta", False), ("mcc", True)}
-    assert any("mcc" in (text.text or "") for g in groups if g.get("hidden") is not None for text in g.iter("{*}text"))
+    assert any("mcc" in (text.text or "") for g in groups if g.get("hidden") is not None for text in g.iter("text"))
 
 
 def test_a_difference_is_written_with_its_sign_and_an_absent_class_is_empty() -> None:
