@@ -30,7 +30,10 @@ MAIN_KEYS = {
     "old_fingerprints", "published", "training", "provenance", "mixed_code", "newer_runs", "repeated_runs",
     "unverified_data", "confirmation", "untested", "target_labels", "lost_classes",
 }  # fmt: skip
-DETAIL_KEYS = {"refused_specs", "link", "curves", "confusion", "cost", "ended", "commands"}
+DETAIL_KEYS = {
+    "refused_specs", "link", "curves", "other_curves", "other_classes", "confusion", "cost", "ended", "commands",
+    "disagreements",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

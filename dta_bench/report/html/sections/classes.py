@@ -50,7 +50,7 @@ def _difference_figure(report: Report, names: list[str]) -> list[Figure]:
     rows = {
         method: [_less(scores.get(name), base.get(name)) for name in names] for method, scores in of_methods.items()
     }
-    if not rows:
+    if not any(value is not None for values in rows.values() for value in values):
         return []
     drawing = differences(rows, names, "Difference to source-only by class")
     caption = (

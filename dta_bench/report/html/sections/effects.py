@@ -29,8 +29,8 @@ def effect_figures(report: Report, rows: Sequence[LeaderboardRow]) -> list[Figur
     metric = spell_metric(report.headline)
     caption = (
         f"{rows[0].method}: mean target test {metric} of the configurations with each value, of"
-        f" {count_of(len(measured), 'configuration')}. The 95 % interval is over these configurations (t), where a value"
-        " has several. A search that took its points by results is no fair sample of them."
+        f" {count_of(len(measured), 'configuration')}. The 95 % interval is over these configurations (t), where there"
+        " are several. A search that took its points by results is no fair sample of them."
     )
     drawing = intervals(dots, f"Effect of each parameter of {rows[0].method}", f"target test, {metric}, %")
     return [Figure(drawing, caption)]
