@@ -28,11 +28,10 @@ MAIN_KEYS = {
     "too_few_seeds", "subset", "selected", "validation", "inflation", "regret", "test", "source_only", "target_only",
     "difference", "comparisons", "leaderboard", "collapsed", "failed", "stopped", "unfinished", "whole", "unreadable",
     "old_fingerprints", "published", "training", "provenance", "mixed_code", "newer_runs", "repeated_runs",
-    "unverified_data", "confirmation", "untested", "target_labels", "lost_classes",
+    "unverified_data", "confirmation", "untested", "target_labels", "lost_classes", "disagreements",
 }  # fmt: skip
 DETAIL_KEYS = {
     "refused_specs", "link", "curves", "other_curves", "other_classes", "confusion", "cost", "ended", "commands",
-    "disagreements",
 }  # fmt: skip
 
 

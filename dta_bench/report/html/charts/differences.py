@@ -28,5 +28,5 @@ def differences(rows: Mapping[str, Sequence[float | None]], classes: Sequence[st
                 strength = min(abs(value) / STRONGEST, 1.0)
                 tip = f"{method}, {classes[column]}: {value:+.1f}"
                 drawing.rect(x, y, CELL - 1, ROW - 1, "f1" if value >= 0 else "f2", tip, 0.05 + 0.65 * strength)
-                drawing.text(x + CELL / 2, y + ROW / 2 + 4, f"{value:+.0f}", anchor="middle")
+                drawing.text(x + CELL / 2, y + ROW / 2 + 4, f"{value:+.0f}" if round(value) else "0", anchor="middle")
     return drawing.svg()
