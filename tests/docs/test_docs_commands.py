@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             finish(tracker, spec_of("dta", seed=seed, lambda_2=lambda_2), rate)
         finish(tracker, spec_of("source_only", seed=seed), 0.5)
     return out
+
+
+@pytest.fixture(autouse=True)
+def no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--open`` opens nothing here."""
+    monkeypatch.setattr(webbrowser, "open", lambda *_: True)
+    monkeypatch.setenv("BROWSER", "true")
 
 
 @pytest.mark.parametrize("line", [line for line in commands() if reads(line)])

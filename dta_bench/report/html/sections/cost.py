@@ -21,7 +21,7 @@ def cost_section(report: Report) -> Section | None:
         f"{count_of(cost.runs, 'finished run')} took {_spell_time(cost.seconds)} of training in all"
         f"{_gpu_share(cost.gpu_hours)}; {count_of(cost.not_finished, 'run')} did not finish."
     ]
-    head = ["method", "backbone", "device", "runs", "median time a run", "time ratio", "FLOPs ratio"]
+    head = ["method", "backbone", "device", "runs", "median time per run", "time ratio", "FLOPs ratio"]
     by_method = sorted(cost.by_method, key=lambda one: (one.backbone, one.seconds_a_run))
     caption = (
         "Ratios are to source-only: of a run's median time, as the machine was, busy or idle (training with its first"
