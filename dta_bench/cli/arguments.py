@@ -31,6 +31,7 @@ def options_of(
     epochs: int | None = None,
     weights: str = "none",
     training: Sequence[str] | None = None,
+    tune: str | None = None,
     labels: int | None = None,
     labels_seed: int | None = None,
     labels_drawn: str | None = None,
@@ -53,12 +54,15 @@ def options_of(
         raise UserError(f"--method {ALL} stands for every method that may run; give it without any other --method")
     if epochs is not None and any(setting.partition("=")[0] == "epochs" for setting in training or ()):
         raise UserError("--epochs and --training epochs=... set the same field; give one of them")
+    if tune is not None and any(setting.partition("=")[0] == "tune" for setting in training or ()):
+        raise UserError("--tune and --training tune=... set the same field; give one of them")
     if weights not in ("none", "hub"):
         weights = str(typed_paths.absolute(Path(weights)))  # workers run in other folders
+    settings = (*(training or ()), *([f"tune={tune}"] if tune is not None else []))
     return Options(
         backbones=tuple(map(composed, backbone)), methods=tuple(map(composed, method)),
         points=points, seeds=seeds, epochs=epochs,
-        labels=labels, weights=weights, training=tuple(training or ()), search=search, stop=stop or ("none",),
+        labels=labels, weights=weights, training=settings, search=search, stop=stop or ("none",),
         recipe=recipe or "", label_seed=labels_seed, labels_drawn=labels_drawn, confirm=confirm,
         budget=budget,
     )  # fmt: skip

@@ -54,6 +54,13 @@ Training = Annotated[
         help="A field of the search space's training, as key=value: batch_size=8, crop=[256,512]. May be repeated.",
     ),
 ]
+Tune = Annotated[
+    str | None,
+    typer.Option(
+        help="Which weights train: all, head (on the features of a frozen network), or norm (normalisation layers and "
+        "biases). Short for --training tune=...",
+    ),
+]
 Budget = Annotated[
     str | None,
     typer.Option(

@@ -37,6 +37,7 @@ from dta_bench.cli.options import (
     SkipUnreadable,
     TrackingUri,
     Training,
+    Tune,
     Weights,
 )
 from dta_bench.cli.output import print_report
@@ -101,6 +102,7 @@ def sweep(
     labels: Labels = None,
     weights: Weights = "none",
     training: Training = None,
+    tune: Tune = None,
     recipe: Recipe = None,
     budget: Budget = None,
     labels_seed: LabelsSeed = None,
@@ -162,7 +164,7 @@ def sweep(
     keep = parse_keep_networks(keep_networks, keep_network)
     options = options_of(
         backbone=backbone, method=method, points=points, seeds=seeds, epochs=epochs, weights=weights,
-        training=training, recipe=recipe, budget=budget, labels=labels, labels_seed=labels_seed,
+        training=training, tune=tune, recipe=recipe, budget=budget, labels=labels, labels_seed=labels_seed,
         labels_drawn=labels_drawn, search=search, stop=stop, confirm=confirm,
     )  # fmt: skip
     with chatter_on_stderr() as stdout:

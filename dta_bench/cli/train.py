@@ -26,6 +26,7 @@ from dta_bench.cli.options import (
     SkipUnreadable,
     TrackingUri,
     Training,
+    Tune,
     Weights,
 )
 from dta_bench.cli.terminal import chatter_on_stderr, print_ending, print_json, same_places, stderr_console
@@ -57,6 +58,7 @@ def train(
     labels_drawn: LabelsDrawn = None,
     weights: Weights = "none",
     training: Training = None,
+    tune: Tune = None,
     recipe: Recipe = None,
     budget: Budget = None,
     benchmark: OtherBenchmark = None,
@@ -79,8 +81,8 @@ def train(
         raise UserError("train runs one method; --method all is for dta-bench sweep")
     options = options_of(
         backbone=[backbone] if backbone else None, method=[method] if method else None, epochs=epochs,
-        weights=weights, training=training, recipe=recipe, budget=budget, labels=labels, labels_seed=labels_seed,
-        labels_drawn=labels_drawn,
+        weights=weights, training=training, tune=tune, recipe=recipe, budget=budget, labels=labels,
+        labels_seed=labels_seed, labels_drawn=labels_drawn,
     )  # fmt: skip
     with chatter_on_stderr() as stdout:
         plan = plan_of(name, options, benchmark, root)

@@ -77,6 +77,7 @@ VALUES = {
     "tracking_uri": "URI",
     "training": "KEY=VALUE",
     "truth": "FILE",
+    "tune": "PART",
     "tta": "HOW",
     "wait": "MINUTES",
     "weights": "WEIGHTS",

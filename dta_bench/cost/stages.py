@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from dta_bench.cost import measure
-from dta_bench.cost.flops import flops_per_image, flops_ratio, meta_network
+from dta_bench.cost.flops import built_network, flops_per_image, flops_ratio, meta_network
 from dta_bench.cost.step import BatchShape, ConfiguredMethod, build_learner
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
-from dta_bench.nn import pretrained
 from dta_bench.nn.network import Network
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.budget import Budget, unit_and_amount
@@ -51,7 +50,7 @@ class Stage:
     def flops_of_batches(self, benchmark: Benchmark) -> float:
         """FLOPs of as many batches as it has epochs, one in each."""
         alone, others = self.epochs
-        of_source = flops_per_image(benchmark, self.spec.backbone) * self.spec.training.batch_size
+        of_source = flops_per_image(benchmark, self.spec.backbone, self.spec.training) * self.spec.training.batch_size
         return of_source * (alone + others * flops_ratio(self.spec, self.method, benchmark))
 
 
@@ -105,10 +104,11 @@ def lengths(budget: str, spec: RunSpec) -> tuple[float, ...]:
 def _steps_of_batch(stage: Stage, benchmark: Benchmark) -> int:
     """How often a method updates the same weights on one batch: 1 for most, 5 for MCD."""
     spec, method, size = stage.spec, stage.method, benchmark.train_size
-    key = (method.name, benchmark.name, spec.backbone, size, *sorted(spec.params.items()))
+    tuned = (spec.training.tune, spec.training.neck_width, spec.training.keeps_features)
+    key = (method.name, benchmark.name, spec.backbone, size, tuned, *sorted(spec.params.items()))
     if key not in _UPDATES:
-        net, shape = meta_network(benchmark, spec.backbone)
-        build = functools.partial(pretrained.backbone(spec.backbone, size).build, len(benchmark.classes))
+        net, shape = meta_network(benchmark, spec.backbone, spec.training)
+        build = functools.partial(built_network, benchmark, spec.backbone, spec.training)
         configured = ConfiguredMethod(method, method.params(spec.params))
         try:
             _UPDATES[key] = measure.on_meta_or_cpu(_updates, copy.deepcopy(net), build, configured, shape)

@@ -43,7 +43,7 @@ class BatchShape:
     classes: int
     size: int
     channels: int
-    image_size: tuple[int, int]
+    image_size: tuple[int, ...]
 
     def random(self, device: torch.device) -> tuple[Labelled, Unlabelled]:
         """Draw a source and a target batch on a device."""

@@ -66,7 +66,8 @@ def estimate(
     wanted = list(runs)
     try:
         lengths = epoch_lengths(plan, root)
-        per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(_trained_on(plan), plan.backbones[0])
+        of_image = flops_per_image(_trained_on(plan), plan.backbones[0], plan.training)
+        per_second = rate or ASSUMED_FLOPS_PER_SECOND / of_image
         every, known = [*wanted, *_first_stages(wanted)], set[str]() if trained is None else trained
         costs = [(run, *_cost(plan, run, lengths, rate, _is_new(run, known))) for run in every]
     except UserError as error:
@@ -103,7 +104,7 @@ def _cost(
     epochs, budget = run.training.epochs, run.budget
     batches = epochs * steps_an_epoch if budget is None else budget.batches(epochs, steps_an_epoch)
     steps = batches * _ratio(plan, run) * is_trained + epochs * evaluation
-    per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(_trained_on(plan), run.backbone)
+    per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(_trained_on(plan), run.backbone, run.training)
     return steps, steps * run.training.batch_size / per_second / 3600
 
 

@@ -67,7 +67,7 @@ class Augmentation:
     """
 
     def __init__(self, names: tuple[str, ...], domain: str, size: tuple[int, int], ignore_index: int = 255) -> None:
-        own_names = _names_for(names, domain)
+        own_names = names_for(names, domain)
         _check_cuts(own_names, size)
         noises = [name for name in own_names if re.fullmatch(r"noise\d*\.?\d+", name)]
         self._noise = sum(float(name.removeprefix("noise")) for name in noises)
@@ -138,7 +138,7 @@ def shrink_for(names: tuple[str, ...], domain: str, size: tuple[int, int]) -> Sh
     Returns:
         None if they are stored as they are, since no part of the augmentation changes sizes.
     """
-    for name in _names_for(names, domain):
+    for name in names_for(names, domain):
         if name in ("resize", "random_resized_crop"):
             return Shrink(size, exact=name == "resize")
         if (stated := _stated_size(name)) is not None:
@@ -170,7 +170,7 @@ def check(names: tuple[str, ...], size: tuple[int, int], task: str, standardisat
 
 def evaluation_size(names: tuple[str, ...], size: tuple[int, int]) -> tuple[int, int]:
     """The (height, width) to which evaluation resizes an image, of which it takes the middle of ``size``."""
-    own_names = _names_for(names, "evaluation")
+    own_names = names_for(names, "evaluation")
     if not set(own_names) & set(CUTS):
         return size
     return next(stated for name in own_names if (stated := _stated_size(name)) is not None)
@@ -204,7 +204,7 @@ def _check_cuts(names: list[str], size: tuple[int, int]) -> None:
             )
 
 
-def _names_for(names: tuple[str, ...], domain: str) -> list[str]:
+def names_for(names: tuple[str, ...], domain: str) -> list[str]:
     """The augmentation names that apply to a domain, without their prefix."""
     return [name.removeprefix(f"{domain}:") for name in names if name.startswith(f"{domain}:") or ":" not in name]
 

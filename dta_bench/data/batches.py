@@ -137,15 +137,25 @@ class _EpochKeys:
 
 def _shuffled(key: ViewKey, size: int, count: int) -> list[ViewKey]:
     """``count`` keys (seed, epoch, domain, cycle, index): one permutation of all indices after the other."""
+    indices = shuffled_indices(key, size, count)
+    return [(*key, number // size, int(index)) for number, index in enumerate(indices)]
+
+
+def shuffled_indices(key: ViewKey, size: int, count: int) -> NDArray[np.int64]:
+    """``count`` indices: one permutation of all ``size`` after the other."""
     cycles = range(-(-count // size))
-    orders = (np.random.default_rng((*key, cycle)).permutation(size) for cycle in cycles)
-    return [(*key, cycle, int(index)) for cycle, order in zip(cycles, orders, strict=True) for index in order][:count]
+    orders = [np.random.default_rng((*key, cycle)).permutation(size) for cycle in cycles]
+    return np.concatenate(orders)[:count]
 
 
 def _drawn(key: ViewKey, odds: NDArray[np.float64], count: int) -> list[ViewKey]:
     """``count`` keys (seed, epoch, domain, draw, index), each index drawn with the probabilities ``odds``."""
-    indices = np.random.default_rng(key).choice(len(odds), count, p=odds)
-    return [(*key, draw, int(index)) for draw, index in enumerate(indices)]
+    return [(*key, draw, int(index)) for draw, index in enumerate(drawn_indices(key, odds, count))]
+
+
+def drawn_indices(key: ViewKey, odds: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """``count`` indices, each drawn with the probabilities ``odds``."""
+    return np.random.default_rng(key).choice(len(odds), count, p=odds)
 
 
 def class_counts(images: LabelledImages, classes: int) -> NDArray[np.int64]:

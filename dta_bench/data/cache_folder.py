@@ -1,4 +1,4 @@
-"""The folder of all stores of decoded images: where it is, which stores are in it, and how room is made for new ones.
+"""The folder of all stores of one kind (decoded images, or features): where it is, what is in it, how room is made.
 
 Only what this package has made is ever removed: a store has our name and our marker, and of its files only those that
 a store has.
@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from dta_bench.domains.private_folder import make_private
 from dta_bench.errors import UserError
@@ -22,13 +23,16 @@ FOLDER_VARIABLE, LIMIT_VARIABLE = "DTA_BENCH_CACHE", "DTA_BENCH_CACHE_GB"
 """The environment variables for the folder of all stores (``off``: no cache) and for their limit in GiB."""
 DEFAULT_GB = 32.0
 CONTENT, MARKER, USED = "data.mdb", "made-by-dta-bench", "used"
-FILES = (CONTENT, "lock.mdb", USED, MARKER)
-"""The files of a store. The marker goes last: without it, nobody would remove the rest."""
-_NAME = re.compile(r"images-[0-9a-f]{16}")
+Kind = Literal["images", "features"]
+FEATURES = "*.features"
+"""The files that hold features."""
+FILES = (CONTENT, "lock.mdb", FEATURES, "*.writing", "*.lock", USED, MARKER)
+"""The files of a store, as patterns. The marker goes last: without it, nobody would remove the rest."""
+_NAME = re.compile(r"(images|features)-[0-9a-f]{16}")
 
 
-def folder_of_stores() -> Path | None:
-    """The folder in which this user's stores lie, which need not exist; None if the user wants none.
+def folder_of_stores(kind: Kind = "images") -> Path | None:
+    """The folder in which this user's stores of a kind lie, which need not exist; None if the user wants none.
 
     It is a folder of its own inside the one that the user named, which may hold other things.
     """
@@ -39,21 +43,24 @@ def folder_of_stores() -> Path | None:
         parent = Path(given).expanduser() if given else Path(tempfile.gettempdir())
     except RuntimeError as error:
         raise UserError(f"{FOLDER_VARIABLE} is {given!r}, but no home folder is known; set HOME") from error
-    return parent / f"dta-bench-images-{os.geteuid()}"
+    return parent / f"dta-bench-{kind}-{os.geteuid()}"
 
 
-def make_store(folder: Path, fingerprint: str) -> Path:
+def make_store(folder: Path, fingerprint: str, kind: Kind = "images") -> Path:
     """Make the folder of a store, or find it, and mark it as ours and as used now.
 
+    A store of features outlives the machine's boot, since each of its files has a checksum.
+
     Args:
-        folder: the folder of all stores.
-        fingerprint: of the data.
+        folder: the folder of all stores of this kind.
+        fingerprint: of the data, or of what computed the features.
 
     Raises:
         OSError: a folder cannot be made, or is not this user's alone.
     """
-    name = hashlib.sha256(f"{FORMAT} {_boot()} {fingerprint}".encode()).hexdigest()[:16]
-    store = make_private(make_private(folder) / f"images-{name}")
+    boot = _boot() if kind == "images" else ""
+    name = hashlib.sha256(f"{FORMAT} {boot} {fingerprint}".encode()).hexdigest()[:16]
+    store = make_private(make_private(folder) / f"{kind}-{name}")
     for file in (MARKER, USED):
         (store / file).touch()
     return store
@@ -80,8 +87,9 @@ def used_bytes(folder: Path) -> int:
     """Bytes on disk that all stores in ``folder`` take together."""
     total = 0
     for store in stores(folder):
-        with contextlib.suppress(OSError):  # removed meanwhile
-            total += 512 * (store / CONTENT).stat().st_blocks
+        for file in (store / CONTENT, *store.glob(FEATURES)):
+            with contextlib.suppress(OSError):  # removed meanwhile
+                total += 512 * file.stat().st_blocks
     return total
 
 
@@ -109,8 +117,9 @@ def _remove(store: Path) -> None:
     A process that has the store open can still read the removed file.
     """
     with contextlib.suppress(OSError):
-        for file in FILES:
-            (store / file).unlink(missing_ok=True)
+        for pattern in FILES:
+            for file in store.glob(pattern):
+                file.unlink(missing_ok=True)
         store.rmdir()
 
 

@@ -86,6 +86,10 @@ class CachedImages(Sequence[Bytes]):
     ) -> None:
         self._items, self._ids, self._shrink, self._store, self._kind = items, ids, shrink, store, kind
 
+    def locate(self, index: int) -> tuple[Sequence[Bytes], int]:
+        """The sequence that an image comes from, and the image's index there."""
+        return self._items, index
+
     @overload
     def __getitem__(self, index: int) -> Bytes: ...
     @overload

@@ -32,6 +32,7 @@ def probes(
     splits: Splits,
     target_logits: NDArray[np.float32],
     device: torch.device,
+    mixes: bool = True,
 ) -> Arrays:
     """Compute the arrays that a run stores for such selection rules.
 
@@ -43,6 +44,7 @@ def probes(
         splits: the sets of the run.
         target_logits: (target images, K) logits of target train.
         device: where to compute.
+        mixes: False leaves mixed images out.
 
     Returns:
         ``probe_<set>_rows`` (n,): which images of source train, source validation and target train were taken;
@@ -63,6 +65,8 @@ def probes(
         arrays[f"probe_{name}_features"] = features(
             learner.predictor, as_batches(SelectedItems(images, rows[name])), device
         )
+    if not mixes:
+        return arrays
     images, guesses = sets["target_train"], target_logits.argmax(axis=1)
     first, second = mixing_partners(rows["target_train"], guesses)
     mixed = mixed_batches(as_batches(SelectedItems(images, first)), as_batches(SelectedItems(images, second)))

@@ -21,9 +21,12 @@ from torch import Tensor
 
 from dta_bench.errors import within
 from dta_bench.methods import vada
+from dta_bench.methods.vada import needs_pixels
 from dta_bench.nn.learner import Learner, Loss, Parts, Players, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.nn.teachers import reinitialised_copy
+
+__all__ = ["Method", "Params", "floor", "needs_pixels"]
 
 
 @dataclass(frozen=True)

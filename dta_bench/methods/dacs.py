@@ -41,6 +41,11 @@ class Params:
         within(self, weight=(0, inf), threshold=(0, 1), keep=(0, 1), jitter=(0, 0.5))
 
 
+def needs_pixels(params: Params) -> str:  # noqa: ARG001
+    """What it changes is the image."""
+    return "it pastes pixels of the source into target images"
+
+
 def floor(params: Params) -> float:  # noqa: ARG001
     """The least work of a step, in source-only steps (a forward pass is a third of one)."""
     return 2 + 1 / 3

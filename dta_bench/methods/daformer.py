@@ -74,6 +74,11 @@ class Params(dacs.Params):
         within(self, **dict.fromkeys(("least_share", "region_share", "ignore_top", "ignore_bottom"), (0, 1)))
 
 
+def needs_pixels(params: Params) -> str:  # noqa: ARG001
+    """What it changes is the image."""
+    return "it pastes pixels of the source into target images"
+
+
 def floor(params: Params) -> float:  # noqa: ARG001
     """The least work of a step, in source-only steps (a forward pass is a third of one), without the frozen encoder."""
     return 2 + 1 / 3

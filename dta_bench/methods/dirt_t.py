@@ -49,6 +49,11 @@ def first_stage(params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return "vada", {"epsilon": params["epsilon"], "alpha": params["alpha"]}
 
 
+def needs_pixels(params: Params) -> str:
+    """VAT does."""
+    return "VAT perturbs the pixels" if params.lambda_t and params.epsilon else ""
+
+
 def floor(params: Params) -> float:
     """The least work of a step, in source-only steps (a forward pass is a third of one), without the first stage."""
     return 1 + 1 / 3 + (5 / 3 if params.lambda_t else 0)

@@ -52,6 +52,11 @@ class Params:
             raise UserError(f"ramp_up_epochs is {self.ramp_up_epochs}; it must be 1 or more")
 
 
+def needs_pixels(params: Params) -> str:
+    """VAT does."""
+    return "VAT perturbs the pixels" if params.lambda_3 and params.epsilon else ""
+
+
 def floor(params: Params) -> float:
     """The least work of a step, in source-only steps (a forward pass is a third of one), without the masked passes."""
     return 2 + 5 / 3 if params.lambda_3 else 2.0

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dta_bench.methods import dta
-from dta_bench.methods.dta import floor, loss
+from dta_bench.methods.dta import floor, loss, needs_pixels
 from dta_bench.nn.adversarial_dropout import Start
 
-__all__ = ["Params", "above_floor", "floor", "loss"]
+__all__ = ["Params", "above_floor", "floor", "loss", "needs_pixels"]
 
 form_of = "dta"
 above_floor = "the passes above the masks; those of the source consistency"

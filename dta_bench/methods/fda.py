@@ -39,6 +39,11 @@ class Params:
         within(self, beta=(0, 0.49), entropy_weight=(0, inf), entropy_from=(0, 1), eta=(0, inf))
 
 
+def needs_pixels(params: Params) -> str:  # noqa: ARG001
+    """What it changes is the image."""
+    return "it gives source images the target's low frequencies"
+
+
 def floor(params: Params) -> float:
     """The least work of a step once the entropy term is on, in source-only steps."""
     return 2.0 if params.entropy_weight else 1.0

@@ -49,6 +49,11 @@ class Params:
         within(self, adversarial=(0, inf), auxiliary=(0, inf), rate=(1e-9, inf), width=(1, inf))
 
 
+def needs_pixels(params: Params) -> str:  # noqa: ARG001
+    """What it changes is the image."""
+    return "its generator makes images"
+
+
 def floor(params: Params) -> float:  # noqa: ARG001
     """The least work of a step, in source-only steps (a forward pass is a third of one), without G and D."""
     return 2 + 2 / 3

@@ -85,6 +85,11 @@ def host_of(name: str, task: Task) -> tuple[MethodPlugin, Any]:
     return plugin, plugin.params(CHANGED.get(name, {}))
 
 
+def needs_pixels(params: Params) -> str:  # noqa: ARG001
+    """What it changes is the image."""
+    return "it masks blocks of target images"
+
+
 def floor(params: Params) -> float:
     """The least work of a step on images of one class, in source-only steps (a forward pass is a third of one)."""
     name = params.host or PAPERS["classification"]

@@ -53,6 +53,11 @@ class Params:
         )
 
 
+def needs_pixels(params: Params) -> str:
+    """VAT does."""
+    return "VAT perturbs the pixels" if (params.lambda_s or params.lambda_t) and params.epsilon else ""
+
+
 def floor(params: Params) -> float:
     """The least work of a step, in source-only steps (a forward pass is a third of one)."""
     return 2 + 5 / 3 * (bool(params.lambda_s) + bool(params.lambda_t))

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dta_bench.methods import dta
-from dta_bench.methods.dta import loss
+from dta_bench.methods.dta import loss, needs_pixels
 
-__all__ = ["Params", "floor", "loss"]
+__all__ = ["Params", "floor", "loss", "needs_pixels"]
 
 
 @dataclass(frozen=True)

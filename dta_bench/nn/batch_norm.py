@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Iterable
 from typing import Any
@@ -31,6 +32,14 @@ def layers_of(module: nn.Module) -> list[_BatchNorm]:
     return [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
 
 
+def freeze_layer(layer: _BatchNorm) -> None:
+    """Keep a layer in evaluation mode, also while its network trains."""
+    kind: Any = type(layer)
+    if not issubclass(kind, _Frozen):
+        layer.__class__ = _frozen_class(kind)
+    layer.eval()
+
+
 def freeze_backbone(network: Network) -> None:
     """Let BatchNorm of the backbone normalise by the statistics that it was loaded with, also in training.
 
@@ -38,9 +47,7 @@ def freeze_backbone(network: Network) -> None:
     """
     for layer in layers_of(network):
         if part_of(layer) == "backbone":
-            kind: Any = type(layer)
-            layer.__class__ = _frozen_class(kind)
-            layer.eval()
+            freeze_layer(layer)
 
 
 def check_has_statistics(network: nn.Module, name: str, wish: str) -> None:
@@ -74,7 +81,7 @@ def restate_statistics(predictor: nn.Module, batches: Iterable[Tensor]) -> None:
     Args:
         predictor: is called with images; it is in evaluation mode but for its BatchNorm.
     """
-    layers = layers_of(predictor)
+    layers = [layer for layer in layers_of(predictor) if not isinstance(layer, _Frozen)]
     before = [(layer, layer.momentum) for layer in layers]
     with evaluating(predictor):
         for layer in layers:
@@ -89,3 +96,34 @@ def restate_statistics(predictor: nn.Module, batches: Iterable[Tensor]) -> None:
         finally:
             for layer, momentum in before:
                 layer.momentum = momentum
+
+
+def restated_copy(frozen: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
+    """A copy of a frozen part with BatchNorm's statistics estimated on batches of images; it is frozen too."""
+    other = copy.deepcopy(frozen)
+    restate_frozen(other, batches)
+    return other
+
+
+@torch.no_grad()
+def restate_frozen(part: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Replace the statistics of frozen BatchNorm layers, as :func:`restate_statistics` does those of others.
+
+    Args:
+        part: is called with images; where it has no such layer it is not.
+    """
+    layers = [layer for layer in layers_of(part) if isinstance(layer, _Frozen)]
+    if not layers:
+        return
+    before = [(layer, layer.momentum) for layer in layers]
+    for layer in layers:
+        layer.training, layer.momentum = True, None
+        if layer.num_batches_tracked is not None:
+            layer.num_batches_tracked.zero_()
+    try:
+        for images in batches:
+            if len(images) > 1:
+                part(images)
+    finally:
+        for layer, momentum in before:
+            layer.training, layer.momentum = False, momentum

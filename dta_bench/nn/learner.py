@@ -211,6 +211,7 @@ class Learner(nn.Module):
         self.optimizers = {
             name: build_optimizer(modules, self.trainings[name]) for name, modules in self.players().items()
         }
+        self._check_trains()
 
     def _training_for(self, player: str) -> Training:
         """The player's training by its method, with what the run's training says of this player over it."""
@@ -230,6 +231,14 @@ class Learner(nn.Module):
                 f"training.players names {', '.join(unknown)}, but the players of this method are "
                 f"{', '.join(self.trainings)}"
             )
+
+    def _check_trains(self) -> None:
+        """Every player has something to train."""
+        tune = self.setting.training.tune
+        idle = [name for name in self.optimizers if not self._weights(name)]
+        if idle and tune != "all":
+            advice = "; neck_width gives it a bottleneck" if tune == "head" else ""
+            raise UserError(f"tune {tune} leaves the player {', '.join(idle)} nothing to train{advice}")
 
     def position(self) -> dict[str, Any]:
         """All that the next step depends on, except the random number generators' state; it goes into a checkpoint."""

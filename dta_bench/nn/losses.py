@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dta_bench.errors import UserError
 from dta_bench.nn.network import RandomState, current_random_state, frozen_statistics, replaying_draws
 
 Reduction = Literal["classes", "per_sample"]
@@ -102,9 +103,14 @@ def virtual_adversarial_loss(
 
     Returns:
         A scalar in nats.
+
+    Raises:
+        UserError: the network's body is frozen.
     """
     if epsilon == 0:
         return images.new_zeros(())
+    if getattr(net, "input_is_fixed", False):
+        raise UserError("VAT perturbs the input, and with tune head no gradient reaches it; turn VAT off")
     forward, images = forward or net, images.detach()
     with frozen_statistics(net):
         logits, draws = clean or _clean_pass(forward, images)

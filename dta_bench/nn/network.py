@@ -101,6 +101,9 @@ class Network(nn.Module):
         normalisation: what images are standardised with, unless the benchmark standardises each image by itself.
         new: modules of the body or the neck that pretrained weights do not fill. A learning rate of its own for the
             backbone is not theirs, but that of the head is.
+
+    Attributes:
+        input_is_fixed: whether no gradient reaches the input, since the body is frozen.
     """
 
     def __init__(
@@ -123,6 +126,7 @@ class Network(nn.Module):
         self.feature_keep_rate, self.hidden_keep_rate = feature_keep_rate, hidden_keep_rate
         self.feature_axis, self.hidden_axis = feature_axis, hidden_axis
         self.normalisation = normalisation
+        self.input_is_fixed = False
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K) or (B, K, H, W), with both masks at ones."""

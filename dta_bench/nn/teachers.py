@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from dta_bench.nn.network import part_of
+from dta_bench.nn.network import Network, part_of
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -21,12 +21,17 @@ def frozen_copy(module: Module) -> Module:
 def reinitialised_copy(module: Module, *, head_only: bool = False) -> Module:
     """A copy with new random weights in every layer that has ``reset_parameters``; other layers keep their weights.
 
+    A frozen body keeps its weights too.
+
     Args:
         module: a network or a part of it.
         head_only: only the layers of a network's head are drawn anew, which no pretrained weights fill.
     """
     other = copy.deepcopy(module)
+    frozen = {*other.body.modules()} if isinstance(other, Network) and other.input_is_fixed else set()
     for layer in other.modules():
+        if layer in frozen:
+            continue
         if callable(reset := getattr(layer, "reset_parameters", None)) and (not head_only or part_of(layer) == "head"):
             reset()
     return other

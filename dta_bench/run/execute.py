@@ -98,6 +98,8 @@ def execute(
             raise
         log.fail(reason)
         return RunOutcome("failed", reason=mask(reason))
+    if trained.kept is not None:
+        log.note("features", trained.kept.note())
     _store_network(trained, tags, log, workspace)
     _store(resolved, finished, log)
     if placement.checkpoint is not None:

@@ -15,6 +15,7 @@ from dta_bench.evaluation.evaluator import Evaluation, LabelFreeEvaluation, with
 from dta_bench.evaluation.probes import probes
 from dta_bench.evaluation.scenes import Scenes, collect_scenes
 from dta_bench.nn.network import Network
+from dta_bench.nn.tuning import put_body_back
 from dta_bench.spec.run_spec import RunResult, Scores
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def finish(run: Run) -> FinishedRun:
         measuring_seconds=run.measuring_seconds,
     )
     confusion = None if test is None else test.confusion
+    if run.kept is not None:
+        put_body_back(run.learner, run.kept.keeper.measuring_body())
     return FinishedRun(result, arrays, confusion, run.learner.predictor, _scenes(run, test))
 
 
@@ -118,4 +121,5 @@ def _probe_arrays(run: Run, label_free: LabelFreeEvaluation) -> dict[str, NDArra
     logits = label_free.arrays.get("logits")
     if logits is None:
         return {}
-    return dict(probes(run.learner, run.evaluator.batches, run.splits, logits, run.placement.device))
+    on_images = run.kept is None  # features of two images that are mixed are not those of a mixed image
+    return dict(probes(run.learner, run.evaluator.batches, run.splits, logits, run.placement.device, on_images))

@@ -21,6 +21,7 @@ from dta_bench.nn import learner, pretrained
 from dta_bench.nn.learner import Learner, Setting
 from dta_bench.nn.meta_device import try_meta_then_cpu
 from dta_bench.nn.network import Network, Normalisation
+from dta_bench.nn.tuning import tuned
 from dta_bench.run.network_card import BuiltBy, NetworkCard, card_of
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import RunSpec
@@ -139,7 +140,7 @@ def predictor_is_enough(spec: RunSpec) -> bool:
 
 def _build_network(card: NetworkCard) -> Network:
     spec = card.run_spec
-    backbone = pretrained.backbone(spec.backbone, card.benchmark.train_size)
+    backbone = tuned(pretrained.backbone(spec.backbone, card.benchmark.train_size), spec.training)
     network = backbone.build(len(card.benchmark.classes), "none")
     network.normalisation = card.normalisation
     return network.to(memory_format=torch.channels_last) if spec.training.channels_last else network

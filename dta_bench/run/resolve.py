@@ -12,7 +12,9 @@ from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.domains.images import Splits
 from dta_bench.nn import pretrained
 from dta_bench.nn.pretrained import BackbonePlugin
+from dta_bench.nn.tuning import tuned
 from dta_bench.run import fingerprint
+from dta_bench.spec import on_features
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.method_plugin import MethodPlugin, method_plugin
 from dta_bench.spec.run_spec import RunSpec
@@ -68,10 +70,13 @@ def resolve_on(
         UserError: no such plug-in, or a parameter that the method refuses.
     """
     method, first_stage = method_plugin(spec.method), None
+    on_features.check(spec, method)
     if (before := method.before(spec.params)) is not None:
         budget = None if spec.budget is None else spec.budget.of_first_stage()
         first_spec = dataclasses.replace(spec, method=before[0].name, params=before[1], budget=budget)
         first_stage = resolve_on(first_spec, benchmark, splits, fingerprints)
-    backbone = pretrained.backbone(spec.backbone, benchmark.for_training(spec.training).train_size)
+    backbone = tuned(
+        pretrained.backbone(spec.backbone, benchmark.for_training(spec.training).train_size), spec.training
+    )
     params = method.params(spec.params)
     return Resolved(spec, benchmark, method, params, backbone, splits, fingerprints or {}, first_stage)

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.nn.optimisation import learning_rate
 from dta_bench.run import checkpoint
 from dta_bench.run.finish import FinishedRun, finish
+from dta_bench.run.on_features import FeatureEvaluator, keep_features
 from dta_bench.run.placement import Placement, Stopped
 from dta_bench.run.resolve import Resolved
 from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS
@@ -94,18 +96,24 @@ class Run:
         torch.manual_seed(self.spec.seed)
         self.channels = resolved.backbone.channels
         self.network = self._build_network()
-        self.batches = Batches(
+        images = Batches(
             self.splits.source_train, self.splits.target_train, self.benchmark, training.batch_size, self.spec.seed,
             self.channels, workers=placement.workers, normalisation=self.network.normalisation,
             second_view=resolved.method.second_view, source_odds=self._source_odds(),
             steps=training.iterations_per_epoch,
         )  # fmt: skip
+        self.kept = (
+            keep_features(resolved, self.network, self.benchmark, placement) if training.keeps_features else None
+        )
+        self.batches = images if self.kept is None else self.kept.batches(images.steps, images.source_odds)
         self.total_steps = self._count_steps()
         self.learner = self._build_learner(first)
         if distributed.rank():  # equal weights, own masks: from here on each replica draws for itself
             torch.manual_seed(self.spec.seed + (distributed.rank() << 32))
         self.evaluator = self._build_evaluator()
-        if self.learner.restates_statistics:
+        if self.kept is not None:
+            self.splits = self.kept.measured_sets(self.learner.restates_statistics)
+        if self.learner.restates_statistics and not (self.kept and self.kept.keeper.has_statistics):
             batch_norm.check_has_statistics(self.learner.predictor, self.spec.backbone, "estimating statistics again")
         self.epoch, self.step = 1, 0
         self._check_lengths()
@@ -141,7 +149,7 @@ class Run:
         return network.train()
 
     def _build_learner(self, first: Run | None) -> Learner:
-        shape = (self.channels, *self.benchmark.train_size)
+        shape: Any = (self.channels, *self.benchmark.train_size) if self.kept is None else self.kept.shape
         classes, targets = self.benchmark.classes, len(self.splits.target_train)
         before = first.learner if first else None
         has_weights = self.spec.weights != "none"
@@ -233,7 +241,8 @@ class Run:
     def _build_evaluator(self) -> Evaluator:
         """The evaluator of this run's predictions; it keeps no gradients, so batches of twice the piece fit."""
         placement, training = self.placement, self.spec.training
-        return Evaluator(
+        kind = Evaluator if self.kept is None else FeatureEvaluator
+        return kind(
             self.learner, self.benchmark, self.channels, 2 * training.piece, placement.device, training.window,
             workers=placement.workers,
         )  # fmt: skip
@@ -241,6 +250,8 @@ class Run:
     def restate_statistics(self) -> None:
         """Estimate BatchNorm's statistics on target train, where the training or the method asks for it."""
         if self.learner.restates_statistics:
+            if self.learner.predictor.input_is_fixed:
+                batch_norm.restate_frozen(self.learner.predictor.body, self._unaugmented_targets())
             batch_norm.restate_statistics(self.learner, self._unaugmented_targets())
 
     def validate(self) -> EpochMetrics:

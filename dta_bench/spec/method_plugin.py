@@ -41,6 +41,8 @@ class MethodPlugin:
         first_stage_share: the part of a budget that the first stage gets.
         source_odds: parameters and images a class → how likely each source image is drawn.
         floor: parameters → the least work of a step, in source-only steps.
+        needs_pixels: parameters → what of the method needs images, in words, so that it cannot train above a frozen
+            part; empty where nothing does.
         above_floor: what a step needs beyond its floor, in words; empty where that is little.
     """
 
@@ -56,6 +58,7 @@ class MethodPlugin:
     first_stage_share: float = 0.5
     source_odds: Callable[[Any, Any], Any] | None = None
     floor: Callable[[Any], float] | None = None
+    needs_pixels: Callable[[Any], str] | None = None
     above_floor: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -79,6 +82,12 @@ class MethodPlugin:
             UserError: a value that the method itself refuses.
         """
         return TypeAdapter(self.params_type).validate_python(dict(values))
+
+    def need_of_pixels(self, values: Point) -> str:
+        """What of the method, or of its first stage, needs images at these parameters; empty where nothing does."""
+        own = "" if self.needs_pixels is None else self.needs_pixels(self.params(values))
+        before = self.before(values)
+        return own or ("" if before is None else before[0].need_of_pixels(before[1]))
 
     def before(self, values: Point) -> tuple[MethodPlugin, Point] | None:
         """Return the method of the first stage with all its parameters; None for a method of one stage."""

@@ -32,6 +32,10 @@ Part = Literal["backbone", "head"]
 Rate = Annotated[float, Field(ge=0, lt=float("inf"))]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 BETAS = (0.9, 0.999)
+Tune = Literal["all", "head", "norm"]
+Kept = Literal["float16", "float32"]
+"""The precision in which features are kept."""
+MOST_VIEWS = 64
 
 
 BATCHNORM = {"batches": ("separate", "joint"), "statistics": ("both", "target", "frozen")}
@@ -121,6 +125,13 @@ class Training(BaseModel):
         strong_view: names of augmentation that make the strong view of a method that has one, on top of
             ``augmentation``; None: ``strong``.
         players: name of a player of the method (such as a discriminator) → the fields that are otherwise for it.
+        tune: which weights of the network train: ``all``; ``head``, those above CAdD's site, on the frozen part below
+            it; ``norm``, those of normalisation layers, and all biases. What a method adds to the network trains.
+        neck_width: for ``tune`` ``head``: the whole network up to its classifier is frozen, and above it come a
+            bottleneck of so many units and a new classifier.
+        views: for ``tune`` ``head``: augmented views of each training image whose features are kept; 0 keeps those of
+            the image as evaluation sees it, ``fresh`` keeps none and computes the frozen part in every step.
+        kept: the precision in which features are kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -156,6 +167,10 @@ class Training(BaseModel):
     augmentation: tuple[str, ...] | None = None
     strong_view: tuple[str, ...] | None = None
     players: dict[str, dict[str, Any]] = {}
+    tune: Tune = "all"
+    neck_width: int | None = Field(default=None, gt=0)
+    views: int | Literal["fresh"] = 0
+    kept: Kept = "float16"
 
     @field_validator("schedule_options")
     @classmethod
@@ -207,11 +222,31 @@ class Training(BaseModel):
             raise ValueError(f"betas {list(self.betas)} are for adam and adamw, but the optimizer is sgd")
         if self.restate and self.batchnorm.get("statistics") == "frozen":
             raise ValueError("restate target estimates the statistics that batchnorm.statistics frozen keeps")
+        self._check_tune()
         return self
 
     def is_measured(self, epoch: int) -> bool:
         """Whether a run is measured after an epoch, counted from 1."""
         return epoch % self.measure_every == 0 or epoch == self.epochs
+
+    def _check_tune(self) -> None:
+        """What goes with ``tune`` goes with its value."""
+        stated = {"neck_width": self.neck_width, "views": self.views or None,
+                  "kept": None if self.kept == "float16" else self.kept}  # fmt: skip
+        own = [f"{name} {value}" for name, value in stated.items() if value is not None]
+        if own and self.tune != "head":
+            raise ValueError(f"{' and '.join(own)} is for tune head, but tune is {self.tune}")
+        if isinstance(self.views, int) and not 0 <= self.views <= MOST_VIEWS:
+            raise ValueError(f"views {self.views} is not allowed; allowed: 0 to {MOST_VIEWS}, or fresh")
+        if self.views == "fresh" and self.kept != "float16":
+            raise ValueError(f"kept {self.kept} says how features are kept, and with views fresh none are")
+        if self.checkpointing and self.tune == "head":
+            raise ValueError("checkpointing saves memory in the backward pass, and with tune head there is none below")
+
+    @property
+    def keeps_features(self) -> bool:
+        """Whether the frozen part is computed once for each image and view, and what it gives is kept."""
+        return self.tune == "head" and self.views != "fresh"
 
     @property
     def piece(self) -> int:

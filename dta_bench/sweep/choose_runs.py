@@ -11,8 +11,8 @@ from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.data.suite_plugin import suite_of_benchmark
 from dta_bench.errors import UserError
 from dta_bench.spec import budget as budgets
+from dta_bench.spec import on_features, search_space_file
 from dta_bench.spec import recipe as recipes
-from dta_bench.spec import search_space_file
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.method_plugin import MethodPlugin, method_plugin
 from dta_bench.spec.plan import ALL, Options, Plan
@@ -111,6 +111,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
         chosen |= {(b, plan.methods[0]): _points(plan, b, plan.methods[0], None) for b in plan.backbones}
     runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(chosen) for seed in plan.seeds]
     distinct = tuple({run.id: run for run in runs}.values())
+    _check_on_features(plan, distinct)
     return dataclasses.replace(plan, points=count, runs=distinct, wanted=wanted)
 
 
@@ -251,14 +252,25 @@ def _check_task(method: MethodPlugin, benchmark: Benchmark) -> None:
 def _check_backbone(name: str, benchmark: Benchmark, weights: str, training: Training) -> None:
     """It exists, does the benchmark's task on its sizes, and its weights can be had: told once, before any run."""
     from dta_bench.nn import pretrained
+    from dta_bench.nn.tuning import tuned
     from dta_bench.run import preflight  # import torch
 
-    backbone = pretrained.backbone(name, benchmark.train_size)
+    backbone = tuned(pretrained.backbone(name, benchmark.train_size), training)
     if backbone.task != benchmark.task:
         raise UserError(f"{benchmark.name} is {benchmark.task}, but the backbone {name} does {backbone.task}")
     preflight.check(backbone, benchmark, training)
     if weights != "none":
         backbone.build(len(benchmark.classes), weights)
+
+
+def _check_on_features(plan: Plan, runs: tuple[RunSpec, ...]) -> None:
+    """What trains above a frozen part gets features, so a method that changes images cannot be one of them."""
+    needs = {
+        run.method: need for run in runs
+        if run.training.tune == "head" and (need := plan.method_plugins[run.method].need_of_pixels(run.params))
+    }  # fmt: skip
+    if needs:
+        raise UserError(on_features.sentence("; ".join(f"{method}: {need}" for method, need in needs.items())))
 
 
 def _check_points(plan: Plan, wanted: int | None) -> None:

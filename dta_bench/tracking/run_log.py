@@ -103,6 +103,10 @@ class RunLog:
         """Store a file with the run, in ``folder`` of its artifacts (None: at the top)."""
         retrying(self.uri)(self._client.log_artifact, self.mlflow_run_id, str(path), folder)
 
+    def note(self, about: str, sentence: str) -> None:
+        """Tag the run with a note on how it was made."""
+        retrying(self.uri)(self._client.set_tag, self.mlflow_run_id, f"note_{about}", sentence)
+
     def fail_diverged(self, reason: str) -> None:
         """Close the run as FAILED and mark it as diverged: with the same data and code it would diverge again."""
         self._spool.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_runs import spec_of
+from small_runs import figures, spec_of, train_until_stopped
 
 from dta_bench.data import splits
 from dta_bench.domains.images import Domains, LabelledImages, Splits
@@ -21,13 +21,6 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 
 CPU = torch.device("cpu")
-
-
-def figures(finished: FinishedRun) -> list[float]:
-    arrays = [
-        finished.arrays[name].astype(np.float64).sum() for name in sorted(finished.arrays) if name.endswith("logits")
-    ]
-    return [finished.result.test.accuracy, finished.result.validation.accuracy, *arrays]
 
 
 @pytest.mark.parametrize("method", ["dta", "dta_released", "source_only"])
@@ -70,12 +63,6 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_numbers(
     torch.manual_seed(12345)  # what another process would have drawn
     resumed = training.train(resolve_on(spec, digits_benchmark, small_splits), placement)
     assert figures(resumed) == figures(whole)
-
-
-def train_until_stopped(run: training.Run) -> None:
-    while True:
-        run.train_epoch()
-        run.start_next_epoch()
 
 
 def test_target_labels_outside_the_subset_do_not_reach_training_or_validation(

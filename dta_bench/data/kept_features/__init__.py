@@ -1,0 +1,1 @@
+"""Features of a frozen network: computed once for each image and view, and kept on this machine for all runs."""
