@@ -38,14 +38,15 @@ Players = Mapping[str, Sequence[nn.Module]]
 class Setting:
     """What a method may know of a run when it builds its modules.
 
-    ``image_shape`` is (C, H, W), ``classes`` is K, ``target_size`` the number of images in target train. ``first`` is
-    the trained learner of the first stage, for a method with ``first_stage``. ``class_names`` may be empty.
+    ``image_shape`` is (C, H, W), or the shape of an image's features where these are kept. ``classes`` is K,
+    ``target_size`` the number of images in target train. ``first`` is the trained learner of the first stage, for a
+    method with ``first_stage``. ``class_names`` may be empty.
     ``has_weights`` says whether the network starts from pretrained weights.
     """
 
     training: Training
     classes: int
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     target_size: int
     first: Learner | None = None
     class_names: tuple[str, ...] = ()
@@ -295,7 +296,7 @@ def build(method: MethodPlugin, net: Network, params: Any, setting: Setting) -> 
     return learner.train()
 
 
-def activation_shapes(net: Network, image_shape: tuple[int, int, int]) -> tuple[torch.Size, torch.Size]:
+def activation_shapes(net: Network, image_shape: tuple[int, ...]) -> tuple[torch.Size, torch.Size]:
     """The shapes of the activations at CAdD's and at EAdD's site, for one image of ``image_shape`` (C, H, W).
 
     No random number is drawn, and no BatchNorm statistics change.

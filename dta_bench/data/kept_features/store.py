@@ -174,7 +174,7 @@ def open_store(fingerprint: str) -> FeatureStore:
 
 def _checksum(keys: Sequence[bytes], rows: Rows) -> str:
     digest = hashlib.blake2b(b"".join(keys), digest_size=16)
-    digest.update(memoryview(np.ascontiguousarray(rows)))
+    digest.update(np.ascontiguousarray(rows).data)
     return digest.hexdigest()
 
 
