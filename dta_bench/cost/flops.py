@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
 
+from dta_bench import plugins
 from dta_bench.cost import measure
+from dta_bench.cost.kept_counts import kept
 from dta_bench.cost.step import SOURCE_ONLY, BatchShape, ConfiguredMethod
 from dta_bench.errors import UserError
 from dta_bench.nn import pretrained
@@ -26,7 +29,7 @@ def flops_ratio(spec: RunSpec, method: MethodPlugin, benchmark: Benchmark) -> fl
     """Count the FLOPs of a run's step after every ramp.
 
     They depend on which terms are on, on words and on whole numbers (repeats, widths), not on the terms' weights: runs
-    that differ only in weights are counted once a process.
+    that differ only in weights are counted once, and the count is kept on disk.
 
     Args:
         method: of the run.
@@ -45,7 +48,9 @@ def flops_ratio(spec: RunSpec, method: MethodPlugin, benchmark: Benchmark) -> fl
     switches = ((name, bool(value) if isinstance(value, float) else value) for name, value in vars(params).items())
     key = (spec.method, spec.benchmark, benchmark.train_size, spec.backbone, *_about(spec.training), *sorted(switches))
     if key not in _FLOPS:
-        _FLOPS[key] = _count(spec, ConfiguredMethod(method, params), benchmark)
+        files = [plugins.path("method", spec.method), *_backbone_files(spec.backbone)]
+        about = (*key, len(benchmark.classes), benchmark.task)
+        _FLOPS[key] = kept(about, files, lambda: _count(spec, ConfiguredMethod(method, params), benchmark))
     return _FLOPS[key]
 
 
@@ -57,7 +62,9 @@ def flops_per_image(benchmark: Benchmark, backbone: str, training: Training | No
     """
     key = (benchmark.name, benchmark.train_size, backbone, *_about(training))
     if key not in _FLOPS:
-        _FLOPS[key] = _count_step(benchmark, backbone, SOURCE_ONLY, training)
+        about = ("an image", *key, len(benchmark.classes), benchmark.task)
+        count = functools.partial(_count_step, benchmark, backbone, SOURCE_ONLY, training)
+        _FLOPS[key] = kept(about, _backbone_files(backbone), count)
     return _FLOPS[key]
 
 
@@ -66,6 +73,11 @@ def _about(training: Training | None) -> tuple[Any, ...]:
     if training is None or training.tune == "all":
         return ()
     return training.tune, training.neck_width, training.keeps_features
+
+
+def _backbone_files(name: str) -> list[Path]:
+    """The plug-in's file; a network of a library has none."""
+    return [] if "/" in name else [plugins.path("backbone", name)]
 
 
 def _count(spec: RunSpec, configured: ConfiguredMethod, benchmark: Benchmark) -> float:

@@ -103,7 +103,8 @@ def _cost(
     evaluation = FORWARD_SHARE * targets / run.training.batch_size * _evaluated_area(plan)
     epochs, budget = run.training.epochs, run.budget
     batches = epochs * steps_an_epoch if budget is None else budget.batches(epochs, steps_an_epoch)
-    steps = batches * _ratio(plan, run) * is_trained + epochs * evaluation
+    measured = sum(run.training.is_measured(epoch) for epoch in range(1, epochs + 1))
+    steps = batches * _ratio(plan, run) * is_trained + measured * evaluation
     per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(_trained_on(plan), run.backbone, run.training)
     return steps, steps * run.training.batch_size / per_second / 3600
 

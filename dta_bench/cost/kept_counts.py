@@ -1,0 +1,83 @@
+"""Counts of FLOPs kept on disk, since counting a step takes seconds and gives the same again.
+
+A count is kept under the digest of all that it depends on: this package's source, the files of the plug-ins and what
+lies beside them, the versions of the libraries, and what is counted. It is a private folder beside the store of decoded
+images, and ``DTA_BENCH_CACHE=off`` keeps nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from dta_bench import plugins
+from dta_bench.data.cache_folder import folder_of_stores
+from dta_bench.domains.private_folder import make_private
+
+LIBRARIES = ("torch", "timm", "segmentation-models-pytorch", "torchvision")
+
+
+def kept(of: Sequence[Any], plugin_files: Iterable[Path], count: Callable[[], float]) -> float:
+    """Return a count that is kept, or count and keep it.
+
+    Args:
+        of: what is counted, as plain values.
+        plugin_files: of the plug-ins that it depends on.
+        count: called where it is not kept.
+    """
+    parent = folder_of_stores()
+    if parent is None:
+        return count()
+    folder = parent.with_name(parent.name.replace("images", "counts"))
+    about = [_digest_of_package(), *(_digest_beside(file) for file in sorted(plugin_files)), *_versions(), repr(of)]
+    file = folder / f"{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24]}.json"
+    with contextlib.suppress(OSError, ValueError):
+        return float(json.loads(make_private(folder).joinpath(file.name).read_text()))
+    found = count()
+    with contextlib.suppress(OSError):  # a full or read-only disk: it is counted again the next time
+        _write(file, found)
+    return found
+
+
+def _write(file: Path, found: float) -> None:
+    """Write whole or not at all, as other processes may read."""
+    handle, temporary = tempfile.mkstemp(dir=file.parent)
+    with os.fdopen(handle, "w") as stream:
+        stream.write(json.dumps(found))
+    Path(temporary).replace(file)
+
+
+@functools.cache
+def _digest_of_package() -> str:
+    return _digest(sorted(plugins.PACKAGE.rglob("*.py")))
+
+
+@functools.cache
+def _digest_beside(file: Path) -> str:
+    """Digest of a plug-in's file and of the Python files beside it, which it may import."""
+    return _digest(sorted({file, *file.parent.glob("*.py")}))
+
+
+def _digest(files: list[Path]) -> str:
+    contents = hashlib.sha256()
+    for file in files:
+        contents.update(f"{file.name}\0".encode())
+        contents.update(hashlib.sha256(file.read_bytes()).digest())
+    return contents.hexdigest()
+
+
+@functools.cache
+def _versions() -> tuple[str, ...]:
+    found = []
+    for library in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found.append(f"{library} {version(library)}")
+    return tuple(found)
