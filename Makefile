@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -141,6 +141,9 @@ screenshots: install-dev  ## The pictures of docs/, from the runs of make demo; 
 
 package:  ## Build sdist and wheel into dist/, check them, and try the wheel in a clean environment elsewhere
 	PYTHON=$(PYTHON) .ci/package
+
+sentences:  ## Every sentence that the program can say, with its place
+	$(PYTHON) docs/sentences.py
 
 docs: install-dev  ## The documentation as a site, build/site/: strict, and without a network
 	$(BIN)/mkdocs build --strict

@@ -71,7 +71,7 @@ def slurm(
     array: Annotated[
         Path | None,
         typer.Option(
-            help="A file with a sweep a line, each with an --out of its own: they are the tasks of a job array."
+            help="A file with one sweep per line, each with its own --out; they become the tasks of a job array."
         ),
     ] = None,
     to: Annotated[Path, typer.Option(help="The file of the job script.")] = Path("dta-bench.sbatch"),

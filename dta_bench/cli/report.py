@@ -50,7 +50,7 @@ def report(
         Path | None, typer.Option(metavar="FILE", help="Also write both tables as LaTeX (booktabs), a .tex file.")
     ] = None,
     parquet: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write all runs, a row each, as a .parquet file.")
+        Path | None, typer.Option(metavar="FILE", help="Also write all runs, one row per run, as a .parquet file.")
     ] = None,
     pdf: Annotated[
         Path | None,

@@ -77,7 +77,7 @@ def print_plan(
     counts = f"{count_of(len(plan.runs), 'run')}: {len(state.done)} done, {to_do} to do"
     print(f"{plan.describe_points()}; with the baselines {counts}", file=stdout)
     if state.stale:
-        print(f"{len(state.stale)} of these are stored, made by other code; they will run again", file=stdout)
+        print(f"{len(state.stale)} of these runs were made by other code; they will run again", file=stdout)
     if confirming.runs:
         print(describe_confirmation(plan, confirming, len(confirming_to_do)), file=stdout)
     print(f"labels of the target: {describe_target_labels(situation)}", file=stdout)

@@ -49,19 +49,19 @@ def answer_without_test(report: Report) -> str:
     if report.subset is None or report.validation is None:
         return lead
     score = report.validation.average(report.headline) or float("nan")
-    chose = "was chosen by them, which makes it too good" if report.rule == "labels" else "may not have chosen it"
+    chose = "they chose it, so that score is too high" if report.rule == "labels" else "another rule chose it"
     return (
-        f"{lead} On the {report.subset.size} labelled images it has {spell_metric(report.headline)} {score:.1f} %, but "
-        f"it {chose}."
+        f"{lead} On the {report.subset.size} labelled images it has {spell_metric(report.headline)} {score:.1f} %; "
+        f"{chose}."
     )
 
 
 def verdict(report: Report, difference: Difference) -> str:
     """What the test of the chosen configuration against source-only shows, as the table of pairs has it."""
     if difference.p_holm is None and difference.seeds > 1:
-        return "Both runs of one side collapsed, which says nothing of how often one does, so no difference is claimed."
+        return "Both runs of one side collapsed; how often runs do is not known, so no difference is claimed."
     if difference.p_holm is None:
-        return "One seed says nothing of training's own chance, so no difference is claimed."
+        return "One seed does not show how much training varies by chance, so no difference is claimed."
     corrected = f", corrected for {difference.pairs} pairs" if (difference.pairs or 1) > 1 else ""
     p = f"{spell_p(difference.p_holm)}{corrected}"
     if difference.differs and difference.points > 0:
@@ -145,7 +145,7 @@ def warnings(report: Report) -> list[str]:
         )
     if report.too_few_seeds:
         sentences.append(
-            f"{_count_configurations(report.too_few_seeds)} fewer seeds finished, so no part in the choice."
+            f"{_count_configurations(report.too_few_seeds)} fewer finished seeds than others, and cannot be chosen."
         )
     sentences += unconfirmed_sentences(report)
     sentences += not_compared_sentences(report)
@@ -156,7 +156,7 @@ def warnings(report: Report) -> list[str]:
         )
     sentences += _counted_twice_or_not_at_all(report)
     if report.budget is not None:
-        sentences.append(f"Every run has the budget {report.budget}, which its first stage is part of.")
+        sentences.append(f"Every run has the budget {report.budget}; a first stage counts.")
     if report.recipes:
         sentences.append(
             f"Trained by the recipe {_join(report.recipes)}; dta-bench report --recipes has what is printed."
@@ -187,7 +187,7 @@ def _counted_twice_or_not_at_all(report: Report) -> list[str]:
     if report.unverified_data:
         sentences.append(
             f"Contents not verified: the data fingerprint of {report.unverified_data} of the compared runs covers"
-            " paths, sizes and labels alone."
+            " only paths, sizes and labels."
         )
     if report.disagreements:
         sentences.append(
@@ -195,8 +195,8 @@ def _counted_twice_or_not_at_all(report: Report) -> list[str]:
         )
     if report.repeated_runs:
         sentences.append(
-            f"Runs that repeat a spec and seed and are not counted: {report.repeated_runs}; of several, the"
-            " finished one that was started last stands."
+            f"Not counted, because another run has the same spec and seed: {report.repeated_runs}. Of several, the"
+            " finished one that started last counts."
         )
     if report.newer_runs:
         sentences.append(f"Left out, their spec has fields of a newer dta-bench: {count_of(report.newer_runs, 'run')}.")
@@ -227,7 +227,7 @@ def _bad_ends(report: Report) -> list[str]:
             f" {count_of(len(report.stopped), 'run')}, without a result and without a part in the choice."
         )
     if report.unfinished:
-        sentences.append(f"Not finished: {_join(report.unfinished)}; the same sweep command goes on.")
+        sentences.append(f"Not finished: {_join(report.unfinished)}; the same sweep command goes on with them.")
     return sentences
 
 

@@ -52,7 +52,7 @@ def test_two_budgets_are_never_in_one_table_and_the_report_says_so(first: str, s
     assert (report.budget, report.budgets_left_out, report.left_out) == (first, [second or None], 1)
     assert len(report.leaderboard) == 2
     said = " ".join(screen_of(report).split())
-    assert f"Every run has the budget {first}, which its first stage is part of." in said
+    assert f"Every run has the budget {first}; a first stage counts." in said
     assert f"another budget (here: {first}; left out: {second or 'none'}), not compared here." in said
 
 

@@ -199,7 +199,7 @@ def test_methods_that_cannot_be_told_apart_share_a_letter(runs: Runs, pair: Benc
 def test_one_seed_is_said_to_be_one(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.8])
     runs.sweep("source_only", [0.5])
-    assert "One seed says nothing of training's own chance" in answer(report_of(runs, pair))
+    assert "One seed does not show how much training varies by chance" in answer(report_of(runs, pair))
 
 
 def test_without_source_only_there_is_no_comparison_and_it_is_said(runs: Runs, pair: Benchmark) -> None:

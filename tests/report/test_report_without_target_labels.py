@@ -76,7 +76,7 @@ def test_with_a_subset_its_labels_choose(benchmark: Benchmark) -> None:
     assert report.rule == "labels"
     assert report.selected is not None
     assert report.selected.method == "dta"
-    assert "was chosen by them, which makes it too good" in markdown_of(report)
+    assert "they chose it, so that score is too high" in markdown_of(report)
 
 
 def test_the_default_has_the_least_measured_regret() -> None:

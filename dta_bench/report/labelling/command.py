@@ -110,7 +110,7 @@ def _yaml_line(path: Path, root: Path) -> str:
 def _predictions(task: LabelTask, name: str | None, workspace: Workspace) -> tuple[dict[str, int], str]:
     """Image id → predicted class, and the identity of the run that predicted."""
     if task.column == "mask":
-        raise UserError("--drawn predicted needs one class an image, and segmentation predicts pixels; draw at random")
+        raise UserError("--drawn predicted needs one class per image, and segmentation predicts pixels; draw at random")
     tracker = workspace.tracker()
     tracked = find_run(tracker, name) if name else choose_run(tracker, task.benchmark, None).run
     if tracked.spec.benchmark != task.benchmark:

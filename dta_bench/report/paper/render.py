@@ -43,7 +43,7 @@ def show_paper(table: PaperTable, console: Console) -> None:
     console.print(shown)
     commands = _commands(table)
     if commands:
-        console.print("Empty cells have not been run. What would fill them:", highlight=False)
+        console.print("Empty cells have not been run. These commands fill them:", highlight=False)
     for command in commands:
         console.print(f"  {command}", highlight=False, soft_wrap=True)
     if missing := _methods_not_here(table):
@@ -121,7 +121,7 @@ def _to_fill(table: PaperTable) -> Section | None:
     commands, missing = _commands(table), _methods_not_here(table)
     if not commands and not missing:
         return None
-    words = ["Run here, each fills its cells; --epochs and --points make it smaller, and the page then says so."]
+    words = ["Each command fills its cells; --epochs and --points make it smaller, and the page then says so."]
     if missing:
         words.append(f"Not here as methods, and so without a command: {', '.join(missing)}.")
     return Section("fill", "What would fill the empty cells", words if commands else words[1:], commands=commands)

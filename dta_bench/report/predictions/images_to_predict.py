@@ -57,10 +57,10 @@ def _of_folder(folder: Path) -> list[NamedImage]:
 def _of_list(path: Path) -> list[NamedImage]:
     names = [line.strip() for line in read_lines(path) if line.strip()]
     if not names:
-        raise UserError(f"{path} names no image; it takes a path a line, relative to {path.parent}")
+        raise UserError(f"{path} names no image; it takes one path per line, relative to {path.parent}")
     if not any((path.parent / name).exists() for name in names):
         raise UserError(
             f"{path} is no image and no list of images: its first line, {names[0]!r}, is no file in {path.parent}; a"
-            " list has a path a line and no class"
+            " list has one path per line and no class"
         )
     return [NamedImage(name, path.parent / name) for name in names]

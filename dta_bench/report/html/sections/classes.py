@@ -84,7 +84,7 @@ def _reliability_figure(report: Report) -> list[Figure]:
 
 def _words(report: Report) -> list[str]:
     if report.published:
-        return ["A published row stands beside ours only with its metric named; averages of two metrics never rank."]
+        return ["Published rows are shown with their metric; averages of different metrics are never ranked together."]
     return ["The paper prints no figures for this pair."]
 
 
@@ -145,4 +145,6 @@ def _average_row(metric: str, sides: Sides, printed: Printed) -> list[Cell]:
 def _published_table(rows: Sequence[Sequence[str]]) -> Table:
     head = ["table", "row", "backbone", "metric", "printed", "ours"]
     body = [[*map(Cell, row[:4]), *[Cell(text, number=True) for text in row[4:]]] for row in rows]
-    return Table(head, body, "Published, as printed, beside ours in the same metric; - where ours is another one.")
+    return Table(
+        head, body, "Published values as printed, beside ours in the same metric; - where ours is in another one."
+    )

@@ -24,10 +24,9 @@ def cost_section(report: Report) -> Section | None:
     head = ["method", "backbone", "device", "runs", "median time per run", "time ratio", "FLOPs ratio"]
     by_method = sorted(cost.by_method, key=lambda one: (one.backbone, one.seconds_a_run))
     caption = (
-        "Ratios are to source-only: of a run's median time, as the machine was, busy or idle (training with its first"
-        " stage, without evaluation); and of the FLOPs of all training steps, those of a first stage included, as they"
-        f" are after every ramp, {_who_counted(cost)}. Passes between steps, such as for pseudo-labels, are in the time"
-        " alone."
+        "Ratios are to source-only. Time: the median of a run's training, first stage included, without evaluation, on"
+        " the machine as busy as it was. FLOPs: of all training steps, first stages included, as they are after every"
+        f" ramp, {_who_counted(cost)}. Passes between steps, such as for pseudo-labels, are only in the time."
     )
     table = Table(head, [_row(one) for one in by_method], caption, sortable=True)
     return Section("cost", "Cost", words, [table], _scatters(report, cost), beside=True)

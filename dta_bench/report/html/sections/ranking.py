@@ -22,7 +22,7 @@ def ranking_section(report: Report) -> Section:
     if report.target_labels in ("none", "subset"):
         return _ranking_without_test(report)
     words = [
-        f"Ranked by the rule {report.rule}. The labelled subset's score is there for choosing; it is not a result."
+        f"Ranked by the rule {report.rule}. The labelled subset's score serves to choose and is no result."
         f" Target test is {spell_metric(report.headline)} at the last epoch, mean over seeds, with a 95 % interval"
         " of the expected score over training seeds and new test images; of one seed, over test images only.",
         *legend_of_seeds(report),

@@ -17,7 +17,7 @@ def scenes_section(report: Report) -> Section | None:
     pictures = [picture for picture in report.pictures or [] if Path(picture.path).is_file()]
     if not pictures:
         return None
-    words = ["Chosen without looking: the scenes are spread evenly over target test, the worst are the worst."]
+    words = ["The scenes are spread evenly over target test; then, of each class, the image with the lowest IoU."]
     figures = [Figure(_inline_image(picture), picture.caption) for picture in pictures]
     return Section("scenes", "Scenes", words, figures=figures)
 

@@ -21,7 +21,7 @@ def selection_section(report: Report) -> Section | None:
         return None
     rules, budget, words = report.rules, report.label_budget, choice_sentences(report)
     if not rules and not budget:
-        words = [*words, "The other selection rules, on these same runs, have not been asked for. To see them:"]
+        words = [*words, "This command shows what the other selection rules choose among the same runs:"]
         return Section("choosing", "Choosing", words, commands=[f"dta-bench report {report.benchmark} --select all"])
     if report.test is None:
         words.append("Every rule chooses among the same runs; without a labelled target test none can be judged.")
