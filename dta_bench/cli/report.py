@@ -56,6 +56,10 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="Also write the figures: a .pdf file, or x.svg for the files x-FIGURE.svg."),
     ] = None,
+    images: Annotated[
+        bool,
+        typer.Option("--images", help="Also write worst_images.html: of each class what is surest and wrong."),
+    ] = False,
     root: Root = DEFAULT_ROOT,
     out: Out = DEFAULT_OUT,
     to: To = None,
@@ -73,7 +77,7 @@ def report(
         raise UserError(
             "report takes a name that dta-bench list shows, or --paper table1 to table5 or --recipes instead of it"
         )
-    of_runs = ["--select", "--csv", "--latex", "--parquet", "--pdf"]
+    of_runs = ["--select", "--csv", "--latex", "--parquet", "--pdf", "--images"]
     if paper is not None:
         refuse_unused(context, [*of_runs, "--root"], "with --paper")
     if recipes:
@@ -94,7 +98,7 @@ def report(
         else:
             exports = Exports(csv, latex, parquet, pdf)
             exports.check()
-            finished = command.report_runs(name or "", select, workspace, exports=exports)
+            finished = command.report_runs(name or "", select, workspace, exports=exports, images=images)
         places = same_places(out=out, tracking_uri=tracking_uri)
         print_report(finished, form, stdout, _next_commands(name, select, places), open_page)
 
@@ -115,7 +119,7 @@ def _next_commands(name: str | None, select: str | None, places: str) -> list[st
 def _report_suite(context: typer.Context, name: str | None, select: str | None, workspace: Workspace) -> FinishedReport:
     from dta_bench.report.suite.command import report_suite
 
-    refuse_unused(context, ["--csv", "--latex", "--parquet", "--pdf"], "on a suite; name one of its pairs")
+    refuse_unused(context, ["--csv", "--latex", "--parquet", "--pdf", "--images"], "on a suite; name one of its pairs")
     if select == "all":
         raise UserError("--select all compares rules on one benchmark; name a pair of the suite")
     return report_suite(name or "", select, workspace)

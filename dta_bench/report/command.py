@@ -65,7 +65,7 @@ def requested_form(*, json: bool, html: bool, markdown: bool) -> Form:
 
 def report_runs(
     name: str, rule: str | None, workspace: Workspace, only: Collection[str] | None = None, confirm: int | None = None,
-    exports: Exports | None = None, benchmark: str | None = None,
+    exports: Exports | None = None, benchmark: str | None = None, images: bool = False,
 ) -> FinishedReport:  # fmt: skip
     """The report of a benchmark's runs, or of a search space's benchmark's, kept as files.
 
@@ -76,6 +76,7 @@ def report_runs(
         confirm: how many confirmation runs of each configuration were asked for; None asks the store.
         exports: further files to write; None writes none.
         benchmark: whose runs they are; None: the one of ``name``.
+        images: also write a page of the images that the selected configuration gets most wrong.
 
     Raises:
         UserError: no such name, no finished run, or an unknown rule.
@@ -98,6 +99,10 @@ def report_runs(
     write_report(report, folder)
     for path in write_exports(report, workspace, exports or Exports()):
         print(path, file=sys.stderr)
+    if images:
+        from dta_bench.report.features import worst_images  # reads images, for which other reports need no torch
+
+        print(worst_images.write_worst_images(report, tracker, workspace, folder), file=sys.stderr)
     return FinishedReport(report, report_page(report), partial(show_report, report), folder / "report.html")
 
 
