@@ -135,9 +135,9 @@ floors: install  ## The least work that each method needs beside what it does, i
 speed: install  ## How long a report of 500 runs takes, reports/speed.md
 	$(BIN)/python reports/speed.py > reports/speed.md.new && mv reports/speed.md.new reports/speed.md
 
-screenshots: install-dev  ## The pictures of docs/, from the runs of make demo; needs Debian's chromium, chromium-driver
-	$(BIN)/dta-bench report fonts_digits > /dev/null
-	$(BIN)/python reports/screenshots.py . fonts_digits
+screenshots: install-dev  ## The pictures of docs/, from the runs of make comparison; needs Debian's chromium, chromium-driver
+	$(BIN)/dta-bench report compare_digits > /dev/null
+	$(BIN)/python reports/screenshots.py . compare_digits
 
 package:  ## Build sdist and wheel into dist/, check them, and try the wheel in a clean environment elsewhere
 	PYTHON=$(PYTHON) .ci/package

@@ -24,7 +24,7 @@ class StartingFile:
 KINDS = {
     "method": StartingFile(".py", "check method NAME", "train digits --method NAME --epochs 1"),
     "backbone": StartingFile(".py", "check backbone NAME", "train digits --backbone NAME --epochs 1"),
-    "benchmark": StartingFile(".py", "check benchmark NAME", "train NAME --backbone conv9_fc1 --epochs 1"),
+    "benchmark": StartingFile(".py", "check benchmark NAME", "train NAME --backbone conv3_fc2 --epochs 1"),
     "search-space": StartingFile(".yaml", "check search-space NAME", "train NAME --epochs 1"),
     "suite": StartingFile(".yaml", "prepare NAME", "train NAME.fonts-to-optdigits --epochs 1"),
 }

@@ -86,7 +86,7 @@ def test_only_configurations_with_all_seeds_compete_and_the_others_are_counted(r
     report = report_of(runs, pair)
     assert report.selected.params["lambda_2"] == 0.01
     assert (report.compared, report.too_few_seeds) == (1, 1)
-    assert any("1 configuration has fewer seeds finished" in said for said in warnings(report))
+    assert any("1 configuration has fewer finished seeds than others" in said for said in warnings(report))
 
 
 def test_the_scores_are_means_over_seeds_of_what_was_measured(runs: Runs, pair: Benchmark) -> None:
