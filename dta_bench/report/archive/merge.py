@@ -89,9 +89,10 @@ def merge_archives(folders: Sequence[Path], tracker: Tracker) -> Merged:
 def describe_disagreement(one: Mapping[str, Any]) -> str:
     """Who has what, of a run that two archives, or an archive and a store, have with other scores or fingerprints."""
     ordered = sorted(one["scores"].items(), key=lambda item: not item[0].startswith("test/"))
-    scores = [f"{key} {_spelled(ours)} and {_spelled(theirs)}" for key, (ours, theirs) in ordered]
+    scores = [f"{key} {_spelled(ours)} and {_spelled(theirs)}" for key, (ours, theirs) in ordered[:1]]
+    more = [f"{len(ordered) - 1} more scores differ"] if len(ordered) > 1 else []
     marks = [f"{key} differs" for key in one["fingerprints"]]
-    return f"{one['kept']} and {one['other']} have {', '.join(scores + marks)}; that of {one['kept']} stays"
+    return f"{one['kept']} and {one['other']} have {', '.join(scores + more + marks)}; that of {one['kept']} stays"
 
 
 def _spelled(score: float | None) -> str:

@@ -126,7 +126,7 @@ def _notes(suite: Suite, choices: Sequence[PairChoice]) -> list[str]:
             f"{left_out} configurations are left out: they are of another network, training, labelled subset or data "
             "than most runs"
         )
-    disputed = [words for one in choices for words in disagreements(list(one.methods.values()))]
+    disputed = [f"{one.pair.key} {run}" for one in choices for run in disagreements(list(one.methods.values()))]
     if disputed:
         notes.append(f"runs that a merged archive has otherwise: {len(disputed)}, such as {disputed[0]}")
     trainings = {one.methods[name].runs[0].spec.training.model_dump_json() for one in choices for name in one.methods}
