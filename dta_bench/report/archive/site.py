@@ -22,8 +22,8 @@ from dta_bench.spec.spelling import spell_metric
 from dta_bench.spec.train_command import train_command
 from dta_bench.tracking.imported_runs import FinishedElsewhere
 
-HEAD = ("benchmark", "method", "backbone", "weights", "score", "spread", "seeds", "kind", "metric", "who")
-NUMERIC = (False, False, False, False, True, True, True, False, False, False)
+HEAD = ("benchmark", "method", "score", "spread", "seeds", "kind", "metric", "backbone", "weights", "who")
+NUMERIC = (False, False, True, True, True, False, False, False, False, False)
 Published = tuple[Manifest, FinishedElsewhere]
 
 
@@ -43,7 +43,7 @@ def write_site(archives: Sequence[Path], folder: Path) -> int:
     manifests = [read_manifest(one) for one in archives]
     published = [(m, run) for m, one in zip(manifests, archives, strict=True) for run in read_rows(one)]
     rows = [_row(group) for group in _configurations(published)]
-    rows.sort(key=lambda row: (row["cells"][0], -float(row["cells"][4] or -1)))
+    rows.sort(key=lambda row: (row["cells"][0], -float(row["cells"][2] or -1)))
     text = render(
         "site.html", title="Results", answer=_answer(published, rows), head=HEAD, numeric=NUMERIC, rows=rows,
         archives=manifests, notes=[
@@ -51,6 +51,7 @@ def write_site(archives: Sequence[Path], folder: Path) -> int:
             "search, which flatter what they chose. The spread is the standard deviation over these seeds. Rows of one "
             "benchmark may differ in training and in the labelled subset; their specs say how. No test is made here: "
             "dta-bench merge and dta-bench report compare runs.",
+            *_disagreements(published),
         ],
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,6 +66,22 @@ def _answer(published: Sequence[Published], rows: Sequence[dict[str, Any]]) -> s
         f"{len(rows)} configurations of {len(published)} runs on {len(benchmarks)} benchmarks, published by "
         f"{', '.join(sorted(who))}. Every row links to its runs, their specs and the command that repeats each."
     )
+
+
+def _disagreements(published: Sequence[Published]) -> list[str]:
+    """A sentence on runs that two archives have with other scores; none without any."""
+    by_run: dict[str, list[Published]] = {}
+    for manifest, run in published:
+        by_run.setdefault(run.spec.id, []).append((manifest, run))
+    disputed = [
+        f"{run.spec.benchmark} {run.name}: {first.name} {one:.2f} %, {manifest.name} {other:.2f} %"
+        for (first, ours), *others in by_run.values() for manifest, run in others
+        if (one := _score(ours, _headline(ours))) is not None
+        and (other := _score(run, _headline(run))) is not None and one != other
+    ]  # fmt: skip
+    if not disputed:
+        return []
+    return [f"Two archives have other scores of one run; the first one's stands in its row: {'; '.join(disputed)}."]
 
 
 def _configurations(published: Iterable[Published]) -> list[list[Published]]:
@@ -85,8 +102,8 @@ def _row(group: Sequence[Published]) -> dict[str, Any]:
     who = ", ".join(sorted({manifest.name for manifest, _ in shown}))
     params = " ".join(f"{key}={value}" for key, value in spec.params.items())
     cells = [
-        spec.benchmark, spec.method, spec.backbone, spec.weights, f"{np.mean(scores):.1f}" if scores else "", spread,
-        str(len(shown)), "fresh" if fresh else "of the search", spell_metric(metric), who,
+        spec.benchmark, spec.method, f"{np.mean(scores):.1f}" if scores else "", spread, str(len(shown)),
+        "fresh" if fresh else "of the search", spell_metric(metric), spec.backbone, spec.weights, who,
     ]  # fmt: skip
     anchor = hashlib.sha256(" ".join(run.spec.id for _, run in group).encode()).hexdigest()[:12]
     return {

@@ -13,6 +13,7 @@ from stored_runs import finish
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.data.suite_plugin import suite_plugin
 from dta_bench.report.archive.merge import Merged, merge_archives
+from dta_bench.report.archive.site import write_site
 from dta_bench.report.archive.write import write_archive
 from dta_bench.report.build import build_report
 from dta_bench.report.suite.build import build_suite_report
@@ -75,3 +76,13 @@ def test_a_run_that_two_labs_have_otherwise_is_shown_by_the_merge_and_by_each_re
     assert f"lab A and lab B have test/accuracy {ours:.8g} and {theirs:.8g}" in disputed
     notes = build_suite_report(suite_plugin("zoo"), tracker, None, here / "data").notes
     assert any("runs that a merged archive has otherwise: 1" in note for note in notes)
+
+
+@pytest.mark.usefixtures("both")
+def test_a_site_names_the_runs_that_its_archives_have_otherwise(here: Path) -> None:
+    write_site([here / "of_A", here / "of_B"], here / "site")
+    page = (here / "site/index.html").read_text()
+    assert "other scores of one run" in page
+    assert f"{PAIR} source_only seed=1: lab A 60.75 %, lab B 70.25 %" in page
+    write_site([here / "of_A"], here / "site")
+    assert "other scores of one run" not in (here / "site/index.html").read_text()

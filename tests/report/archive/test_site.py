@@ -81,10 +81,10 @@ def test_in_a_browser_the_table_sorts_and_filters(archive: Path) -> None:
     write_site([archive], archive.parent)
     with headless_browser.browser() as driver:
         driver.get((archive.parent / "index.html").as_uri())
-        button = driver.find_elements(By.CSS_SELECTOR, "#board th button")[4]
+        button = driver.find_elements(By.CSS_SELECTOR, "#board th button")[2]
 
         def scores() -> list[float]:
-            return [float(c.text) for c in driver.find_elements(By.CSS_SELECTOR, "#board tbody td:nth-child(5)")]
+            return [float(c.text) for c in driver.find_elements(By.CSS_SELECTOR, "#board tbody td:nth-child(3)")]
 
         button.click()
         assert scores() == sorted(scores(), reverse=True)
