@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a node of a cluster does, with any provider: node.sh install | head | worker | leave.
+# What a node of a cluster does, with any provider: node.sh install | head | worker | leave | boot.
 #
 # cluster.yaml and cluster/*.yaml call it; their first setup command writes ~/.dta-bench.env:
 #   DTA_BENCH_OUT        runs, checkpoints, reports: a folder that every node sees
@@ -7,6 +7,7 @@
 #   DTA_BENCH_ARTIFACTS  where MLflow keeps artifacts: an object store, or a folder of the head
 #   DTA_BENCH_STORE      optional: MLflow's database, postgresql://...; default: sqlite on the head, copied to OUT
 #   DTA_BENCH_NODES      optional: how many workers a sweep waits for; leave it out where machines come and go
+#   DTA_BENCH_RENTED     1 where machines are rented: a worker that has lost its head for good shuts itself down
 #   DTA_BENCH_ADDRESS    optional: the head's private address; default: its first
 set -euo pipefail
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -40,6 +41,14 @@ install() {
 background() { setsid nohup flock -n ~/."$1".lock "$node" "$1" >> ~/"$1".log 2>&1 < /dev/null & }
 
 head() {
+  # What ray up tells Ray about this machine; after a reboot nobody else knows.
+  { env | grep -E '^RAY_(enable_autoscaler_v2|CLOUD_INSTANCE_ID|NODE_TYPE_NAME)=' || true; } | sed 's/^/export /' > ~/.dta-bench.boot.sh
+  if [ -d /run/systemd/system ] && sudo -n true 2> /dev/null; then
+    unit | sudo tee /etc/systemd/system/dta-bench-head.service > /dev/null
+    sudo systemctl daemon-reload && sudo systemctl --quiet enable dta-bench-head.service
+  else
+    echo "no systemd, or no sudo without a password: after a reboot of $(hostname) call ray up again" >&2
+  fi
   { echo "export DTA_BENCH_ADDRESS=$address MLFLOW_TRACKING_URI=http://$address:5000"
     echo "export RAY_ADDRESS=$address:6379 RAY_API_SERVER_ADDRESS=http://127.0.0.1:8265"; } > ~/.dta-bench.head.sh
   command -v socat > /dev/null || complain "socat is not installed on $(hostname)"
@@ -48,6 +57,37 @@ head() {
   background mlflow_on_loopback
   for _ in $(seq 120); do (exec 3<> "/dev/tcp/$address/5000") 2> /dev/null && break; sleep 1; done
   (exec 3<> "/dev/tcp/$address/5000") 2> /dev/null || complain "MLflow does not come up: $(tail -n 3 ~/mlflow.log)"
+}
+
+# The unit that brings this head back after a reboot: what it mounts comes first, then all that ray up has started.
+unit() {
+  cat << UNIT
+[Unit]
+Description=dta-bench: MLflow and the head of Ray
+Wants=network-online.target
+After=network-online.target remote-fs.target
+RequiresMountsFor=$DTA_BENCH_OUT
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+User=$(id -un)
+ExecStart=$node boot
+TimeoutStartSec=600
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+}
+
+# Do again what ray up did on this head; its file is where Ray's autoscaler reads it.
+boot() {
+  . ~/.dta-bench.sh; . ~/.dta-bench.boot.sh
+  python - << 'READ' | while IFS= read -r -d '' line; do bash -c "$line" < /dev/null; done
+import pathlib, sys, yaml
+file = yaml.safe_load(pathlib.Path("~/ray_bootstrap_config.yaml").expanduser().read_text())
+sys.stdout.write("".join(f"{line}\0" for line in file["head_start_ray_commands"]))
+READ
 }
 
 # One server for all, started again whenever it ends. It listens on the private address alone.
@@ -86,6 +126,18 @@ mlflow_on_loopback() {
 
 worker() {
   background notice
+  if [ -n "${DTA_BENCH_RENTED:-}" ]; then background orphan; fi
+}
+
+# A head that is gone cannot end its workers, which would go on costing money.
+orphan() {
+  local missed=0
+  while [ $missed -lt 15 ]; do
+    sleep 60
+    if pgrep -u "$(id -u)" -x raylet > /dev/null; then missed=0; else missed=$((missed + 1)); fi
+  done
+  echo "no Ray for a quarter of an hour: this machine shuts down"
+  sudo shutdown -h now
 }
 
 # Wait for the cloud to say that this spot machine will be taken away (AWS: two minutes before, GCP: 30 seconds).
@@ -110,6 +162,6 @@ leave() {
 
 settings
 case "${1:-}" in
-  install | head | worker | mlflow | mlflow_copy | mlflow_on_loopback | notice | leave) "$@" ;;
+  install | head | worker | mlflow | mlflow_copy | mlflow_on_loopback | notice | orphan | leave | unit | boot) "$@" ;;
   *) complain "node.sh takes install, head, worker or leave, not '${1:-}'" ;;
 esac

@@ -25,7 +25,7 @@ from dta_bench.spec.plan import Options, Plan
 from dta_bench.sweep.apply_stop_rules import EarlyStopping
 from dta_bench.sweep.choose_runs import make_plan
 from dta_bench.sweep.on_ray import launch, worker
-from dta_bench.sweep.on_ray.cluster import Resources
+from dta_bench.sweep.on_ray.cluster import Joined, Resources
 from dta_bench.sweep.progress_view import ProgressView
 from dta_bench.sweep.work import Work
 
@@ -73,7 +73,7 @@ def measure(runs: int, folder: Path) -> dict[str, float]:
         used, started = _cpu(), time.monotonic()
         work = Work(plan.runs, EarlyStopping([], EPOCHS))
         start = launch.Launch(plan, work, workspace, f"scale{runs}", Resources(), view)
-        errors = launch.run_tuner(start, launch.Interrupt(), "")
+        errors = launch.run_tuner(start, launch.Interrupt(), Joined())
         wall, cpu = time.monotonic() - started, _cpu() - used
     assert (errors, view.done) == ({}, runs)
     results = runs * (EPOCHS + 1)

@@ -20,6 +20,7 @@ from dta_bench.spec.run_spec import LabelSubset
 
 if TYPE_CHECKING:
     from fault_notes import Note
+    from netns_autoscaler import Elastic
     from netns_cluster import Cluster
     from netns_slurm import Slurm
 
@@ -110,6 +111,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Cluster"]:
     if (reason := netns_lab.why_not()) is not None:
         pytest.skip(reason)
     yield from netns_cluster.up(tmp_path_factory.mktemp("lab") / "lab")
+
+
+@pytest.fixture(scope="module")
+def elastic(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Elastic"]:
+    """A head whose machines come and go, shared by a file's tests."""
+    import netns_autoscaler
+    import netns_lab
+
+    if (reason := netns_lab.why_not()) is not None:
+        pytest.skip(reason)
+    yield from netns_autoscaler.up(tmp_path_factory.mktemp("elastic") / "lab")
 
 
 @pytest.fixture(scope="session")

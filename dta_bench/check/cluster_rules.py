@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 File = dict[str, Any]
@@ -105,6 +106,47 @@ def _caches_nothing(file: File) -> str:
     return "provider.cache_stopped_nodes is not false; ray down would stop machines, whose disks go on costing money"
 
 
+def _at_once(file: File) -> str:
+    speed, most = float(file.get("upscaling_speed", 1)), int(file.get("max_workers", 0))
+    return (
+        f"upscaling_speed is {speed:g}; the first machine would start alone, and {most} others in turns behind it"
+        if speed < most
+        else ""
+    )
+
+
+def _orphans(file: File) -> str:
+    if not any("DTA_BENCH_RENTED=1" in line for line in _commands(file, "setup_commands")):
+        return "setup_commands do not set DTA_BENCH_RENTED=1; workers whose head is gone would cost money for ever"
+    without = [
+        name
+        for name, kind in file["available_node_types"].items()
+        if name != file["head_node_type"]
+        and kind["node_config"].get("InstanceInitiatedShutdownBehavior") != "terminate"
+    ]
+    return (
+        f"{', '.join(without)} has no InstanceInitiatedShutdownBehavior: terminate; its disk would go on costing money"
+        if without and file["provider"]["type"] == "aws"
+        else ""
+    )
+
+
+def _reboot(file: File) -> str:
+    lines = _commands(file, "head_start_ray_commands")
+    if any("cluster/node.sh head" in line for line in lines) or not any("mlflow server" in line for line in lines):
+        return ""  # without either, another rule tells that there is no MLflow
+    return "head_start_ray_commands do not call cluster/node.sh head, whose unit starts MLflow and Ray after a reboot"
+
+
+def _commit(file: File) -> str:
+    if (Path(".commit")).is_file():
+        return ""
+    patterns = [re.sub(r"^/|^\*\*/|/$", "", str(pattern)) for pattern in file.get("rsync_exclude") or []]
+    lost = ".git" in patterns or ".git/*" in patterns
+    what = "rsync_exclude leaves out .git" if lost else "this is a worktree, whose .git no node can follow"
+    return f"{what}; git rev-parse HEAD > .commit lets runs note it" if lost or Path(".git").is_file() else ""
+
+
 def _in_cloud(rule: Callable[[File], str]) -> Callable[[File], str]:
     return lambda file: rule(file) if _is_cloud(file) else ""
 
@@ -116,5 +158,9 @@ RULES: dict[str, Callable[[File], str]] = {
     "apt waits for its lock and asks nothing": _apt,
     "nodes have roles of ours": _in_cloud(_profiles),
     "machines that are ended cost nothing": _in_cloud(_caches_nothing),
+    "machines are asked for at once": _in_cloud(_at_once),
+    "a worker that has lost its head ends": _in_cloud(_orphans),
+    "the head comes back after a reboot": _in_cloud(_reboot),
+    "runs note the commit that they are of": _commit,
 }
 """Sentence → the function that says why it does not hold, or nothing."""

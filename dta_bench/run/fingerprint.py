@@ -79,18 +79,29 @@ def check_torchvision() -> None:
 
 
 def commit() -> str:
-    """Return the checkout's commit, with ``-dirty`` if tracked files differ; ``unknown`` outside a checkout."""
+    """Return the checkout's commit, with ``-dirty`` if tracked files differ; ``unknown`` outside a checkout.
+
+    Where there is no git, as in a container's image, the commit may lie in the file ``.commit``.
+    """
     root = Path(dta_bench.__file__).parents[1]
     if not (root / ".git").exists():
-        return "unknown"
+        return _commit_in_file(root)
     try:
         head = _git(root, "rev-parse", "--short=12", "HEAD")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return _commit_in_file(root)
     try:
         return head + ("-dirty" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
     except subprocess.CalledProcessError:
         return head + _state_of_copy(root)
+
+
+def _commit_in_file(root: Path) -> str:
+    try:
+        written = (root / ".commit").read_text(encoding="ascii", errors="replace").split()
+    except OSError:
+        return "unknown"
+    return f"{written[0][:12]}-copied" if written else "unknown"
 
 
 def _state_of_copy(root: Path) -> str:

@@ -22,6 +22,20 @@ rented = pytest.mark.parametrize("name", ["cluster.yaml", "cluster/gcp.yaml"])
 LEFT = "nothing is left to fill in"
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in this checkout, which may be a worktree; the check says what is lost there."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_worktree_is_told_because_its_commit_would_be_lost(tmp_path: Path) -> None:
+    (tmp_path / ".git").write_text("gitdir: /elsewhere")
+    (told,) = fails(loaded("cluster/machines.yaml"), tmp_path)
+    assert "this is a worktree, whose .git no node can follow" in told
+    (tmp_path / ".commit").write_text("0123456789ab")
+    assert fails(loaded("cluster/machines.yaml"), tmp_path) == []
+
+
 @pytest.fixture
 def clouds_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the libraries of every cloud were installed; the tests need them of one alone."""
@@ -60,7 +74,7 @@ def test_the_variants_differ_only_in_landlord_machines_and_storage() -> None:
     aws, gcp, own = (loaded(name, fill_in=False) for name in SHIPPED)
     allowed = {"provider", "available_node_types", "setup_commands"}
     assert {key for key in aws if aws[key] != gcp[key]} == allowed
-    rented_only = {"head_setup_commands", "head_node_type", "max_workers", "idle_timeout_minutes"}
+    rented_only = {"head_setup_commands", "head_node_type", "max_workers", "idle_timeout_minutes", "upscaling_speed"}
     assert set(aws) - set(own) == rented_only | {"available_node_types"}
     differs = {key for key in own if aws[key] != own[key]}
     assert differs == {"provider", "auth", "setup_commands", "head_start_ray_commands"}
@@ -116,6 +130,14 @@ BREAKS: list[tuple[str, Any]] = [
     ("apt waits.*lacks .*DPkg::Lock", lambda f: f[SETUP].append("sudo apt-get update")),
     ("roles of ours: gpu has no", lambda f: types(f)["gpu"]["node_config"].pop("IamInstanceProfile")),
     ("ended cost nothing", lambda f: f["provider"].pop("cache_stopped_nodes")),
+    ("asked for at once: upscaling_speed is 1;", lambda f: f.pop("upscaling_speed")),
+    ("lost its head ends: .*DTA_BENCH_RENTED=1", lambda f: edit(f, SETUP, "DTA_BENCH_RENTED=1", "")),
+    (
+        "lost its head ends: gpu has no Inst.*terminate",
+        lambda f: types(f)["gpu"]["node_config"].pop("InstanceInitiatedShutdownBehavior"),
+    ),
+    ("after a reboot", lambda f: edit(f, HEAD, "~/dta-bench/cluster/node.sh head", "mlflow server --allowed-hosts x")),
+    ("note the commit.*leaves out .git; git rev-parse", lambda f: f["rsync_exclude"].append("/.git")),
     ("told where .*DTA_BENCH_OUT", lambda f: edit(f, "setup_commands", "DTA_BENCH_OUT=", "OUT=")),
 ]  # fmt: skip
 

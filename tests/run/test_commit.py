@@ -52,3 +52,13 @@ def test_a_copy_still_sees_changes(checkout: Path, monkeypatch: pytest.MonkeyPat
     (checkout / "dta_bench" / "__init__.py").write_text("x = 3\n")
     without_history(checkout, monkeypatch)
     assert fingerprint.commit() == f"{commit}-dirty"
+
+
+def test_without_git_the_commit_is_read_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dta_bench").mkdir()
+    monkeypatch.setattr(dta_bench, "__file__", str(tmp_path / "dta_bench" / "__init__.py"))
+    assert fingerprint.commit() == "unknown"
+    (tmp_path / ".commit").write_text("0123456789abcdef0123456789abcdef01234567\n")
+    assert fingerprint.commit() == "0123456789ab-copied"
+    (tmp_path / ".commit").write_text("")
+    assert fingerprint.commit() == "unknown"

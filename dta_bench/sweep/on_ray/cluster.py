@@ -16,7 +16,8 @@ from rich.console import Console
 from dta_bench.errors import UserError
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.sweep.on_ray import node_check
+from dta_bench.sweep.on_ray import demand, node_check
+from dta_bench.sweep.on_ray.late_nodes import LateNodes
 from dta_bench.sweep.on_ray.session_folder import session_folder
 from dta_bench.sweep.on_ray.worker_path import own_path_only
 
@@ -49,14 +50,25 @@ class Resources:
     wait_minutes: float = 10.0
 
 
+@dataclass(frozen=True)
+class Joined:
+    """The cluster that a sweep has joined.
+
+    Attributes:
+        shared_file: a file that every node sees while the sweep lasts; empty on a Ray of this machine.
+        late: watches the nodes that join later; None on a Ray of this machine.
+    """
+
+    shared_file: str = ""
+    late: LateNodes | None = None
+
+
 @contextmanager
-def connect(resources: Resources, run: RunSpec, workspace: Workspace, console: Console) -> Iterator[str]:
+def connect(resources: Resources, run: RunSpec, workspace: Workspace, console: Console) -> Iterator[Joined]:
     """Start a Ray on this machine, or connect to a cluster, wait for its nodes and check each of them.
 
     Args:
         run: one of the sweep's runs, for its data.
-
-    Yields: the path of a file that every node of the cluster sees while the sweep lasts; empty without a cluster.
 
     Raises:
         UserError: no cluster answers, nodes do not come, or nodes are not fit for work.
@@ -69,18 +81,26 @@ def connect(resources: Resources, run: RunSpec, workspace: Workspace, console: C
         )
     if not address:
         _start_local(resources, run.training.devices)
-        yield ""
+        yield Joined()
         return
     _join(address)
-    node_check.wait_for_nodes(resources.nodes, resources.wait_minutes, console)
+    node_check.wait_for_nodes(resources.nodes, resources.wait_minutes, _least_of_a_run(resources), console)
     shared_file = Path(workspace.out, "runs", f"sweep-{uuid4().hex[:12]}")
     shared_file.write_text("every node must see this file\n")
     try:
-        node_check.check_nodes(run, workspace, shared_file, console)
-        yield str(shared_file)
+        check = node_check.NodeCheck(run, workspace, shared_file)
+        with LateNodes(check, node_check.check_nodes(check, console), console) as late:
+            yield Joined(str(shared_file), late)
     finally:
         for file in shared_file.parent.glob(f"{shared_file.name}*"):
             file.unlink(missing_ok=True)
+
+
+def _least_of_a_run(resources: Resources) -> dict[str, float]:
+    """What a machine must offer to be of use: CPUs for a run, and a GPU where the cluster's machines have any."""
+    share = resources.gpus_per_run if isinstance(resources.gpus_per_run, float | int) else 1.0
+    gpus = share if demand.expected_resources().get("GPU", 0) else 0.0
+    return {"CPU": float(resources.cpus_per_run), "GPU": float(gpus)}
 
 
 def address_of(resources: Resources) -> str | None:

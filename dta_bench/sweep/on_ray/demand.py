@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from dta_bench.sweep.on_ray.autoscaler_report import autoscaler_says
 
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
 """Where ``ray up`` leaves the cluster file on the head, for Ray's autoscaler."""
@@ -16,24 +19,55 @@ PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 FIRST_SECONDS, AGAIN_SECONDS = 30.0, 60.0
 
 
-def most_of_file(path: Path = BOOTSTRAP) -> dict[str, float]:
-    """What the workers of the cluster file offer when all of them are there; empty where no machines come and go.
+def workers_of_file(path: Path = BOOTSTRAP) -> tuple[int, dict[str, Any]]:
+    """How many machines the cluster file allows, and its kinds of workers; 0 where no machines come and go.
 
     A sweep that is started on another machine than the head does not see the file.
     """
     try:
         file: Any = yaml.safe_load(path.expanduser().read_text(encoding="utf-8"))
         kinds = {name: kind for name, kind in file["available_node_types"].items() if name != file["head_node_type"]}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError):
-        return {}
-    if file.get("provider", {}).get("type") == "local":  # all of them are started at once
-        return {}
-    limit, most = int(file.get("max_workers", 0)), dict[str, float]()
+        if file.get("provider", {}).get("type") == "local":  # all of them are started at once
+            return 0, {}
+        return int(file.get("max_workers", 0)), kinds
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError):
+        return 0, {}
+
+
+def most_machines(path: Path = BOOTSTRAP) -> int | None:
+    """How many workers there can be at once; None where no machines come and go."""
+    limit, kinds = workers_of_file(path)
+    return min(limit, sum(int(kind.get("max_workers", limit)) for kind in kinds.values())) or None
+
+
+def most_of_file(path: Path = BOOTSTRAP) -> dict[str, float]:
+    """What the workers of the cluster file offer when all are there; empty where no machines come and go."""
+    limit, kinds = workers_of_file(path)
+    most = dict[str, float]()
     for kind in kinds.values():
         count = min(limit, int(kind.get("max_workers", limit)))
         for resource, amount in (kind.get("resources") or {}).items():
             most[resource] = most.get(resource, 0.0) + count * float(amount)
     return most
+
+
+@contextmanager
+def asking_for_nodes(nodes: int, per_run: Mapping[str, float]) -> Iterator[None]:
+    """Within the block the autoscaler is asked for so many machines, each with room for a run.
+
+    It sees a placement group that waits, which dies with this process; what request_resources asks for would stay.
+    """
+    if not nodes:
+        yield
+        return
+    from ray.util.placement_group import placement_group, remove_placement_group
+
+    bundle = {kind: amount for kind, amount in per_run.items() if amount}
+    group = placement_group([bundle] * nodes, strategy="STRICT_SPREAD")
+    try:
+        yield
+    finally:
+        remove_placement_group(group)
 
 
 def expected_resources() -> dict[str, float]:
@@ -50,11 +84,24 @@ def room(per_run: Mapping[str, float], resources: Mapping[str, float]) -> int:
     return min(fits, default=0)
 
 
-def has_room(per_run: Mapping[str, float]) -> bool:
+def has_room(per_device: Mapping[str, float], devices: int = 1) -> bool:
     """Whether the machines that are there now could train a run, if they had no others."""
     import ray
 
-    return room(per_run, ray.cluster_resources()) > 0
+    return fits(per_device, devices, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+
+
+def fits(per_device: Mapping[str, float], devices: int, machines: Iterable[Mapping[str, float]]) -> bool:
+    """Whether machines have room for a run, whose devices may lie on several; one device needs one machine."""
+    return sum(room(per_device, machine) for machine in machines) >= devices
+
+
+def has_place(name: str) -> bool:
+    """Whether a run has a place of this name, though its process may still be starting."""
+    from ray.util import placement_group_table
+
+    groups: Any = placement_group_table()
+    return any(group["name"] == name and group["state"] == "CREATED" for group in groups.values())
 
 
 class Patience:
@@ -80,21 +127,28 @@ class Patience:
         return True
 
 
-def describe_waiting(per_run: Mapping[str, float]) -> str:
+def describe_waiting(per_device: Mapping[str, float], devices: int = 1) -> str:
     """The sentence for a sweep of which no run finds a place: what a run asks for, and what there is."""
     import ray
 
-    here, most = ray.cluster_resources(), most_of_file()
-    asked = _listed(per_run)
-    there = " and ".join(f"{here.get(kind, 0):g} {kind}s" for kind, amount in per_run.items() if amount)
-    sentence = f"no run has found a place yet: each asks for {asked}, and the cluster has {there}"
-    if room(per_run, here):
-        return f"{sentence}, which may be spread over machines or taken by others; ray status on the head says more"
-    if room(per_run, most):
-        return f"{sentence}; machines are asked for, and ray status on the head says what becomes of them"
-    if not most:
-        return f"{sentence}; add machines to it, or give smaller --gpus-per-run or --cpus-per-run"
-    return f"{sentence}, and no machine of its file offers more; give smaller --gpus-per-run or --cpus-per-run"
+    here, (limit, kinds) = ray.cluster_resources(), workers_of_file()
+    there = " and ".join(f"{here.get(kind, 0):g} {kind}s" for kind, amount in per_device.items() if amount)
+    on_each = f" on each of {devices} devices" if devices > 1 else ""
+    sentence = (
+        f"no run has found a place yet: each asks for {_listed(per_device)}{on_each}, and the cluster has {there}"
+    )
+    if has_room(per_device, devices):
+        return f"{sentence}, which others may have taken; ray status on the head says more"
+    offers = [kind.get("resources") or {} for kind in kinds.values() for _ in range(kind.get("max_workers", limit))]
+    if fits(per_device, devices, offers):
+        says = autoscaler_says() or "it says nothing of new machines, and ray status on the head may say more"
+        return f"{sentence}; its autoscaler is asked for machines: {says}"
+    smaller = "give fewer devices, or smaller --gpus-per-run or --cpus-per-run" if devices > 1 else (
+        "give smaller --gpus-per-run or --cpus-per-run"
+    )  # fmt: skip
+    if not kinds:
+        return f"{sentence}, no machine of it enough for a run; add machines to it, or {smaller}"
+    return f"{sentence}, and no machine of its file offers enough; {smaller}"
 
 
 def _listed(resources: Mapping[str, float]) -> str:

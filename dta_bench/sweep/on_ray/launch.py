@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from dta_bench.errors import Interrupted, UserError
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.sweep.on_ray import cluster, demand, gpu_share, multi_device, worker
+from dta_bench.sweep.on_ray import cluster, demand, gpu_share, multi_device, ray_alive, worker
 from dta_bench.sweep.on_ray.progress_callback import progress_callback
 from dta_bench.sweep.on_ray.ray_session import RaySession
 from dta_bench.sweep.on_ray.save_runs import save_runs
@@ -77,12 +78,19 @@ class Interrupt:
         requested: Ctrl-C or SIGTERM has come, and Tune stops each run at its next result.
         running: Tune has started; before that, the sweep ends at once.
         saving: SIGUSR2 has come, and runs save before the sweep ends.
+        lost: the sentence of a Ray that has died; the sweep ends at once.
     """
 
     at_once: bool = False
     requested: bool = False
     running: bool = False
     saving: bool = False
+    lost: str = ""
+
+    def ray_has_died(self, sentence: str) -> None:
+        """End the sweep with a sentence; called in another thread."""
+        self.lost = sentence
+        _thread.interrupt_main()
 
 
 def launch(start: Launch, session: RaySession) -> dict[str, str]:
@@ -91,7 +99,7 @@ def launch(start: Launch, session: RaySession) -> dict[str, str]:
     Returns: identity → error, for the runs that failed and for the workers that no retry saved.
 
     Raises:
-        UserError: no Ray, nodes that are not fit for work, or options that do not go together.
+        UserError: no Ray, or one that dies, nodes that are not fit for work, or options that do not go together.
         Interrupted: Ctrl-C, SIGTERM or SIGUSR2; finished runs are kept, the rest can be resumed.
     """
     plan = start.plan
@@ -102,8 +110,12 @@ def launch(start: Launch, session: RaySession) -> dict[str, str]:
     interrupt = Interrupt(at_once=plan.training.devices > 1)
     with _interruptible(interrupt):
         try:
-            errors = run_tuner(start, interrupt, session.connect(start.runs[0]))
+            joined = session.connect(start.runs[0])
+            with ray_alive.watch(interrupt.ray_has_died):
+                errors = run_tuner(start, interrupt, joined)
         except KeyboardInterrupt as error:
+            if interrupt.lost:
+                raise UserError(interrupt.lost) from error
             if not interrupt.saving:
                 raise
             save_runs()
@@ -132,6 +144,8 @@ class _interruptible:  # noqa: N801 - reads as a with-statement's verb
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, _: object) -> None:
+        if self.interrupt.lost:
+            raise KeyboardInterrupt
         if not self.interrupt.running:
             raise Interrupted
         if number == signal.SIGUSR2:
@@ -144,12 +158,8 @@ class _interruptible:  # noqa: N801 - reads as a with-statement's verb
         self.interrupt.requested = True
 
 
-def run_tuner(start: Launch, interrupt: Interrupt, shared_file: str) -> dict[str, str]:
-    """Run Tune, in a process that is connected to Ray; see :func:`launch`.
-
-    Args:
-        shared_file: a file that every node of the cluster must see; empty on a Ray of this machine.
-    """
+def run_tuner(start: Launch, interrupt: Interrupt, joined: cluster.Joined) -> dict[str, str]:
+    """Run Tune, in a process that is connected to Ray; see :func:`launch`."""
     from ray import tune
 
     resources, devices = start.resources, start.plan.training.devices
@@ -157,13 +167,13 @@ def run_tuner(start: Launch, interrupt: Interrupt, shared_file: str) -> dict[str
         "CPU": float(resources.cpus_per_run),
         "GPU": gpu_share.gpus_for(start.plan, start.resources.gpus_per_run),
     }
-    job = _job(start, shared_file)
+    job = _job(start, joined.shared_file)
     if devices > 1:
         trainable = multi_device.trainable(job, per_device, devices)
         parallel: int | None = concurrent_runs(per_device, devices, resources.parallel)
     else:
         trainable, parallel = worker.trainable(job, per_device), resources.parallel
-        if shared_file and (most := demand.room(per_device, demand.expected_resources())) and demand.most_of_file():
+        if joined.late and (most := demand.room(per_device, demand.expected_resources())) and demand.most_of_file():
             # All runs that will have a place wait for it at once, so that their machines start at once.
             parallel = min(most, parallel or most)
             os.environ[demand.PENDING] = str(parallel)
@@ -183,9 +193,7 @@ def run_tuner(start: Launch, interrupt: Interrupt, shared_file: str) -> dict[str
             name=start.shares[0].parent,
             storage_path=str(Path(start.workspace.out).resolve() / "runs" / "ray"),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
-            callbacks=[
-                progress_callback(start, errors, {kind: devices * amount for kind, amount in per_device.items()})
-            ],
+            callbacks=[progress_callback(start, errors, per_device, joined)],
             stop=lambda _, result: (
                 interrupt.requested or (result.get("run") in stopping and stopping[result["run"]].should_stop(result))
             ),

@@ -14,7 +14,7 @@ import psutil
 from dta_bench.errors import UserError
 from dta_bench.run.placement import Stopped, StopRequest
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.sweep.on_ray import worker
+from dta_bench.sweep.on_ray import node_verdict, worker
 from dta_bench.sweep.on_ray.tune_space import RUN
 from dta_bench.sweep.on_ray.worker import Config, Job
 
@@ -115,13 +115,15 @@ def replica(job: Job) -> None:
         job: as of any worker, but with this run alone, whose identity is under ``run``.
 
     Raises:
-        Stopped: a replica's machine will be taken away; a checkpoint is kept.
+        Stopped: a replica's machine will be taken away, with a checkpoint kept, or it is set aside.
         UserError: what the user has to mend. It is raised and not reported, because a report waits for all replicas.
     """
     import torch
     from ray import train
     from torch import distributed
 
+    if job["shared_file"] and (unfit := node_verdict.wait_for(Path(job["shared_file"]).name)):
+        raise Stopped(unfit)
     worker.enter_working_directory(job)
     from dta_bench.run.execute import RunLabel, execute, execute_as_replica
     from dta_bench.run.resolve import resolve

@@ -1,4 +1,4 @@
-"""The nodes of a cluster before the first run: wait for them, let each check itself, refuse those that cannot be used.
+"""The nodes of a cluster: wait for them, let each check itself, refuse those that cannot be used.
 
 A node checks the shared storage, the data, and the way to MLflow.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from rich.console import Console
 from dta_bench.errors import UserError
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.sweep.on_ray import demand, node_verdict
+from dta_bench.sweep.on_ray.autoscaler_report import autoscaler_says
 
 CLOCK_SECONDS = 30.0  # a clock that is further off is reported
 CHECK_SECONDS = 300.0  # how long a node may take to check itself
@@ -47,58 +50,101 @@ def worker_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
 
 
-def wait_for_nodes(nodes: int, wait_minutes: float, console: Console) -> None:
+def wait_for_nodes(nodes: int, wait_minutes: float, per_run: Mapping[str, float], console: Console) -> None:
     """Wait for the promised worker nodes; ``ray up`` does not, and a sweep would begin on the first node alone.
 
+    Args:
+        per_run: what a run asks for; where machines come and go, so much is asked for on each of the nodes.
+
     Raises:
-        UserError: fewer than ``nodes`` are there after ``wait_minutes``.
+        UserError: fewer than ``nodes`` are there after ``wait_minutes``, or the cluster file has fewer.
     """
-    deadline, printed = time.monotonic() + 60 * wait_minutes, -1
-    while (here := len(worker_nodes())) < nodes:
-        if here != printed:
-            console.print(f"waiting for worker nodes: {here} of {nodes} are here", highlight=False)
-            printed = here
-        if time.monotonic() > deadline:
-            raise UserError(
-                f"{here} of {nodes} worker nodes joined in {wait_minutes:g} minutes; ray status on"
-                f" the head says what the others do, --nodes {max(here, 1)} starts without them"
-            )
-        time.sleep(1)
+    most = demand.most_machines()
+    if most is not None and nodes > most:
+        raise UserError(f"--nodes {nodes} is more than the {most} machines that the cluster file allows (max_workers)")
+    deadline, printed, patience = time.monotonic() + 60 * wait_minutes, -1, demand.Patience()
+    with demand.asking_for_nodes(nodes if most else 0, per_run):
+        while (here := len(worker_nodes())) < nodes:
+            if here != printed:
+                console.print(f"waiting for worker nodes: {here} of {nodes} are here", highlight=False)
+                printed = here
+            if patience.is_over() and (says := autoscaler_says()):
+                console.print(f"waiting for worker nodes: {says}", highlight=False, soft_wrap=True)
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"{here} of {nodes} worker nodes joined in {wait_minutes:g} minutes; ray status on"
+                    f" the head says what the others do, --nodes {max(here, 1)} starts without them"
+                )
+            time.sleep(1)
 
 
-def check_nodes(run: RunSpec, workspace: Workspace, shared_file: Path, console: Console) -> None:
+@dataclass(frozen=True)
+class NodeCheck:
+    """How the nodes of a sweep are checked.
+
+    Attributes:
+        run: one of the sweep's runs, for its data.
+        shared_file: what every node must see.
+    """
+
+    run: RunSpec
+    workspace: Workspace
+    shared_file: Path
+
+    def start(self, nodes: Iterable[str]) -> dict[str, Any]:
+        """Let nodes check themselves; returns Ray's reference of each one's report."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        check = ray.remote(num_cpus=0, max_retries=0)(check_node)
+        job = {
+            "shared_file": str(self.shared_file), "workspace": vars(self.workspace), "spec": self.run.to_dict(),
+            "cwd": str(Path.cwd()),
+        }  # fmt: skip
+        return {
+            node: check.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(job, node)
+            for node in nodes
+        }
+
+    def problems(self, reports: Mapping[str, NodeReport]) -> list[str]:
+        """Everything that is wrong with nodes, by their reports; sentences that begin with the host."""
+        found = [f"{r.host} {problem}" for r in reports.values() for problem in r.problems]
+        found += _unseen_files(reports, self.shared_file) if not found else []
+        return found + _differing_data(reports, self.run, self.workspace)
+
+
+def check_nodes(check: NodeCheck, console: Console) -> set[str]:
     """Let all nodes check themselves at once, before the first run.
+
+    Returns: the ids of the nodes, which are fit.
 
     Raises:
         UserError: a node cannot be used; all problems of all nodes, in one sentence.
     """
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    check = ray.remote(num_cpus=0, max_retries=0)(check_node)
-    job = {"shared_file": str(shared_file), "workspace": vars(workspace), "spec": run.to_dict(), "cwd": str(Path.cwd())}
-    checks = {
-        node["NodeID"]: check.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
-        .remote(job, node["NodeID"])
-        for node in worker_nodes()
-    }  # fmt: skip
-    started = time.time()
+    checks, started = check.start(node["NodeID"] for node in worker_nodes()), time.time()
     try:
         reports = dict(zip(checks, ray.get(list(checks.values()), timeout=CHECK_SECONDS), strict=True))
     except ray.exceptions.RayError as error:
         raise UserError(f"a node could not look around before the first run: {str(error).splitlines()[-1]}") from error
-    problems = [f"{r.host} {problem}" for r in reports.values() for problem in r.problems]
-    problems += _unseen_files(reports, shared_file) if not problems else []
-    problems += _differing_data(reports, run, workspace)
-    if problems:
+    if problems := check.problems(reports):
         raise UserError(f"not every node is fit for work: {'; '.join(problems)}")
     for report in reports.values():
-        if not started - CLOCK_SECONDS < report.clock < time.time() + CLOCK_SECONDS:
-            off = report.clock - time.time()
-            console.print(f"note: the clock of {report.host} is {off:+.0f} s off; steps are right, times are not")
+        note_clock(report, started, console)
+    for node in reports:
+        node_verdict.write(check.shared_file.name, node, node_verdict.FIT)
+    return set(reports)
 
 
-def _unseen_files(reports: dict[str, NodeReport], shared_file: Path) -> list[str]:
+def note_clock(report: NodeReport, started: float, console: Console) -> None:
+    """Tell if a node's clock is far off that of the head, by which the check was started at ``started``."""
+    if not started - CLOCK_SECONDS < report.clock < time.time() + CLOCK_SECONDS:
+        off = report.clock - time.time()
+        console.print(f"note: the clock of {report.host} is {off:+.0f} s off; steps are right, times are not")
+
+
+def _unseen_files(reports: Mapping[str, NodeReport], shared_file: Path) -> list[str]:
     return [
         f"what {report.host} writes to {shared_file.parent} is not seen here; --out must be storage that all nodes"
         " share"
@@ -107,7 +153,7 @@ def _unseen_files(reports: dict[str, NodeReport], shared_file: Path) -> list[str
     ]
 
 
-def _differing_data(reports: dict[str, NodeReport], run: RunSpec, workspace: Workspace) -> list[str]:
+def _differing_data(reports: Mapping[str, NodeReport], run: RunSpec, workspace: Workspace) -> list[str]:
     from dta_bench.data import load
 
     here = load.domains(run.benchmark, workspace.root).fingerprint

@@ -5,21 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dta_bench.errors import UserError
 from dta_bench.spec.seeds import is_confirmation
 from dta_bench.sweep.kept_networks import KeptNetworks
-from dta_bench.sweep.on_ray.demand import Patience, describe_waiting, has_room
+from dta_bench.sweep.on_ray.demand import Patience, describe_waiting, has_place, has_room
 from dta_bench.sweep.on_ray.tune_space import RUN
+from dta_bench.sweep.on_ray.worker import place_name
 
 if TYPE_CHECKING:
+    from dta_bench.sweep.on_ray.cluster import Joined
     from dta_bench.sweep.on_ray.launch import Launch
 
 
-def progress_callback(start: Launch, errors: dict[str, str], per_run: dict[str, float]) -> Any:
+def progress_callback(start: Launch, errors: dict[str, str], per_device: dict[str, float], joined: Joined) -> Any:
     """Make the callback; it feeds ``start.view``.
 
     Args:
-        per_run: Ray's resources of a run, to be told when no run finds a place.
         errors: filled in: identity → what the run failed of, or what its worker died of.
+        per_device: Ray's resources of a run on one device, to be told when no run finds a place.
+        joined: the cluster, whose watch of nodes that join may find that the sweep has to end.
     """
     from ray import tune
 
@@ -29,18 +33,24 @@ def progress_callback(start: Launch, errors: dict[str, str], per_run: dict[str, 
     first = start.plan.methods[0]
     competing = {run.id for run in start.runs if run.method == first and not is_confirmation(run.seed)}
 
-    patience = Patience()
+    patience, devices = Patience(), start.plan.training.devices
+
+    def is_starting(running: bool) -> bool:
+        """Whether there is a place, and only processes have to start; replicas wait for theirs unseen by Tune."""
+        return has_place(place_name(joined.shared_file)) if devices == 1 else running and has_room(per_device, devices)
 
     class ShowProgress(tune.Callback):  # type: ignore[misc]
         def __reduce__(self) -> tuple[Any, ...]:
             return tune.Callback, ()  # Tune saves its callbacks; a screen cannot be saved
 
         def on_step_begin(self, *_: Any, trials: list[Any], **__: Any) -> None:
+            if joined.late is not None and joined.late.in_vain:
+                raise UserError(joined.late.in_vain)
             states = {trial.status for trial in trials}
-            if states <= {"TERMINATED", "ERROR"} or ("RUNNING" in states and start.plan.training.devices == 1):
+            if states <= {"TERMINATED", "ERROR"} or ("RUNNING" in states and devices == 1):
                 patience.restart()
-            elif patience.is_over() and not ("RUNNING" in states and has_room(per_run)):  # replicas wait unseen by Tune
-                view.console.print(describe_waiting(per_run), highlight=False, soft_wrap=True)
+            elif patience.is_over() and not is_starting("RUNNING" in states):
+                view.console.print(describe_waiting(per_device, devices), highlight=False, soft_wrap=True)
 
         def on_trial_result(self, *_: Any, result: dict[str, Any], **__: Any) -> None:
             run = result.get("run")

@@ -25,7 +25,7 @@ class RaySession:
     def __init__(self, resources: cluster.Resources, workspace: Workspace, console: Console) -> None:
         self.resources, self.workspace, self.console = resources, workspace, console
         self._stack = ExitStack()
-        self._shared_file: str | None = None
+        self._joined: cluster.Joined | None = None
 
     def __enter__(self) -> RaySession:
         return self
@@ -35,18 +35,16 @@ class RaySession:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def connect(self, run: RunSpec) -> str:
+    def connect(self, run: RunSpec) -> cluster.Joined:
         """Start or join Ray, unless that is done, and check its nodes.
 
         Args:
             run: one of the sweep's runs, for its data.
 
-        Returns: a file that every node of the cluster must see; empty on a Ray of this machine.
-
         Raises:
             UserError: no Ray, or nodes that are not fit for work.
         """
-        if self._shared_file is None:
+        if self._joined is None:
             self._prepare_environment()
             import ray
 
@@ -54,8 +52,8 @@ class RaySession:
                 logging.getLogger(name).setLevel(logging.CRITICAL)
             self._stack.callback(ray.shutdown)
             connected = cluster.connect(self.resources, run, self.workspace, self.console)
-            self._shared_file = self._stack.enter_context(connected)
-        return self._shared_file
+            self._joined = self._stack.enter_context(connected)
+        return self._joined
 
     def _prepare_environment(self) -> None:
         """Set what Ray reads when it is imported."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dta_bench.errors import UserError, call_masked
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.sweep.on_ray import node_verdict
 from dta_bench.sweep.on_ray.tune_space import RUN
 
 if TYPE_CHECKING:
@@ -38,9 +39,14 @@ def trainable(job: Job, resources: dict[str, float]) -> type:
 
         @classmethod
         def default_resource_request(cls, _: Config) -> Any:
-            return tune.PlacementGroupFactory([resources])
+            return tune.PlacementGroupFactory([resources], name=place_name(job["shared_file"]))
 
     return TrainRun
+
+
+def place_name(shared_file: str) -> str:
+    """How Ray names the places of a sweep's runs, by the file that all nodes see; that is new at each start."""
+    return f"dta-bench/{Path(shared_file).name}"
 
 
 def save_and_end(*_: object) -> None:
@@ -59,6 +65,8 @@ def run_one(config: Config, job: Job) -> None:
     """
     from ray import tune
 
+    if job["shared_file"] and node_verdict.wait_for(Path(job["shared_file"]).name):
+        os._exit(LOST)  # this node has joined late and is set aside; Tune does not count it, and takes another
     enter_working_directory(job)
     import torch
 

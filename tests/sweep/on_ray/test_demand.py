@@ -8,8 +8,10 @@ import yaml
 from cluster_files import SHIPPED, loaded
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
-from dta_bench.sweep.on_ray import demand, gpu_share, launch
+from dta_bench.errors import UserError
+from dta_bench.sweep.on_ray import demand, gpu_share, launch, node_check
 
 
 @pytest.fixture
@@ -19,7 +21,10 @@ def bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     path = tmp_path / "ray_bootstrap_config.yaml"
     path.write_text(yaml.safe_dump(loaded("cluster.yaml")))
-    monkeypatch.setattr(demand.most_of_file, "__defaults__", (path,))
+    for reads_it in (demand.workers_of_file, demand.most_machines, demand.most_of_file):
+        monkeypatch.setattr(reads_it, "__defaults__", (path,))
+    monkeypatch.setattr(ray, "nodes", list)
+    monkeypatch.setattr(demand, "autoscaler_says", lambda: "8 gpu are refused by the cloud")
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"memory": 1e9})
     return path
 
@@ -53,8 +58,8 @@ def test_a_run_gets_a_gpu_though_no_worker_is_there_yet() -> None:
 
 @pytest.mark.usefixtures("bootstrap")
 @pytest.mark.parametrize(("per_run", "says"), [
-    ({"CPU": 1.0, "GPU": 1.0}, "machines are asked for, and ray status on the head says"),
-    ({"CPU": 1.0, "GPU": 16.0}, "no machine of its file offers more; give smaller --gpus-per-run"),
+    ({"CPU": 1.0, "GPU": 1.0}, "its autoscaler is asked for machines: 8 gpu are refused by the cloud"),
+    ({"CPU": 1.0, "GPU": 2.0}, "no machine of its file offers enough; give smaller --gpus-per-run"),
 ])  # fmt: skip
 def test_waiting_is_told_with_what_is_asked_and_what_is_there(per_run: dict[str, float], says: str) -> None:
     told = demand.describe_waiting(per_run)
@@ -66,12 +71,31 @@ def test_waiting_is_told_with_what_is_asked_and_what_is_there(per_run: dict[str,
 def test_without_a_file_no_machines_are_promised(monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 0.0})
-    monkeypatch.setattr(demand, "most_of_file", dict)
-    told = demand.describe_waiting({"CPU": 1.0, "GPU": 0.0})
-    assert told.startswith(
-        "no run has found a place yet: each asks for 1 CPU, and the cluster has 0 CPUs; add machines"
-    )
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0})
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}] * 2)
+    monkeypatch.setattr(demand, "workers_of_file", lambda: (0, {}))
+    told = demand.describe_waiting({"CPU": 3.0, "GPU": 0.0})
+    assert told.startswith("no run has found a place yet: each asks for 3 CPUs, and the cluster has 4 CPUs, no machine")
+    assert "add machines to it, or give smaller --gpus-per-run or --cpus-per-run" in told
+
+
+@pytest.mark.parametrize(
+    ("devices", "amount", "fit"),
+    [(1, 2.0, True), (1, 3.0, False), (2, 2.0, True), (4, 1.0, True), (5, 1.0, False), (2, 3.0, False)],
+)
+def test_devices_may_lie_on_several_machines_and_one_device_needs_one(devices: int, amount: float, fit: bool) -> None:
+    assert demand.fits({"CPU": amount, "GPU": 0.0}, devices, [{"CPU": 2.0}, {"CPU": 2.0}]) == fit
+
+
+def test_the_file_says_how_many_machines_there_can_be(bootstrap: Path) -> None:
+    assert demand.most_machines(bootstrap) == 8
+    assert demand.most_machines(bootstrap.with_name("nowhere")) is None
+
+
+@pytest.mark.usefixtures("bootstrap")
+def test_more_nodes_than_the_file_allows_are_not_waited_for() -> None:
+    with pytest.raises(UserError, match="--nodes 9 is more than the 8 machines that the cluster file allows"):
+        node_check.wait_for_nodes(9, 10, {"CPU": 1.0}, Console())
 
 
 @given(st.floats(0.01, 4), st.floats(0.01, 1), st.integers(0, 64), st.integers(0, 64))
