@@ -131,6 +131,16 @@ def _orphans(file: File) -> str:
     )
 
 
+def _shards(file: File) -> str:
+    text = "\n".join(_commands(file, "setup_commands", "head_setup_commands", "worker_setup_commands"))
+    if not re.search(r"\b(s3 (sync|cp)|storage (rsync|cp)|gsutil)\b", text) or "unpack-data" in text:
+        return ""
+    return (
+        "the data come as they are; Ray gives a machine half an hour to start, and hundreds of thousands of small files"
+        " take longer. dta-bench cluster pack-data makes a few large ones, unpack-data verifies them"
+    )
+
+
 def _reboot(file: File) -> str:
     lines = _commands(file, "head_start_ray_commands")
     if any("cluster/node.sh head" in line for line in lines) or not any("mlflow server" in line for line in lines):
@@ -159,6 +169,7 @@ RULES: dict[str, Callable[[File], str]] = {
     "nodes have roles of ours": _in_cloud(_profiles),
     "machines that are ended cost nothing": _in_cloud(_caches_nothing),
     "machines are asked for at once": _in_cloud(_at_once),
+    "a machine has its data in minutes": _in_cloud(_shards),
     "a worker that has lost its head ends": _in_cloud(_orphans),
     "the head comes back after a reboot": _in_cloud(_reboot),
     "runs note the commit that they are of": _commit,

@@ -1,4 +1,4 @@
-"""``dta-bench cluster``: a sweep as a job of a batch system."""
+"""``dta-bench cluster``: a sweep as a job of a batch system, and data for rented machines."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from dta_bench.cli.arguments import options_of, plan_of, refuse_unused
+from dta_bench.cli.shards import pack_data, unpack_data
 from dta_bench.cli.terminal import chatter_on_stderr
 from dta_bench.cli.value_names import Command
 from dta_bench.errors import UserError
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 cluster = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Run a sweep as a job of a batch system.\n\nClusters that ray up makes need none of this: docs/cluster.md.",
+    help="Run a sweep as a job of a batch system; pack data for machines that are rented.\n\nWhat else a cluster needs:"
+    " docs/cluster.md.",
     epilog="Example: dta-bench cluster slurm --nodes 4 --gpus 4 --time 8:00 --partition gpu --submit sweep visda",
 )
 
 
-@cluster.callback()
-def _group() -> None:
-    """Keep ``slurm`` a word of its own; typer would leave out the name of an only command."""
+cluster.command("pack-data", cls=Command, epilog="Example: dta-bench cluster pack-data data shards")(pack_data)
+cluster.command("unpack-data", cls=Command, epilog="Example: dta-bench cluster unpack-data shards data")(unpack_data)
 
 
 @cluster.command(

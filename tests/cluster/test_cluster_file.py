@@ -136,6 +136,7 @@ BREAKS: list[tuple[str, Any]] = [
         "lost its head ends: gpu has no Inst.*terminate",
         lambda f: types(f)["gpu"]["node_config"].pop("InstanceInitiatedShutdownBehavior"),
     ),
+    ("its data in minutes: .*half an hour", lambda f: edit(f, SETUP, "unpack-data", "unpack")),
     ("after a reboot", lambda f: edit(f, HEAD, "~/dta-bench/cluster/node.sh head", "mlflow server --allowed-hosts x")),
     ("note the commit.*leaves out .git; git rev-parse", lambda f: f["rsync_exclude"].append("/.git")),
     ("told where .*DTA_BENCH_OUT", lambda f: edit(f, "setup_commands", "DTA_BENCH_OUT=", "OUT=")),

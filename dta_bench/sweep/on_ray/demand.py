@@ -96,12 +96,13 @@ def fits(per_device: Mapping[str, float], devices: int, machines: Iterable[Mappi
     return sum(room(per_device, machine) for machine in machines) >= devices
 
 
-def has_place(name: str) -> bool:
-    """Whether a run has a place of this name, though its process may still be starting."""
+def has_place(per_device: Mapping[str, float]) -> bool:
+    """Whether a run on one device has a place, though its process may still be starting."""
     from ray.util import placement_group_table
 
     groups: Any = placement_group_table()
-    return any(group["name"] == name and group["state"] == "CREATED" for group in groups.values())
+    wanted = {kind: amount for kind, amount in per_device.items() if amount}
+    return any(group["state"] == "CREATED" and group["bundles"] == {0: wanted} for group in groups.values())
 
 
 class Patience:

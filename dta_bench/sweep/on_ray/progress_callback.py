@@ -10,7 +10,6 @@ from dta_bench.spec.seeds import is_confirmation
 from dta_bench.sweep.kept_networks import KeptNetworks
 from dta_bench.sweep.on_ray.demand import Patience, describe_waiting, has_place, has_room
 from dta_bench.sweep.on_ray.tune_space import RUN
-from dta_bench.sweep.on_ray.worker import place_name
 
 if TYPE_CHECKING:
     from dta_bench.sweep.on_ray.cluster import Joined
@@ -37,7 +36,7 @@ def progress_callback(start: Launch, errors: dict[str, str], per_device: dict[st
 
     def is_starting(running: bool) -> bool:
         """Whether there is a place, and only processes have to start; replicas wait for theirs unseen by Tune."""
-        return has_place(place_name(joined.shared_file)) if devices == 1 else running and has_room(per_device, devices)
+        return has_place(per_device) if devices == 1 else running and has_room(per_device, devices)
 
     class ShowProgress(tune.Callback):  # type: ignore[misc]
         def __reduce__(self) -> tuple[Any, ...]:

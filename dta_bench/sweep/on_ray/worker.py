@@ -39,14 +39,9 @@ def trainable(job: Job, resources: dict[str, float]) -> type:
 
         @classmethod
         def default_resource_request(cls, _: Config) -> Any:
-            return tune.PlacementGroupFactory([resources], name=place_name(job["shared_file"]))
+            return tune.PlacementGroupFactory([resources])
 
     return TrainRun
-
-
-def place_name(shared_file: str) -> str:
-    """How Ray names the places of a sweep's runs, by the file that all nodes see; that is new at each start."""
-    return f"dta-bench/{Path(shared_file).name}"
 
 
 def save_and_end(*_: object) -> None:
