@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: image sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -26,6 +26,9 @@ test-cluster-short: install-dev  ## Only two of these: a sweep with work on ever
 
 test-slurm: install-dev  ## Jobs of a real Slurm on two such hosts (also slurm-wlm, munge): ten minutes
 	$(BIN)/python -m pytest -rs -m slurm --timeout 3600
+
+image:  ## Build the container's image, dta-bench:<commit>; needs docker
+	docker build --build-arg COMMIT=$$(git rev-parse HEAD) --tag dta-bench:$$(git rev-parse --short HEAD) .
 
 faults: install-dev  ## Inject every fault on such a cluster, and write what happened to reports/faults.md
 	$(BIN)/python reports/faults.py > reports/faults.md.new && mv reports/faults.md.new reports/faults.md

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a node of a cluster does, with any provider: node.sh install | head | worker | leave | boot.
+# What a node of a cluster does, with any provider: node.sh install | head | worker | leave | boot | clean.
 #
 # cluster.yaml and cluster/*.yaml call it; their first setup command writes ~/.dta-bench.env:
 #   DTA_BENCH_OUT        runs, checkpoints, reports: a folder that every node sees
@@ -14,6 +14,18 @@ checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 node=$checkout/cluster/node.sh
 
 complain() { echo "dta-bench: $*" >&2; exit 1; }
+
+# Make this machine ready to become an image: whoever starts one must not get this cluster's token, keys or results.
+clean() {
+  command -v ray > /dev/null && ray stop
+  rm -rf ~/.ray/auth_token ~/ray_bootstrap_* ~/.dta-bench.head.sh ~/.dta-bench.boot.sh ~/mlflow* ~/*.log ~/.bash_history \
+    ~/.aws ~/.config/gcloud /tmp/ray /tmp/ray_tmp_mount
+  sudo systemctl disable --quiet dta-bench-head.service 2> /dev/null || true
+  sudo rm -f /etc/ssh/ssh_host_* /etc/systemd/system/dta-bench-head.service
+  sudo sed -i '\| /mnt/dta-bench |d' /etc/fstab
+  if command -v cloud-init > /dev/null; then sudo cloud-init clean --logs --machine-id; fi
+  rm -f ~/.ssh/authorized_keys  # last: nobody comes in any more until the image starts anew
+}
 
 settings() {
   if [ ! -f ~/.dta-bench.env ]; then complain "~/.dta-bench.env is missing; the cluster file's first setup command writes it"; fi
@@ -160,8 +172,9 @@ leave() {
   pkill -TERM -P "$(pgrep -d, -u "$(id -u)" -x raylet)" -f '^ray::TrainRun' || echo "no run was here"
 }
 
-settings
+# In a container the image and KubeRay have set what leaving needs.
+if [ "${1:-}" != leave ] || [ -f ~/.dta-bench.env ]; then settings; fi
 case "${1:-}" in
-  install | head | worker | mlflow | mlflow_copy | mlflow_on_loopback | notice | orphan | leave | unit | boot) "$@" ;;
-  *) complain "node.sh takes install, head, worker or leave, not '${1:-}'" ;;
+  install | head | worker | mlflow | mlflow_copy | mlflow_on_loopback | notice | orphan | leave | unit | boot | clean) "$@" ;;
+  *) complain "node.sh takes install, head, worker, leave, boot or clean, not '${1:-}'" ;;
 esac

@@ -109,3 +109,32 @@ def test_machines_of_ones_own_are_never_shut_down(machine: Machine, rented: str,
     wait_until(lambda: sum("flock" in call for call in machine.calls()) >= 2 * (1 + watched), seconds=30)
     assert any("orphan" in call for call in machine.calls()) == watched
     assert any("notice" in call for call in machine.calls())
+
+
+def test_a_machine_that_becomes_an_image_keeps_no_token_key_or_result(machine: Machine) -> None:
+    secrets = [
+        ".ray/auth_token", "ray_bootstrap_key.pem", ".ssh/authorized_keys", "mlflow.db", "mlflow.log",
+        ".aws/credentials",
+    ]  # fmt: skip
+    kept = ["dta-bench/constraints.txt", "data/visda/1.jpg", ".dta-bench.sh"]
+    for name in (*secrets, *kept):
+        (machine.home / name).parent.mkdir(parents=True, exist_ok=True)
+        (machine.home / name).write_text("x")
+    for tool in ("sudo", "ray", "cloud-init"):
+        machine.stand_in(tool)
+    assert machine.run("clean").returncode == 0
+    assert [name for name in secrets if (machine.home / name).exists()] == []
+    assert all((machine.home / name).exists() for name in kept)
+    assert "ray stop" in machine.calls()
+    assert any(call.startswith("sudo cloud-init clean") for call in machine.calls())
+    assert any("rm -f /etc/ssh/ssh_host_" in call for call in machine.calls())
+
+
+def test_in_a_container_a_pod_leaves_without_the_files_of_a_machine(machine: Machine) -> None:
+    (machine.home / ".dta-bench.env").unlink()
+    machine.stand_in("ray")
+    machine.stand_in("pgrep", "echo 1")
+    machine.stand_in("pkill")
+    assert machine.run("leave").returncode == 0
+    assert machine.calls()[0].startswith("ray drain-node --reason DRAIN_NODE_REASON_PREEMPTION")
+    assert machine.calls()[-1].startswith("pkill -TERM -P 1")
