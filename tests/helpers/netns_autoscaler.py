@@ -129,7 +129,7 @@ def up(folder: Path) -> Iterator[Elastic]:
         environment = (
             "export RAY_FAKE_CLUSTER=1 RAY_enable_autoscaler_v2=1 AUTOSCALER_UPDATE_INTERVAL_S=1"
             " RAY_memory_monitor_refresh_ms=0 RAY_worker_niceness=0 RAY_raylet_start_wait_time_s=300"
-            " RAY_agent_register_timeout_ms=300000"
+            " RAY_agent_register_timeout_ms=300000 RAY_worker_register_timeout_seconds=600"
             f" RAY_CLOUD_INSTANCE_ID={own} RAY_OVERRIDE_NODE_ID_FOR_TESTING={own}"
             " RAY_NODE_TYPE_NAME=ray.head.default"
             f" PYTHONPATH={CHECKOUT}/tests/helpers:$PYTHONPATH"

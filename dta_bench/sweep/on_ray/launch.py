@@ -77,6 +77,7 @@ class Interrupt:
         at_once: end without waiting for a result. Runs with replicas need it: Tune can only wait for them to the end.
         requested: Ctrl-C or SIGTERM has come, and Tune stops each run at its next result.
         running: Tune has started; before that, the sweep ends at once.
+        training: a run trains, whose next result can be waited for.
         saving: SIGUSR2 has come, and runs save before the sweep ends.
         lost: the sentence of a Ray that has died; the sweep ends at once.
     """
@@ -84,6 +85,7 @@ class Interrupt:
     at_once: bool = False
     requested: bool = False
     running: bool = False
+    training: bool = False
     saving: bool = False
     lost: str = ""
 
@@ -152,8 +154,8 @@ class _interruptible:  # noqa: N801 - reads as a with-statement's verb
             signal.signal(number, signal.SIG_IGN)  # once is enough
             self.interrupt.saving = True
             raise KeyboardInterrupt
-        if self.interrupt.requested or self.interrupt.at_once:  # requested: this is the second signal
-            raise KeyboardInterrupt
+        if self.interrupt.requested or self.interrupt.at_once or not self.interrupt.training:
+            raise KeyboardInterrupt  # requested: this is the second signal
         print("stopping; finished runs are kept, the same command goes on", file=sys.stderr)
         self.interrupt.requested = True
 
@@ -193,7 +195,7 @@ def run_tuner(start: Launch, interrupt: Interrupt, joined: cluster.Joined) -> di
             name=start.shares[0].parent,
             storage_path=str(Path(start.workspace.out).resolve() / "runs" / "ray"),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
-            callbacks=[progress_callback(start, errors, per_device, joined)],
+            callbacks=[progress_callback(start, errors, per_device, joined, interrupt)],
             stop=lambda _, result: (
                 interrupt.requested or (result.get("run") in stopping and stopping[result["run"]].should_stop(result))
             ),

@@ -13,16 +13,19 @@ from dta_bench.sweep.on_ray.tune_space import RUN
 
 if TYPE_CHECKING:
     from dta_bench.sweep.on_ray.cluster import Joined
-    from dta_bench.sweep.on_ray.launch import Launch
+    from dta_bench.sweep.on_ray.launch import Interrupt, Launch
 
 
-def progress_callback(start: Launch, errors: dict[str, str], per_device: dict[str, float], joined: Joined) -> Any:
+def progress_callback(
+    start: Launch, errors: dict[str, str], per_device: dict[str, float], joined: Joined, interrupt: Interrupt
+) -> Any:
     """Make the callback; it feeds ``start.view``.
 
     Args:
         errors: filled in: identity → what the run failed of, or what its worker died of.
         per_device: Ray's resources of a run on one device, to be told when no run finds a place.
         joined: the cluster, whose watch of nodes that join may find that the sweep has to end.
+        interrupt: told whether a run trains; where none does, a request to stop has no result to wait for.
     """
     from ray import tune
 
@@ -46,6 +49,9 @@ def progress_callback(start: Launch, errors: dict[str, str], per_device: dict[st
             if joined.late is not None and joined.late.in_vain:
                 raise UserError(joined.late.in_vain)
             states = {trial.status for trial in trials}
+            interrupt.training = "RUNNING" in states
+            if interrupt.requested and states <= {"PENDING", "TERMINATED", "ERROR"}:
+                raise KeyboardInterrupt
             if states <= {"TERMINATED", "ERROR"} or ("RUNNING" in states and devices == 1):
                 patience.restart()
             elif patience.is_over() and not is_starting("RUNNING" in states):
