@@ -88,7 +88,7 @@ VALUES = {
 
 GROUPS = {
     "What is run": (
-        "backbone", "method", "settings", "seed", "benchmark", "pairs", "recipe", "weights", "training", "labels",
+        "backbone", "method", "settings", "seed", "benchmark", "pairs", "recipe", "weights", "tune", "training", "labels",
         "labels_seed", "labels_drawn", "search", "stop", "skip_unreadable",
     ),
     "How much": ("points", "seeds", "confirm", "epochs", "budget"),
