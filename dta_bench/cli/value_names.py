@@ -88,8 +88,8 @@ VALUES = {
 
 GROUPS = {
     "What is run": (
-        "backbone", "method", "settings", "seed", "benchmark", "pairs", "recipe", "weights", "tune", "training", "labels",
-        "labels_seed", "labels_drawn", "search", "stop", "skip_unreadable",
+        "backbone", "method", "settings", "seed", "benchmark", "pairs", "recipe", "weights", "tune", "training",
+        "labels", "labels_seed", "labels_drawn", "search", "stop", "skip_unreadable",
     ),
     "How much": ("points", "seeds", "confirm", "epochs", "budget"),
     "What is shown": ("select", "paper", "recipes", "status", "sort"),
