@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: image sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: features image sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -49,6 +49,9 @@ replicas: install  ## How much faster a second device makes a run, reports/repli
 
 contents: install  ## What it costs to know 200,000 files by their contents, reports/contents.json
 	reports/alone.sh $(BIN)/python reports/contents.py 200000 > reports/contents.json.new && mv reports/contents.json.new reports/contents.json
+
+features: install-dev  ## Features against the bare network, stacked heads against single runs (DATA, WEIGHTS), reports/features.md
+	reports/alone.sh $(BIN)/python reports/features.py --root $(DATA) --weights $(WEIGHTS) > reports/features.md.new && mv reports/features.md.new reports/features.md
 
 lint: install-dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

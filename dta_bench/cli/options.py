@@ -57,8 +57,8 @@ Training = Annotated[
 Tune = Annotated[
     str | None,
     typer.Option(
-        help="Which weights train: all, head (on the features of a frozen network), or norm (normalisation layers and "
-        "biases). Short for --training tune=...",
+        help="Which weights train: all, head (on the features of a frozen network), norm (normalisation layers and "
+        "biases), or lora (low-rank adapters). Short for --training tune=...",
     ),
 ]
 Budget = Annotated[

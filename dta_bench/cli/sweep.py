@@ -91,6 +91,13 @@ def sweep(
     ] = None,
     parallel: Annotated[int | None, typer.Option(min=1, help="Runs at the same time. Default: as many as fit.")] = None,
     cpus_per_run: Annotated[int, typer.Option(min=1, help="CPU cores of one run.")] = 1,
+    stacked: Annotated[
+        bool,
+        typer.Option(
+            "--stacked",
+            help="With --tune head and a neck_width: train points and seeds together, in this process.",
+        ),
+    ] = False,
     gpus_per_run: Annotated[
         str | None,
         typer.Option(
@@ -181,7 +188,7 @@ def sweep(
                 return
             from dta_bench.sweep.on_ray.cluster import Resources
 
-            resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait)
+            resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait, stacked)
             run_suite(of_suite, workspace, resources, stderr_console(quiet), as_json, stdout, open_page)
             return
         plan = plan_of(name, options, benchmark, root)
@@ -196,7 +203,7 @@ def sweep(
         from dta_bench.sweep.on_ray.cluster import Resources
         from dta_bench.sweep.sweep import sweep as run_sweep
 
-        resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait)
+        resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait, stacked)
         swept = run_sweep(plan, workspace, resources, stderr_console(quiet))
         if swept.failed and not swept.done:
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")

@@ -1,4 +1,4 @@
-"""Which weights of a network a run trains: all, those above the frozen part, or normalisation layers and biases."""
+"""Which weights of a network a run trains: all, those above a frozen part, norms and biases, or low-rank adapters."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from dta_bench.nn import pretrained
 from dta_bench.nn.batch_norm import freeze_layer
+from dta_bench.nn.lora import add_adapters
 from dta_bench.nn.network import Network
 from dta_bench.nn.pretrained import BackbonePlugin
 from dta_bench.spec.training import Training
@@ -34,12 +35,14 @@ def tune(network: Network, training: Training) -> Network:
     """Freeze all weights but those that ``training.tune`` names.
 
     Raises:
-        UserError: ``neck_width`` for a network that takes no bottleneck.
+        UserError: ``neck_width`` for a network that takes no bottleneck, or adapters for one without linear layers.
     """
     if training.tune == "head":
         network = _with_neck(network, training.neck_width) if training.neck_width else network
         freeze(network.body)
         network.input_is_fixed = True
+    elif training.tune == "lora":
+        add_adapters(network, training.lora_rank)
     elif training.tune == "norm":
         for layer in network.modules():
             for name, weight in layer.named_parameters(recurse=False):

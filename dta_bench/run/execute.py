@@ -73,8 +73,8 @@ def execute(
     Args:
         on_epoch: called after each epoch with its number, from 1, and its metrics by name.
     """
-    placement = _placement(resolved, workspace, stop)
-    tags = _tags(resolved, workspace, placement)
+    placement = placement_of(resolved, workspace, stop)
+    tags = tags_of(resolved, workspace, placement)
     log = workspace.tracker().open_run(resolved.spec, label.parent, label.name, set(label.inert), tags)
 
     def each_epoch(epoch: int, metrics: dict[str, float]) -> None:
@@ -98,6 +98,18 @@ def execute(
             raise
         log.fail(reason)
         return RunOutcome("failed", reason=mask(reason))
+    return store_finished(trained, finished, tags, log, workspace)
+
+
+def store_finished(
+    trained: train.Run, finished: FinishedRun, tags: dict[str, str], log: RunLog, workspace: Workspace
+) -> RunOutcome:
+    """Store all that is kept of a finished run, and remove its checkpoint.
+
+    Args:
+        tags: as :func:`tags_of`.
+    """
+    resolved, placement = trained.resolved, trained.placement
     if trained.kept is not None:
         log.note("features", trained.kept.note())
     _store_network(trained, tags, log, workspace)
@@ -119,13 +131,13 @@ def execute_as_replica(
         UserError: an image that cannot be read.
     """
     try:
-        train.train(resolved, _placement(resolved, workspace, stop), on_epoch)
+        train.train(resolved, placement_of(resolved, workspace, stop), on_epoch)
     except Diverged as error:
         return RunOutcome("failed", reason=str(error), diverged=True)
     return RunOutcome("done")
 
 
-def _tags(resolved: Resolved, workspace: Workspace, placement: Placement) -> dict[str, str]:
+def tags_of(resolved: Resolved, workspace: Workspace, placement: Placement) -> dict[str, str]:
     """What a run's numbers depend on besides its spec, as MLflow tags."""
     found = dict(resolved.fingerprints) | {
         "commit": fingerprint.commit(),
@@ -141,7 +153,8 @@ def _tags(resolved: Resolved, workspace: Workspace, placement: Placement) -> dic
     return found | ({RECIPE: workspace.recipe} if workspace.recipe else {})
 
 
-def _placement(resolved: Resolved, workspace: Workspace, stop: StopRequest) -> Placement:
+def placement_of(resolved: Resolved, workspace: Workspace, stop: StopRequest) -> Placement:
+    """Where a run is trained on this machine."""
     return Placement(checkpoint=workspace.checkpoint(resolved.spec.id), stop=stop, workers=_loader_workers())
 
 

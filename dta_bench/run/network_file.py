@@ -19,6 +19,7 @@ from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.nn import learner, pretrained
 from dta_bench.nn.learner import Learner, Setting
+from dta_bench.nn.lora import merge_adapters
 from dta_bench.nn.meta_device import try_meta_then_cpu
 from dta_bench.nn.network import Network, Normalisation
 from dta_bench.nn.tuning import tuned
@@ -109,6 +110,7 @@ def _load(path: Path) -> LoadedNetwork:
     with torch.random.fork_rng(devices=[]):  # building draws random weights; a caller's own draws stay as they are
         predicts = _build_network(card) if card.built_by == "backbone" else _build_learner(card)
     _fill(predicts, path, lambda: load_file(path))
+    merge_adapters(predicts)  # what predicts, or is exported, is a network without adapters
     return LoadedNetwork(card, predicts.eval(), predicts if isinstance(predicts, Network) else predicts.predictor)
 
 

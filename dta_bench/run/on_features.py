@@ -8,6 +8,7 @@ import importlib.metadata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +111,19 @@ def keep_features(resolved: Resolved, network: Network, benchmark: Benchmark, pl
     return OnFeatures(keeper, source, target, second)
 
 
+class _Part:
+    """A frozen part and its store, shared by all runs of this process that have it."""
+
+    def __init__(self, body: nn.Module, store: FeatureStore) -> None:
+        self.body, self.store = body, store
+        # by a set's id in memory, with the set: it lives as long as its entry, so that no other gets its id
+        self.digests: dict[int, tuple[Any, list[bytes]]] = {}
+        self.rows: dict[tuple[int, int, str], tuple[Any, FeatureStore, FeatureRows]] = {}
+
+
+_parts: WeakValueDictionary[str, _Part] = WeakValueDictionary()
+
+
 class Keeper:
     """Keeps the features of one run's frozen part, which it takes out of the run's network."""
 
@@ -117,14 +131,15 @@ class Keeper:
         spec, backbone = resolved.spec, resolved.backbone
         self.spec, self.splits, self._benchmark = spec, resolved.splits, benchmark
         self._placement, self._channels, self._normalisation = placement, backbone.channels, network.normalisation
-        self._body = take_body_out(network)
+        body = take_body_out(network)
+        self._fingerprint = "\n".join([
+            _about_network(backbone, body), spec.training.kept, placement.device.type, _versions(),
+        ])  # fmt: skip
+        self._part = _parts.get(self._fingerprint) or _Part(body, open_store(self._fingerprint))
+        _parts[self._fingerprint] = self._part
+        self._body, self._store = self._part.body, self._part.store
         self.measuring_body: Callable[[], nn.Module] = lambda: self._body
         """Gives the frozen part that predictions are made with."""
-        self._fingerprint = "\n".join([
-            _about_network(backbone, self._body), spec.training.kept, placement.device.type, _versions(),
-        ])  # fmt: skip
-        self._store = open_store(self._fingerprint)
-        self._digests: dict[int, list[bytes]] = {}
 
     def rows(
         self, images: LabelledImages | UnlabelledImages, name: str, domain: str, number: int = 0,
@@ -138,14 +153,19 @@ class Keeper:
         self, store: FeatureStore, body: Callable[[], nn.Module], images: LabelledImages | UnlabelledImages, name: str,
         view: View,
     ) -> FeatureRows:  # fmt: skip
-        frozen = Frozen(body, self._placement.device, self.spec.training.kept, self._placement.workers)
-        keys = complete(store, frozen, view, images.images, self._digests_of(images), name)
-        return FeatureRows(store, keys)
+        key = (id(store), id(images), view.describe())
+        known = self._part.rows.get(key)
+        if known is None:
+            frozen = Frozen(body, self._placement.device, self.spec.training.kept, self._placement.workers)
+            keys = complete(store, frozen, view, images.images, self._digests_of(images), name)
+            known = self._part.rows[key] = (images, store, FeatureRows(store, keys))
+        return known[2]
 
     def _digests_of(self, images: LabelledImages | UnlabelledImages) -> list[bytes]:
-        if id(images) not in self._digests:
-            self._digests[id(images)] = digests(images.images, images.ids, self.splits.fingerprint)
-        return self._digests[id(images)]
+        if id(images) not in self._part.digests:
+            found = digests(images.images, images.ids, self.splits.fingerprint)
+            self._part.digests[id(images)] = (images, found)
+        return self._part.digests[id(images)][1]
 
     @property
     def has_statistics(self) -> bool:

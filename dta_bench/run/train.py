@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import Any
 
 import numpy as np
 import torch
@@ -149,7 +148,7 @@ class Run:
         return network.train()
 
     def _build_learner(self, first: Run | None) -> Learner:
-        shape: Any = (self.channels, *self.benchmark.train_size) if self.kept is None else self.kept.shape
+        shape = (self.channels, *self.benchmark.train_size) if self.kept is None else self.kept.shape
         classes, targets = self.benchmark.classes, len(self.splits.target_train)
         before = first.learner if first else None
         has_weights = self.spec.weights != "none"
@@ -178,21 +177,29 @@ class Run:
             Stopped: the run was asked to stop.
         """
         started = time.monotonic()
-        self.batches.steps = self._steps_before(self.epoch + 1) - self._steps_before(self.epoch)
-        self.learner.at = self._progress(self.step)
-        if self.step == 0:
-            self.learner.before_epoch(self._unaugmented_targets)
-        distributed.broadcast_from_first([*self.learner.parameters(), *self.learner.buffers()])
+        self.begin_epoch()
         for source, target in self.batches.epoch(self.epoch, self.step):
             self._take_step(source, target)
             self.step += 1
             self._save_if_due(started)
         self.seconds += time.monotonic() - started
+        return self.end_epoch()
+
+    def begin_epoch(self) -> None:
+        """Make ready for the rest of this epoch's steps."""
+        self.batches.steps = self._steps_before(self.epoch + 1) - self._steps_before(self.epoch)
+        self.learner.at = self.progress(self.step)
+        if self.step == 0:
+            self.learner.before_epoch(self._unaugmented_targets)
+        distributed.broadcast_from_first([*self.learner.parameters(), *self.learner.buffers()])
+
+    def end_epoch(self) -> EpochMetrics:
+        """Evaluate after an epoch's steps; returns and raises as :meth:`train_epoch`."""
         losses = {f"loss/{name}": total / self.step for name, total in self.sums.items()}
         if not all(math.isfinite(value) for value in losses.values()):
             not_finite = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
             raise Diverged(f"{not_finite} stopped being finite in epoch {self.epoch}")
-        rate = {"learning_rate": learning_rate(self.spec.training, self._progress(self.step - 1))}
+        rate = {"learning_rate": learning_rate(self.spec.training, self.progress(self.step - 1))}
         if not self.spec.training.is_measured(self.epoch):
             return losses | rate
         started = time.monotonic()
@@ -201,12 +208,12 @@ class Run:
         return losses | scores | rate
 
     def _take_step(self, source: Labelled, target: Unlabelled) -> None:
-        self.learner.at = self._progress(self.step)
+        self.learner.at = self.progress(self.step)
         for name, value in self.learner.step_of_epoch(source, target).items():
             self.sums[name] = self.sums.get(name, 0.0) + float(value)
         distributed.average([statistic for statistic in self.learner.buffers() if statistic.is_floating_point()])
 
-    def _progress(self, step: int) -> Progress:
+    def progress(self, step: int) -> Progress:
         """How far the run is before a step of the current epoch, which counts from 0."""
         return Progress(self.epoch, self._steps_before(self.epoch) + step, self.total_steps)
 
@@ -295,6 +302,10 @@ class Run:
     def start_next_epoch(self) -> None:
         """Go to the start of the next epoch and save."""
         self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
+        self._save(self.seconds)
+
+    def save(self) -> None:
+        """Save the position inside an epoch."""
         self._save(self.seconds)
 
     def _save(self, seconds: float) -> None:

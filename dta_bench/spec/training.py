@@ -32,10 +32,11 @@ Part = Literal["backbone", "head"]
 Rate = Annotated[float, Field(ge=0, lt=float("inf"))]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 BETAS = (0.9, 0.999)
-Tune = Literal["all", "head", "norm"]
+Tune = Literal["all", "head", "norm", "lora"]
 Kept = Literal["float16", "float32"]
 """The precision in which features are kept."""
 MOST_VIEWS = 64
+LORA_RANK = 8
 
 
 BATCHNORM = {"batches": ("separate", "joint"), "statistics": ("both", "target", "frozen")}
@@ -126,12 +127,14 @@ class Training(BaseModel):
             ``augmentation``; None: ``strong``.
         players: name of a player of the method (such as a discriminator) → the fields that are otherwise for it.
         tune: which weights of the network train: ``all``; ``head``, those above CAdD's site, on the frozen part below
-            it; ``norm``, those of normalisation layers, and all biases. What a method adds to the network trains.
+            it; ``norm``, those of normalisation layers, and all biases; ``lora``, low-rank adapters of linear layers
+            and what is new for the classes. What a method adds to the network trains.
         neck_width: for ``tune`` ``head``: the whole network up to its classifier is frozen, and above it come a
             bottleneck of so many units and a new classifier.
         views: for ``tune`` ``head``: augmented views of each training image whose features are kept; 0 keeps those of
             the image as evaluation sees it, ``fresh`` keeps none and computes the frozen part in every step.
         kept: the precision in which features are kept.
+        lora_rank: for ``tune`` ``lora``: the rank of the adapters.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -171,6 +174,7 @@ class Training(BaseModel):
     neck_width: int | None = Field(default=None, gt=0)
     views: int | Literal["fresh"] = 0
     kept: Kept = "float16"
+    lora_rank: int = Field(default=LORA_RANK, gt=0)
 
     @field_validator("schedule_options")
     @classmethod
@@ -236,6 +240,8 @@ class Training(BaseModel):
         own = [f"{name} {value}" for name, value in stated.items() if value is not None]
         if own and self.tune != "head":
             raise ValueError(f"{' and '.join(own)} is for tune head, but tune is {self.tune}")
+        if self.lora_rank != LORA_RANK and self.tune != "lora":
+            raise ValueError(f"lora_rank {self.lora_rank} is for tune lora, but tune is {self.tune}")
         if isinstance(self.views, int) and not 0 <= self.views <= MOST_VIEWS:
             raise ValueError(f"views {self.views} is not allowed; allowed: 0 to {MOST_VIEWS}, or fresh")
         if self.views == "fresh" and self.kept != "float16":

@@ -34,6 +34,7 @@ from dta_bench.sweep.print_state import (
     print_superseded,
 )
 from dta_bench.sweep.progress_view import ProgressView
+from dta_bench.sweep.stacks import train_stacks
 from dta_bench.sweep.work import choose_work, count_runs
 from dta_bench.tracking import CONFIRM, STOPPED, Tracker, standing_runs
 
@@ -126,7 +127,9 @@ def _train_missing(
                 claims.enter_context(other_sweeps.claim_runs(plan.file.benchmark, runs, workspace, tracker, parent))
                 shares.append(Share(plan, choose_work(plan, state, tracker), parent))
             with view:
-                errors = launch(Launch(tuple(shares), workspace, session.resources, view), session)
+                left = train_stacks(shares, workspace, view) if session.resources.stacked else shares
+                if to_launch := tuple(share for share in left if share.work.runs):
+                    errors = launch(Launch(to_launch, workspace, session.resources, view), session)
             status = "FINISHED"
         finally:
             for share in shares:

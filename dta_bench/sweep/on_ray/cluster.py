@@ -39,6 +39,7 @@ class Resources:
         cpus_per_run: for each device of a run.
         gpus_per_run: may be a fraction; ``auto`` measures how many runs share a GPU; None takes a whole one.
         address: of a cluster; None for ``RAY_ADDRESS``, or else a Ray of this machine.
+        stacked: whether runs of small heads on kept features train together in this process, without Ray.
         nodes: workers to wait for before the first run, at most ``wait_minutes``.
     """
 
@@ -48,6 +49,7 @@ class Resources:
     address: str | None = None
     nodes: int = 0
     wait_minutes: float = 10.0
+    stacked: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""Train runs in a stack and store each one's results in MLflow, as :mod:`dta_bench.run.execute` does for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from dta_bench.errors import Diverged, UserError
+from dta_bench.run import checkpoint, execute
+from dta_bench.run.execute import RunLabel, RunOutcome
+from dta_bench.run.finish import finish
+from dta_bench.run.placement import Placement, Stopped, StopRequest
+from dta_bench.run.resolve import Resolved
+from dta_bench.run.stacked import Stack
+from dta_bench.run.train import Run
+from dta_bench.run.workspace import Workspace
+from dta_bench.tracking import RunLog
+
+OnEpoch = Callable[[str, int, dict[str, float]], None]
+"""Called after each epoch of a run with its identity, the epoch's number, from 1, and its metrics by name."""
+
+
+@dataclass
+class _Member:
+    """A run of the stack, and where it is logged."""
+
+    run: Run
+    log: RunLog
+    tags: dict[str, str]
+    placement: Placement
+
+
+def execute_stack(
+    jobs: Sequence[tuple[Resolved, RunLabel]], workspace: Workspace, stop: StopRequest, on_epoch: OnEpoch,
+    on_end: Callable[[str, RunOutcome], None],
+) -> None:  # fmt: skip
+    """Train runs of one :func:`dta_bench.run.stacked.stack_key` together, from their checkpoints if there are some.
+
+    Args:
+        jobs: the runs, with what MLflow shows of them.
+        stop: looked at after every step; each run then keeps its checkpoint.
+        on_end: called with a run's identity when it has ended.
+    """
+    members = dict[int, _Member]()
+    states = []
+    for resolved, label in jobs:
+        placement = execute.placement_of(resolved, workspace, stop)
+        tags = execute.tags_of(resolved, workspace, placement)
+        log = workspace.tracker().open_run(resolved.spec, label.parent, label.name, set(label.inert), tags)
+        try:
+            run = Run(resolved, placement)
+            checkpoint.resume_run(run)
+        except UserError as error:
+            log.fail(str(error))
+            on_end(resolved.spec.id, RunOutcome("failed", reason=str(error)))
+            continue
+        states.append(torch.get_rng_state())
+        members[id(run)] = _Member(run, log, tags, placement)
+        log.note("stacked", f"each step was taken together with up to {len(jobs) - 1} other runs, in one process")
+    stack = Stack([member.run for member in members.values()], states)
+    try:
+        while runs := stack.next_runs():
+            stack.train_epoch(runs)
+            for run in runs:
+                _end_epoch(stack, members[id(run)], workspace, on_epoch, on_end)
+    except Stopped as error:
+        for run in stack.runs:
+            if run.epoch <= run.spec.training.epochs:
+                members[id(run)].log.interrupt()
+                on_end(run.spec.id, RunOutcome("stopped", reason=str(error)))
+
+
+def _end_epoch(
+    stack: Stack, member: _Member, workspace: Workspace, on_epoch: OnEpoch, on_end: Callable[[str, RunOutcome], None]
+) -> None:
+    run, epoch = member.run, member.run.epoch
+    try:
+        metrics = stack.end_epoch(run)
+        member.log.log_epoch(epoch, metrics)
+        on_epoch(run.spec.id, epoch, metrics)
+        if run.epoch <= run.spec.training.epochs:
+            return
+        finished = finish(run)
+    except Diverged as error:
+        member.log.fail_diverged(str(error))
+        on_end(run.spec.id, RunOutcome("failed", reason=str(error), diverged=True))
+        return
+    on_end(run.spec.id, execute.store_finished(run, finished, member.tags, member.log, workspace))
