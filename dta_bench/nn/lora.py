@@ -24,8 +24,8 @@ class LowRank(nn.Module):
     def __init__(self, weight: Tensor, rank: int) -> None:
         super().__init__()
         out, units = weight.shape[:2]
-        like = {"device": weight.device, "dtype": weight.dtype}
-        self.a, self.b = nn.Parameter(torch.empty(rank, units, **like)), nn.Parameter(torch.zeros(out, rank, **like))
+        self.a = nn.Parameter(torch.empty(rank, units, device=weight.device, dtype=weight.dtype))
+        self.b = nn.Parameter(torch.zeros(out, rank, device=weight.device, dtype=weight.dtype))
         nn.init.kaiming_uniform_(self.a, a=math.sqrt(5))
 
     def forward(self, weight: Tensor) -> Tensor:

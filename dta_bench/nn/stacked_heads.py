@@ -80,7 +80,7 @@ class StackedHeads:
     def step(self, losses: Tensor, rate: float) -> None:
         """One step of every member on its own loss, (members,)."""
         self.optimizer.zero_grad(set_to_none=True)
-        losses.sum().backward()  # a member's weights are in its own loss alone
+        torch.autograd.backward(losses.sum())  # a member's weights are in its own loss alone
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("rate_factor", 1.0)
         self.optimizer.step()
