@@ -93,7 +93,7 @@ GROUPS = {
     ),
     "How much": ("points", "seeds", "confirm", "epochs", "budget"),
     "What is shown": ("select", "paper", "recipes", "status", "sort"),
-    "On which machines": ("parallel", "cpus_per_run", "gpus_per_run", "address", "nodes", "wait"),
+    "On which machines": ("parallel", "stacked", "cpus_per_run", "gpus_per_run", "address", "nodes", "wait"),
     "What it would cost": ("dry_run", "rate", "price"),
     "Where things are": ("root", "out", "tracking_uri", "host", "port"),
     "Output": (
