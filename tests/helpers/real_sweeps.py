@@ -49,7 +49,7 @@ def listening_addresses(pid: int) -> set[str]:
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 900
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(1)

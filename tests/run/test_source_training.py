@@ -1,6 +1,10 @@
 """A source is trained on once for all its targets, and each run is to the digit what it is when trained alone."""
 
 import dataclasses
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +170,38 @@ def test_a_training_in_which_the_target_has_a_part_is_not_shared(
     assert shared_training(resolved("ink", root).spec) is not None
     write_suite(tmp_path, image_size=28, **changes)
     assert shared_training(resolved("ink", root, **run).spec) is None
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from test_source_training import resolved, shared
+from dta_bench.run import checkpoint
+
+where, root, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+save = checkpoint.save
+
+def save_and_die(path, state):
+    save(path, state)
+    if path.name == where:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint.save = save_and_die
+shared(resolved("ink", root), root, out)
+"""
+
+
+@pytest.mark.parametrize("written_last", ["position.pt", "epoch-0002.pt"])
+def test_after_a_kill_at_any_write_another_target_goes_on_with_the_same_numbers(
+    root: str, tmp_path: Path, steps: list[str], written_last: str
+) -> None:
+    expected = alone(resolved("clay", root))
+    of_an_epoch = len(steps) // EPOCHS
+    steps.clear()
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    command = [sys.executable, "-c", KILLED, written_last, root, str(tmp_path / "runs")]
+    killed = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": paths}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert_same(shared(resolved("clay", root), root, tmp_path / "runs"), expected)
+    kept = {"position.pt": 0, "epoch-0002.pt": 2}[written_last]  # position.pt is written before epoch-0001.pt
+    assert len(steps) == (EPOCHS - kept) * of_an_epoch
