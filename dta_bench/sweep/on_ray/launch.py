@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +92,9 @@ class Interrupt:
     def ray_has_died(self, sentence: str) -> None:
         """End the sweep with a sentence; called in another thread."""
         self.lost = sentence
-        _thread.interrupt_main()
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)  # a real signal also ends what the thread waits for
 
 
 def launch(start: Launch, session: RaySession) -> dict[str, str]:
