@@ -157,6 +157,8 @@ def warnings(report: Report) -> list[str]:
     sentences += _counted_twice_or_not_at_all(report)
     if report.budget is not None:
         sentences.append(f"Every run has the budget {report.budget}; a first stage counts.")
+    if report.trained_parts:
+        sentences.append(f"Only a part of the network trains ({' | '.join(report.trained_parts)}).")
     if report.recipes:
         sentences.append(
             f"Trained by the recipe {_join(report.recipes)}; dta-bench report --recipes has what is printed."

@@ -9,6 +9,7 @@ from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.run_details import LabelledSubset, Provenance
 from dta_bench.tracking import DISAGREEMENT, RECIPE
 
+FEATURES = "note_features"  # the tag of a run with the features that it was trained on
 UNREADABLE = "note_unreadable"  # the tag of a run that left images out
 
 
@@ -50,6 +51,18 @@ def followed_recipes(group: Sequence[Configuration]) -> list[str]:
     """Recipes that runs say they followed, each once."""
     tags = [run.tracked.tags for configuration in group for run in configuration.every_run]
     return sorted({found[RECIPE] for found in tags if RECIPE in found})
+
+
+def trained_parts(group: Sequence[Configuration]) -> list[str]:
+    """Which part of the network the runs trained, and on which kept features, each sentence once; not for all of it."""
+    said = set()
+    for run in (run for configuration in group for run in configuration.every_run):
+        training = run.spec.training
+        if training.tune != "all":
+            neck = f", a bottleneck of {training.neck_width}" if training.neck_width else ""
+            features = run.tracked.tags.get(FEATURES, "")
+            said.add(f"tune {training.tune}{neck}" + (f"; features: {features}" if features else ""))
+    return sorted(said)
 
 
 def unreadable(group: list[Configuration]) -> list[str]:

@@ -25,6 +25,7 @@ from dta_bench.report.origins import (
     labelled_subset,
     mixed_code,
     provenance,
+    trained_parts,
     unreadable,
 )
 from dta_bench.report.paper.published import rows_of_benchmark
@@ -132,6 +133,7 @@ def summarise(
     )
     parts: dict[str, Any] = {"default_rule": why_default} if why_default else {}
     parts |= {"recipes": followed} if (followed := followed_recipes(group)) else {}
+    parts |= {"trained_parts": trained} if (trained := trained_parts(group)) else {}
     parts |= _budgets(group, configurations)
     if (enlarged := averages(chosen.shown if chosen else None, "enlarged_labels")) is not None:
         parts["enlarged_labels"] = enlarged

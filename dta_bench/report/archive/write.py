@@ -21,7 +21,7 @@ from dta_bench.tracking import TrackedRun, Tracker, standing_runs
 
 TAGS = re.compile(
     "data_fingerprint|code_fingerprint|weights_fingerprint|commit|device|versions|subset_hash|collapsed|archive"
-    "|note_label_subset|note_target_test|note_supervised"
+    "|note_label_subset|note_target_test|note_supervised|note_features|note_stacked"
 )
 """The tags that an archive holds; others name machines, folders or commands."""
 TEXTS = ("confusion.csv", "label_subset.json")

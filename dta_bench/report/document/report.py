@@ -97,6 +97,8 @@ class Report(Document):
     """Methods on a backbone whose runs were made by several versions of the code."""
     recipes: list[str] | None = None
     """Published recipes that runs followed; of one that was changed, the name says so. Only where there are some."""
+    trained_parts: list[str] | None = None
+    """Which part of the network trains, on which kept features, in words; None where all of it does."""
     repeated_runs: int = 0
     """Finished or unfinished runs left out because another run of the same spec and seed stands for them."""
     newer_runs: int = 0
