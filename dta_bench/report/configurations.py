@@ -21,6 +21,7 @@ from dta_bench.report.statistics import map_outcomes
 from dta_bench.report.statistics.calibration import Calibration, calibration
 from dta_bench.report.statistics.map_outcomes import MapOutcomes
 from dta_bench.report.statistics.outcomes import Outcomes, outcomes
+from dta_bench.spec.identity import LATER_PARAMETERS
 from dta_bench.spec.parameter_order import in_space_order
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.seeds import is_confirmation
@@ -218,7 +219,7 @@ def group_runs(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configurati
     searched = [group for group in groups.values() if not all(is_confirmation(run.spec.seed) for run in group)]
     if not searched:
         raise UserError("no finished run yet; start or resume a sweep first")
-    return [_configuration(group) for group in searched]
+    return _with_later_parameters([_configuration(group) for group in searched])
 
 
 def comparable_groups(configurations: Sequence[Configuration]) -> list[list[Configuration]]:
@@ -257,6 +258,22 @@ def _configuration(runs: Sequence[StoredRun]) -> Configuration:
     by_seed = sorted(runs, key=lambda run: run.spec.seed)
     search = tuple(run for run in by_seed if not is_confirmation(run.spec.seed))
     return Configuration(spec.method, spec.backbone, spec.weights, params, search, tuple(by_seed[len(search) :]))
+
+
+def _with_later_parameters(configurations: Sequence[Configuration]) -> list[Configuration]:
+    """Name a parameter that is in no spec at its default wherever another configuration of the method has a value."""
+    later: dict[str, dict[str, Any]] = {}
+    for one in configurations:
+        own = {name: LATER_PARAMETERS[name] for name in one.params if name in LATER_PARAMETERS}
+        later.setdefault(one.method, {}).update(own)
+    return [
+        dataclasses.replace(
+            one, params=in_space_order(one.runs[0].spec.benchmark, one.method, {**later[one.method], **one.params})
+        )
+        if later[one.method]
+        else one
+        for one in configurations
+    ]
 
 
 def _all_but_seed(spec: RunSpec) -> str:

@@ -65,6 +65,17 @@ def test_methods_of_one_budget_are_in_one_table_whatever_their_stages() -> None:
     assert (report.left_out, report.budgets_left_out) == (0, None)
 
 
+def test_a_parameter_that_is_in_no_spec_at_its_default_tells_configurations_apart() -> None:
+    runs = Runs()
+    for share, params in ((0.5, {}), (0.6, {"source_only_epochs": 1}), (0.7, {"class_balance": 0.1})):
+        runs.add(spec_of(**params), share)
+    report = report_of(runs, benchmark_of("fonts_digits"))
+    assert [row.params["source_only_epochs"] for row in report.leaderboard] == [0, 1, 0]
+    screen = screen_of(report)
+    assert "source_only_epochs=1" in screen
+    assert screen.count("source_only_epochs=0") >= 2
+
+
 def test_runs_without_a_budget_say_nothing_of_one() -> None:
     runs = Runs()
     runs.add(spec_of(), 0.5)
