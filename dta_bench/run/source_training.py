@@ -13,12 +13,13 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from torch import Tensor
 
 from dta_bench.data.suite_plugin import shared_training
 from dta_bench.errors import UserError
@@ -41,11 +42,13 @@ class SharedTraining:
         key: a hash of all that the networks depend on.
         folder: holds ``epoch-0001.pt``, ... and, until the last epoch is there, ``position.pt`` to go on from.
         epochs: how many there are in all.
+        start: what the run started from, which is the same for all; only what has changed since is kept.
     """
 
     key: str
     folder: Path
     epochs: int
+    start: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
@@ -66,7 +69,7 @@ class SharedTraining:
             checkpoint.save(self._position, position)
         of_training = {name: value for name, value in metrics.items() if name.startswith(("loss/", "learning_rate"))}
         at = dataclasses.astuple(learner.at)
-        network = {"modules": learner.state_dict(), "metrics": of_training, "seconds": seconds, "at": at}
+        network = {"modules": self._changed(learner.state_dict()), "metrics": of_training, "seconds": seconds, "at": at}
         checkpoint.save(self._file(run.epoch), network | {"epoch": run.epoch})
         if run.epoch == self.epochs:
             checkpoint.discard(self._position)
@@ -78,7 +81,7 @@ class SharedTraining:
             UserError: the file cannot be read.
         """
         kept = self._read(self._file(epoch), epoch)
-        run.learner.load_state_dict(kept["modules"])
+        run.learner.load_state_dict(self.start | kept["modules"])
         run.learner.at = Progress(*kept["at"])
         return kept
 
@@ -113,6 +116,10 @@ class SharedTraining:
             yield
         finally:
             lock.release()
+
+    def _changed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The weights and statistics that training has moved: a frozen network is not kept once an epoch."""
+        return {name: value for name, value in state.items() if not torch.equal(value, self.start[name])}
 
     @property
     def _position(self) -> Path:
@@ -158,6 +165,7 @@ def train_first_stage(resolved: Resolved, root: str, placement: Placement) -> tr
     own = placement.checkpoint.parent / "first" / f"{first.spec.id}.pt"
     own.parent.mkdir(parents=True, exist_ok=True)
     run = train.Run(first, dataclasses.replace(placement, checkpoint=own))
+    shared = _starting_from(run, shared)
     if shared.done < shared.epochs:
         with FileLock(own.with_suffix(".lock")):  # runs with another second stage have the same checkpoint
             _train(run, shared)
@@ -183,7 +191,12 @@ def train_to_the_end(
     shared = find(resolved, root, placement)
     if shared is None:
         return run.train_to_the_end(on_epoch)
-    return _train(run, shared, on_epoch)
+    return _train(run, _starting_from(run, shared), on_epoch)
+
+
+def _starting_from(run: train.Run, shared: SharedTraining) -> SharedTraining:
+    """The same with what a run that has just been built starts from."""
+    return dataclasses.replace(shared, start={name: value.clone() for name, value in run.learner.state_dict().items()})
 
 
 def _train(run: train.Run, shared: SharedTraining, on_epoch: train.OnEpoch = lambda *_: None) -> train.Run:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from drawn_suites import write_domains, write_suite
 from small_runs import spec_of
 
@@ -93,6 +94,18 @@ def test_each_target_has_the_numbers_of_a_run_of_its_own_and_the_source_is_train
     of_second_stage = of_one // 2 if method == "shot" else 0  # its first stage is the other half
     assert steps.count("zoo.photo-to-ink") == of_one
     assert steps.count("zoo.photo-to-clay") == of_second_stage
+
+
+def test_with_a_frozen_body_the_numbers_are_those_of_runs_of_their_own_and_the_body_is_not_kept_each_epoch(
+    root: str, tmp_path: Path
+) -> None:
+    pairs = [resolved(target, root, tune="head") for target in ("ink", "clay")]
+    for run in pairs:
+        assert_same(shared(run, root, tmp_path / "runs"), alone(run))
+    (folder,) = (tmp_path / "runs/source").iterdir()
+    kept = torch.load(folder / "epoch-0002.pt", weights_only=True)["modules"]
+    assert kept
+    assert all(name.startswith(("net.neck", "net.head")) for name in kept)
 
 
 @pytest.mark.parametrize("goes_on", ["ink", "clay"])
