@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from command_line import refusal
@@ -15,12 +16,12 @@ from rich.console import Console
 
 from dta_bench.cli.arguments import options_of
 from dta_bench.errors import UserError
-from dta_bench.run.source_training import TAG
+from dta_bench.run.source_training import FOLDER, TAG
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.print_state import print_notes
 from dta_bench.sweep.run_queue import JointQueue, PlannedQueue, RunEnd, point_key
-from dta_bench.sweep.suite import SuitePlan, plan_suite
+from dta_bench.sweep.suite import SuitePlan, plan_suite, remove_kept_networks
 from dta_bench.tracking import TrackedRun
 
 SMALL = {"image_size": 28}
@@ -78,6 +79,23 @@ def test_a_suite_of_which_no_pair_has_data_is_refused_with_where_they_belong(her
 @pytest.mark.usefixtures("here")
 def test_pairs_of_what_is_no_suite_would_have_no_effect() -> None:
     assert "--pairs would have no effect on digits, which is no suite" in refusal("sweep digits --pairs a->b --dry-run")
+
+
+@pytest.mark.parametrize(("pairs", "stays"), [("all", True), (["photo -> ink"], False)])
+def test_networks_on_a_source_go_when_all_its_pairs_are_swept_and_else_it_is_told_that_they_stay(
+    here: Path, monkeypatch: pytest.MonkeyPatch, pairs: object, stays: bool
+) -> None:
+    write_suite(here, **SMALL, pairs=pairs)
+    network = here / "runs" / FOLDER / "abc/epoch-0001.pt"
+    network.parent.mkdir(parents=True)
+    network.write_bytes(b"weights")
+    store = SimpleNamespace(runs=lambda _: [SimpleNamespace(tags={TAG: "abc"}), SimpleNamespace(tags={})])
+    monkeypatch.setattr(Workspace, "tracker", lambda _: store)
+    said = Console(file=io.StringIO(), width=300)
+    remove_kept_networks(plan(here), Workspace("", str(here), ""), said)
+    assert network.exists() == stays
+    told = said.file.getvalue()  # type: ignore[attr-defined]
+    assert ("stay in runs/source" in told) == stays
 
 
 def test_several_queues_are_one_and_each_learns_of_its_own_runs(here: Path) -> None:
