@@ -17,10 +17,12 @@ def pack_data(
     A machine fetches a few large files in minutes, and hundreds of thousands of small ones in hours.
     """
     from dta_bench.data import shards
+    from dta_bench.spec.spelling import count_of
 
     packed = shards.pack(root, folder)
     files, size = sum(shard.files for shard in packed), sum(shard.bytes for shard in packed)
-    print(f"{files} files in {len(packed)} shards, {size / 2**30:.2f} GiB; copy all of {folder} to object storage")
+    named = f"{count_of(files, 'file')} in {count_of(len(packed), 'shard')}, {size / 2**20:.1f} MiB"
+    print(f"{named}; copy all of {folder} to object storage")
 
 
 def unpack_data(
@@ -32,6 +34,8 @@ def unpack_data(
     What a run reads is verified once more by the data's fingerprint, before the first run.
     """
     from dta_bench.data import shards
+    from dta_bench.spec.spelling import count_of
 
     unpacked = shards.unpack(folder, root)
-    print(f"{sum(shard.files for shard in unpacked)} files of {len(unpacked)} shards lie under {root}")
+    files = sum(shard.files for shard in unpacked)
+    print(f"{count_of(files, 'file')} of {count_of(len(unpacked), 'shard')} under {root}")
