@@ -28,7 +28,7 @@ OF_PAGE = {
     "report-print": (794, {"media": "print"}),
 }  # fmt: skip
 """Picture → the window's width, and what the page is to believe of its reader."""
-HEIGHT = 1100
+HEIGHT = 1500
 
 
 def main(out: Path, name: str) -> None:

@@ -35,7 +35,7 @@ def test_a_credential_is_masked(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=dta-bench",
+        "http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=dta-bench&workflowType=machine_learning",
         "http://h:5000/a@b",
         "sqlite:////home/a@b/c:d@e/mlflow.db",
         "dta-bench sweep x --set key=3 --training crop=[256,512]",

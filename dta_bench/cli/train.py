@@ -94,19 +94,19 @@ def train(
         if followed:
             stderr_console(quiet).print(recipes.describe(followed), highlight=False, soft_wrap=True, markup=False)
         found = train_one(plan, settings or [], seed, workspace, stderr_console(quiet))
-    if as_json:
-        print_json(found, stdout)
-    else:
-        where, measured = "target test", found["test"]
-        if measured is None:
-            where, measured = "no labelled target test; held-out source images", found["source_validation"]
-        metrics = [metric for metric in ("miou", "accuracy", "mean_class_accuracy") if metric in measured]
-        scores = ", ".join(f"{spell_metric(metric)} {measured[metric]:.1f} %" for metric in metrics)
-        print(f"{found['name']}: {where} {scores}, at the last epoch", file=stdout)
-        places = same_places(out=out, tracking_uri=tracking_uri)
-        made = f"Run {found['run_id']}, with dta-bench ui{places} at {found['link']}"
-        following = [f"dta-bench report {found['spec']['benchmark']}{places}  # beside the other runs"]
-        if found["has_network"]:
-            to = "maps" if "miou" in measured else "predictions.csv"
-            following.append(f"dta-bench predict {found['run_id']} FOLDER --to {to}{places}  # of images of yours")
-        print_ending(made, [] if quiet else following, stdout)
+        if as_json:
+            print_json(found, stdout)
+        else:
+            where, measured = "target test", found["test"]
+            if measured is None:
+                where, measured = "no labelled target test; held-out source images", found["source_validation"]
+            metrics = [metric for metric in ("miou", "accuracy", "mean_class_accuracy") if metric in measured]
+            scores = ", ".join(f"{spell_metric(metric)} {measured[metric]:.1f} %" for metric in metrics)
+            print(f"{found['name']}: {where} {scores}, at the last epoch", file=stdout)
+            places = same_places(out=out, tracking_uri=tracking_uri)
+            made = f"Run {found['run_id']}, with dta-bench ui{places} at {found['link']}"
+            following = [f"dta-bench report {found['spec']['benchmark']}{places}  # beside the other runs"]
+            if found["has_network"]:
+                to = "maps" if "miou" in measured else "predictions.csv"
+                following.append(f"dta-bench predict {found['run_id']} FOLDER --to {to}{places}  # of images of yours")
+            print_ending(made, [] if quiet else following, stdout)

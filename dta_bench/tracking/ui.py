@@ -18,7 +18,7 @@ from dta_bench.errors.credentials import strip_user
 from dta_bench.tracking import store_file
 from dta_bench.tracking.connection import is_server
 from dta_bench.tracking.tracker import Tracker
-from dta_bench.tracking.ui_metadata import VIEW
+from dta_bench.tracking.ui_metadata import MODEL_TRAINING, VIEW
 
 DEFAULT_PORT = 5000
 MOST_SECONDS_TO_START = 120.0
@@ -31,12 +31,12 @@ def ui_link(uri: str, experiment_id: str, port: int | None = None) -> str:
     Args:
         port: at which a local store is served; None: see :func:`ui_port`.
     """
-    return f"{_base(uri, port)}/#/experiments/{experiment_id}/runs?viewStateShareKey={VIEW}"
+    return f"{_base(uri, port)}/#/experiments/{experiment_id}/runs?viewStateShareKey={VIEW}&{MODEL_TRAINING}"
 
 
 def run_link(uri: str, experiment_id: str, mlflow_run_id: str) -> str:
     """The link to the page of one run."""
-    return f"{_base(uri, None)}/#/experiments/{experiment_id}/runs/{mlflow_run_id}"
+    return f"{_base(uri, None)}/#/experiments/{experiment_id}/runs/{mlflow_run_id}?{MODEL_TRAINING}"
 
 
 def ui_port(uri: str) -> int:

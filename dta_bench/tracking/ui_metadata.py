@@ -11,8 +11,10 @@ from dta_bench.spec.run_spec import LabelSubset, RunSpec
 VIEW = "dta-bench"
 """The key under which an experiment keeps its saved view; it is part of the link."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""The experiment's tag by which MLflow's pages open in "Model training", with runs, charts and models; without it they
-open in "GenAI", with traces and judges. MLflow's own pages write it when a user chooses the type."""
+"""The experiment's tag for its type, which MLflow's own pages write when a user chooses it: model training, with runs,
+charts and models, not traces and judges."""
+MODEL_TRAINING = "workflowType=machine_learning"
+"""The part of a link by which the sidebar of MLflow's pages shows Model training; else each browser starts in GenAI."""
 DIGITS = 9
 """Significant digits of a metric in the store."""
 

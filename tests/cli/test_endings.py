@@ -99,13 +99,14 @@ def test_links_follow_the_port_that_was_served_last(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(ui, "_serve", lambda *_: None)
     ui.serve_ui(uri, tmp_path, "127.0.0.1", 5391)
     assert ui_link(uri, "1").startswith("http://127.0.0.1:5391/")
-    assert run_link(uri, "1", "abc") == "http://127.0.0.1:5391/#/experiments/1/runs/abc"
+    assert run_link(uri, "1", "abc").startswith("http://127.0.0.1:5391/#/experiments/1/runs/abc?")
     monkeypatch.setenv("DTA_BENCH_UI_PORT", "5392")
     assert ui_link(uri, "1").startswith("http://127.0.0.1:5392/")
 
 
 def test_a_server_keeps_its_own_port() -> None:
-    assert run_link("http://lab.org:8080", "1", "abc") == "http://lab.org:8080/#/experiments/1/runs/abc"
+    link = run_link("http://lab.org:8080", "1", "abc")
+    assert link == "http://lab.org:8080/#/experiments/1/runs/abc?workflowType=machine_learning"
 
 
 def test_the_next_command_leads_to_the_same_places(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -340,7 +340,7 @@ def test_a_report_of_a_real_store_is_kept_as_files(tmp_path: Path, digits_benchm
         finish(tracker, spec_of("source_only", seed=seed), 0.5)
     report = build_report(tracker, "fonts_digits", "entropy")
     assert report.test.accuracy == pytest.approx(80, abs=2)
-    assert report.link.endswith("/#/experiments/1/runs?viewStateShareKey=dta-bench")
+    assert report.link.endswith("/#/experiments/1/runs?viewStateShareKey=dta-bench&workflowType=machine_learning")
     assert build_report(tracker, "fonts_digits", "labels", only={spec_of().id}).source_only is None
 
     write_report(report, tmp_path / "reports" / "mine")

@@ -351,11 +351,11 @@ def test_mlflow_prints_nothing_of_its_own(tmp_path: Path) -> None:
 def test_the_link_leads_to_the_table_of_runs() -> None:
     assert (
         ui_link("sqlite:///x/mlflow.db", "7")
-        == "http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey=dta-bench"
+        == "http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey=dta-bench&workflowType=machine_learning"
     )
     assert (
         ui_link("https://mlflow.lab.org/", "7")
-        == "https://mlflow.lab.org/#/experiments/7/runs?viewStateShareKey=dta-bench"
+        == "https://mlflow.lab.org/#/experiments/7/runs?viewStateShareKey=dta-bench&workflowType=machine_learning"
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
+from dta_bench.report.document.report import Report
 from dta_bench.report.html.charts.bars import class_bars
 from dta_bench.report.html.charts.differences import differences
 from dta_bench.report.html.charts.drawing import Scale
@@ -20,6 +21,7 @@ from dta_bench.report.html.charts.parallel import Line, parallel
 from dta_bench.report.html.charts.row_interval import row_interval, row_scale
 from dta_bench.report.html.charts.scatter import Mark, front, scatter
 from dta_bench.report.html.page import Cell, Figure, Page, Section, Table, html, markdown
+from dta_bench.report.html.sections.links import run_page
 
 NASTY = '<script>alert("x")</script> & <b>'
 
@@ -288,3 +290,11 @@ def test_no_text_becomes_html_code_or_a_link_in_markdown() -> None:
 def test_no_command_ends_its_block_of_code() -> None:
     text = markdown(Page("t", "k", "a", sections=[Section("s", "s", commands=["a ``` b"])]))
     assert "````\na ``` b\n````" in text
+
+
+def test_links_to_runs_lead_to_the_view_that_the_reports_link_leads_to() -> None:
+    base = "http://127.0.0.1:5000/#/experiments/1/runs"
+    shared = Report.model_construct(link=f"{base}?viewStateShareKey=dta-bench&workflowType=machine_learning")
+    assert run_page(shared, "abc") == f"{base}/abc?workflowType=machine_learning"
+    assert run_page(Report.model_construct(link=base), "abc") == f"{base}/abc"
+    assert run_page(Report.model_construct(link=None), "abc") is None

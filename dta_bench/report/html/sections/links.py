@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from dta_bench.report.document.report import Report
@@ -23,7 +24,13 @@ def runs_page(report: Report) -> str | None:
 def run_page(report: Report, mlflow_run_id: str) -> str | None:
     """Where MLflow shows one run."""
     base = runs_page(report)
-    return f"{base}/{mlflow_run_id}" if base else None
+    return f"{base}/{mlflow_run_id}{_view(report)}" if base else None
+
+
+def _view(report: Report) -> str:
+    """The part of the report's link that says which of MLflow's views is meant, for the link to a run."""
+    shown = re.search(r"workflowType=\w+", report.link or "")
+    return f"?{shown[0]}" if shown else ""
 
 
 def first_run_page(report: Report, row: LeaderboardRow) -> str | None:
