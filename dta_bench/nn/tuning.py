@@ -38,7 +38,7 @@ def tune(network: Network, training: Training) -> Network:
         UserError: ``neck_width`` for a network that takes no bottleneck, or adapters for one without linear layers.
     """
     if training.tune == "head":
-        network = _with_neck(network, training.neck_width) if training.neck_width else network
+        network = network if training.neck_width is None else _with_neck(network, training.neck_width)
         freeze(network.body)
         network.input_is_fixed = True
     elif training.tune == "lora":
@@ -97,12 +97,15 @@ class _Whole(nn.Module):
 def _with_neck(network: Network, width: int) -> Network:
     """The whole network up to its classifier as the body, and above it a bottleneck and a new linear classifier.
 
-    CAdD masks what enters the bottleneck, EAdD its output.
+    CAdD masks what enters the bottleneck, EAdD its output. With a width of 0 there is no bottleneck.
     """
-    made = pretrained.with_bottleneck(network, width, dropout=DROPOUT)
+    made = pretrained.with_bottleneck(network, width or 1, dropout=DROPOUT)
     old, bottleneck = made.neck[0], made.neck[1]  # type: ignore[index]
     whole = _Whole(Network(made.body, old, made.head))
-    return Network(whole, bottleneck, made.head, normalisation=network.normalisation, new=[bottleneck])
+    if width:
+        return Network(whole, bottleneck, made.head, normalisation=network.normalisation, new=[bottleneck])
+    classifier = nn.Linear(network.head.in_features, network.head.out_features)  # type: ignore[arg-type]
+    return Network(whole, nn.Identity(), classifier, normalisation=network.normalisation)
 
 
 class TakesFeatures(nn.Module):

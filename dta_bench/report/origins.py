@@ -59,7 +59,8 @@ def trained_parts(group: Sequence[Configuration]) -> list[str]:
     for run in (run for configuration in group for run in configuration.every_run):
         training = run.spec.training
         if training.tune != "all":
-            neck = f", a bottleneck of {training.neck_width}" if training.neck_width else ""
+            width = training.neck_width
+            neck = "" if width is None else f", a bottleneck of {width}" if width else ", a linear probe"
             features = run.tracked.tags.get(FEATURES, "")
             said.add(f"tune {training.tune}{neck}" + (f"; features: {features}" if features else ""))
     return sorted(said)

@@ -26,7 +26,7 @@ def can_stack(spec: RunSpec) -> bool:
     """Whether a run can be one of a stack, as far as its spec says."""
     training, params = spec.training, spec.params
     plain = (
-        training.keeps_features and training.neck_width is not None and training.precision == "float32"
+        training.keeps_features and bool(training.neck_width) and training.precision == "float32"
         and training.accumulate == training.devices == 1 and training.clip_norm is None and not training.batchnorm
         and not training.players and training.restate is None
     )  # fmt: skip

@@ -130,7 +130,7 @@ class Training(BaseModel):
             it; ``norm``, those of normalisation layers, and all biases; ``lora``, low-rank adapters of linear layers
             and what is new for the classes. What a method adds to the network trains.
         neck_width: for ``tune`` ``head``: the whole network up to its classifier is frozen, and above it come a
-            bottleneck of so many units and a new classifier.
+            bottleneck of so many units and a new classifier; with 0 the classifier alone (a linear probe).
         views: for ``tune`` ``head``: augmented views of each training image whose features are kept; 0 keeps those of
             the image as evaluation sees it, ``fresh`` keeps none and computes the frozen part in every step.
         kept: the precision in which features are kept.
@@ -171,7 +171,7 @@ class Training(BaseModel):
     strong_view: tuple[str, ...] | None = None
     players: dict[str, dict[str, Any]] = {}
     tune: Tune = "all"
-    neck_width: int | None = Field(default=None, gt=0)
+    neck_width: int | None = Field(default=None, ge=0)
     views: int | Literal["fresh"] = 0
     kept: Kept = "float16"
     lora_rank: int = Field(default=LORA_RANK, gt=0)

@@ -106,6 +106,15 @@ def test_a_neck_of_a_width_takes_the_whole_network_below_its_classifier_as_the_f
     ]
 
 
+def test_a_neck_of_no_width_is_a_linear_probe() -> None:
+    plain = small_network("classification").eval()
+    net = tune(small_network("classification"), training(tune="head", neck_width=0)).eval()
+    images = torch.randn(4, 3, 16, 16)
+    assert torch.equal(net.hidden(net.features(images)), plain.hidden(plain.features(images)))
+    trains = [(name, tuple(weight.shape)) for name, weight in net.named_parameters() if weight.requires_grad]
+    assert trains == [("head.weight", (5, 32)), ("head.bias", (5,))]
+
+
 def test_vat_above_a_frozen_part_is_refused_instead_of_giving_a_random_direction() -> None:
     net = tune(small_network("classification"), training(tune="head"))
     with pytest.raises(UserError, match="VAT perturbs the input"):

@@ -86,7 +86,13 @@ def test_a_stack_is_of_plain_heads_of_one_training() -> None:
     assert len({stack_key(one) for one in SPECS}) == 1
     other = dataclasses.replace(SPECS[0], training=SPECS[0].training.model_copy(update={"learning_rate": 1.0}))
     assert stack_key(other) != stack_key(SPECS[0])
-    for changed in ({"neck_width": None}, {"views": "fresh"}, {"clip_norm": 1.0}, {"batchnorm": {"batches": "joint"}}):
+    for changed in (
+        {"neck_width": None},
+        {"neck_width": 0},
+        {"views": "fresh"},
+        {"clip_norm": 1.0},
+        {"batchnorm": {"batches": "joint"}},
+    ):
         assert not can_stack(dataclasses.replace(SPECS[0], training=SPECS[0].training.model_copy(update=changed))), (
             changed
         )
