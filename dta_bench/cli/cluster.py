@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 cluster = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Run a sweep as a job of a batch system; pack data for machines that are rented.\n\nWhat else a cluster needs:"
+    help="Sweep as a job of a batch system; pack data for rented machines.\n\nWhat else a cluster needs:"
     " docs/cluster.md.",
     epilog="Example: dta-bench cluster slurm --nodes 4 --gpus 4 --time 8:00 --partition gpu --submit sweep visda",
 )

@@ -23,7 +23,8 @@ NOT_HERE = ("visda", "gta5_cityscapes", "pets", "photographs", "zoo")
 NAMED_RUN = "63c7ccb1951f"
 """The run that the pages draw figures of; a test puts its own there."""
 ELSEWHERE = {"ui"}  # serves until it is stopped: tests/report/html/test_browser.py
-WALKED = {*walkthrough_commands(), "dta-bench check cluster cluster.yaml"}
+CLUSTER_FILES = {f"dta-bench check cluster {name}" for name in ("cluster.yaml", "cluster/machines.yaml")}
+WALKED = {*walkthrough_commands(), *CLUSTER_FILES}
 """Run with the files that they need, in tests/docs/test_contributing.py and tests/cluster/test_cluster_file.py."""
 
 
