@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from dta_bench.report.paper.published import rows_of_table
+from dta_bench.spec.spelling import count_of
 
 HERE = Path(__file__).parent
 PAIRS = {"usps_mnist": "USPS to MNIST", "mnist_usps": "MNIST to USPS"}
@@ -78,7 +79,7 @@ def chosen_sentence(report: dict[str, Any], pair: str) -> str:
     verdict = "better than" if gain["differs"] and gain["points"] > 0 else "not shown to be better than"
     return (
         f"{start}, {gain['points']:+.1f} points ({gain['ci95'][0]:+.1f} to {gain['ci95'][1]:+.1f}) against source-only:"
-        f" {verdict} source-only (p {gain['p_holm']:.3f}, corrected for {gain['pairs']} pairs)."
+        f" {verdict} source-only (p {gain['p_holm']:.3f}, corrected for {count_of(gain['pairs'], 'pair')})."
     )
 
 
