@@ -101,8 +101,21 @@ def test_the_list_of_commands_cuts_no_summary_short(command: list[str]) -> None:
 
 def test_the_commands_are_listed_in_the_order_of_a_users_work() -> None:
     listed = CliRunner().invoke(cli.app, ["--help"]).stdout.partition("Commands:")[2]
-    order = ["list", "prepare", "train", "sweep", "report", "runs", "publish", "merge", "site", "label", "predict"]
-    order += ["export", "replay", "figures", "profile", "check", "cluster", "ui"]
+    order = [
+        "list",
+        "new",
+        "prepare",
+        "train",
+        "sweep",
+        "report",
+        "compare",
+        "runs",
+        "publish",
+        "merge",
+        "site",
+        "label",
+    ]
+    order += ["predict", "export", "replay", "figures", "profile", "check", "cluster", "ui"]
     assert re.findall(r"^  (\w+)", listed, re.MULTILINE) == order
 
 

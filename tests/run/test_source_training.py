@@ -213,7 +213,8 @@ def test_after_a_kill_at_any_write_another_target_goes_on_with_the_same_numbers(
     steps.clear()
     paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     command = [sys.executable, "-c", KILLED, written_last, root, str(tmp_path / "runs")]
-    killed = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": paths}, check=False)
+    same_sums = {"PYTHONPATH": paths, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    killed = subprocess.run(command, cwd=tmp_path, env=os.environ | same_sums, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert_same(shared(resolved("clay", root), root, tmp_path / "runs"), expected)
     kept = {"position.pt": 0, "epoch-0002.pt": 2}[written_last]  # position.pt is written before epoch-0001.pt

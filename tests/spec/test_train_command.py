@@ -22,7 +22,7 @@ def trained_by(command: str, monkeypatch: pytest.MonkeyPatch) -> RunSpec:
 
     def note(plan: Any, settings: list[str], seed: int, *_: Any) -> dict[str, Any]:
         found.append(train_one._spec_with_settings(plan, settings, seed))
-        return {"name": "x", "test": {}}
+        return {"name": "x", "test": {}, "run_id": "x", "link": "y", "spec": found[0].to_dict(), "has_network": False}
 
     monkeypatch.setattr("dta_bench.sweep.train_one.train_one", note)
     result = CliRunner().invoke(cli.app, shlex.split(command)[1:])
