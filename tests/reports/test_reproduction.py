@@ -66,6 +66,7 @@ def test_a_gain_that_is_not_shown_is_not_called_one() -> None:
     assert "not shown to be better than source-only" in chosen_sentence(REPORT | {"difference": gain}, "usps_mnist")
 
 
+@pytest.mark.slow
 def test_its_commands_are_ones_that_the_program_takes(tmp_path: Path) -> None:
     """They stop at the data, which are not there, and not before."""
     target = re.search(r"^reproduction:.*?\n\n", (REPORTS.parent / "Makefile").read_text(), re.MULTILINE | re.DOTALL)
