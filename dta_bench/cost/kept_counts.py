@@ -39,8 +39,12 @@ def kept(of: Sequence[Any], plugin_files: Iterable[Path], count: Callable[[], fl
     folder = parent.with_name(parent.name.replace("images", "counts"))
     about = [_digest_of_package(), *(_digest_beside(file) for file in sorted(plugin_files)), *_versions(), repr(of)]
     file = folder / f"{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24]}.json"
+    try:
+        make_private(folder)
+    except OSError:  # it cannot be made, or another user has planted it
+        return count()
     with contextlib.suppress(OSError, ValueError):
-        return float(json.loads(make_private(folder).joinpath(file.name).read_text()))
+        return float(json.loads(file.read_text()))
     found = count()
     with contextlib.suppress(OSError):  # a full or read-only disk: it is counted again the next time
         _write(file, found)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ from dta_bench.run.resolve import Resolved
 
 TAG = "shared_training"
 """The tag of a run with which training it shares; runs with the same one measured the same networks."""
+KEY = re.compile("[0-9a-f]{16}")
+"""What the tag holds, which is also the name of a folder."""
 FOLDER = "source"
 """The folder of kept networks, beside the checkpoints."""
 
@@ -228,10 +231,12 @@ def _measure_kept(run: train.Run, shared: SharedTraining) -> dict[str, float]:
     """What :meth:`dta_bench.run.train.Run.train_epoch` gives, of an epoch that is trained already."""
     kept = shared.load(run, run.epoch)
     run.seconds += kept["seconds"]
+    metrics: dict[str, float] = kept["metrics"]
+    if not run.spec.training.is_measured(run.epoch):
+        return metrics
     started = time.monotonic()
     scores = run.validate()
     run.measuring_seconds += time.monotonic() - started
-    metrics: dict[str, float] = kept["metrics"]
     return metrics | scores
 
 

@@ -15,11 +15,17 @@ from dta_bench.nn.optimisation import learning_rate
 from dta_bench.nn.stacked_heads import DtaPoints, Parts, StackedHeads, dta_losses, is_stackable, source_only_losses
 from dta_bench.run.placement import Stopped
 from dta_bench.run.train import EpochMetrics, Run
-from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import RunSpec
 
-METHODS = ("dta", "source_only")
-"""Methods whose losses :mod:`dta_bench.nn.stacked_heads` has for many heads."""
+KNOWN: dict[str, frozenset[str]] = {
+    "dta": frozenset({
+        "lambda_1", "lambda_2", "lambda_3", "delta_e", "delta_c", "ramp_up_epochs", "epsilon", "kl",
+    }),
+    "source_only": frozenset(),
+}  # fmt: skip
+"""Method whose loss :mod:`dta_bench.nn.stacked_heads` has for many heads → the parameters that it knows; all others
+have to be at their default."""
 
 
 def can_stack(spec: RunSpec) -> bool:
@@ -30,9 +36,10 @@ def can_stack(spec: RunSpec) -> bool:
         and training.accumulate == training.devices == 1 and training.clip_norm is None and not training.batchnorm
         and not training.players and training.restate is None
     )  # fmt: skip
-    extra = any(params.get(name) for name in ("class_balance", "source_consistency", SOURCE_ONLY_EPOCHS))
-    starts_at_ones = spec.method != "dta" or params.get("start", "ones") == "ones"
-    return plain and spec.method in METHODS and starts_at_ones and not extra
+    if not plain or spec.method not in KNOWN:
+        return False
+    defaults = method_plugin(spec.method).defaults()
+    return all(name in KNOWN[spec.method] or value == defaults.get(name) for name, value in params.items())
 
 
 def stack_key(spec: RunSpec) -> tuple[Any, ...]:

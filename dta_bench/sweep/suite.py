@@ -13,7 +13,7 @@ from dta_bench import plugins
 from dta_bench.cost.sweep_estimate import FORWARD_SHARE, epoch_lengths
 from dta_bench.data.suite_plugin import Suite, SuitePair, suite_plugin
 from dta_bench.errors import UserError
-from dta_bench.run.source_training import FOLDER, TAG
+from dta_bench.run.source_training import FOLDER, KEY, TAG
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.sweep.choose_runs import for_benchmark, make_plan, with_labels_of_suite
@@ -99,8 +99,9 @@ def remove_kept_networks(plan: SuitePlan, workspace: Workspace, console: Console
     for pair in plan.pairs:
         if pair.key not in plan.plans:
             continue
-        keys = {run.tags.get(TAG) for run in tracker.runs(plan.suite.benchmark(pair))} - {None}
-        for folder in (Path(workspace.out) / "runs" / FOLDER / str(key) for key in keys):
+        keys = {run.tags.get(TAG, "") for run in tracker.runs(plan.suite.benchmark(pair))}
+        ours = filter(KEY.fullmatch, keys)  # a tag of a store that others write to is no path
+        for folder in (Path(workspace.out) / "runs" / FOLDER / key for key in ours):
             if pair.source in open_sources:
                 staying.add(folder)
             else:

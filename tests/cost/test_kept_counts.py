@@ -62,3 +62,17 @@ def test_the_folder_is_this_users_alone(tmp_path: Path) -> None:
     kept(("dta",), [], lambda: 3.8)
     (folder,) = (tmp_path / "cache").iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_planted_folder_is_neither_read_nor_written(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    kept(("dta",), [], lambda: 3.8)
+    (folder,) = (tmp_path / "cache").iterdir()
+    for file in folder.iterdir():
+        file.rename(elsewhere / file.name)
+    folder.rmdir()
+    folder.symlink_to(elsewhere)
+    before = sorted(elsewhere.iterdir())
+    assert kept(("dta",), [], lambda: 2.5) == 2.5
+    assert sorted(elsewhere.iterdir()) == before

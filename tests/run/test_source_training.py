@@ -96,6 +96,12 @@ def test_each_target_has_the_numbers_of_a_run_of_its_own_and_the_source_is_train
     assert steps.count("zoo.photo-to-clay") == of_second_stage
 
 
+def test_an_epoch_that_is_not_measured_is_not_measured_for_another_target_either(root: str, tmp_path: Path) -> None:
+    for target in ("ink", "clay"):
+        run = resolved(target, root, measure_every=EPOCHS)
+        assert_same(shared(run, root, tmp_path / "runs"), alone(run))
+
+
 def test_with_a_frozen_body_the_numbers_are_those_of_runs_of_their_own_and_the_body_is_not_kept_each_epoch(
     root: str, tmp_path: Path
 ) -> None:

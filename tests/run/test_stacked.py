@@ -11,12 +11,13 @@ import torch
 from small_runs import spec_of
 
 from dta_bench.domains.images import Splits
+from dta_bench.methods import dta
 from dta_bench.run import checkpoint
 from dta_bench.run import train as training
 from dta_bench.run.finish import finish
 from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import resolve_on
-from dta_bench.run.stacked import Stack, can_stack, stack_key
+from dta_bench.run.stacked import KNOWN, Stack, can_stack, stack_key
 from dta_bench.run.train import Run
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec, Training
@@ -98,3 +99,9 @@ def test_a_stack_is_of_plain_heads_of_one_training() -> None:
         )
     assert not can_stack(dataclasses.replace(SPECS[0], method="mcc"))
     assert not can_stack(dataclasses.replace(SPECS[0], params=SPECS[0].params | {"start": "stochastic"}))
+
+
+@pytest.mark.parametrize("name", sorted({*dta.Params.__dataclass_fields__, "source_only_epochs"} - KNOWN["dta"]))
+def test_a_run_with_a_parameter_that_the_stacks_loss_does_not_know_trains_alone(name: str) -> None:
+    changed = {"start": "stochastic"}.get(name, 1)
+    assert not can_stack(dataclasses.replace(SPECS[0], params=SPECS[0].params | {name: changed}))
