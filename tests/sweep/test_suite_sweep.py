@@ -86,14 +86,18 @@ def test_networks_on_a_source_go_when_all_its_pairs_are_swept_and_else_it_is_tol
     here: Path, monkeypatch: pytest.MonkeyPatch, pairs: object, stays: bool
 ) -> None:
     write_suite(here, **SMALL, pairs=pairs)
-    network = here / "runs" / FOLDER / "abc/epoch-0001.pt"
-    network.parent.mkdir(parents=True)
+    key, other = "0123456789abcdef", here / "runs/of_the_user"
+    network = here / "runs" / FOLDER / key / "epoch-0001.pt"
+    for folder in (network.parent, other):
+        folder.mkdir(parents=True)
     network.write_bytes(b"weights")
-    store = SimpleNamespace(runs=lambda _: [SimpleNamespace(tags={TAG: "abc"}), SimpleNamespace(tags={})])
+    tags = [{TAG: key}, {}, {TAG: "../of_the_user"}, {TAG: str(other)}]  # others may write to a store
+    store = SimpleNamespace(runs=lambda _: [SimpleNamespace(tags=one) for one in tags])
     monkeypatch.setattr(Workspace, "tracker", lambda _: store)
     said = Console(file=io.StringIO(), width=300)
     remove_kept_networks(plan(here), Workspace("", str(here), ""), said)
     assert network.exists() == stays
+    assert other.exists()
     told = said.file.getvalue()  # type: ignore[attr-defined]
     assert ("stay in runs/source" in told) == stays
 
