@@ -189,7 +189,8 @@ def sweep(
             from dta_bench.sweep.on_ray.cluster import Resources
 
             resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait, stacked)
-            run_suite(of_suite, workspace, resources, stderr_console(quiet), as_json, stdout, open_page)
+            places = same_places(out=out, tracking_uri=tracking_uri)
+            run_suite(of_suite, workspace, resources, stderr_console(quiet), as_json, stdout, open_page, places)
             return
         plan = plan_of(name, options, benchmark, root)
         workspace = workspace_of(

@@ -33,9 +33,12 @@ def plan_of_suite(name: str, options: Options, patterns: Sequence[str], benchmar
 
 def run_suite(
     plan: SuitePlan, workspace: Workspace, resources: Resources, console: Console, as_json: bool, stdout: TextIO,
-    open_page: bool = False,
+    open_page: bool = False, places: str = "",
 ) -> None:  # fmt: skip
     """Run what is missing of all pairs, then print the suite's table.
+
+    Args:
+        places: the options that lead another command to the same places.
 
     Raises:
         UserError: every run failed, or what :func:`dta_bench.sweep.sweep.sweep_plans` refuses.
@@ -57,7 +60,9 @@ def run_suite(
     if as_json:
         print_json(finished.json_object() | {"skipped": plan.skipped, "failed": swept.failed}, stdout)
     else:
-        print_report(finished, "screen", stdout, [f"dta-bench report {plan.suite.name}  # with a page of each pair"])
+        print_report(
+            finished, "screen", stdout, [f"dta-bench report {plan.suite.name}{places}  # with a page of each pair"]
+        )
     if open_page:
         open_in_browser(finished.file.as_uri())
 

@@ -13,8 +13,8 @@ import albumentations as A
 def photometric() -> list[Any]:
     """Photometric distortion as in SSD (Liu et al., ECCV 2016) and mmsegmentation.
 
-    Each with probability 1/2: brightness by up to 32 of 255, contrast by 0.5 to 1.5, saturation by 0.5 to 1.5, hue by
-    up to 18 degrees.
+    Each with probability 1/2 and in this order: brightness by up to 32 of 255, contrast by 0.5 to 1.5, saturation by
+    0.5 to 1.5, hue by up to 18 degrees.
     """
     unchanged: dict[str, Any] = {"brightness": (1, 1), "contrast": (1, 1), "saturation": (1, 1), "hue": (0, 0)}
     return [
@@ -28,7 +28,8 @@ def photometric() -> list[Any]:
 def random_operations(count: int, ignore_index: int) -> list[Any]:
     """``count`` operations of RandAugment, drawn with replacement, each with a strength of its own.
 
-    Operations and ranges are those of FixMatch (Sohn et al., NeurIPS 2020, Table 12), where strengths are drawn evenly.
+    Operations and ranges follow FixMatch (Sohn et al., NeurIPS 2020, appendix), where strengths are drawn evenly. Two
+    differ, since albumentations has no others: sharpness is raised, not lowered, and posterising keeps 4 to 7 bits.
 
     Args:
         ignore_index: the label of pixels that come in from outside the image.
