@@ -28,8 +28,9 @@ def photometric() -> list[Any]:
 def random_operations(count: int, ignore_index: int) -> list[Any]:
     """``count`` operations of RandAugment, drawn with replacement, each with a strength of its own.
 
-    Operations and ranges follow FixMatch (Sohn et al., NeurIPS 2020, appendix), where strengths are drawn evenly. Two
-    differ, since albumentations has no others: sharpness is raised, not lowered, and posterising keeps 4 to 7 bits.
+    Operations and ranges are those of FixMatch (Sohn et al., NeurIPS 2020), as read in kekmodel/FixMatch-pytorch,
+    dataset/randaugment.py. There sharpness is lowered and an operation is left out half of the time; here sharpness is
+    raised and no operation is left out.
 
     Args:
         ignore_index: the label of pixels that come in from outside the image.
