@@ -177,7 +177,7 @@ def _store_network(trained: train.Run, tags: dict[str, str], log: RunLog, worksp
         network_file.built_by(learner, backbone, len(trained.benchmark.classes)), tags,
     )  # fmt: skip
     with network_file.temporary_file(network_file.what_predicts(learner, card), card) as path:
-        log.add_file(path)
+        log.add_network(path)
 
 
 def _store(resolved: Resolved, finished: FinishedRun, log: RunLog) -> None:

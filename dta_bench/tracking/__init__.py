@@ -7,9 +7,8 @@ and however it ended before.
 from dta_bench.tracking.heartbeat import ActiveSweep
 from dta_bench.tracking.imported_runs import DISAGREEMENT
 from dta_bench.tracking.run_log import RunLog
-from dta_bench.tracking.standing_runs import standing_runs
 from dta_bench.tracking.sweep_runs import CONFIRM
-from dta_bench.tracking.tracked_run import RECIPE, TrackedRun
+from dta_bench.tracking.tracked_run import RECIPE, TrackedRun, standing_runs
 from dta_bench.tracking.tracker import CHOSEN_BY, STOPPED, Tracker
 from dta_bench.tracking.ui import run_link, serve_ui, ui_link
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dta_bench.errors import UserError
 from dta_bench.spec.run_spec import RunResult, RunSpec
-from dta_bench.tracking import metric_names, ui_metadata
+from dta_bench.tracking import logged_models, metric_names, ui_metadata
 from dta_bench.tracking.retry import retrying
 from dta_bench.tracking.spool import Entry, Spool
 
@@ -37,6 +37,7 @@ class RunLog:
 
     def __init__(self, client: Any, mlflow_run_id: str, spec: RunSpec, uri: str, folder: Path) -> None:
         self._client, self.mlflow_run_id, self._spec, self.uri = client, mlflow_run_id, spec, uri
+        self._model_id: str | None = None
         self._spool = Spool(folder / f"{spec.id}.metrics.jsonl", self._send, uri)
 
     def describe(self, inert: set[str], fingerprint: str) -> None:
@@ -84,11 +85,12 @@ class RunLog:
             reason = f"the MLflow store refused the result ({reason}); it lies in {self._spool.refused_path}"
             retrying(self.uri)(self._fail, reason)
             raise UserError(reason)
-        retrying(self.uri)(self._finish, result, arrays, confusion, classes)
+        retrying(self.uri)(self._finish, entry, result, arrays, confusion, classes)
 
     def _finish(
-        self, result: RunResult, arrays: Arrays, confusion: NDArray[np.int64] | None, classes: Sequence[str]
-    ) -> None:
+        self, entry: Entry, result: RunResult, arrays: Arrays, confusion: NDArray[np.int64] | None,
+        classes: Sequence[str],
+    ) -> None:  # fmt: skip
         if "target_validation_ids" in arrays:
             ids = {"ids": [str(i) for i in arrays["target_validation_ids"]]}
             self._client.log_dict(self.mlflow_run_id, ids, "label_subset.json")
@@ -96,12 +98,22 @@ class RunLog:
             self._client.log_text(self.mlflow_run_id, _csv(confusion, classes), "confusion.csv")
             self._client.log_figure(self.mlflow_run_id, _figure(confusion, classes), "confusion.png")
         self._log_arrays(arrays)
+        if self._model_id:
+            of_test = {key: value for key, value in entry["metrics"].items() if key.startswith("test/")}
+            logged_models.log_scores(
+                self._client, self.mlflow_run_id, self._model_id, of_test, entry["at"], entry["step"]
+            )
         self._client.set_tag(self.mlflow_run_id, "collapsed", str(result.collapsed).lower())
         self._client.set_terminated(self.mlflow_run_id, "FINISHED")
 
     def add_file(self, path: Path, folder: str | None = None) -> None:
         """Store a file with the run, in ``folder`` of its artifacts (None: at the top)."""
         retrying(self.uri)(self._client.log_artifact, self.mlflow_run_id, str(path), folder)
+
+    def add_network(self, path: Path) -> None:
+        """Store the run's network, and list it among the models of its experiment."""
+        self.add_file(path)
+        self._model_id = retrying(self.uri)(logged_models.log_model, self._client, self.mlflow_run_id, self._spec)
 
     def note(self, about: str, sentence: str) -> None:
         """Tag the run with a note on how it was made."""
@@ -150,11 +162,24 @@ class RunLog:
         self._client.log_batch(self.mlflow_run_id, metrics=metrics)
 
     def _log_arrays(self, arrays: Arrays) -> None:
-        small: dict[str, Any] = {n: a.astype(np.float16) if a.dtype == np.float32 else a for n, a in arrays.items()}
+        small = {name: _in_half(array) if array.dtype == np.float32 else array for name, array in arrays.items()}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, PREDICTIONS)
             np.savez_compressed(path, **small)
             self._client.log_artifact(self.mlflow_run_id, str(path))
+
+
+def _in_half(array: NDArray[Any]) -> NDArray[Any]:
+    """An array in half precision, in which each row of logits keeps its largest entry.
+
+    Rounding makes equal what was not, and of equal entries the first one would be read as the prediction.
+    """
+    half = array.astype(np.float16)
+    if array.ndim == 2 and array.shape[1]:
+        largest = array.argmax(axis=1)
+        lost = np.flatnonzero(half.argmax(axis=1) != largest)
+        half[lost, largest[lost]] = np.nextafter(half.max(axis=1)[lost], np.float16(np.inf))
+    return half
 
 
 def _flat(spec: RunSpec, inert: set[str]) -> dict[str, Any]:

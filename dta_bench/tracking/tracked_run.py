@@ -1,9 +1,10 @@
-"""A run as it stands in the store, read from what MLflow keeps of it."""
+"""A run as it stands in the store, read from what MLflow keeps of it; and which run stands for an identity."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,3 +73,22 @@ def read_run(run: Any) -> TrackedRun:
         experiment_id=run.info.experiment_id, artifact_uri=run.info.artifact_uri,
         alias=tags["run_id"], unknown_fields=unknown,
     )  # fmt: skip
+
+
+def standing_runs(runs: Iterable[TrackedRun]) -> tuple[list[TrackedRun], list[TrackedRun]]:
+    """Reduce runs to one for each identity: the finished one that was started last, else the one started last.
+
+    Args:
+        runs: in the order in which they were started.
+
+    Returns:
+        The runs that stand, and the others; both in the order of ``runs``.
+    """
+    ordered = list(runs)
+    standing: dict[str, TrackedRun] = {}
+    for run in ordered:
+        before = standing.get(run.run_id)
+        if before is None or run.status == "FINISHED" or before.status != "FINISHED":
+            standing[run.run_id] = run
+    kept = {id(run) for run in standing.values()}
+    return [run for run in ordered if id(run) in kept], [run for run in ordered if id(run) not in kept]

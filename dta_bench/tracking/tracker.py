@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import metric_names, stored_files, ui_metadata
+from dta_bench.tracking import logged_models, metric_names, stored_files, ui_metadata
 from dta_bench.tracking.retry import with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 from dta_bench.tracking.sweep_runs import SweepRuns
@@ -177,7 +177,7 @@ class Tracker(SweepRuns):
         self._client.set_tag(run.mlflow_run_id, key, value)
 
     def remove_file(self, mlflow_run_id: str, name: str) -> bool:
-        """Remove a file from a run's artifacts; returns whether there was one.
+        """Remove a file from a run's artifacts, and the model that it was; returns whether there was one.
 
         Raises:
             Exception: of MLflow or of the store, which does not remove files, or does not answer.
@@ -185,6 +185,8 @@ class Tracker(SweepRuns):
         if name not in {file.path for file in self._client.list_artifacts(mlflow_run_id)}:
             return False
         stored_files.remove(self.uri, self._client.get_run(mlflow_run_id).info.artifact_uri, name)
+        if name == logged_models.FILE:
+            logged_models.remove_models(self._client, mlflow_run_id)
         return True
 
     @with_retries
@@ -193,6 +195,7 @@ class Tracker(SweepRuns):
         folder = self._client.get_run(mlflow_run_id).info.artifact_uri
         for name in self._files_of(mlflow_run_id):
             stored_files.remove(self.uri, folder, name)
+        logged_models.remove_models(self._client, mlflow_run_id)
         self._client.delete_run(mlflow_run_id)
 
     def _files_of(self, mlflow_run_id: str, within: str | None = None) -> Iterator[str]:

@@ -155,7 +155,7 @@ def _differences(report: SuiteReport) -> Section | None:
         return None
     rows = [
         [
-            Cell(c.first), Cell(c.second), Cell(f"{c.points:+.1f}", number=True), interval_cell(c.ci95),
+            Cell(c.first), Cell(c.second), Cell(f"{c.points:+.1f}", number=True), interval_cell(c.ci95, signed=True),
             Cell("" if c.p_holm is None else f"{c.p_holm:.3f}", number=True), Cell("differ" if c.differs else ""),
         ]
         for c in sorted(report.comparisons, key=lambda c: (not c.differs, -abs(c.points)))

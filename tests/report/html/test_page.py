@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from dta_bench.report.document.report import Report
-from dta_bench.report.html.charts.bars import class_bars
+from dta_bench.report.html.charts.bars import ClassBars, class_bars
 from dta_bench.report.html.charts.differences import differences
 from dta_bench.report.html.charts.drawing import Scale
 from dta_bench.report.html.charts.heat import confusion
@@ -153,14 +153,14 @@ def test_a_cost_plot_names_its_marks() -> None:
     assert {"dta", "shot", "cost"} <= set(texts(scatter(marks, "t", "cost", "score")))
 
 
-def test_a_curve_that_waits_for_its_name_is_hidden_with_its_legend() -> None:
+def test_a_curve_that_waits_for_its_name_is_hidden_and_has_no_name_beside_its_end() -> None:
     shown, waits = (
         Series("dta", [1, 2], [1, 2], 1, group="dta"),
         Series("mcc", [1, 2], [2, 1], 2, group="mcc", hidden=True),
     )
     groups = [g for g in elements(lines([shown, waits], Axes("t", "x", "y")), "g") if g.get("data-series")]
     assert {(g.get("data-series"), g.get("hidden") is not None) for g in groups} == {("dta", False), ("mcc", True)}
-    assert any("mcc" in (text.text or "") for g in groups if g.get("hidden") is not None for text in g.iter("text"))
+    assert "mcc" not in texts(lines([shown, waits], Axes("t", "x", "y")))  # its name stands where it is chosen
 
 
 def test_a_difference_is_written_with_its_sign_and_an_absent_class_is_empty() -> None:
@@ -183,11 +183,23 @@ def texts(svg: Markup) -> list[str]:
 
 
 def test_bars_are_as_long_as_their_percentage() -> None:
-    svg = class_bars(["a", "b"], {"x": [50.0, 100.0], "y": [None, 25.0]}, "t")
-    bars = [float(r.get("width") or 0) for r in elements(svg, "rect") if len(r)]
-    assert len(bars) == 3  # the absent one has none
-    assert bars[0] / bars[1] == pytest.approx(0.5, abs=0.01)
-    assert bars[2] / bars[1] == pytest.approx(0.25, abs=0.01)
+    drawn = class_bars(["a", "b"], [ClassBars("x", [50.0, 100.0], 1), ClassBars("y", [None, 25.0], 2)], "t")
+    bars = {rect[0].text: float(rect.get("width") or 0) for rect in elements(drawn, "rect") if len(rect)}
+    assert bars == {"a, x: 50.0 %": 50.0, "b, x: 100.0 %": 100.0, "b, y: 25.0 %": 25.0}  # the absent one has none
+
+
+def test_the_bars_of_a_method_and_its_legend_wait_for_its_name_together() -> None:
+    methods = [ClassBars("dta", [50.0, 60.0], 1), ClassBars("mcc", [40.0, 70.0], 4, hidden=True)]
+    parts = [
+        one
+        for one in ElementTree.fromstring(str(class_bars(["a", "b"], methods, "t"))).iter()
+        if "data-series" in one.attrib
+    ]
+    waiting = [(one.tag, one.get("data-series"), one.get("hidden") is not None) for one in parts]
+    assert waiting == [
+        ("span", "dta", False), ("span", "mcc", True),
+        *[("svg", "dta", False), ("svg", "mcc", True)] * 2,
+    ]  # fmt: skip
 
 
 def test_a_whisker_goes_from_low_to_high_around_its_mark_and_leads_to_its_run() -> None:
@@ -230,22 +242,6 @@ def test_a_run_that_was_stopped_ends_in_a_mark() -> None:
     assert len(elements(alone, "circle")) == 1
     assert len(elements(named, "circle")) == 2  # and beside its name
     assert any("stopped" in (title.text or "") for title in elements(alone, "title"))
-
-
-def test_a_legend_of_long_names_stays_in_the_picture_and_above_the_bars() -> None:
-    names = [
-        "a_method_with_a_rather_long_name_of_its_own",
-        "source-only",
-        "another_method_with_a_long_name",
-        "target-only",
-    ]
-    svg = class_bars(["a", "b"], {name: [50.0, 60.0] for name in names}, "t")
-    width = float(ElementTree.fromstring(str(svg)).get("width") or 0)
-    starts = {t.text: (float(t.get("x") or 0), float(t.get("y") or 0)) for t in elements(svg, "text")}
-    assert all(starts[name][0] + 7.2 * len(name) <= width for name in names)
-    assert len({starts[name] for name in names}) == 4
-    first_bar = min(float(r.get("y") or 0) for r in elements(svg, "rect") if len(r))
-    assert max(starts[name][1] for name in names) < first_bar
 
 
 def test_what_is_counted_has_no_halves_on_its_axis() -> None:

@@ -1,55 +1,70 @@
-"""Bars by class, one of each side."""
+"""Bars by class, one for each method; a reader shows and hides them by their names, and the others close up."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from dta_bench.report.html.charts.drawing import Drawing, Scale, spell_tick
-
-WIDTH, BAR, GAP, TOP, BOTTOM = 640, 9, 9, 30, 40
-
-
-def class_bars(classes: Sequence[str], sides: Mapping[str, Sequence[float | None]], title: str) -> Markup:
-    """Draw a group of bars for each class.
-
-    Args:
-        sides: name → percentage (0 to 100) of each class; None, a class that a side lacks, has no bar.
-    """
-    group = BAR * len(sides) + GAP
-    left = 24 + 7 * min(20, max(map(len, classes)))
-    legend = _legend_positions(list(sides), left)
-    above = TOP + 18 * legend[-1][1]
-    height = above + group * len(classes) + BOTTOM
-    drawing = Drawing(WIDTH, height, title)
-    x, floor = Scale(0, 100, left, WIDTH - 16), height - BOTTOM
-    for i, (at, line) in enumerate(legend):
-        drawing.rect(at, 6 + 18 * line, 12, 10, f"f{i + 1}")
-        drawing.text(at + 17, 15 + 18 * line, list(sides)[i][:60])
-    for tick in x.ticks():
-        drawing.line(x(tick), above, x(tick), floor, "rule")
-        drawing.text(x(tick), floor + 17, spell_tick(tick), anchor="middle", look="soft")
-    drawing.text((x.start + x.end) / 2, height - 5, "%", anchor="middle", look="soft")
-    for row, name in enumerate(classes):
-        top = above + row * group + GAP / 2
-        drawing.text(left - 10, top + BAR * len(sides) / 2 + 4, name[:20], anchor="end")
-        for i, (side, values) in enumerate(sides.items()):
-            value = values[row]
-            if value is not None:
-                tip = f"{name}, {side}: {value:.1f} %"
-                drawing.rect(left, top + i * BAR, x(value) - left, BAR - 1.5, f"f{i + 1}", tip)
-    drawing.line(left, above, left, floor)
-    return drawing.svg()
+HEIGHT = 8
+TICKS = (0, 25, 50, 75, 100)
 
 
-def _legend_positions(names: Sequence[str], left: float) -> list[tuple[float, int]]:
-    """Where each name of the legend stands, and in which of its lines: long names must not leave the picture."""
-    positions, at, line = list[tuple[float, int]](), left, 0
-    for name in names:
-        width = 17 + 7.2 * min(len(name), 60)
-        if at > left and at + width > WIDTH:
-            at, line = left, line + 1
-        positions.append((at, line))
-        at += width + 20
-    return positions
+@dataclass(frozen=True)
+class ClassBars:
+    """The bars of one method: its percentage (0 to 100) of each class, None for a class that it lacks."""
+
+    name: str
+    values: Sequence[float | None]
+    look: int
+    hidden: bool = False
+    """Whether a reader has to show them first."""
+
+
+def class_bars(classes: Sequence[str], methods: Sequence[ClassBars], title: str) -> Markup:
+    """Draw a group of bars for each class, a line for each method in the same order, under a legend."""
+    root = ElementTree.Element("div", {"class": "bars", "role": "img", "aria-label": title})
+    legend = ElementTree.SubElement(root, "p", {"class": "legend"})
+    for method in methods:
+        entry = _of_series(ElementTree.SubElement(legend, "span"), method)
+        _rect(ElementTree.SubElement(entry, "svg", {"viewBox": "0 0 12 10", "width": "12"}), 12, 10, method)
+        ElementTree.SubElement(entry, "b").text = method.name
+    for number, name in enumerate(classes):
+        group = _row(root, name)
+        for method in methods:
+            if (value := method.values[number]) is not None:
+                _bar(group, method, value, f"{name}, {method.name}: {value:.1f} %")
+    axis = _row(root, "")
+    for tick in TICKS:
+        ElementTree.SubElement(axis, "i").text = f"{tick} %"
+    axis.set("class", "stack ticks")
+    return Markup(ElementTree.tostring(root, encoding="unicode", short_empty_elements=False))  # <span /> opens one
+
+
+def _row(root: ElementTree.Element, name: str) -> ElementTree.Element:
+    """A row with a class's name; what is drawn in it goes into the element that is returned."""
+    row = ElementTree.SubElement(root, "div")
+    ElementTree.SubElement(row, "span").text = name
+    return ElementTree.SubElement(row, "div", {"class": "stack"})
+
+
+def _bar(group: ElementTree.Element, method: ClassBars, value: float, tip: str) -> None:
+    box = {"viewBox": f"0 0 100 {HEIGHT}", "preserveAspectRatio": "none"}
+    bar = _of_series(ElementTree.SubElement(group, "svg", box), method)
+    ElementTree.SubElement(_rect(bar, round(value, 2), HEIGHT, method), "title").text = tip
+
+
+def _of_series(element: ElementTree.Element, method: ClassBars) -> ElementTree.Element:
+    """The element, as a part of what a reader shows and hides by the method's name."""
+    element.set("data-series", method.name)
+    if method.hidden:
+        element.set("hidden", "")
+    return element
+
+
+def _rect(at: ElementTree.Element, width: float, height: float, method: ClassBars) -> ElementTree.Element:
+    return ElementTree.SubElement(
+        at, "rect", {"width": f"{width:g}", "height": f"{height:g}", "class": f"f{method.look}"}
+    )

@@ -15,6 +15,11 @@ ON_LIGHT = {1: "#0072b2", 2: "#d55e00", 3: "#009e73", 4: "#aa4499", 5: "#8a6d00"
 ON_DARK = {1: "#56b4e9", 2: "#f0883e", 3: "#2ec4a0", 4: "#dd8fc0", 5: "#e6c84c", 6: "#8fc9ee"}
 
 
+def other_look(number: int) -> int:
+    """The number of the colour of a method that is no side; ``number`` counts such methods from 0."""
+    return 1 + (number + len(SIDE_COLOURS)) % len(ON_LIGHT)
+
+
 def css_variables(palette: Mapping[int, str]) -> str:
     """The palette as CSS: ``--c1: #0072b2; --c2: ...``."""
     return " ".join(f"--c{number}: {colour};" for number, colour in palette.items())

@@ -36,7 +36,7 @@ class Series:
     group: str = ""
     """The name by which a reader shows and hides it; empty: it is always there."""
     hidden: bool = False
-    """Whether a reader has to show it first."""
+    """Whether a reader has to show it first; where that is done its name stands, not beside its end."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,7 @@ def lines(series: Sequence[Series], axes: Axes) -> Markup:
     _frame(drawing, shown, x, y, axes)
     for one in shown:
         _draw(drawing.grouped(one.group, one.hidden) if one.group else drawing, one, x, y, axes)
-    named = [one for one in shown if one.named]
-    _name(drawing, [one for one in named if not one.hidden], y)
-    for one in (one for one in named if one.hidden):
-        _name(drawing, [one], y)
+    _name(drawing, [one for one in shown if one.named and not one.hidden], y)
     return drawing.svg()
 
 
@@ -147,7 +144,7 @@ def _name(drawing: Drawing, shown: Sequence[Series], y: Scale) -> None:
     for left, one in zip(range(len(ordered), 0, -1), ordered, strict=True):
         at = min(max(y(one.y[-1]) + 4, below + 15), room - 15 * (left - 1) + 8)
         start = WIDTH - NAMES_WIDTH + 10
-        own = drawing.grouped(one.group, one.hidden) if one.group else drawing
+        own = drawing.grouped(one.group) if one.group else drawing
         own.line(start, at - 4, start + 22, at - 4, f"curve s{one.look} dash{one.dash or one.look}")
         if one.ends:
             own.mark(start + 11, at - 4, one.look, f"f{one.look}")

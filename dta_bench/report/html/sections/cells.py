@@ -17,6 +17,6 @@ def count_cell(count: int) -> Cell:
     return Cell(str(count), number=True)
 
 
-def interval_cell(bounds: Interval | None) -> Cell:
-    """Both ends of an interval; empty where there is none."""
-    return Cell(spell_bounds(bounds) if bounds else "", number=True)
+def interval_cell(bounds: Interval | None, *, signed: bool = False) -> Cell:
+    """Both ends of an interval, signed where it is of a difference; empty where there is none."""
+    return Cell(spell_bounds(bounds, signed=signed) if bounds else "", number=True)

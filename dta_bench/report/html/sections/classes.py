@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dta_bench.report.document.published_figures import PublishedRow
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import TargetScores
-from dta_bench.report.html.charts.bars import class_bars
-from dta_bench.report.html.charts.colours import SIDE_COLOURS
+from dta_bench.report.html.charts.bars import ClassBars, class_bars
+from dta_bench.report.html.charts.colours import SIDE_COLOURS, other_look
 from dta_bench.report.html.charts.differences import differences
 from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.page import Cell, Figure, Section, Table
@@ -32,12 +32,23 @@ def classes_section(report: Report) -> Section | None:
     tables = [_per_class_table(names, sides, _printed_rows(report, names))]
     if rows := published_beside_ours(report):
         tables.append(_published_table(rows))
-    shown = {side: [scores.per_class.get(name) for name in names] for side, scores in sides.items()}
-    bars = class_bars(names, shown, "Target test by class")
-    links = [*seed_links(report, "selected"), *seed_links(report, "source_only")]
-    figure = Figure(bars, "Target test by class, last epoch, mean over seeds.", links)
-    figures = [figure, *_difference_figure(report, names), *_reliability_figure(report)]
+    figures = [_bars_figure(report, names), *_difference_figure(report, names), *_reliability_figure(report)]
     return Section("classes", "Class by class", _words(report), tables, figures, beside=True)
+
+
+def _bars_figure(report: Report, names: list[str]) -> Figure:
+    """The bars of every method: the sides are there at first, the others wait for their names."""
+    methods = [
+        ClassBars(side_name(report, side), [scores.per_class.get(name) for name in names], SIDE_COLOURS[side])
+        for side, scores in report.scores_by_side().items()
+    ]
+    methods += [
+        ClassBars(method, [per_class.get(name) for name in names], look=other_look(number), hidden=True)
+        for number, (method, per_class) in enumerate((report.other_classes or {}).items())
+    ]
+    links = [*seed_links(report, "selected"), *seed_links(report, "source_only")]
+    drawn = class_bars(names, methods, "Target test by class")
+    return Figure(drawn, "Target test by class, last epoch, mean over seeds.", links)
 
 
 def _difference_figure(report: Report, names: list[str]) -> list[Figure]:

@@ -31,7 +31,7 @@ def paired_section(report: Report) -> Section | None:
 
 
 def _tables(pairs: Sequence[Comparison]) -> list[Table]:
-    head = ["method", "against", "difference, points", "95 % interval", "seeds", "p (Holm)", "", "seeds needed"]
+    head = ["method", "against", "difference, points", "95 % interval", "seeds", "p (Holm)", "verdict", "seeds needed"]
     rows = [_row(pair) for pair in pairs]
     faint = frozenset(i for i, pair in enumerate(pairs) if not pair.differs)
     if len(rows) <= OPEN_PAIRS + 5:
@@ -47,8 +47,9 @@ def _row(pair: Comparison) -> list[Cell]:
     p = "" if pair.p_holm is None else "below 0.001" if pair.p_holm < 0.001 else f"{pair.p_holm:.3f}"
     shown = "they differ" if pair.differs else "no difference is shown" if pair.p_holm is not None else "not tested"
     return [
-        Cell(pair.first), Cell(pair.second), Cell(f"{pair.points:+.1f}", number=True), interval_cell(pair.ci95),
-        count_cell(pair.seeds), Cell(p, number=True), Cell(shown, number=True), Cell(_needed(pair), number=True),
+        Cell(pair.first), Cell(pair.second), Cell(f"{pair.points:+.1f}", number=True),
+        interval_cell(pair.ci95, signed=True), count_cell(pair.seeds), Cell(p, number=True), Cell(shown),
+        Cell(_needed(pair)),
     ]  # fmt: skip
 
 

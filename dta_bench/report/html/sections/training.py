@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import EndedRun, SeedCurves
-from dta_bench.report.html.charts.colours import SIDE_COLOURS
+from dta_bench.report.html.charts.colours import SIDE_COLOURS, other_look
 from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.page import Cell, Figure, Section, Table
 from dta_bench.report.html.sections.cut_short import cut_short_figures
@@ -29,7 +29,7 @@ def training_section(report: Report) -> Section | None:
     figures = [figure for key, title in PANELS if (figure := _panel(report, report.curves, key, title))]
     figures += cut_short_figures(report)
     if selected := report.curves.get("selected"):
-        figures.append(_loss_parts(report, selected[0]))
+        figures += _loss_parts(report, selected[0])
     words = ["Results are read at the last epoch, whatever came before."]
     tables = [_ended_table(report, report.ended)] if report.ended else []
     return Section("training", "Inside the runs", words, tables, figures, beside=True)
@@ -60,7 +60,7 @@ def _other_series(report: Report, key: str) -> list[Series]:
     """The curves of the other methods, which a reader shows by their names."""
     return [
         Series(
-            method, *run.metrics[key], look=1 + (number + 3) % 6, link=run_page(report, run.mlflow_run_id),
+            method, *run.metrics[key], look=other_look(number), link=run_page(report, run.mlflow_run_id),
             named=i == 0, group=method, hidden=True, dash=1 + (number // 6 + number) % 6,
         )
         for number, (method, runs) in enumerate((report.other_curves or {}).items())
@@ -69,10 +69,12 @@ def _other_series(report: Report, key: str) -> list[Series]:
     ]  # fmt: skip
 
 
-def _loss_parts(report: Report, run: SeedCurves) -> Figure:
-    """Each part of one run's loss, without the total and without parts that are always zero."""
+def _loss_parts(report: Report, run: SeedCurves) -> list[Figure]:
+    """Each part of one run's loss, without the total and without parts that are always zero; nothing without parts."""
     parts = [key for key, (_, values) in run.metrics.items() if key.startswith("loss/") and any(values)]
     parts = [key for key in parts if key != "loss/total"]
+    if not parts:
+        return []
     series = [
         Series(
             key.removeprefix("loss/"), *run.metrics[key], look=1 + i % 6, link=run_page(report, run.mlflow_run_id)
@@ -82,7 +84,7 @@ def _loss_parts(report: Report, run: SeedCurves) -> Figure:
     ramp = _ramp(report)
     axes = Axes("Parts of the loss", "epoch", "loss", span=ramp, span_name="ramp" if ramp else "")
     caption = f"Each part of {side_name(report, 'selected')}'s loss before its weight, seed {run.seed}."
-    return Figure(lines(series, axes), caption, links_to(report, "selected", [run]))
+    return [Figure(lines(series, axes), caption, links_to(report, "selected", [run]))]
 
 
 def _ramp(report: Report) -> tuple[float, float] | None:

@@ -52,14 +52,28 @@ document.querySelectorAll("figure").forEach((figure) => {
   const choice = document.createElement("fieldset"), legend = document.createElement("legend");
   legend.textContent = "methods";
   choice.append(legend);
-  names.forEach((name) => {
-    const own = lines.filter((line) => line.dataset.series === name);
+  const boxes = [];
+  const swatch = (look) => {
+    const line = look.startsWith("curve"), box = document.createElement("span");
+    box.innerHTML = `<svg viewBox="0 0 22 10">${line ? `<line x2="22" y1="5" y2="5"/>` : `<rect width="22" height="10"/>`}</svg>`;
+    box.firstChild.firstChild.setAttribute("class", look);
+    return box;
+  };
+  const add = (name, checked, change, look) => {
     const label = document.createElement("label"), box = document.createElement("input");
     box.type = "checkbox";
-    box.checked = !own[0].hasAttribute("hidden");
-    box.addEventListener("change", () => own.forEach((line) => line.toggleAttribute("hidden", !box.checked)));
-    label.append(box, " ", name);
+    box.checked = checked;
+    box.addEventListener("change", change);
+    label.append(box, " ", ...(look ? [swatch(look), " "] : []), name);
     choice.append(label);
+    return box;
+  };
+  names.forEach((name) => {
+    const own = lines.filter((line) => line.dataset.series === name);
+    const show = (event) => own.forEach((line) => line.toggleAttribute("hidden", !event.target.checked));
+    const drawn = own.map((one) => one.querySelector(".curve, rect, circle, polygon")).find((one) => one);
+    boxes.push(add(name, !own[0].hasAttribute("hidden"), show, drawn?.getAttribute("class")));
   });
+  const all = add("all", false, () => boxes.forEach((box) => box.checked !== all.checked && box.click()));
   figure.append(choice);
 });
