@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: features image sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: terminal features image sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -141,9 +141,11 @@ floors: install  ## The least work that each method needs beside what it does, i
 speed: install  ## How long a report of 500 runs takes, reports/speed.md
 	$(BIN)/python reports/speed.py > reports/speed.md.new && mv reports/speed.md.new reports/speed.md
 
-screenshots: install-dev  ## The pictures of docs/, from the runs of make comparison; needs Debian's chromium, chromium-driver
-	$(BIN)/dta-bench report compare_digits > /dev/null
-	$(BIN)/python reports/screenshots.py . compare_digits
+screenshots: install-dev  ## The pictures of docs/, from small stores in build/screenshots; needs Debian's chromium, chromium-driver
+	$(BIN)/python reports/screenshots.py build/screenshots
+
+terminal: install  ## The terminal of the first minute as a picture, docs/pictures/first-minute.svg
+	$(BIN)/python reports/first_minute.py
 
 package:  ## Build sdist and wheel into dist/, check them, and try the wheel in a clean environment elsewhere
 	PYTHON=$(PYTHON) .ci/package

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from dta_bench.cli import endings
 from dta_bench.cli.arguments import workspace_of
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, TrackingUri
-from dta_bench.cli.terminal import chatter_on_stderr, print_json
+from dta_bench.cli.terminal import chatter_on_stderr, print_ending, print_json, same_places
+from dta_bench.spec.spelling import count_of
 
 
 def publish(
@@ -41,9 +43,11 @@ def publish(
     if as_json:
         print_json(manifest.model_dump() | {"address": address}, stdout)
         return
-    print(f"{address}: {manifest.runs} runs of {len(manifest.benchmarks)} benchmarks, {manifest.licence}", file=stdout)
+    counted = f"{count_of(manifest.runs, 'run')} of {count_of(len(manifest.benchmarks), 'benchmark')}"
+    print(f"{address}: {counted}, {manifest.licence}", file=stdout)
     for reason, count in manifest.left_out.items():
         print(f"left out: {count} {reason}", file=stdout)
+    print_ending("", endings.after_publish(address, to), stdout)
 
 
 def merge(
@@ -70,16 +74,19 @@ def merge(
         print_json(vars(merged), stdout)
         return
     for who, count in merged.added.items():
-        print(f"added: {count} runs of {who}", file=stdout)
+        print(f"added: {count_of(count, 'run')} of {who}", file=stdout)
     for who, count in merged.duplicates.items():
-        print(f"there already, with the same scores: {count} runs of {who}", file=stdout)
+        print(f"there already, with the same scores: {count_of(count, 'run')} of {who}", file=stdout)
     for benchmark, count in merged.unknown.items():
         print(
-            f"left out: {count} runs of {benchmark}, which is no benchmark here; put its file here first", file=stdout
+            f"left out: {count_of(count, 'run')} of {benchmark}, which is no benchmark here; put its file here first",
+            file=stdout,
         )
     for one in merged.disagreements:
         what = f"{one['benchmark']} {one['name']} ({one['run_id']})"
         print(f"disagreement on {what}: {describe_disagreement(one)}", file=stdout)
+    places = same_places(out=out, tracking_uri=tracking_uri)
+    print_ending("", endings.after_merge(tracker.experiments(), places), stdout)
 
 
 def site(
@@ -106,4 +113,5 @@ def site(
     if as_json:
         print_json({"page": str(into / "index.html"), "archives": len(chosen), "rows": rows}, stdout)
     else:
-        print(f"{into / 'index.html'}: {rows} rows of {len(chosen)} archives", file=stdout)
+        made = f"{into / 'index.html'}: {count_of(rows, 'row')} of {count_of(len(chosen), 'archive')}"
+        print_ending(made, endings.after_site(str(folder)), stdout)

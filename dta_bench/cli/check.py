@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from dta_bench.cli import endings
 from dta_bench.cli.arguments import refuse_unused
 from dta_bench.cli.options import DEFAULT_ROOT, Json, Root
-from dta_bench.cli.terminal import chatter_on_stderr, print_json
+from dta_bench.cli.terminal import chatter_on_stderr, print_ending, print_json, same_places
 
 
 def check(
@@ -36,5 +37,7 @@ def check(
         else:
             count = f"{kind} {name}: {len(findings.holds)} hold, {len(findings.fails)} fail"
             print(findings, count, sep="\n", file=stdout)
+            following = endings.after_check(kind, name, bool(findings.fails), same_places(root=root))
+            print_ending("", following, stdout)
     if findings.fails:
         raise typer.Exit(2)

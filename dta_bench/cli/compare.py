@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from dta_bench.cli.arguments import page_workspace_of
+from dta_bench.cli.completion import complete
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, TrackingUri
 from dta_bench.cli.terminal import chatter_on_stderr, console, print_ending, print_json, same_places
-from dta_bench.cli.value_names import complete
 
 SIDE = "A sweep or a benchmark in --out, or the folder of another store (another sweep's --out)."
 

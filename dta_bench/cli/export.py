@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from dta_bench.cli import endings
 from dta_bench.cli.arguments import workspace_of
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Root, TrackingUri
-from dta_bench.cli.terminal import chatter_on_stderr, print_json
+from dta_bench.cli.terminal import chatter_on_stderr, print_ending, print_json, same_places
 
 
 def export(
@@ -45,3 +46,5 @@ def export(
         else:
             agreement = f"agrees on {written.images} images, by {written.largest_difference:.1e} at most"
             print(f"{written.path} ({agreement})", written.card, sep="\n", file=stdout)
+            places = same_places(out=out, tracking_uri=tracking_uri)
+            print_ending("", endings.after_export(written.run_id, to, written.path, places), stdout)

@@ -8,7 +8,7 @@ import typer
 
 from dta_bench.cli.arguments import page_workspace_of
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Root, To, TrackingUri
-from dta_bench.cli.terminal import chatter_on_stderr, print_json
+from dta_bench.cli.terminal import chatter_on_stderr, print_ending, print_json, same_places
 
 
 def figures(
@@ -36,3 +36,5 @@ def figures(
             print_json(drawn.model_dump(), stdout)
         else:
             print(*filter(None, [drawn.note, *drawn.files.values(), drawn.page]), sep="\n", file=stdout)
+            places = same_places(out=out, tracking_uri=tracking_uri)
+            print_ending("", [f"dta-bench ui{places}  # the run in MLflow"], stdout)

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from dta_bench.cli import endings
 from dta_bench.cli.arguments import workspace_of
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Root, TrackingUri
-from dta_bench.cli.terminal import chatter_on_stderr, print_json
+from dta_bench.cli.terminal import chatter_on_stderr, print_ending, print_json, same_places
 
 
 def label(
@@ -46,6 +47,8 @@ def label(
             print_json(found, stdout)
         else:
             print("\n".join(_as_lines(found)), file=stdout)
+            places = same_places(root=root, out=out, tracking_uri=tracking_uri)
+            print_ending("", endings.after_label(name, "counts" not in found, places), stdout)
 
 
 def _as_lines(found: dict[str, Any]) -> list[str]:

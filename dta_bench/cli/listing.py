@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
 
+from dta_bench.cli import endings
 from dta_bench.cli.options import Json
-from dta_bench.cli.terminal import in_columns, print_json
+from dta_bench.cli.terminal import in_columns, print_ending, print_json
 from dta_bench.errors import UserError
 
 KINDS = {
@@ -46,6 +48,8 @@ def list_(
         typer.echo(f"\n{plural.replace('_', ' ')}")
         for entry in entries:
             typer.echo(in_columns(entry["name"], entry["summary"]))
+    typer.echo()
+    print_ending("", endings.after_list(catalogue), sys.stdout)
 
 
 def _kinds(kind: str | None, task: str | None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dta_bench.cli.value_names import complete
+from dta_bench.cli.completion import complete
 
 DEFAULT_ROOT, DEFAULT_OUT = Path("data"), Path()
 

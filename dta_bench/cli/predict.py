@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from dta_bench.cli import endings
 from dta_bench.cli.arguments import refuse_unused, workspace_of
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, Quiet, Root, TrackingUri
-from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
+from dta_bench.cli.terminal import chatter_on_stderr, print_ending, print_json, same_places, stderr_console
 from dta_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ def predict(
                 "truth": None if compared is None else compared.model_dump(),
             }  # fmt: skip
             print_json(summary, stdout)
+        elif to is not None and found.images and not quiet:
+            places = same_places(out=out, tracking_uri=tracking_uri)
+            following = endings.after_predict(loaded.card.run_spec.id, labels is not None, places)
+            print_ending(f"Predictions: {to}", following, stdout)
     if not found.images:
         raise typer.Exit(1)
 

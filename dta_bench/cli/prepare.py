@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from dta_bench.cli import endings
 from dta_bench.cli.arguments import refuse_unused
 from dta_bench.cli.options import DEFAULT_ROOT, Json, Root
-from dta_bench.cli.terminal import chatter_on_stderr, print_json, stderr_console
+from dta_bench.cli.terminal import chatter_on_stderr, print_ending, print_json, same_places, stderr_console
 
 
 def prepare(
@@ -40,6 +41,7 @@ def prepare(
         print_json(found, stdout)
     else:
         print(text.encode(errors="backslashreplace").decode(), file=stdout)  # names of files may be no UTF-8
+        print_ending("", endings.after_prepare(name, bool(found["problems"]), same_places(root=root)), stdout)
     if found["problems"]:
         raise typer.Exit(2)
 

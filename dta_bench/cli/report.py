@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dta_bench.cli.arguments import page_workspace_of, refuse_unused
+from dta_bench.cli.completion import complete
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, OpenPage, Out, Root, To, TrackingUri
 from dta_bench.cli.output import print_report
 from dta_bench.cli.terminal import chatter_on_stderr, same_places
-from dta_bench.cli.value_names import complete
 from dta_bench.errors import UserError
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dta_bench.cli import endings
 from dta_bench.cli.arguments import page_workspace_of, refuse_unused, separated, workspace_of
+from dta_bench.cli.completion import complete
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, TrackingUri
-from dta_bench.cli.terminal import chatter_on_stderr, console, print_json
-from dta_bench.cli.value_names import complete
+from dta_bench.cli.terminal import chatter_on_stderr, console, print_ending, print_json, same_places
 from dta_bench.errors import UserError
 from dta_bench.spec.spelling import count_of
 
@@ -67,6 +68,9 @@ def runs(
             print_json({"runs": rows}, stdout)
         else:
             _show(rows, stdout)
+            names = words or list(dict.fromkeys(row["benchmark"] for row in rows))
+            places = same_places(out=out, tracking_uri=tracking_uri)
+            print_ending("", endings.after_runs(names, rows[0]["run"], places) if rows else [], stdout)
 
 
 def _listed(tracker: Tracker, names: Any, methods: tuple[str, ...], states: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from dta_bench.cli.arguments import (
     refuse_unused,
     workspace_of,
 )
+from dta_bench.cli.completion import complete
 from dta_bench.cli.options import (
     DEFAULT_OUT,
     DEFAULT_ROOT,
@@ -44,7 +45,6 @@ from dta_bench.cli.output import print_report
 from dta_bench.cli.sweep_plan import print_plan
 from dta_bench.cli.sweep_suite import plan_of_suite, print_suite_plan, run_suite
 from dta_bench.cli.terminal import chatter_on_stderr, same_places, stderr_console
-from dta_bench.cli.value_names import complete
 from dta_bench.errors import UserError
 
 if TYPE_CHECKING:

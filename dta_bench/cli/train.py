@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dta_bench.cli.arguments import options_of, plan_of, workspace_of
+from dta_bench.cli.completion import complete
 from dta_bench.cli.options import (
     DEFAULT_OUT,
     DEFAULT_ROOT,
@@ -30,7 +31,6 @@ from dta_bench.cli.options import (
     Weights,
 )
 from dta_bench.cli.terminal import chatter_on_stderr, print_ending, print_json, same_places, stderr_console
-from dta_bench.cli.value_names import complete
 from dta_bench.errors import UserError
 from dta_bench.spec.spelling import spell_metric
 

@@ -1,11 +1,12 @@
-"""How the help names what an option takes, one word for one thing in all commands; and what a shell completes there."""
+"""How the help names what an option takes: one word for one thing in all commands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from typer.core import TyperArgument, TyperCommand
+
+from dta_bench.cli import completion
 
 VALUES = {
     "address": "HOST:PORT",
@@ -112,6 +113,7 @@ class Command(TyperCommand):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         for parameter in self.params:
+            completion.add_to(self.name or "", parameter)
             if parameter.metavar is None and not getattr(parameter, "is_flag", False):
                 parameter.metavar = VALUES.get(parameter.name or "")
             if isinstance(parameter, TyperArgument):  # its help says what it is; typer adds the type of Python
@@ -139,16 +141,3 @@ def _write_section(formatter: Any, heading: str, records: list[Any]) -> None:
 
 def _nothing(**_: Any) -> str:
     return ""
-
-
-def complete(*kinds: str) -> Callable[[str], list[str]]:
-    """Completion of the names of plug-ins of some kinds; of a list with commas, of its last name."""
-
-    def names(incomplete: str) -> list[str]:
-        from dta_bench import plugins
-
-        head, comma, last = incomplete.rpartition(",")
-        found = sorted({name for kind in kinds for name in plugins.names(kind)})
-        return [f"{head}{comma}{name}" for name in found if name.startswith(last)]
-
-    return names

@@ -162,7 +162,9 @@ class RunLog:
         self._client.log_batch(self.mlflow_run_id, metrics=metrics)
 
     def _log_arrays(self, arrays: Arrays) -> None:
-        small = {name: _in_half(array) if array.dtype == np.float32 else array for name, array in arrays.items()}
+        small: dict[str, Any] = {
+            name: _in_half(array) if array.dtype == np.float32 else array for name, array in arrays.items()
+        }
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, PREDICTIONS)
             np.savez_compressed(path, **small)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 from small_runs import spec_of
 from stored_runs import finish
 from typer.testing import CliRunner
@@ -63,6 +64,41 @@ def test_a_report_ends_with_its_page_and_commands_that_can_be_typed(out: Path, r
     assert "dta-bench runs fonts_digits" in second
     assert "dta-bench ui" in third
     assert "1 run" in run(*shlex.split(second, comments=True)[1:])[0]
+
+
+def next_commands(said: str) -> list[list[str]]:
+    """The words of each command that an ending names."""
+    lines = said.rstrip().splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("Next: "))
+    return [shlex.split(line.removeprefix("Next: "), comments=True) for line in lines[first:]]
+
+
+@pytest.mark.usefixtures("out")
+@pytest.mark.parametrize(
+    ("words", "following"),
+    [
+        ("list benchmarks", "prepare"), ("list methods", "check"), ("list recipes", "report"), ("list", "prepare"),
+        ("runs", "report"), ("check search-space digits", "sweep"), ("prepare fonts_digits --check", "sweep"),
+    ],
+)  # fmt: skip
+def test_a_command_ends_with_the_next_one(words: str, following: str, run: Run) -> None:
+    found = next_commands(run(*words.split())[0])
+    assert found[0][:2] == ["dta-bench", following]
+    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert all(command[0] == "dta-bench" and command[1] in known for command in found)
+
+
+def test_an_archive_is_handed_on_by_the_commands_that_publish_merge_and_site_name(out: Path, run: Run) -> None:
+    published = run("publish", "fonts_digits", "--by", "lab A", "--to", "archive")[0]
+    assert published.startswith("archive: 1 run of 1 benchmark, CC-BY-4.0\n")
+    merge, site = next_commands(published)
+    merged = run(*[word.replace("OTHER", "elsewhere") for word in merge[1:]])[0]
+    assert "added: 1 run of lab A" in merged
+    assert next_commands(merged)[0] == ["dta-bench", "report", "fonts_digits", "--out", "elsewhere"]
+    made = run(*[word.replace("SITE", "page") for word in site[1:]])[0]
+    assert "1 row of 1 archive" in made
+    assert (out / "page" / "index.html").is_file()
+    assert next_commands(made)[0][:3] == ["dta-bench", "site", "page"]
 
 
 def test_open_opens_the_page_in_a_browser(out: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,17 +5,23 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from small_runs import spec_of
+from stored_runs import finish
+from typer._completion_classes import BashComplete
 from typer.testing import CliRunner
 
 import dta_bench
 from dta_bench.cli import app
 from dta_bench.cli.arguments import options_of
 from dta_bench.cli.value_names import MANY
+from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
+from dta_bench.tracking import Tracker
 
 
 def commands(group: Any = None, path: str = "") -> dict[str, Any]:
@@ -106,17 +112,47 @@ def test_what_cannot_be_listed_is_said(words: list[str], sentence: str) -> None:
         run("list", *words)
 
 
+def completed(typed: str) -> list[str]:
+    """What a shell offers for the last word."""
+    *words, last = typed.split(" ")
+    shell = BashComplete(typer.main.get_command(app), {}, "dta-bench", "_DTA_BENCH_COMPLETE")
+    return [str(item.value) for item in shell.get_completions(words, last)]
+
+
 @pytest.mark.parametrize(
-    ("typed", "completed"),
+    ("typed", "expected"),
     [
         ("sweep vis", "visda"),
         ("sweep visda --method dta,mc", "dta,mcc"),
         ("train digits --backbone conv3_f", "conv3_fc2"),
+        ("report digits --select orac", "oracle"),
+        ("sweep digits --stop asha,coll", "asha,collapse"),
+        ("prepare office3", "office31"),
+        ("check method dta_rel", "dta_released"),
+        ("export 1234 --to torchs", "torchscript"),
+        ("runs --status fa", "failed"),
     ],
 )
-def test_a_shell_completes_names(typed: str, completed: str) -> None:
-    words = f"dta-bench {typed}"
-    asked = {"_DTA_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+def test_a_shell_completes_names_and_values(typed: str, expected: str) -> None:
+    assert expected in completed(typed)
+
+
+def test_a_shell_completes_the_identities_of_runs(tmp_path: Path) -> None:
+    tracker = Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
+    tracker.check()
+    tracker.experiment(benchmark_of("fonts_digits"))
+    specs = [spec_of("dta", seed=seed) for seed in (0, 1)]
+    for spec in specs:
+        finish(tracker, spec, 0.6)
+    for words in ("predict", "export", "figures", "runs rm", "label mine --run"):
+        command, *others = words.split(" ")
+        typed = " ".join([command, "--out", str(tmp_path), *others, specs[0].id[:6]])
+        assert completed(typed) == [specs[0].id], words
+    assert completed("predict --out /nowhere 1") == []
+
+
+def test_a_real_shell_is_answered() -> None:
+    asked = {"_DTA_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": "dta-bench sweep vis", "COMP_CWORD": "2"}
     script = "import sys; sys.argv = ['dta-bench']; from dta_bench.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", script], env=os.environ | asked, capture_output=True, text=True)
-    assert completed in done.stdout.split()
+    assert "visda" in done.stdout.split()

@@ -1,0 +1,98 @@
+"""The commands that go on from where a command has ended, each with what it is for."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Mapping
+
+
+def after_list(catalogue: Mapping[str, Collection[Mapping[str, str]]]) -> list[str]:
+    """What can be done with the first plug-in of a list; of a list of all kinds, with the first benchmark."""
+    kind, entries = next(((kind, entries) for kind, entries in catalogue.items() if entries), ("", ()))
+    if not entries:
+        return []
+    name = next(iter(entries))["name"]
+    return {
+        "benchmarks": [f"dta-bench prepare {name}  # its data", _dry_run(name)],
+        "suites": [f"dta-bench prepare {name}  # its data", _dry_run(name)],
+        "backbones": [f"dta-bench check backbone {name}  # that it can be built and trained"],
+        "methods": [
+            f"dta-bench check method {name}  # that it trains",
+            _dry_run(f"digits --method {name}"),
+        ],
+        "search_spaces": [_dry_run(name)],
+        "recipes": ["dta-bench report --recipes  # what they print, and what runs of ours give"],
+    }[kind]
+
+
+def _dry_run(name: str, places: str = "") -> str:
+    return f"dta-bench sweep {name}{places} --dry-run  # its runs, and what they would cost"
+
+
+def after_prepare(name: str, problems: bool, places: str) -> list[str]:
+    """After data have been verified."""
+    if problems:
+        return [f"dta-bench prepare {name}{places} --check  # again, once that is mended"]
+    return [_dry_run(name, places)]
+
+
+def after_check(kind: str, name: str, fails: bool, places: str) -> list[str]:
+    """After a plug-in has been held to its contract."""
+    if fails:
+        return [f"dta-bench check {kind} {shlex.quote(name)}{places}  # again, once that is mended"]
+    return {
+        "method": [f"dta-bench train digits --method {name} --epochs 1  # a first run"],
+        "backbone": [f"dta-bench train digits --backbone {name} --epochs 1  # a first run, if digits are its task"],
+        "benchmark": [f"dta-bench sweep {name}{places} --dry-run  # the sets of a search space on it"],
+        "search-space": [_dry_run(name)],
+        "cluster": [f"ray up {shlex.quote(name)}  # starts the cluster"],
+    }[kind]
+
+
+def after_publish(address: str, to: str) -> list[str]:
+    """After an archive has been written; ``to`` is where it was asked to go."""
+    archive = shlex.quote(to if to.startswith("hf:") else address)
+    return [
+        f"dta-bench merge {archive} --out OTHER  # adds its runs to another store",
+        f"dta-bench site SITE {archive}  # a leaderboard of this and other archives",
+    ]
+
+
+def after_merge(benchmarks: Collection[str], places: str) -> list[str]:
+    """After archives have been added to a store that has runs of ``benchmarks``."""
+    reports = [f"dta-bench report {name}{places}  # all its runs, whoever made them" for name in list(benchmarks)[:3]]
+    return reports or [f"dta-bench list benchmarks{places}"]
+
+
+def after_site(folder: str) -> list[str]:
+    """After a leaderboard has been written."""
+    return [f"dta-bench site {shlex.quote(folder)} ARCHIVE...  # again, with archives that have come"]
+
+
+def after_predict(run_id: str, labelled: bool, places: str) -> list[str]:
+    """After images have been predicted by a run; ``labelled``: their true labels were given."""
+    truth = [] if labelled else ["the same command with --truth FILE  # how good these predictions are"]
+    return [*truth, f"dta-bench export {run_id} --to onnx{places}  # the network for other programs"]
+
+
+def after_export(run_id: str, kind: str, path: str, places: str) -> list[str]:
+    """After a network has been written for other programs."""
+    if kind == "mlflow":
+        served = f"mlflow models predict --env-manager local -m {shlex.quote(path)} -i paths.csv -t csv"
+        return [f"{served}  # of a table with the column path"]
+    network = shlex.quote(path) if kind == "safetensors" else run_id
+    other = "" if kind == "safetensors" else places
+    return [f"dta-bench predict {network} IMAGES --to predictions.csv{other}  # the same network here"]
+
+
+def after_label(name: str, drawn: bool, places: str) -> list[str]:
+    """After a list has been ``drawn``, or has been read back."""
+    if drawn:
+        return [f"dta-bench label {name}{places}  # again, once the second column is filled in"]
+    return [f"dta-bench sweep {name}{places}  # chooses by these labels, once the pair's file names the list"]
+
+
+def after_runs(names: Collection[str], run_id: str, places: str) -> list[str]:
+    """After runs have been listed, of which ``run_id`` is one."""
+    reports = [f"dta-bench report {name}{places}  # what they show together" for name in list(names)[:1]]
+    return [*reports, f"dta-bench figures {run_id}{places}  # what one of them has learned"]
