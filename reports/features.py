@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from dta_bench.run import checkpoint
 from dta_bench.run.placement import Placement
 from dta_bench.run.resolve import Resolved, resolve, resolve_on
-from dta_bench.run.stacked import Stack
+from dta_bench.run.stacked.stack import Stack
 from dta_bench.run.train import Run
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 

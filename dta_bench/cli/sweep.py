@@ -95,7 +95,7 @@ def sweep(
         bool,
         typer.Option(
             "--stacked",
-            help="With --tune head and a neck_width: train points and seeds together, in this process.",
+            help="With --tune head and a neck_width: train points and seeds together, in a process for each core.",
         ),
     ] = False,
     gpus_per_run: Annotated[

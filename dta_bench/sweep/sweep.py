@@ -34,7 +34,7 @@ from dta_bench.sweep.print_state import (
     print_superseded,
 )
 from dta_bench.sweep.progress_view import ProgressView
-from dta_bench.sweep.stacks import train_stacks
+from dta_bench.sweep.stacked.train import train_stacks
 from dta_bench.sweep.work import choose_work, count_runs
 from dta_bench.tracking import CONFIRM, STOPPED, Tracker, standing_runs
 
@@ -115,7 +115,7 @@ def _train_missing(
     waiting: Sequence[tuple[Plan, State]], tracker: Tracker, session: RaySession, view: ProgressView
 ) -> None:
     """Train under each sweep's parent run, announced to other sweeps, and leave no run and no parent RUNNING."""
-    workspace = session.workspace
+    workspace, resources = session.workspace, session.resources
     shares, status, errors = list[Share](), "KILLED", dict[str, str]()
     with ExitStack() as claims:
         try:
@@ -127,9 +127,13 @@ def _train_missing(
                 claims.enter_context(other_sweeps.claim_runs(plan.file.benchmark, runs, workspace, tracker, parent))
                 shares.append(Share(plan, choose_work(plan, state, tracker), parent))
             with view:
-                left = train_stacks(shares, workspace, view) if session.resources.stacked else shares
+                left = (
+                    train_stacks(shares, workspace, view, session.resources.parallel)
+                    if session.resources.stacked
+                    else shares
+                )
                 if to_launch := tuple(share for share in left if share.work.runs):
-                    errors = launch(Launch(to_launch, workspace, session.resources, view), session)
+                    errors = launch(Launch(to_launch, workspace, resources, view), session)
             status = "FINISHED"
         finally:
             for share in shares:

@@ -73,7 +73,7 @@ NARROW = {
     **{name: {"width": 1} for name in ("adaptsegnet", "advent", "lsd", "dann")},
 }
 """Generators and discriminators so narrow that their FLOPs do not count beside the network's."""
-ROW = {"dta": {"start": "stochastic"}, "dta_released": {"start": "stochastic"}}
+ROW = {name: {"start": "stochastic"} for name in ("dta", "dta_released", "dta_feature_vat")}
 COUNTED_ON_MAPS = ["minent", "advent", "adaptsegnet", "fda", "dacs", "daformer", "lsd", "dann"]
 ABOVE_FLOOR = {"daformer": 1 / 3}
 """What comes on top of a floor on maps, in source-only steps: at most a forward pass of the encoder."""

@@ -39,7 +39,7 @@ class Resources:
         cpus_per_run: for each device of a run.
         gpus_per_run: may be a fraction; ``auto`` measures how many runs share a GPU; None takes a whole one.
         address: of a cluster; None for ``RAY_ADDRESS``, or else a Ray of this machine.
-        stacked: whether runs of small heads on kept features train together in this process, without Ray.
+        stacked: whether runs of small heads on kept features train together, in a process for each core, without Ray.
         nodes: workers to wait for before the first run, at most ``wait_minutes``.
     """
 

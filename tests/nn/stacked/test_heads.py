@@ -13,7 +13,9 @@ from dta_bench.nn import learner
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.nn.optimisation import learning_rate
-from dta_bench.nn.stacked_heads import DtaPoints, StackedHeads, dta_losses, is_stackable, source_only_losses
+from dta_bench.nn.stacked.draws import StepDraws
+from dta_bench.nn.stacked.heads import StackedHeads, is_stackable
+from dta_bench.nn.stacked.losses import SOURCE_ONLY, DtaLosses, point, source_only_losses
 from dta_bench.nn.tuning import TakesFeatures
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.training import Training
@@ -40,7 +42,8 @@ def member(seed: int, training: Training, point: dict[str, float], method: str =
     neck = nn.Sequential(nn.Linear(UNITS, WIDTH), nn.BatchNorm1d(WIDTH), nn.ReLU(), nn.Dropout(0.5))
     net = Network(TakesFeatures(), neck, nn.Linear(WIDTH, CLASSES), new=[neck])
     plugin = method_plugin(method)
-    params = {"lambda_3": 0.0, "ramp_up_epochs": 2} | point if method == "dta" else {}
+    vat = {"lambda_3": 0.2 * (seed % 2), "epsilon": 2.0} if method == "dta_feature_vat" else {"lambda_3": 0.0}
+    params = {} if method == "source_only" else vat | {"ramp_up_epochs": 2} | point
     return learner.build(plugin, net, plugin.params(params), Setting(training, CLASSES, (UNITS,), 10))  # type: ignore[arg-type]
 
 
@@ -77,22 +80,23 @@ class Pair:
         batches = [batch(seed + number % 2, self.dtype) for number in company]
         source, target = (torch.stack([pair[i].images for pair in batches]) for i in (0, 1))
         labels = torch.stack([pair[0].labels for pair in batches])
+        points = (
+            [point(one.params, at.epoch, UNITS, WIDTH) for one in heads.learners]
+            if self.method != "source_only"
+            else []
+        )
+        wanted = [one.wanted for one in points] or [SOURCE_ONLY] * len(company)
+        shape = (BATCH, WIDTH), (BATCH, UNITS)
+        draws = StepDraws([self.states[i] for i in company], wanted, 0.5, shape, self.dtype)
+        drawn = draws.of(draws.draw(), range(len(company)))
         if self.method == "source_only":
-            parts = source_only_losses(heads, source, labels)
+            parts = source_only_losses(heads, drawn, source, labels)
         else:
-            parts = dta_losses(heads, source, labels, target, points_of(heads.learners, at.epoch, self.dtype))
+            parts = DtaLosses(points, False, self.dtype)(heads, drawn, torch.cat([source, target], 1), labels)
         heads.step(parts["total"], learning_rate(self.training, at))
+        for i, state in zip(company, draws.states(), strict=True):
+            self.states[i] = state
         return parts["total"].detach()
-
-
-def points_of(learners: Sequence[Learner], epoch: int, dtype: torch.dtype) -> DtaPoints:
-    params = [one.params for one in learners]
-    ramp = min(1.0, epoch / 2)
-    return DtaPoints(
-        *(torch.tensor([getattr(p, name) for p in params], dtype=dtype) for name in ("lambda_1", "lambda_2")),
-        tuple(ramp * p.delta_c * bool(p.lambda_1) for p in params),
-        tuple(ramp * p.delta_e * bool(p.lambda_1) for p in params), False,
-    )  # fmt: skip
 
 
 NOISE = ("net.neck.0.bias", "net.neck.1.running_mean")
@@ -112,19 +116,23 @@ def off(pair: Pair, left_out: Sequence[str] = ()) -> float:
 
 @each_optimizer
 @pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
-@pytest.mark.parametrize("method", ["dta", "source_only"])
+@pytest.mark.parametrize("method", ["dta", "dta_feature_vat", "source_only"])
 def test_every_step_from_the_same_state_is_the_step_alone(
     optimizer: str, dtype: torch.dtype, allowed: float, method: str
 ) -> None:
     pair = Pair(optimizer, dtype, method)
     is_adam = optimizer.startswith("adam")  # it divides by the gradient's own size, so it scales up rounding
-    allowed *= 10 if is_adam and dtype == torch.float32 else 1
+    # VAT's direction is the gradient of a divergence of two nearly equal predictions, which rounding reaches sooner
+    has_vat = method == "dta_feature_vat"
+    if is_adam and has_vat and dtype == torch.float32:
+        pytest.skip("Adam divides by gradients that are rounding alone here; double precision tells")
+    allowed *= 10 if (is_adam or has_vat) and dtype == torch.float32 else 1
     for number in range(6):
         at = Progress(1 + number // 2, number, 6)
         for own, other in zip(pair.stacked, pair.alone, strict=True):
             own.restore(copy.deepcopy(other.position()))
         pair.states = [state.clone() for state in pair.alone_states]
-        heads = StackedHeads(pair.stacked, pair.states)
+        heads = StackedHeads(pair.stacked)
         total = pair.step_stacked(heads, at, 10 * number)
         heads.give_back()
         torch.testing.assert_close(total, pair.step_alone(at, 10 * number), rtol=allowed, atol=allowed)
@@ -135,7 +143,7 @@ def test_every_step_from_the_same_state_is_the_step_alone(
 def test_thirty_epochs_in_double_precision_agree_in_every_prediction() -> None:
     pair = Pair("slow", torch.float64)  # without saturated predictions, under which all gains are rounding alone
     for epoch in range(1, 31):
-        heads = StackedHeads(pair.stacked, pair.states)
+        heads = StackedHeads(pair.stacked)
         for step in range(4):
             at = Progress(epoch, 4 * (epoch - 1) + step, 120)
             pair.step_stacked(heads, at, 7 * epoch + step)
@@ -156,11 +164,9 @@ def test_a_member_trains_the_same_in_any_company() -> None:
         at = Progress(2, number, 6)
         pair.step_alone(at, number)
         for company in stacks:
-            heads = StackedHeads([pair.stacked[i] for i in company], [pair.states[i] for i in company])
+            heads = StackedHeads([pair.stacked[i] for i in company])
             pair.step_stacked(heads, at, number, company)
             heads.give_back()
-            for place, i in enumerate(company):
-                pair.states[i] = heads.states[place]
     assert off(pair) < 1e-10
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from dta_bench.errors import Diverged, UserError
+from dta_bench.nn.network import Network
+from dta_bench.nn.pretrained import BackbonePlugin
 from dta_bench.run import checkpoint, execute
 from dta_bench.run.execute import RunLabel, RunOutcome
 from dta_bench.run.finish import finish
 from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import Resolved
-from dta_bench.run.stacked import Stack
+from dta_bench.run.stacked.stack import Stack
 from dta_bench.run.train import Run
 from dta_bench.run.workspace import Workspace
 from dta_bench.tracking import RunLog
@@ -36,7 +42,7 @@ def execute_stack(
     jobs: Sequence[tuple[Resolved, RunLabel]], workspace: Workspace, stop: StopRequest, on_epoch: OnEpoch,
     on_end: Callable[[str, RunOutcome], None],
 ) -> None:  # fmt: skip
-    """Train runs of one :func:`dta_bench.run.stacked.stack_key` together, from their checkpoints if there are some.
+    """Train runs of one :func:`~dta_bench.run.stacked.stackable.stack_key` together, from their checkpoints if any.
 
     Args:
         jobs: the runs, with what MLflow shows of them.
@@ -44,8 +50,9 @@ def execute_stack(
         on_end: called with a run's identity when it has ended.
     """
     members = dict[int, _Member]()
-    states = []
+    states, built = [], _BuiltOnce()
     for resolved, label in jobs:
+        resolved = dataclasses.replace(resolved, backbone=built.once(resolved.backbone))
         placement = execute.placement_of(resolved, workspace, stop)
         tags = execute.tags_of(resolved, workspace, placement)
         log = workspace.tracker().open_run(resolved.spec, label.parent, label.name, set(label.inert), tags)
@@ -65,11 +72,33 @@ def execute_stack(
             stack.train_epoch(runs)
             for run in runs:
                 _end_epoch(stack, members[id(run)], workspace, on_epoch, on_end)
+            stack.save_if_due()
     except Stopped as error:
         for run in stack.runs:
             if run.epoch <= run.spec.training.epochs:
                 members[id(run)].log.interrupt()
                 on_end(run.spec.id, RunOutcome("stopped", reason=str(error)))
+
+
+class _BuiltOnce:
+    """Builds the network of runs of one seed once: what is frozen in it is shared, what trains is copied."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], tuple[Network, Tensor]] = {}
+
+    def once(self, backbone: BackbonePlugin) -> BackbonePlugin:
+        """The backbone, which builds from the same random state only once."""
+
+        def make(classes: int, weights: str) -> Network:
+            key = backbone.name, classes, weights, torch.get_rng_state().numpy().tobytes()
+            if key not in self._known:
+                built = backbone.make(classes, weights)
+                self._known[key] = built, torch.get_rng_state()
+            built, after = self._known[key]
+            torch.set_rng_state(after)  # as if it had been built now
+            return copy.deepcopy(built, {id(built.body): built.body})
+
+        return dataclasses.replace(backbone, make=make)
 
 
 def _end_epoch(

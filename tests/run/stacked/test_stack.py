@@ -17,7 +17,8 @@ from dta_bench.run import train as training
 from dta_bench.run.finish import finish
 from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import resolve_on
-from dta_bench.run.stacked import KNOWN, Stack, can_stack, stack_key
+from dta_bench.run.stacked.stack import Stack
+from dta_bench.run.stacked.stackable import KNOWN, can_stack, stack_key
 from dta_bench.run.train import Run
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec, Training

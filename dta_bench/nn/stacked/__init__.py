@@ -1,0 +1,1 @@
+"""Heads on features that are trained side by side in one process."""

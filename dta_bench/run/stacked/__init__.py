@@ -1,0 +1,1 @@
+"""Runs that are trained side by side in one process."""
