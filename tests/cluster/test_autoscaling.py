@@ -12,17 +12,12 @@ from netns_cluster import wait_until
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 
 
-def wait_until_no_machine_is_left(elastic: Elastic) -> None:
-    """Idle machines go after a minute."""
-    wait_until(lambda: elastic.machines() == 0, seconds=300)
-
-
 def test_all_machines_that_a_sweep_can_use_are_asked_for_at_once(elastic: Elastic) -> None:
     sweep = elastic.sweep("at_once", "--cpus-per-run 2", rate=0.00201, seeds=3)
     assert sweep.ended() == 0, sweep.said()
     assert elastic.asked() == [3]
     assert "3 done" in elastic.dry_run("at_once")
-    wait_until_no_machine_is_left(elastic)
+    elastic.wait_until_no_machine_is_left()
 
 
 def test_waiting_for_nodes_asks_for_the_nodes_that_it_waits_for(elastic: Elastic) -> None:
@@ -34,17 +29,17 @@ def test_waiting_for_nodes_asks_for_the_nodes_that_it_waits_for(elastic: Elastic
 
 
 def test_what_a_killed_sweep_asked_for_is_forgotten(elastic: Elastic) -> None:
-    wait_until_no_machine_is_left(elastic)
+    elastic.wait_until_no_machine_is_left()
     sweep = elastic.sweep("killed", "--cpus-per-run 2", rate=0.00203, seeds=1, epochs=500)
     wait_until(lambda: elastic.machines() == 1)
     sweep.signal(signal.SIGKILL)
-    wait_until_no_machine_is_left(elastic)
+    elastic.wait_until_no_machine_is_left()
 
 
 def test_a_run_on_two_devices_waits_for_its_machines(elastic: Elastic) -> None:
     sweep = elastic.sweep("replicas", "--cpus-per-run 2", rate=0.00204, seeds=1, devices=2)
     assert sweep.ended() == 0, sweep.said()
-    wait_until_no_machine_is_left(elastic)
+    elastic.wait_until_no_machine_is_left()
 
 
 @contextmanager
@@ -71,7 +66,7 @@ def test_a_machine_that_joins_unfit_is_set_aside_by_name_and_costs_no_run_a_retr
 @contextmanager
 def refusing(elastic: Elastic) -> Iterator[None]:
     """Within the block the cloud gives no machine."""
-    wait_until_no_machine_is_left(elastic)
+    elastic.wait_until_no_machine_is_left()
     refuses = elastic.cloud / "refuses"
     refuses.write_text("you have requested more vCPU capacity than your limit of 0")
     try:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from cluster_files import loaded
 from netns_cluster import SPACE, wait_until, write_work
 from netns_lab import CHECKOUT, SHARED, Host, Lab
+from pretended_gpu import SITE
 
 HEAD = "10.77.0.1"
+MACHINE = {"CPU": 2}
 FILE = {
     "cluster_name": "pretended",
     "max_workers": 4,
@@ -31,7 +35,7 @@ FILE = {
     "head_node_type": "ray.head.default",
     "available_node_types": {
         "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
-        "worker": {"resources": {"CPU": 2}, "node_config": {}, "min_workers": 0, "max_workers": 4},
+        "worker": {"resources": MACHINE, "node_config": {}, "min_workers": 0, "max_workers": 4},
     },
 }  # fmt: skip
 
@@ -73,6 +77,10 @@ class Elastic:
     def machines(self) -> int:
         """How many machines there are, without the head."""
         return len(self.head.processes("raylet/raylet")) - 1
+
+    def wait_until_no_machine_is_left(self) -> None:
+        """Idle machines go after a minute."""
+        wait_until(lambda: self.machines() == 0, seconds=300)
 
     def sweep(self, name: str, *more: str, rate: float, seeds: int = 2, epochs: int = 2, devices: int = 1) -> Sweep:
         """Start a sweep of its own runs on the head."""
@@ -118,13 +126,21 @@ class Sweep:
         return self.process.wait(seconds)
 
 
-def up(folder: Path) -> Iterator[Elastic]:
-    """Start a head without machines; the end of the lab ends all of it."""
+def up(folder: Path, machine: Mapping[str, int] = MACHINE) -> Iterator[Elastic]:
+    """Start a head without machines; the end of the lab ends all of it.
+
+    Args:
+        machine: the resources that each of its machines will have.
+    """
     with Lab(folder, ("head",)) as lab:
         elastic = Elastic(lab)
         write_work(elastic.shared)
         elastic.cloud.mkdir()
-        (elastic.shared / "machines.yaml").write_text(yaml.safe_dump(FILE))
+        (elastic.shared / "gpu").mkdir()
+        (elastic.shared / "gpu" / "sitecustomize.py").write_text(SITE)
+        file: Any = copy.deepcopy(FILE)
+        file["available_node_types"]["worker"]["resources"] = dict(machine)
+        (elastic.shared / "machines.yaml").write_text(yaml.safe_dump(file))
         own = FILE["provider"]["head_node_id"]  # type: ignore[index]
         environment = (
             "export RAY_FAKE_CLUSTER=1 RAY_enable_autoscaler_v2=1 AUTOSCALER_UPDATE_INTERVAL_S=1"
@@ -132,7 +148,7 @@ def up(folder: Path) -> Iterator[Elastic]:
             " RAY_agent_register_timeout_ms=300000 RAY_worker_register_timeout_seconds=600"
             f" RAY_CLOUD_INSTANCE_ID={own} RAY_OVERRIDE_NODE_ID_FOR_TESTING={own}"
             " RAY_NODE_TYPE_NAME=ray.head.default"
-            f" PYTHONPATH={CHECKOUT}/tests/helpers:$PYTHONPATH"
+            f" PYTHONPATH={SHARED}/gpu:{CHECKOUT}/tests/helpers:$PYTHONPATH"
         )
         notes = " ".join(f"echo -n {port} > $session/{name}_port_{own};" for name, port in AGENTS.items())
         lab["head"].run(

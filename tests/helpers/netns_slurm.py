@@ -70,7 +70,7 @@ class Slurm:
 
     def run(self, line: str) -> str:
         """Run a line in the folder of the user's work on the login node; returns what it prints."""
-        environment = "export SLURM_CONF=/mnt/slurm.conf RAY_memory_monitor_refresh_ms=0"
+        environment = "export SLURM_CONF=/mnt/slurm.conf RAY_memory_monitor_refresh_ms=0 RAY_worker_niceness=0"
         return self.login.run(f"{environment}; cd /mnt/work && {line}").stdout
 
     def state(self, job: str) -> str:

@@ -90,7 +90,7 @@ def connect(resources: Resources, run: RunSpec, workspace: Workspace, console: C
     shared_file = Path(workspace.out, "runs", f"sweep-{uuid4().hex[:12]}")
     shared_file.write_text("every node must see this file\n")
     try:
-        check = node_check.NodeCheck(run, workspace, shared_file)
+        check = node_check.NodeCheck(run, workspace, shared_file, resources.gpus_per_run != 0)
         with LateNodes(check, node_check.check_nodes(check, console), console) as late:
             yield Joined(str(shared_file), late)
     finally:
@@ -126,6 +126,15 @@ def _start_local(resources: Resources, devices: int) -> None:
         )  # fmt: skip
     except Exception as error:  # Ray has no exception class of its own here
         raise UserError(f"Ray does not start on this machine: {str(error).splitlines()[0]}") from error
+    if resources.gpus_per_run != 0 and (problem := node_check.gpus_out_of_reach(_gpus())):
+        raise UserError(f"this machine {problem}")
+
+
+def _gpus() -> float:
+    """How many GPUs Ray counts."""
+    import ray
+
+    return float(ray.cluster_resources().get("GPU", 0))
 
 
 def _join(address: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from pathlib import Path
 from typing import Any, Literal
 
 from dta_bench.errors import UserError
@@ -25,10 +26,8 @@ def gpus_for(plan: Plan, wanted: float | Literal["auto"] | None) -> float:
             a whole GPU where there are any.
 
     Raises:
-        UserError: part of a GPU for a run on several devices, or not even one run fits.
+        UserError: part of a GPU for a run on several devices, not even one run fits, or it cannot be measured.
     """
-    import ray
-
     from dta_bench.sweep.on_ray import demand
 
     if plan.training.devices > 1 and wanted not in (None, 0, 1):
@@ -45,16 +44,48 @@ def gpus_for(plan: Plan, wanted: float | Literal["auto"] | None) -> float:
         {"benchmark": plan.file.benchmark, "backbone": b, "methods": {m: plan.params(b, m, {}) for m in plan.methods}}
         for b in plan.backbones
     ]
-    job = {"networks": networks, "training": plan.training.model_dump()}
-    measured, patience = ray.remote(num_gpus=1)(measure_memory).remote(job), demand.Patience()
-    while not ray.wait([measured], timeout=1)[0]:  # Ctrl-C ends it
-        if (
-            patience.is_over()
-            and not ray.available_resources().get("GPU", 0)
-            and not ray.cluster_resources().get("GPU")
-        ):
-            print(demand.describe_waiting({"GPU": 1.0}), file=sys.stderr)
-    return gpus_per_run(*ray.get(measured))
+    job = {"networks": networks, "training": plan.training.model_dump(), "cwd": str(Path.cwd()), "shared_file": ""}
+    return gpus_per_run(*_measured_on_a_gpu(job))
+
+
+PLACE = {"CPU": 1.0, "GPU": 1.0}
+"""What the measurement asks Ray for."""
+
+
+def _measured_on_a_gpu(job: Job) -> tuple[int, int]:
+    """What :func:`measure_memory` finds on the first GPU of the cluster that is free; a machine may start for it."""
+    import ray
+    from ray.util.placement_group import placement_group, remove_placement_group
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    from dta_bench.sweep.on_ray import demand
+
+    place, patience = placement_group([PLACE]), demand.Patience()
+    try:
+        while not place.wait(timeout_seconds=1):  # Ctrl-C ends it
+            if patience.is_over():
+                print(demand.describe_waiting(PLACE), file=sys.stderr)
+        there = PlacementGroupSchedulingStrategy(place)
+        measured = ray.remote(num_gpus=1)(measure_memory).options(scheduling_strategy=there).remote(job)
+        while not ray.wait([measured], timeout=1)[0]:
+            pass
+        return _result(measured)
+    finally:
+        remove_placement_group(place)
+
+
+def _result(measured: Any) -> tuple[int, int]:
+    import ray
+
+    try:
+        found: tuple[int, int] = ray.get(measured)
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None)  # of an error in the function, which Ray wraps
+        if isinstance(cause, UserError):
+            raise UserError(str(cause)) from None
+        reason = str(error).strip().splitlines()[-1]
+        raise UserError(f"--gpus-per-run auto could not measure a step: {reason}") from error
+    return found
 
 
 def gpus_per_run(needed: int, total: int) -> float:
@@ -80,15 +111,22 @@ def measure_memory(job: Job) -> tuple[int, int]:
     """Measure on the GPU of this process.
 
     Args:
-        job: ``networks``, see :func:`bytes_of_run`, and the ``training`` that they share.
+        job: ``networks``, see :func:`bytes_of_run`, the ``training`` that they share, and ``cwd``, where plug-ins lie.
 
-    Returns: bytes that the run with the largest need takes, and bytes that the GPU has.
+    Returns: bytes that the run with the largest need takes, and bytes that the GPU has. A run that does not fit at all
+        needs more than there is.
     """
     import torch
 
+    from dta_bench.sweep.on_ray import worker
+
+    worker.enter_working_directory(job)
     device = torch.device("cuda")
-    needed = max(bytes_of_run(network, job["training"], device) for network in job["networks"])
-    return needed, int(torch.cuda.get_device_properties(device).total_memory)
+    total = int(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return max(bytes_of_run(network, job["training"], device) for network in job["networks"]), total
+    except torch.cuda.OutOfMemoryError:
+        return total, total
 
 
 def bytes_of_run(network: Job, training: Job, device: Any) -> int:

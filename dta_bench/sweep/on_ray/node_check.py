@@ -85,11 +85,13 @@ class NodeCheck:
     Attributes:
         run: one of the sweep's runs, for its data.
         shared_file: what every node must see.
+        on_gpus: whether runs train on the GPUs that Ray counts.
     """
 
     run: RunSpec
     workspace: Workspace
     shared_file: Path
+    on_gpus: bool = True
 
     def start(self, nodes: Iterable[str]) -> dict[str, Any]:
         """Let nodes check themselves; returns Ray's reference of each one's report."""
@@ -99,7 +101,7 @@ class NodeCheck:
         check = ray.remote(num_cpus=0, max_retries=0)(check_node)
         job = {
             "shared_file": str(self.shared_file), "workspace": vars(self.workspace), "spec": self.run.to_dict(),
-            "cwd": str(Path.cwd()),
+            "cwd": str(Path.cwd()), "on_gpus": self.on_gpus,
         }  # fmt: skip
         return {
             node: check.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(job, node)
@@ -169,11 +171,13 @@ def check_node(job: dict[str, Any], node: str) -> NodeReport:
     """Check the node on which this runs.
 
     Args:
-        job: ``shared_file``, ``workspace`` and ``cwd`` as a worker gets them, and the ``spec`` of a run.
+        job: ``shared_file``, ``workspace`` and ``cwd`` as a worker gets them, the ``spec`` of a run, and whether runs
+            train ``on_gpus``.
         node: the node's id; a file with this ending is written beside the shared file.
     """
     problems = [_check_storage(Path(job["shared_file"]), node)]
     problems.append(_check_tracker(job["workspace"]["tracking_uri"], Path(job["workspace"]["out"])))
+    problems.append(_check_gpus(node) if job["on_gpus"] else "")
     fingerprint, problem = _check_data(RunSpec.from_dict(job["spec"]), job["workspace"]["root"], job["cwd"])
     return NodeReport(platform.node(), tuple(p for p in [*problems, problem] if p), fingerprint, time.time())
 
@@ -196,6 +200,31 @@ def _check_storage(shared_file: Path, node: str) -> str:
     except OSError as error:
         return f"cannot write to {shared_file.parent} ({error.strerror}); --out must be storage that all nodes share"
     return ""
+
+
+def _check_gpus(node: str) -> str:
+    import ray
+
+    (counted,) = (one["Resources"].get("GPU", 0) for one in ray.nodes() if one["NodeID"] == node)
+    return gpus_out_of_reach(counted)
+
+
+def gpus_out_of_reach(counted: float) -> str:
+    """Why GPUs that Ray counts on this machine cannot be used, without the subject; empty if there is nothing wrong.
+
+    Runs would be trained on its CPUs, and nobody would notice.
+    """
+    if not counted:
+        return ""
+    import torch
+
+    if torch.cuda.is_available():
+        return ""
+    gpus = "GPU" if counted == 1 else "GPUs"
+    return (
+        f"has {counted:g} {gpus} by Ray's count, and torch {torch.__version__} can use none: the driver may be missing"
+        f" or too old (torch is built for CUDA {torch.version.cuda}); --gpus-per-run 0 trains on CPUs"
+    )
 
 
 def _check_tracker(uri: str, out: Path) -> str:

@@ -10,6 +10,7 @@ import ray
 from dta_bench.sweep.on_ray import cluster
 started = {}
 ray.init = lambda **options: started.update(options)
+ray.cluster_resources = dict
 cluster._start_local(cluster.Resources(parallel=PARALLEL), 1)
 print(started["num_cpus"])
 """
