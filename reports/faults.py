@@ -14,10 +14,12 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[1]
 TESTS = {
     "On a cluster": ["tests/cluster/test_faults.py"],
+    "Where machines come and go": ["tests/cluster/test_autoscaling.py", "tests/cluster/test_autoscaled_gpus.py"],
+    "As a job of Slurm": ["tests/cluster/test_on_slurm.py"],
     "On one machine": [
         "tests/sweep/test_faults_on_one_machine.py", "tests/sweep/test_upgrade.py",
         "tests/security/test_planted_cache_folder.py", "tests/security/test_planted_session_folder.py",
-        "tests/sweep/on_ray/test_worker_path.py",
+        "tests/sweep/on_ray/test_worker_path.py", "tests/sweep/on_ray/test_ray_dies.py",
     ],
 }  # fmt: skip
 """Heading of a table → the files of the tests that inject its faults and note them."""
@@ -26,7 +28,9 @@ HEAD = """# Faults, and what came of them
 
 `make faults`. On a cluster: a head and two workers of our own in network namespaces, started by `ray up`; a sweep of
 two runs; the fault is real. Held each time: the same set of runs, none twice, each finished, each with one loss for
-every epoch. On one machine: the commands as a user gives them, in processes of their own."""
+every epoch. Where machines come and go: a head with Ray's own autoscaler, whose machines are raylets on one host, under
+a cloud that is pretended. As a job of Slurm: a real one on two such hosts. On one machine: the commands as a user gives
+them, in processes of their own."""
 COLUMNS = """
 | injected | what came of it |
 | --- | --- |"""
@@ -61,7 +65,7 @@ def fault_tests(files: list[str]) -> list[str]:
 def inject(given: list[str]) -> set[str]:
     """Run the tests, with their output on stderr; the names of those that failed."""
     files = [file for table in TESTS.values() for file in table]
-    options = ["-rfEs", "-vv", "-m", "cluster or slow", "--timeout", "3600", "--tb=short"]
+    options = ["-rfEs", "-vv", "-m", "cluster or slurm or slow", "--timeout", "3600", "--tb=short"]
     command = [sys.executable, "-m", "pytest", *options, *files, *given]
     env = os.environ | {"DTA_BENCH_FAULTS": str(KEPT)}
     failed = set()

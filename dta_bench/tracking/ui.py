@@ -23,6 +23,8 @@ from dta_bench.tracking.ui_metadata import MODEL_TRAINING, VIEW
 DEFAULT_PORT = 5000
 MOST_SECONDS_TO_START = 120.0
 PORT_VARIABLE = "DTA_BENCH_UI_PORT"
+LATER = "DTA_BENCH_STORE_AFTER_JOB"
+"""An environment variable of a Slurm job, whose server ends with it: the store that ``dta-bench ui`` serves later."""
 
 
 def ui_link(uri: str, experiment_id: str, port: int | None = None) -> str:
@@ -48,6 +50,7 @@ def ui_port(uri: str) -> int:
 
 
 def _base(uri: str, port: int | None) -> str:
+    uri = os.environ.get(LATER) or uri
     return strip_user(uri).rstrip("/") if is_server(uri) else f"http://127.0.0.1:{port or ui_port(uri)}"
 
 

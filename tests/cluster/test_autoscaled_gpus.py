@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import netns_autoscaler
 import netns_lab
 import pytest
+from fault_notes import Note
 from netns_autoscaler import Elastic
 from pretended_gpu import DRIVER
 
@@ -19,12 +20,15 @@ def with_gpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elastic]:
     yield from netns_autoscaler.up(tmp_path_factory.mktemp("gpus") / "lab", {"CPU": 2, "GPU": 1})
 
 
-def test_a_machine_whose_gpu_torch_cannot_use_is_set_aside_and_trains_nothing_on_its_cpus(with_gpus: Elastic) -> None:
+def test_a_machine_whose_gpu_torch_cannot_use_is_set_aside_and_trains_nothing_on_its_cpus(
+    with_gpus: Elastic, note: Note
+) -> None:
     sweep = with_gpus.sweep("no_driver", rate=0.00211, seeds=1)
     sweep.wait_for("a machine is set aside, and nothing is trained on it: head has 1 GPU by Ray's count, and torch ")
     (with_gpus.cloud / DRIVER).touch()  # the next machine has one
     assert sweep.ended() == 0, sweep.said()
     assert "1 done" in with_gpus.dry_run("no_driver")
+    note("a machine that joins late, whose GPU torch cannot use", "set aside by name; the run trained on the next one")
 
 
 def test_how_many_runs_share_a_gpu_is_measured_on_the_first_machine_that_comes(with_gpus: Elastic) -> None:

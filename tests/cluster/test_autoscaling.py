@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from fault_notes import Note
 from netns_autoscaler import HEAD, Elastic
 from netns_cluster import wait_until
 
@@ -28,12 +29,13 @@ def test_waiting_for_nodes_asks_for_the_nodes_that_it_waits_for(elastic: Elastic
     assert elastic.asked() == [*before, 2]
 
 
-def test_what_a_killed_sweep_asked_for_is_forgotten(elastic: Elastic) -> None:
+def test_what_a_killed_sweep_asked_for_is_forgotten(elastic: Elastic, note: Note) -> None:
     elastic.wait_until_no_machine_is_left()
     sweep = elastic.sweep("killed", "--cpus-per-run 2", rate=0.00203, seeds=1, epochs=500)
     wait_until(lambda: elastic.machines() == 1)
     sweep.signal(signal.SIGKILL)
     elastic.wait_until_no_machine_is_left()
+    note("kill -9 of a sweep that has asked for machines", "they ended once they were idle, and no new one came")
 
 
 def test_a_run_on_two_devices_waits_for_its_machines(elastic: Elastic) -> None:
@@ -54,13 +56,14 @@ def no_data(elastic: Elastic) -> Iterator[None]:
             away.rename(file)
 
 
-def test_a_machine_that_joins_unfit_is_set_aside_by_name_and_costs_no_run_a_retry(elastic: Elastic) -> None:
+def test_a_machine_that_joins_unfit_is_set_aside_by_name_and_costs_no_run_a_retry(elastic: Elastic, note: Note) -> None:
     sweep = elastic.sweep("unfit", "--cpus-per-run 2", rate=0.00205, seeds=1)
     sweep.wait_for("0 done, 1 to do")
     wait_until(lambda: sum(elastic.asked()) > 0 and elastic.machines() > 0)
     with no_data(elastic):
         sweep.wait_for("a machine is set aside, and nothing is trained on it: head has not the data")
     assert sweep.ended() == 0, sweep.said()
+    note("a machine that joins late, without the data", "set aside by name; the run trained on the next one")
 
 
 @contextmanager
@@ -78,16 +81,19 @@ def refusing(elastic: Elastic) -> Iterator[None]:
 NO_PLACE = "no run has found a place yet: each asks for 2 CPUs, and the cluster has 0 CPUs; its autoscaler is asked for"
 
 
-def test_why_no_machine_comes_is_told_within_half_a_minute_and_ctrl_c_ends_the_wait(elastic: Elastic) -> None:
+def test_why_no_machine_comes_is_told_within_half_a_minute_and_ctrl_c_ends_the_wait(
+    elastic: Elastic, note: Note
+) -> None:
     with refusing(elastic):
         sweep = elastic.sweep("refused", "--cpus-per-run 2", rate=0.00206, seeds=1)
         sweep.wait_for(NO_PLACE)
         sweep.wait_for("than your limit of 0")
         sweep.signal(signal.SIGINT)
         assert sweep.ended(60) == 130
+    note("a cloud that refuses every machine", "told with the cloud's reason; Ctrl-C ended the wait")
 
 
-def test_a_head_that_dies_is_one_sentence_and_a_status(elastic: Elastic) -> None:
+def test_a_head_that_dies_is_one_sentence_and_a_status(elastic: Elastic, note: Note) -> None:
     with refusing(elastic):
         sweep = elastic.sweep("headless", "--cpus-per-run 2", rate=0.00207, seeds=1)
         sweep.wait_for(NO_PLACE)
@@ -99,4 +105,4 @@ def test_a_head_that_dies_is_one_sentence_and_a_status(elastic: Elastic) -> None
     last = sweep.said().strip().splitlines()[-1]
     assert last.startswith(f"dta-bench: Ray's head at {HEAD}:6379 does not answer any more (its GCS has died)")
     assert "Traceback" not in sweep.said()
-    print(f"the sweep ended {took:.0f} s after the GCS")
+    note("kill -9 of the head's GCS", f"one sentence and status 2 after {took:.0f} s")

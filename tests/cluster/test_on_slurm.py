@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 import pytest
+from fault_notes import Note
 from mlflow import MlflowClient
 from netns_cluster import METHOD, SPACE, wait_until
 from netns_slurm import NODES, Slurm
@@ -83,15 +84,22 @@ def test_the_job_comes_to_its_end_after_it_was_put_into_the_queue_again(ended: E
     assert "Traceback" not in ended.log
 
 
+def test_the_links_lead_to_what_is_there_after_the_job(ended: Ended) -> None:
+    (link,) = re.findall(r"These runs in MLflow: dta-bench ui, then (\S+)", ended.log)
+    assert link.startswith("http://127.0.0.1:5000/#/experiments/")
+
+
 def test_both_nodes_have_work(ended: Ended) -> None:
     assert ended.hosts == set(NODES)
 
 
-def test_no_run_and_no_epoch_is_lost_or_doubled(ended: Ended) -> None:
+def test_no_run_and_no_epoch_is_lost_or_doubled(ended: Ended, note: Note) -> None:
     assert set(ended.losses) == ended.wanted
     assert len(ended.runs) == len(ended.wanted)
     every = list(range(1, EPOCHS + 1))
     assert all([step for step, _ in losses] == every for losses in ended.losses.values())
+    starts = len(re.findall(r"job \d+, start", ended.log))
+    note("a limit of time that comes before the runs' end", f"saved, put into the queue again, done in start {starts}")
 
 
 def test_slurm_takes_the_array_that_is_written(slurm: Slurm) -> None:

@@ -359,6 +359,15 @@ def test_the_link_leads_to_the_table_of_runs() -> None:
     )
 
 
+def test_the_link_of_a_job_whose_server_ends_with_it_leads_to_its_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DTA_BENCH_STORE_AFTER_JOB", f"sqlite:///{tmp_path}/mlflow.db")
+    assert ui_link("http://10.0.0.1:35703", "7").startswith("http://127.0.0.1:5000/#/experiments/7/runs?")
+    (tmp_path / "mlflow.db.ui-port").write_text("5001\n")
+    assert ui_link("http://10.0.0.1:35703", "7").startswith("http://127.0.0.1:5001/#/experiments/7/runs?")
+
+
 # urllib keeps the opener, and with it the proxies, of its first use in this process; loopback needs none.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
