@@ -37,6 +37,7 @@ def grid_order(space: SearchSpace, first: Point, count: int, seed: int = 0) -> l
 
 def brute_force_sampler(seed: int = 0) -> optuna.samplers.BaseSampler:
     """The sampler that never repeats a point of a finite conditional space."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # Ray's search makes a study of it, and would tell so
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.BruteForceSampler(seed=seed)
