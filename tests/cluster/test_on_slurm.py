@@ -3,6 +3,8 @@
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import pytest
 from fault_notes import Note
@@ -12,8 +14,8 @@ from netns_slurm import NODES, Slurm
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(2400)]
 EPOCHS = 30  # of 6 s at least: more than the time limit leaves room for
+FEW_EPOCHS = 8
 LOSS = "loss/total"
-SWEEP = "sweep limited --cpus-per-run 2 --confirm 0 --out /mnt/out --root /mnt/data"
 ASK = "dta-bench cluster slurm --nodes 2 --gpus 0 --cpus 2 --time 0:06 --notice 150 --partition P"
 
 
@@ -30,32 +32,77 @@ class Ended:
     without_token: list[str]
 
 
+OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED")
+
+
+@dataclass
+class Job:
+    """A sweep's job that has been submitted.
+
+    Attributes:
+        number: Slurm's.
+        wanted: the identities of its runs.
+        folder: its ``--out``, as this process sees it.
+    """
+
+    slurm: Slurm
+    number: str
+    wanted: set[str]
+    folder: Path
+
+    @classmethod
+    def submit(cls, slurm: Slurm, name: str, epochs: int, rate: float) -> Self:
+        """Write a sweep's search space and submit it; an epoch takes 6 s at least."""
+        (slurm.shared / "work" / "search_spaces" / f"{name}.yaml").write_text(
+            SPACE.format(epochs=epochs, rate=rate, devices=1).replace("at_leisure", "at_great_leisure")
+        )
+        (slurm.shared / "work" / "methods" / "at_great_leisure.py").write_text(METHOD.replace("0.4", "1.5"))
+        sweep = f"sweep {name} --cpus-per-run 2 --confirm 0 --out /mnt/{name} --root /mnt/data"
+        planned = json.loads(slurm.run(f"dta-bench {sweep} --dry-run --json"))
+        said = slurm.run(f"{ASK} --submit {sweep}")
+        number = re.search(r"Submitted batch job (\d+)", said)
+        assert number, said
+        return cls(slurm, number[1], {run["id"] for run in planned["runs"]}, slurm.shared / name)
+
+    @property
+    def log(self) -> str:
+        """All that it has printed."""
+        return (self.slurm.shared / "work" / f"dta-bench-{self.number}.out").read_text()
+
+    def wait_for_checkpoint(self) -> None:
+        """Wait until a run has trained an epoch."""
+        wait_until(lambda: list((self.folder / "runs").glob("*.pt")), seconds=600)
+
+    def ended(self, without_token: list[str]) -> Ended:
+        """Wait for its end and read MLflow's store."""
+        state = wait_until(lambda: (now := self.slurm.state(self.number)) in OVER and now, seconds=1800)
+        client = MlflowClient(f"sqlite:///{self.folder}/mlflow.db")
+        experiments = [e.experiment_id for e in client.search_experiments() if e.name == "few_digits"]
+        runs = client.search_runs(experiments, "tags.run_id != ''")
+        losses = {
+            # An epoch that was being evaluated when its run saved is sent again, with the same loss.
+            r.data.tags["run_id"]: sorted({(m.step, m.value) for m in client.get_metric_history(r.info.run_id, LOSS)})
+            for r in runs
+        }
+        hosts = {run.data.tags["host"] for run in runs}
+        return Ended(state, self.log, self.wanted, list(runs), losses, hosts, without_token)
+
+
 @pytest.fixture(scope="module")
 def ended(slurm: Slurm) -> Ended:
-    (slurm.shared / "work" / "search_spaces" / "limited.yaml").write_text(
-        SPACE.format(epochs=EPOCHS, rate=0.00301, devices=1).replace("at_leisure", "at_great_leisure")
-    )
-    (slurm.shared / "work" / "methods" / "at_great_leisure.py").write_text(METHOD.replace("0.4", "1.5"))
-    planned = json.loads(slurm.run(f"dta-bench {SWEEP} --dry-run --json"))
-    said = slurm.run(f"{ASK} --submit {SWEEP}")
-    job = re.search(r"Submitted batch job (\d+)", said)
-    assert job, said
-    log = slurm.shared / "work" / f"dta-bench-{job[1]}.out"
-    wait_until(lambda: list((slurm.shared / "out" / "runs").glob("*.pt")), seconds=600)
-    without_token = _without_token(slurm, job[1])
-    over = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
-    state = wait_until(lambda: (now := slurm.state(job[1])) in over and now, seconds=1800)
-    client = MlflowClient(f"sqlite:///{slurm.shared}/out/mlflow.db")
-    experiments = [e.experiment_id for e in client.search_experiments() if e.name == "few_digits"]
-    runs = client.search_runs(experiments, "tags.run_id != ''")
-    losses = {
-        # An epoch that was being evaluated when its run saved is sent again, with the same loss.
-        run.data.tags["run_id"]: sorted({(m.step, m.value) for m in client.get_metric_history(run.info.run_id, LOSS)})
-        for run in runs
-    }
-    hosts = {run.data.tags["host"] for run in runs}
-    wanted = {run["id"] for run in planned["runs"]}
-    return Ended(state, log.read_text(), wanted, list(runs), losses, hosts, without_token)
+    """A job whose limit of time comes first."""
+    job = Job.submit(slurm, "limited", EPOCHS, 0.00301)
+    job.wait_for_checkpoint()
+    return job.ended(_without_token(slurm, job.number))
+
+
+@pytest.fixture(scope="module")
+def preempted(slurm: Slurm) -> Ended:
+    """A job whose nodes another one takes, which is more urgent."""
+    job = Job.submit(slurm, "preempted", FEW_EPOCHS, 0.00302)
+    job.wait_for_checkpoint()
+    slurm.run("sbatch --partition urgent --nodes 2 --ntasks-per-node 2 --output /mnt/urgent.out --wrap 'hostname'")
+    return job.ended([])
 
 
 def _without_token(slurm: Slurm, job: str) -> list[str]:
@@ -93,13 +140,26 @@ def test_both_nodes_have_work(ended: Ended) -> None:
     assert ended.hosts == set(NODES)
 
 
-def test_no_run_and_no_epoch_is_lost_or_doubled(ended: Ended, note: Note) -> None:
+def nothing_lost(ended: Ended, epochs: int) -> None:
+    """Assert that each run is there once, with one loss for each of its epochs."""
     assert set(ended.losses) == ended.wanted
     assert len(ended.runs) == len(ended.wanted)
-    every = list(range(1, EPOCHS + 1))
+    every = list(range(1, epochs + 1))
     assert all([step for step, _ in losses] == every for losses in ended.losses.values())
+
+
+def test_no_run_and_no_epoch_is_lost_or_doubled(ended: Ended, note: Note) -> None:
+    nothing_lost(ended, EPOCHS)
     starts = len(re.findall(r"job \d+, start", ended.log))
     note("a limit of time that comes before the runs' end", f"saved, put into the queue again, done in start {starts}")
+
+
+def test_a_job_that_a_more_urgent_one_preempts_saves_and_goes_on_afterwards(preempted: Ended, note: Note) -> None:
+    assert preempted.state == "COMPLETED", preempted.log
+    assert "the job has to end: runs save and end" in preempted.log
+    assert "start 2," in preempted.log
+    nothing_lost(preempted, FEW_EPOCHS)
+    note("a more urgent job takes all nodes, with a minute's grace", "runs saved; Slurm started the job again; done")
 
 
 def test_slurm_takes_the_array_that_is_written(slurm: Slurm) -> None:
@@ -109,8 +169,8 @@ def test_slurm_takes_the_array_that_is_written(slurm: Slurm) -> None:
     slurm.run("sbatch --test-only array.sbatch")
 
 
-def test_nothing_of_the_job_is_left_on_its_nodes(ended: Ended, slurm: Slurm) -> None:
-    assert ended.state
+def test_nothing_of_a_job_is_left_on_its_nodes(ended: Ended, preempted: Ended, slurm: Slurm) -> None:
+    assert ended.state == preempted.state
     for name in NODES:
         assert not slurm.lab[name].processes("raylet")
         assert not slurm.lab[name].processes("mlflow")

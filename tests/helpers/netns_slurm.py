@@ -36,7 +36,10 @@ SelectTypeParameters=CR_Core
 ReturnToService=2
 NodeName=node1 NodeAddr=10.77.0.1 CPUs=2 State=UNKNOWN
 NodeName=node2 NodeAddr=10.77.0.2 CPUs=2 State=UNKNOWN
-PartitionName=P Nodes=node1,node2 Default=YES MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=P Nodes=node1,node2 Default=YES MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=60
+PartitionName=urgent Nodes=node1,node2 MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
 """
 MUNGE = (
     "mkdir -p -m 755 /run/munge; cp /mnt/munge.key /tmp/munge.key; chmod 600 /tmp/munge.key;"
