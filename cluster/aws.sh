@@ -17,7 +17,10 @@ account=$(aws sts get-caller-identity --query Account)
 vpc=$(aws ec2 describe-vpcs --filters Name=is-default,Values=true --query 'Vpcs[].VpcId')
 [ -n "$vpc" ] || { say "region $region has no default VPC; aws ec2 create-default-vpc makes one"; exit 2; }
 subnet=$(aws ec2 describe-subnets --filters "Name=vpc-id,Values=$vpc" "Name=availability-zone,Values=$zone" --query 'Subnets[0].SubnetId')
-filled() { sed "s/FILL_IN_ACCOUNT/$account/g; s/FILL_IN_BUCKET/$bucket/g; s/FILL_IN_\(HEAD\|WORKER\)_\(ROLE\|PROFILE\)/dta-bench-\L\1/g" "$1"; }
+filled() {
+  sed -e "s/FILL_IN_ACCOUNT/$account/g" -e "s/FILL_IN_BUCKET/$bucket/g" -e 's/FILL_IN_HEAD_ROLE/dta-bench-head/' -e 's/FILL_IN_HEAD_PROFILE/dta-bench-head/' \
+    -e 's/FILL_IN_WORKER_ROLE/dta-bench-worker/' -e 's/FILL_IN_WORKER_PROFILE/dta-bench-worker/' "$1"
+}
 
 aws s3api head-bucket --bucket "$bucket" > /dev/null 2>&1 || aws s3 mb "s3://$bucket" >&2
 
