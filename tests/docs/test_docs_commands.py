@@ -23,9 +23,10 @@ NOT_HERE = ("visda", "gta5_cityscapes", "pets", "photographs", "zoo")
 NAMED_RUN = "63c7ccb1951f"
 """The run that the pages draw figures of; a test puts its own there."""
 ELSEWHERE = {"ui"}  # serves until it is stopped: tests/report/html/test_browser.py
-CLUSTER_FILES = {f"dta-bench check cluster {name}" for name in ("cluster.yaml", "cluster/machines.yaml")}
+CLUSTER_FILES = {f"dta-bench check cluster {name}" for name in ("cluster.yaml", "mine.yaml", "cluster/machines.yaml")}
 WALKED = {*walkthrough_commands(), *CLUSTER_FILES}
-"""Run with the files that they need, in tests/docs/test_contributing.py and tests/cluster/test_cluster_file.py."""
+"""Run with the files that they need, in tests/docs/test_contributing.py and tests/cluster (test_cluster_file.py, and
+test_aws_account.py for mine.yaml)."""
 
 
 def reads(line: str) -> bool:
