@@ -134,6 +134,7 @@ def test_the_job_comes_to_its_end_after_it_was_put_into_the_queue_again(ended: E
 def test_the_links_lead_to_what_is_there_after_the_job(ended: Ended) -> None:
     (link,) = re.findall(r"These runs in MLflow: dta-bench ui, then (\S+)", ended.log)
     assert link.startswith("http://127.0.0.1:5000/#/experiments/")
+    assert "dta-bench ui --out /mnt/limited " in ended.log
 
 
 def test_both_nodes_have_work(ended: Ended) -> None:

@@ -52,6 +52,20 @@ def test_further_options_go_to_slurm() -> None:
     }.items()  # fmt: skip
 
 
+def test_the_sweep_is_told_its_folder_by_the_option_so_that_commands_for_later_name_it(tmp_path: Path) -> None:
+    stub = tmp_path / "bin" / "dta-bench"
+    stub.parent.mkdir()
+    stub.write_text('#!/bin/sh\necho "$@" DTA_BENCH_OUT="$DTA_BENCH_OUT"\n')
+    stub.chmod(0o755)
+    job = replace(JOB, commands=(("sweep", "visda", "--out", str(tmp_path / "x")),))
+    slurm = {"SLURM_JOB_ID": "1", "SLURM_JOB_NUM_NODES": "1", "SLURM_JOB_NODELIST": "here", "DTA_BENCH_OUT": "other"}
+    env = {"PATH": f"{stub.parent}:/usr/bin:/bin", **slurm}
+    done = subprocess.run(
+        ["bash", "-c", script(job)], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == f"sweep visda --out {tmp_path / 'x'} --out {tmp_path / 'x'} DTA_BENCH_OUT="
+
+
 def test_the_rest_is_the_shipped_script() -> None:
     own, shipped = script(JOB), slurm_job.template()
     assert own[own.index("say()") :] == shipped[shipped.index("say()") :]
