@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,6 +47,7 @@ from dta_bench.cli.sweep_plan import print_plan
 from dta_bench.cli.sweep_suite import plan_of_suite, print_suite_plan, run_suite
 from dta_bench.cli.terminal import chatter_on_stderr, same_places, stderr_console
 from dta_bench.errors import UserError
+from dta_bench.sweep.phases import Phases, acknowledged_interrupts
 
 if TYPE_CHECKING:
     from dta_bench.report.command import FinishedReport
@@ -162,6 +164,7 @@ def sweep(
     each method runs again with fresh seeds, and the table is of these. The name of a suite sweeps all its pairs.
     """
     from dta_bench import plugins
+    from dta_bench.cost import kept_counts
 
     if not dry_run:
         refuse_unused(context, ["--price", "--images-per-second"], "without --dry-run")
@@ -174,7 +177,12 @@ def sweep(
         training=training, tune=tune, recipe=recipe, budget=budget, labels=labels, labels_seed=labels_seed,
         labels_drawn=labels_drawn, search=search, stop=stop, confirm=confirm,
     )  # fmt: skip
-    with chatter_on_stderr() as stdout:
+    console = stderr_console(quiet)
+    with chatter_on_stderr() as stdout, acknowledged_interrupts(), Phases(console) as phases:
+        if dry_run:
+            kept_counts.on_counting.append(_say_that_it_counts)
+        else:
+            phases.begin("planning")
         is_suite = plugins.is_suite(benchmark or name)
         if not is_suite:
             refuse_unused(context, ["--pairs"], f"on {benchmark or name}, which is no suite")
@@ -186,11 +194,12 @@ def sweep(
             if dry_run:
                 print_suite_plan(of_suite, workspace, as_json, stdout, rate, price)
                 return
+            phases.begin("importing what trains")
             from dta_bench.sweep.on_ray.cluster import Resources
 
             resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait, stacked)
             places = same_places(out=out, tracking_uri=tracking_uri)
-            run_suite(of_suite, workspace, resources, stderr_console(quiet), as_json, stdout, open_page, places)
+            run_suite(of_suite, workspace, resources, console, as_json, stdout, open_page, places, phases)
             return
         plan = plan_of(name, options, benchmark, root)
         workspace = workspace_of(
@@ -200,12 +209,14 @@ def sweep(
         if dry_run:
             print_plan(plan, workspace, as_json, stdout, rate, price)
             return
+        phases.begin("importing what trains")
         from dta_bench.sweep.confirmation import reported_runs
         from dta_bench.sweep.on_ray.cluster import Resources
         from dta_bench.sweep.sweep import sweep as run_sweep
 
         resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait, stacked)
-        swept = run_sweep(plan, workspace, resources, stderr_console(quiet))
+        swept = run_sweep(plan, workspace, resources, console, phases)
+        phases.close()
         if swept.failed and not swept.done:
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
         from dta_bench.report import command
@@ -221,6 +232,10 @@ def sweep(
             f"dta-bench ui{places}  # the same in MLflow",
         ]
         print_report(finished, "json" if as_json else "screen", stdout, [] if quiet else following, open_page)
+
+
+def _say_that_it_counts() -> None:
+    print("counting FLOPs and weights; the counts are kept for the next time", file=sys.stderr, flush=True)
 
 
 def _describe_parent(plan: Plan, workspace: Workspace, finished: FinishedReport) -> None:

@@ -39,15 +39,15 @@ def print_plan(
     confirming_to_do = confirming.runs
     if confirming.known:
         confirming_to_do = state_of(confirming.runs, stored, lambda run: {CODE: code_fingerprint(run)}).to_do
-    costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
     budget = budget_plan(plan, workspace.root)
-    networks = expected_sizes(plan, workspace.keep_networks, confirming.runs)
     to_do = len(state.to_do) - len(state.running)
     has_test = benchmark_plugin(plan.file.benchmark).has_test(Path(workspace.root))
     situation = (
         target_labels(has_subset=plan.label_subset.is_there, has_test=has_test) if has_test is not None else None
     )
     if as_json:
+        costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
+        networks = expected_sizes(plan, workspace.keep_networks, confirming.runs)
         runs = [
             {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params}
             for r in plan.runs
@@ -81,5 +81,6 @@ def print_plan(
     if confirming.runs:
         print(describe_confirmation(plan, confirming, len(confirming_to_do)), file=stdout)
     print(f"labels of the target: {describe_target_labels(situation)}", file=stdout)
-    print(describe(costs), file=stdout)
-    print(describe_sizes(networks), file=stdout)
+    stdout.flush()  # the plan is there while the cost is counted
+    print(describe(estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)), file=stdout)
+    print(describe_sizes(expected_sizes(plan, workspace.keep_networks, confirming.runs)), file=stdout)

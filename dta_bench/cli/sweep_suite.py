@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dta_bench.run.workspace import Workspace
     from dta_bench.spec.plan import Options, Plan
     from dta_bench.sweep.on_ray.cluster import Resources
+    from dta_bench.sweep.phases import Phases
     from dta_bench.sweep.suite import SuitePlan
 
 
@@ -33,12 +34,13 @@ def plan_of_suite(name: str, options: Options, patterns: Sequence[str], benchmar
 
 def run_suite(
     plan: SuitePlan, workspace: Workspace, resources: Resources, console: Console, as_json: bool, stdout: TextIO,
-    open_page: bool = False, places: str = "",
+    open_page: bool = False, places: str = "", phases: Phases | None = None,
 ) -> None:  # fmt: skip
     """Run what is missing of all pairs, then print the suite's table.
 
     Args:
         places: the options that lead another command to the same places.
+        phases: says what is being done before the first result.
 
     Raises:
         UserError: every run failed, or what :func:`dta_bench.sweep.sweep.sweep_plans` refuses.
@@ -50,7 +52,9 @@ def run_suite(
 
     plan.print_skipped(console)
     plans = list(plan.plans.values())
-    swept = sweep_plans(plans, workspace, resources, console)
+    swept = sweep_plans(plans, workspace, resources, console, phases)
+    if phases is not None:
+        phases.close()
     if swept.failed and not swept.done:
         raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
     if not swept.failed:

@@ -1,8 +1,8 @@
-"""Counts of FLOPs kept on disk, since counting a step takes seconds and gives the same again.
+"""Counts (FLOPs of a step, bytes of a network) kept on disk, since counting takes seconds and gives the same again.
 
-A count is kept under the digest of all that it depends on: this package's source, the files of the plug-ins and what
-lies beside them, the versions of the libraries, and what is counted. It is a private folder beside the store of decoded
-images, and ``DTA_BENCH_CACHE=off`` keeps nothing.
+A count, or that a check holds, is kept under the digest of all that it depends on: this package's source, the files of
+the plug-ins and what lies beside them, the versions of the libraries, and what is counted. It is a private folder
+beside the store of decoded images, and ``DTA_BENCH_CACHE=off`` keeps nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from dta_bench.data.cache_folder import folder_of_stores
 from dta_bench.domains.private_folder import make_private
 
 LIBRARIES = ("torch", "timm", "segmentation-models-pytorch", "torchvision")
+
+on_counting: list[Callable[[], None]] = []
+"""Called, and taken out, before the first count that is not kept: by it a command says that it counts."""
 
 
 def kept(of: Sequence[Any], plugin_files: Iterable[Path], count: Callable[[], float]) -> float:
@@ -45,7 +48,11 @@ def kept(of: Sequence[Any], plugin_files: Iterable[Path], count: Callable[[], fl
         return count()
     with contextlib.suppress(OSError, ValueError):
         return float(json.loads(file.read_text()))
+    while on_counting:
+        on_counting.pop()()
     found = count()
+    if _digest_of_package.__wrapped__() != about[0]:
+        return found  # the code was edited in between
     with contextlib.suppress(OSError):  # a full or read-only disk: it is counted again the next time
         _write(file, found)
     return found

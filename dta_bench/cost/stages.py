@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import functools
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
-from dta_bench.cost import measure
-from dta_bench.cost.flops import built_network, flops_per_image, flops_ratio, meta_network
-from dta_bench.cost.step import BatchShape, ConfiguredMethod, build_learner
+from dta_bench.cost.flop_counts import flops_per_image, flops_ratio, updates_of_batch
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
-from dta_bench.nn.network import Network
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.budget import Budget, unit_and_amount
-from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS, MethodPlugin, method_plugin
+from dta_bench.spec.declared_method import declared_method
+from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS, MethodPlugin
 from dta_bench.spec.run_spec import RunSpec
-
-_UPDATES: dict[tuple[Any, ...], int] = {}
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class Stage:
     def steps_of_batches(self, benchmark: Benchmark) -> float:
         """Optimiser steps of as many batches as it has epochs, one in each."""
         alone, others = self.epochs
-        return alone + others * _steps_of_batch(self, benchmark)
+        return alone + others * updates_of_batch(self.spec, self.method, benchmark)
 
     def flops_of_batches(self, benchmark: Benchmark) -> float:
         """FLOPs of as many batches as it has epochs, one in each."""
@@ -56,7 +49,7 @@ class Stage:
 
 def stages_of(spec: RunSpec) -> list[Stage]:
     """The stages of a run, the first one first; their shares of the budget add up to 1."""
-    return list(_stages(spec, method_plugin(spec.method), 1.0))
+    return list(_stages(spec, declared_method(spec.method), 1.0))
 
 
 def _stages(spec: RunSpec, method: MethodPlugin, whole: float) -> Iterator[Stage]:
@@ -99,30 +92,6 @@ def lengths(budget: str, spec: RunSpec) -> tuple[float, ...]:
                 f"{of_epochs / stage.share:.4g}, or fewer epochs"
             )
     return tuple(found)
-
-
-def _steps_of_batch(stage: Stage, benchmark: Benchmark) -> int:
-    """How often a method updates the same weights on one batch: 1 for most, 5 for MCD."""
-    spec, method, size = stage.spec, stage.method, benchmark.train_size
-    tuned = (spec.training.tune, spec.training.neck_width, spec.training.keeps_features)
-    key = (method.name, benchmark.name, spec.backbone, size, tuned, *sorted(spec.params.items()))
-    if key not in _UPDATES:
-        net, shape = meta_network(benchmark, spec.backbone, spec.training)
-        build = functools.partial(built_network, benchmark, spec.backbone, spec.training)
-        configured = ConfiguredMethod(method, method.params(spec.params))
-        try:
-            _UPDATES[key] = measure.on_meta_or_cpu(_updates, copy.deepcopy(net), build, configured, shape)
-        except UserError:
-            raise
-        except Exception as error:  # a user's method may do anything
-            raise UserError(f"the steps of {method.name} cannot be counted: {type(error).__name__}: {error}") from error
-    return _UPDATES[key]
-
-
-def _updates(net: Network, configured: ConfiguredMethod, shape: BatchShape) -> int:
-    """How often the player is updated in a step that is updated most often."""
-    learner = build_learner(net, configured.method, configured.params, shape)
-    return max(Counter(player for players, _ in learner.phases() for player in players).values())
 
 
 class StageLength(TypedDict):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TypedDict
 
-from dta_bench.cost.flops import flops_per_image, flops_ratio
+from dta_bench.cost.flop_counts import flops_per_image, flops_ratio
 from dta_bench.cost.stages import stages_of
-from dta_bench.data import load
+from dta_bench.data.benchmark_plugin import benchmark_plugin
 from dta_bench.data.suite_plugin import shared_training
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
-from dta_bench.spec.method_plugin import method_plugin
+from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.spelling import count_of, spell_gpu_hours
@@ -143,12 +145,18 @@ def epoch_lengths(plan: Plan, root: str) -> tuple[int, int]:
     benchmark = plan.benchmark
     sizes = dict(benchmark.published_sizes)
     if not {"source", "target_train"} <= sizes.keys():
-        loaded = load.domains(benchmark.name, root)
-        sizes = {"source": len(loaded.source_train), "target_train": len(loaded.target_train)}
+        sizes = _sizes_of_data(benchmark.name, root)
     images = {"source": sizes["source"], "target": sizes["target_train"]}
     images["larger"] = max(images.values())
     natural = max(1, images[benchmark.epoch_length] // plan.training.batch_size)
     return plan.training.iterations_per_epoch or natural, sizes["target_train"]
+
+
+@functools.lru_cache(maxsize=64)
+def _sizes_of_data(benchmark: str, root: str) -> dict[str, int]:
+    """The images of both domains; read without what augments them, which imports torch."""
+    loaded = benchmark_plugin(benchmark).load(Path(root))
+    return {"source": len(loaded.source_train), "target_train": len(loaded.target_train)}
 
 
 def _first_stages(runs: Iterable[RunSpec]) -> list[RunSpec]:
@@ -159,7 +167,7 @@ def _first_stages(runs: Iterable[RunSpec]) -> list[RunSpec]:
 def _ratio(plan: Plan, run: RunSpec) -> float:
     """A step's cost in source-only steps: the floor that a method states, which tests hold to its FLOPs, if it needs
     nothing above it; else its FLOPs."""
-    method = plan.method_plugins.get(run.method) or method_plugin(run.method)  # a first stage is none of the plan's
+    method = plan.method_plugins.get(run.method) or declared_method(run.method)  # a first stage is none of the plan's
     if method.floor is not None and not method.above_floor:
         return float(method.floor(method.params_type(**run.params)))
     return flops_ratio(run, method, _trained_on(plan))

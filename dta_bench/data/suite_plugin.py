@@ -13,7 +13,7 @@ from dta_bench.benchmarks import _suite, _suite_file
 from dta_bench.benchmarks._suite import DomainParts
 from dta_bench.benchmarks._suite_file import SuiteFile, SuitePair
 from dta_bench.errors import UserError
-from dta_bench.spec.method_plugin import method_plugin
+from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.run_spec import RunSpec
 
 __all__ = ["DomainParts", "Suite", "SuitePair", "shared_training", "suite_of_benchmark", "suite_plugin"]
@@ -111,7 +111,7 @@ def shared_training(spec: RunSpec) -> SourceOfPairs | None:
     So it is where the method has no loss on the target and the source, or a number, says how long an epoch is.
     """
     suite = suite_of_benchmark(spec.benchmark)
-    if suite is None or not method_plugin(spec.method).source_alone or spec.training.devices > 1:
+    if suite is None or not declared_method(spec.method).source_alone or spec.training.devices > 1:
         return None
     pair = suite.pair_of(spec.benchmark)
     is_long_as_target = suite.file.epoch_length in ("target", "larger") and not spec.training.iterations_per_epoch

@@ -16,7 +16,7 @@ from pathlib import Path
 from dta_bench import plugins
 from dta_bench.run import syntax_digest
 from dta_bench.run.syntax_digest import WHOLE, Source
-from dta_bench.spec.method_plugin import method_plugin
+from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.run_spec import RunSpec
 
 SCHEME = "ast1"
@@ -165,7 +165,7 @@ def _method_files(spec: RunSpec) -> set[Path]:
     files, name, params = set[Path](), spec.method, dict(spec.params)
     while (file := plugins.path("method", name)) not in files:
         files.add(file)
-        before = method_plugin(name).before(params)
+        before = declared_method(name).before(params)
         if before is not None:
             name, params = before[0].name, before[1]
     return files

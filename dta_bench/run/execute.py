@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dta_bench import plugins
-from dta_bench.cost import flops, stages
+from dta_bench.cost import flop_counts, stages
 from dta_bench.errors import Diverged, UserError
 from dta_bench.errors.credentials import mask
 from dta_bench.evaluation import scenes
@@ -187,7 +187,7 @@ def _store(resolved: Resolved, finished: FinishedRun, log: RunLog) -> None:
             for path in paths:
                 log.add_file(path, scenes.FOLDER)
     with contextlib.suppress(UserError):  # a method whose FLOPs cannot be counted has none
-        ratio = flops.flops_ratio(resolved.spec, resolved.method, resolved.benchmark)
+        ratio = flop_counts.flops_ratio(resolved.spec, resolved.method, resolved.benchmark)
         of_run = stages.run_flops_ratio(resolved.spec)
         log.log_epoch(finished.result.epochs, {"flops_ratio": ratio, "run_flops_ratio": of_run})
     log.finish(finished.result, finished.arrays, finished.confusion, resolved.benchmark.classes)

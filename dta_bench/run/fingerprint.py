@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import platform
 import subprocess
 from pathlib import Path
 
 import dta_bench
+from dta_bench.cost.kept_counts import kept
 from dta_bench.errors import UserError
 from dta_bench.run.code_fingerprint import code_fingerprint
 from dta_bench.spec.run_spec import RunSpec
@@ -64,9 +66,17 @@ def versions() -> dict[str, str]:
 def check_torchvision() -> None:
     """Check that torch and torchvision were built for each other; timm and SMP import torchvision too.
 
+    That they were is kept on disk for as long as the two are not installed anew, so that planning imports neither.
+
     Raises:
         UserError: they were not, for example a CPU-only torch beside PyPI's torchvision.
     """
+    found = [importlib.util.find_spec(name) for name in ("torch", "torchvision")]
+    files = [Path(spec.origin) for spec in found if spec is not None and spec.origin is not None]
+    kept(("built for each other", *((str(file), file.stat().st_mtime_ns) for file in files)), [], _import_torchvision)
+
+
+def _import_torchvision() -> float:
     import torch
 
     try:
@@ -76,6 +86,7 @@ def check_torchvision() -> None:
             f"torch {torch.__version__} and the installed torchvision were not built for each other ({error}); install "
             "both from one place: pip install --force-reinstall -c constraints.txt torch torchvision"
         ) from error
+    return 1.0
 
 
 def commit() -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
-from dta_bench.spec.method_plugin import method_plugin
+from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.search_space import SearchSpace
 from dta_bench.spec.search_space_file import Row, Sets, parameter_problems
 
@@ -59,7 +59,7 @@ def _read(path: Path, method: str) -> MethodSets:
     content = yaml_file.read_mapping(path, MethodSets.model_fields)
     try:
         own = MethodSets.model_validate(content)
-        problems = _inconsistencies(own, method_plugin(method).params_type)
+        problems = _inconsistencies(own, declared_method(method).params_type)
     except ValidationError as refused:
         problems = [yaml_file.explain(error, list(MethodSets.model_fields)) for error in refused.errors()]
     except UserError as refused_by_the_space:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
-from dta_bench.spec.method_plugin import method_plugin
+from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.run_spec import Headline
 from dta_bench.spec.search_space_file import Row, SearchSpaceFile, parameter_problems
 from dta_bench.spec.training import Training
@@ -93,10 +93,10 @@ def read(name: str) -> Recipe:
 def _inconsistencies(path: Path, recipe: Recipe) -> list[str]:
     for kind, name in (("method", recipe.method), ("benchmark", recipe.benchmark)):
         plugins.path(kind, name)
-    known = method_plugin(recipe.method).defaults()
+    known = declared_method(recipe.method).defaults()
     unknown = [name for name in recipe.parameters if name not in known]
     problems = [f"parameters.{name} is no parameter of {recipe.method}; it has {', '.join(known)}" for name in unknown]
-    problems += parameter_problems(method_plugin(recipe.method).params_type, recipe.parameters)
+    problems += parameter_problems(declared_method(recipe.method).params_type, recipe.parameters)
     if not path.stem.startswith(f"{recipe.method}_{recipe.benchmark}"):
         problems.append(f"its name does not begin with {recipe.method}_{recipe.benchmark}, its method and benchmark")
     return problems

@@ -15,7 +15,7 @@ from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
 from dta_bench.spec.budget import canonical
-from dta_bench.spec.method_plugin import method_plugin
+from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.run_spec import LabelSubset, Training
 from dta_bench.spec.search_space import Point, SearchSpace, Value
 from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED
@@ -214,7 +214,7 @@ def _unknown_plug_ins(content: Mapping[str, Any]) -> Iterator[Problem]:
 def _known_methods(content: Mapping[str, Any]) -> list[type]:
     """The parameters of the file's methods, those that there are."""
     known = plugins.names("method")
-    return [method_plugin(name).params_type for name in _methods(content) if name in known]
+    return [declared_method(name).params_type for name in _methods(content) if name in known]
 
 
 def _row_problems(backbone: str, row: Point, space: SearchSpace, methods: list[type]) -> Iterator[Problem]:

@@ -14,14 +14,16 @@ from dta_bench.spec import budget as budgets
 from dta_bench.spec import on_features, search_space_file
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec.benchmark import Benchmark
-from dta_bench.spec.method_plugin import MethodPlugin, method_plugin
+from dta_bench.spec.declared_method import declared_method
+from dta_bench.spec.method_plugin import MethodPlugin
 from dta_bench.spec.plan import ALL, Options, Plan
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 from dta_bench.spec.search_space import Point
 from dta_bench.spec.search_space_file import SearchSpaceFile, with_settings
 from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED
 from dta_bench.spec.yaml_file import suggestion
-from dta_bench.sweep import sampler, stop_rules
+from dta_bench.sweep import planned_plugins, stop_rules
+from dta_bench.sweep.point_order import check_search, grid_order
 
 
 def for_benchmark(name: str, benchmark: str | None) -> tuple[str, SearchSpaceFile]:
@@ -81,11 +83,11 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     settings = [*options.training, *([f"epochs={options.epochs}"] if options.epochs else [])]
     training = with_settings(file.training, settings)
     _check_seeds(options.seeds)
-    sampler.check_search(options.search)
+    check_search(options.search)
     stop_rules.check(options.stop)
     plan = Plan(
         name=name, file=file, benchmark=benchmark,
-        method_plugins={name: method_plugin(name) for name in (file.method, *methods, *baselines)},
+        method_plugins={name: declared_method(name) for name in (file.method, *methods, *baselines)},
         training=training, weights=options.weights,
         label_subset=_subset(file, benchmark, options),
         backbones=options.backbones or (next(iter(file.backbones)),), methods=methods + baselines,
@@ -98,8 +100,9 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     _check_augmentation(plan)
     for method in plan.methods:
         _check_task(plan.method_plugins[method], benchmark)
+        planned_plugins.check_method(method)
     for backbone in plan.backbones:
-        _check_backbone(backbone, benchmark.for_training(training), options.weights, training)
+        planned_plugins.check_backbone(backbone, benchmark.for_training(training), options.weights, training)
     wanted = options.points if options.points is not None else file.points
     if wanted is None and ALL in options.methods:
         wanted = _smallest(plan)
@@ -200,7 +203,7 @@ def _check_augmentation(plan: Plan) -> None:
     benchmark = plan.benchmark.for_training(training)
     for names in (benchmark.augmentation, benchmark.strong_view if training.strong_view else ()):
         augment.check(names, benchmark.image_size, benchmark.task, benchmark.standardisation)
-    if training.strong_view and not any(method_plugin(name).second_view == "strong" for name in plan.methods):
+    if training.strong_view and not any(declared_method(name).second_view == "strong" for name in plan.methods):
         raise UserError(
             f"strong_view is for methods with a strong view of the target, which {' and '.join(plan.methods)} do not"
             ' have; allowed: fixmatch, and plug-ins with second_view = "strong"'
@@ -232,7 +235,7 @@ def _methods(asked: tuple[str, ...], file: SearchSpaceFile, benchmark: Benchmark
     """The methods asked for, the file's own first where all are."""
     if ALL not in asked:
         return asked or (file.method,)
-    every = map(method_plugin, plugins.names("method"))
+    every = map(declared_method, plugins.names("method"))
     able = [method.name for method in every if benchmark.task in method.tasks and not method.uses_target_labels]
     return tuple(sorted(able, key=lambda name: name != file.method))
 
@@ -247,20 +250,6 @@ def _check_task(method: MethodPlugin, benchmark: Benchmark) -> None:
         raise UserError(
             f"{benchmark.name} is {benchmark.task}, but the method {method.name} does {' and '.join(method.tasks)}"
         )
-
-
-def _check_backbone(name: str, benchmark: Benchmark, weights: str, training: Training) -> None:
-    """It exists, does the benchmark's task on its sizes, and its weights can be had: told once, before any run."""
-    from dta_bench.nn import pretrained
-    from dta_bench.nn.tuning import tuned
-    from dta_bench.run import preflight  # import torch
-
-    backbone = tuned(pretrained.backbone(name, benchmark.train_size), training)
-    if backbone.task != benchmark.task:
-        raise UserError(f"{benchmark.name} is {benchmark.task}, but the backbone {name} does {backbone.task}")
-    preflight.check(backbone, benchmark, training)
-    if weights != "none":
-        backbone.build(len(benchmark.classes), weights)
 
 
 def _check_on_features(plan: Plan, runs: tuple[RunSpec, ...]) -> None:
@@ -290,7 +279,9 @@ def _points(plan: Plan, backbone: str, method: str, wanted: int | None) -> list[
     total = len(space.points())
     count, first = min(wanted or total, total), plan.first_point(backbone, method)
     if plan.search != "random":
-        return sampler.grid_order(space, first, count)
+        return grid_order(space, first, count)
+    from dta_bench.sweep import sampler  # imports Optuna
+
     proposals = sampler.Proposals(space, first, plan.search)
     return [point for _ in range(count) if (point := proposals.ask()) is not None]
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
-from rich.console import Console
 
-from dta_bench.nn import pretrained
-from dta_bench.run.network_file import NAME, size_in_bytes
 from dta_bench.run.workspace import KEEP_TAG, Keep
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.confirmation import chosen_configurations, reported_runs
+from dta_bench.sweep.planned_plugins import size_in_bytes
 from dta_bench.sweep.run_queue import point_key
 from dta_bench.tracking import TrackedRun, Tracker, standing_runs
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass
@@ -66,6 +67,8 @@ class KeptNetworks:
                 self._remove(run.mlflow_run_id)
 
     def _remove(self, mlflow_run_id: str) -> None:
+        from dta_bench.run.network_file import NAME  # imports torch
+
         try:
             self.removed += self.tracker.remove_file(mlflow_run_id, NAME)
         except Exception as error:  # stores and servers refuse in many ways; a file more is no reason to lose a sweep
@@ -146,7 +149,7 @@ def expected_sizes(plan: Plan, keep: Keep, confirmation: Sequence[RunSpec]) -> S
     """
     size = plan.benchmark.for_training(plan.training).train_size
     classes = len(plan.benchmark.classes)
-    of_one = {name: size_in_bytes(pretrained.backbone(name, size).build_on_meta(classes)) for name in plan.backbones}
+    of_one = {name: size_in_bytes(name, size, classes) for name in plan.backbones}
     kept = [
         *{"all": plan.runs, "chosen": _first_of_each(plan)}.get(keep, ()),
         *(confirmation if keep != "none" else ()),

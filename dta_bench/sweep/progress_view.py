@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group
@@ -10,6 +11,13 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+
+from dta_bench.sweep.phases import EVERY, Repeating
+
+BETWEEN_BEATS = 60.0
+"""Seconds from one line about the runs that train to the next, once an epoch is in."""
+RUNS_OF_AN_ESTIMATE = 2
+"""So many runs have ended before the time that is left is estimated."""
 
 
 @dataclass
@@ -37,12 +45,14 @@ class ProgressView:
     _started: float = field(default_factory=time.monotonic)
     _first_epoch_at: float | None = None
     _epochs_done: int = 0
+    _beats: Callable[[], dict[str, str]] = dict
 
     def __post_init__(self) -> None:
         self._live = Live(
             console=self.console, get_renderable=self._render, refresh_per_second=2, transient=True,
             redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
+        self._again = Repeating(self.say_what_runs, lambda: EVERY if self._first_epoch_at is None else BETWEEN_BEATS)
 
     def __enter__(self) -> ProgressView:
         if self.console.is_terminal:
@@ -50,8 +60,31 @@ class ProgressView:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._again.stop()
         if self.console.is_terminal:
             self._live.stop()
+
+    def runs_begin(self, beats: Callable[[], dict[str, str]]) -> None:
+        """From now on runs are started, and this view says what they do.
+
+        Args:
+            beats: gives name → what the run is doing now, of the runs that say it.
+        """
+        self._beats = beats
+        if not self.console.is_terminal:
+            self._again.start()
+
+    def say_what_runs(self) -> None:
+        """Print one line with what each run is doing; where there is no terminal, nothing else shows it."""
+        self.console.print(self._running_now(), style="dim", highlight=False, soft_wrap=True, markup=False)
+
+    def _running_now(self) -> str:
+        doing = self._beats()
+        shown = "; ".join(f"{name}: {what}" for name, what in doing.items()) or "a worker starts"
+        first = self.done + self.failed + 1
+        several = f" to {first + len(doing) - 1}" if len(doing) > 1 else ""
+        so_far = _clock(time.monotonic() - self._started)
+        return f"run{'s' if several else ''} {first}{several} of {self.total_runs}, {so_far} so far: {shown}"
 
     def epoch_done(self, name: str, epoch: int) -> None:
         """Count an epoch of the run ``name``; ``epoch`` counts from 1."""
@@ -92,8 +125,8 @@ class ProgressView:
         return "" if seconds is None else f"  about {_clock(seconds)} left"
 
     def seconds_left(self) -> float | None:
-        """An estimate from the pace of epochs since the start; None before the first epoch."""
-        if self._first_epoch_at is None:
+        """An estimate from the pace of epochs since the start; None before two runs have ended."""
+        if self.done + self.failed < RUNS_OF_AN_ESTIMATE or not self._epochs_done:
             return None
         pace = (time.monotonic() - self._started) / self._epochs_done
         return max(0.0, pace * (self.total_runs * self.epochs - self._epochs_done))
@@ -106,8 +139,10 @@ class ProgressView:
             + f"   {_clock(time.monotonic() - self._started)} so far"
         )
         rows = Table.grid(padding=(0, 2))
-        for name, epoch in self.running.items():
-            rows.add_row(Text(name, style="dim"), Text(f"epoch {epoch}/{self.epochs}"))
+        doing = self._beats()
+        for name in {**self.running, **doing}:
+            epoch = f"{self.running[name]} of {self.epochs} epochs done" if name in self.running else ""
+            rows.add_row(Text(name, style="dim"), Text(epoch), Text(doing.get(name, ""), style="dim"))
         bar = Table.grid()  # a bar by itself ends no line
         bar.add_row(ProgressBar(total=self.total_runs * self.epochs, completed=self._epochs_done, width=60))
         best = f"best so far: {self.best[1]}  {self._subset_score(self.best[0])}" if self.best else ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.search_space import Point
-from dta_bench.sweep.sampler import Proposals
+
+if TYPE_CHECKING:
+    from dta_bench.sweep.sampler import Proposals
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,11 @@ class AdaptiveQueue:
 class _Search:
     """One backbone's search, and how many points it may still propose."""
 
+    _proposals: Proposals
+
     def __init__(self, plan: Plan, backbone: str, known: dict[str, RunEnd]) -> None:
+        from dta_bench.sweep.sampler import Proposals  # imports Optuna
+
         self._ends = known
         method = plan.methods[0]
         self._proposals = Proposals(plan.space(method), plan.first_point(backbone, method), plan.search)

@@ -1,4 +1,4 @@
-"""Optuna's samplers on a finite conditional space: the points of a grid in order, or proposals one after another."""
+"""Optuna's samplers on a finite conditional space: proposals one after another."""
 
 from __future__ import annotations
 
@@ -9,30 +9,8 @@ import warnings
 
 import optuna
 
-from dta_bench.errors import UserError
 from dta_bench.spec.search_space import Point, SearchSpace
-
-SEARCHES = ("grid", "random", "tpe")
-
-
-def grid_order(space: SearchSpace, first: Point, count: int, seed: int = 0) -> list[Point]:
-    """The first ``count`` distinct points in the order of a seeded BruteForceSampler, beginning with ``first``.
-
-    Args:
-        count: at most the number of points in ``space``.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=brute_force_sampler(seed))
-    study.enqueue_trial(first)
-    points: list[Point] = []
-    while len(points) < count:
-        trial = study.ask()
-        point = space.suggest(trial)
-        if point not in points:
-            points.append(point)
-        if len(points) < count:  # do not tell the last result: the sampler would stop a study that is not running
-            study.tell(trial, 0.0)
-    return points
+from dta_bench.sweep.point_order import check_search
 
 
 def brute_force_sampler(seed: int = 0) -> optuna.samplers.BaseSampler:
@@ -114,16 +92,6 @@ class Proposals:
     def _close(self, trial: optuna.Trial, score: float | None, state: optuna.trial.TrialState | None = None) -> None:
         with contextlib.suppress(RuntimeError):  # a BruteForceSampler with nothing left stops a loop that is not there
             self._study.tell(trial, score, state=state)
-
-
-def check_search(kind: str) -> None:
-    """Check the name of a search.
-
-    Raises:
-        UserError: an unknown name.
-    """
-    if kind not in SEARCHES:
-        raise UserError(f"--search {kind} is not known; it takes {', '.join(SEARCHES)}")
 
 
 def _sampler_of(kind: str, seed: int) -> optuna.samplers.BaseSampler:

@@ -13,6 +13,7 @@ from rich.console import Console
 from dta_bench.data import load
 from dta_bench.run.resolve import resolve
 from dta_bench.run.workspace import Workspace
+from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.spelling import spell_metric
 from dta_bench.sweep import other_sweeps
@@ -24,6 +25,7 @@ from dta_bench.sweep.kept_networks import KeptNetworks
 from dta_bench.sweep.on_ray.cluster import Resources
 from dta_bench.sweep.on_ray.launch import Launch, Share, launch
 from dta_bench.sweep.on_ray.ray_session import RaySession
+from dta_bench.sweep.phases import Phases
 from dta_bench.sweep.print_state import (
     notes_on,
     notes_on_old_scheme,
@@ -49,28 +51,37 @@ class SweepResult:
     failed: dict[str, str]
 
 
-def sweep(plan: Plan, workspace: Workspace, resources: Resources, console: Console) -> SweepResult:
+def sweep(
+    plan: Plan, workspace: Workspace, resources: Resources, console: Console, phases: Phases | None = None
+) -> SweepResult:
     """Train the missing runs of ``plan``; see :func:`sweep_plans`."""
-    return sweep_plans([plan], workspace, resources, console)
+    return sweep_plans([plan], workspace, resources, console, phases)
 
 
-def sweep_plans(plans: Sequence[Plan], workspace: Workspace, resources: Resources, console: Console) -> SweepResult:
+def sweep_plans(
+    plans: Sequence[Plan], workspace: Workspace, resources: Resources, console: Console, phases: Phases | None = None
+) -> SweepResult:
     """Train the missing runs of some plans as one set of runs, then those that confirm what was chosen in each.
 
     Args:
         plans: one, or one a benchmark, with the same search space and training.
+        phases: says what is being done before the first result.
 
     Raises:
         UserError: data or store out of reach, or another sweep works in the same folder or on the same runs.
         Interrupted: Ctrl-C or SIGTERM; the same call goes on.
     """
     # Mistakes in the data are reported before anything is written.
-    notes = dict[str, None]()
+    notes, phases = dict[str, None](), phases or Phases(console)
+    phases.begin("checking the data")
     for plan in plans:
+        for method in plan.methods:
+            method_plugin(method)  # a plan has read only what the files declare
         resolve(plan.runs[0], workspace.root, workspace.skip_unreadable)
         notes |= dict.fromkeys(load.check_files(plan.benchmark, workspace.root, workspace.skip_unreadable))
     print_notes_on_files(notes, console)
-    with lock_folder(workspace), RaySession(resources, workspace, console) as session:
+    with lock_folder(workspace), RaySession(resources, workspace, console, phases) as session:
+        phases.begin("reading which runs are done")
         tracker = workspace.tracker()
         tracker.check()
         _complete(plans, print_state, tracker, session)
@@ -127,11 +138,11 @@ def _train_missing(
                 claims.enter_context(other_sweeps.claim_runs(plan.file.benchmark, runs, workspace, tracker, parent))
                 shares.append(Share(plan, choose_work(plan, state, tracker), parent))
             with view:
-                left = (
-                    train_stacks(shares, workspace, view, session.resources.parallel)
-                    if session.resources.stacked
-                    else shares
-                )
+                left: Sequence[Share] = shares
+                if session.resources.stacked:
+                    session.phases.close()
+                    view.runs_begin(dict)
+                    left = train_stacks(shares, workspace, view, session.resources.parallel)
                 if to_launch := tuple(share for share in left if share.work.runs):
                     errors = launch(Launch(to_launch, workspace, resources, view), session)
             status = "FINISHED"

@@ -11,7 +11,7 @@ from typing import Any
 
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
-from dta_bench.tracking import connection, read_only_store, store_file, ui_metadata
+from dta_bench.tracking import connection, read_only_store, sqlite_runs, store_file, ui_metadata
 from dta_bench.tracking.retry import PatientClient
 from dta_bench.tracking.server_client import ServerClient, shared_artifacts
 
@@ -137,6 +137,20 @@ class Store:
         tags = {"mlflow.note.content": f"{benchmark.source} -> {benchmark.target}. {benchmark.splits_stated}"}
         tags |= ui_metadata.KIND
         self._client.create_experiment(benchmark.name, artifact_location=local, tags=tags)
+
+    def _runs_with_tags(self, benchmark: str, *tags: str) -> Iterator[Any]:
+        """The runs of a benchmark that have all these tags, none of them empty, in the order of their start.
+
+        A SQLite file is read without MLflow.
+        """
+        if not self.exists():
+            return
+        if not self.can_only_be_read and (path := store_file.sqlite_path(self.opened_uri)) is not None:
+            yield from sqlite_runs.runs_with_tags(path, benchmark, tags)
+            return
+        experiment = self._experiment_named(benchmark)
+        if experiment is not None:
+            yield from self._search(experiment.experiment_id, " and ".join(f"tags.{tag} != ''" for tag in tags))
 
     def _search(self, experiment: str, filter_string: str) -> Iterator[Any]:
         token = None

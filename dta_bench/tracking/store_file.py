@@ -119,6 +119,8 @@ def check_revisions(name: str, uri: str, revisions: list[str]) -> None:
     Raises:
         UserError: another MLflow has written it; says which program to upgrade, or how to upgrade the database.
     """
+    if set(revisions) == {_latest_revision()}:
+        return
     known, latest = _mlflow_revisions()
     if set(revisions) == {latest}:
         return
@@ -138,14 +140,28 @@ def check_revisions(name: str, uri: str, revisions: list[str]) -> None:
 
 
 @functools.cache
+def _latest_revision() -> str:
+    """The installed MLflow's own revision, read from its files without importing it; empty where they do not say."""
+    texts = [file.read_text(encoding="utf-8") for file in (_migrations() / "versions").glob("[!_]*.py")]
+    found = [re.search(r'^revision = "(\w+)"$', text, re.MULTILINE) for text in texts]
+    before = {name for text in texts for name in re.findall(r'^down_revision = "(\w+)"$', text, re.MULTILINE)}
+    latest = [match[1] for match in found if match is not None and match[1] not in before]
+    return latest[0] if len(latest) == 1 and all(found) else ""
+
+
+def _migrations() -> Path:
+    spec = importlib.util.find_spec("mlflow")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "store" / "db_migrations"
+
+
+@functools.cache
 def _mlflow_revisions() -> tuple[frozenset[str], str]:
     """Every revision that the installed MLflow knows, and its own."""
     from alembic.script import ScriptDirectory
 
-    spec = importlib.util.find_spec("mlflow")
-    assert spec is not None
-    assert spec.origin is not None
-    scripts = ScriptDirectory(str(Path(spec.origin).parent / "store" / "db_migrations"))
+    scripts = ScriptDirectory(str(_migrations()))
     return frozenset(script.revision for script in scripts.walk_revisions()), str(scripts.get_current_head())
 
 

@@ -82,20 +82,14 @@ class SweepRuns(ImportedRuns):
     @with_retries
     def requested_confirmations(self, benchmark: str) -> dict[str, int]:
         """The id in MLflow of each sweep's parent run → how many confirmation runs it makes of each configuration."""
-        experiment = self._experiment_named(benchmark) if self.exists() else None
-        if experiment is None:
-            return {}
-        parents = self._search(experiment.experiment_id, f"tags.sweep_id != '' and tags.{CONFIRM} != ''")
+        parents = self._runs_with_tags(benchmark, "sweep_id", CONFIRM)
         counts = {str(run.info.run_id): run.data.tags[CONFIRM] for run in parents}
         return {parent: int(count) for parent, count in counts.items() if count.isdecimal()}
 
     @with_retries
     def sweeps(self, benchmark: str) -> dict[str, str]:
         """The id in MLflow of each sweep's parent run → the name of its search space."""
-        experiment = self._experiment_named(benchmark) if self.exists() else None
-        if experiment is None:
-            return {}
-        parents = self._search(experiment.experiment_id, "tags.sweep_id != '' and tags.search_space != ''")
+        parents = self._runs_with_tags(benchmark, "sweep_id", "search_space")
         return {str(run.info.run_id): str(run.data.tags["search_space"]) for run in parents}
 
     @with_retries
@@ -118,10 +112,7 @@ class SweepRuns(ImportedRuns):
     @with_retries
     def sweeps_elsewhere(self, benchmark: str, location: str, runs: Collection[str]) -> list[ActiveSweep]:
         """Sweeps announced at other locations than ``location`` that share some of ``runs``; some may be dead."""
-        experiment = self._experiment_named(benchmark)
-        if experiment is None:
-            return []
-        parents = self._search(experiment.experiment_id, "tags.sweep_id != ''")  # several sweeps may share a parent
+        parents = self._runs_with_tags(benchmark, "sweep_id")  # several sweeps may share a parent
         sweeps = heartbeat.announced_sweeps(self._client, parents)
         return [sweep for sweep in sweeps if sweep.location != location and not sweep.runs.isdisjoint(runs)]
 

@@ -54,11 +54,8 @@ class Tracker(SweepRuns):
     @with_retries
     def runs_and_unreadable(self, benchmark: str) -> tuple[list[TrackedRun], dict[str, str]]:
         """:meth:`runs`, and those that are left out: identity → name, and why its spec cannot be read."""
-        experiment = self._experiment_named(benchmark) if self.exists() else None
-        if experiment is None:
-            return [], {}
         runs, unreadable = [], {}
-        for run in self._search(experiment.experiment_id, "tags.run_id != ''"):
+        for run in self._runs_with_tags(benchmark, "run_id"):
             try:
                 runs.append(read_run(run))
             except UnreadableSpecError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_runs import spec_of
 
-from dta_bench.cost import flops, measure, step
+from dta_bench.cost import flop_counts, measure, step
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.methods import dta
@@ -22,7 +22,7 @@ def spec_with(method: str, **params: object) -> RunSpec:
 
 
 def ratio_of(spec: RunSpec) -> float:
-    return flops.flops_ratio(spec, method_plugin(spec.method), benchmark_of(spec.benchmark))
+    return flop_counts.flops_ratio(spec, method_plugin(spec.method), benchmark_of(spec.benchmark))
 
 
 def test_source_only_is_the_measure() -> None:
@@ -55,9 +55,9 @@ def test_each_repeat_of_a_phase_costs_also_where_it_is_told_as_a_float() -> None
 
 
 def test_a_method_that_freezes_weights_leaves_the_next_ones_count_alone() -> None:
-    flops._FLOPS.clear()
+    flop_counts._COUNTS.clear()
     alone = ratio_of(spec_with("adr"))
-    flops._FLOPS.clear()
+    flop_counts._COUNTS.clear()
     ratio_of(spec_with("shot"))
     assert ratio_of(spec_with("adr")) == alone
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from drawn_suites import write_domains, write_suite
 
-from dta_bench.cost.flops import flops_ratio
+from dta_bench.cost.flop_counts import flops_ratio
 from dta_bench.cost.sweep_estimate import describe, estimate
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.methods import gta, mcd

@@ -11,7 +11,7 @@ from documentation import ROOT, shown_files
 
 from dta_bench import plugins
 from dta_bench.check.method import SIDE, TARGETS, random_batch, small_learner, small_network
-from dta_bench.cost import flops
+from dta_bench.cost import flop_counts
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.nn import learner, pretrained
@@ -99,7 +99,7 @@ def test_its_own_network_takes_a_step_of_its_method(name: str) -> None:
     recipe = recipes.read(name)
     plan = plan_of(name, recipe)
     benchmark = plan.benchmark.for_training(recipe.training)
-    assert flops.flops_ratio(plan.runs[0], method_plugin(recipe.method), benchmark) > 0
+    assert flop_counts.flops_ratio(plan.runs[0], method_plugin(recipe.method), benchmark) > 0
     preflight.check(pretrained.backbone(recipe.backbone, benchmark.train_size), benchmark, recipe.training)
 
 

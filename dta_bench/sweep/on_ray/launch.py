@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import cluster, demand, gpu_share, multi_device, ray_alive, worker
 from dta_bench.sweep.on_ray.progress_callback import progress_callback
 from dta_bench.sweep.on_ray.ray_session import RaySession
+from dta_bench.sweep.on_ray.run_beats import read_beats
 from dta_bench.sweep.on_ray.save_runs import save_runs
 from dta_bench.sweep.on_ray.tune_space import SweepSpace, point_of
+from dta_bench.sweep.phases import say_that_it_stops
 from dta_bench.sweep.progress_view import ProgressView
 from dta_bench.sweep.run_queue import JointQueue, PlannedQueue
 from dta_bench.sweep.sampler import brute_force_sampler
@@ -115,6 +116,7 @@ def launch(start: Launch, session: RaySession) -> dict[str, str]:
     with _interruptible(interrupt):
         try:
             joined = session.connect(start.runs[0])
+            session.phases.close()
             with ray_alive.watch(interrupt.ray_has_died):
                 errors = run_tuner(start, interrupt, joined)
         except KeyboardInterrupt as error:
@@ -151,14 +153,15 @@ class _interruptible:  # noqa: N801 - reads as a with-statement's verb
         if self.interrupt.lost:
             raise KeyboardInterrupt
         if not self.interrupt.running:
+            say_that_it_stops()
             raise Interrupted
         if number == signal.SIGUSR2:
             signal.signal(number, signal.SIG_IGN)  # once is enough
             self.interrupt.saving = True
             raise KeyboardInterrupt
+        say_that_it_stops()
         if self.interrupt.requested or self.interrupt.at_once or not self.interrupt.training:
             raise KeyboardInterrupt  # requested: this is the second signal
-        print("stopping; finished runs are kept, the same command goes on", file=sys.stderr)
         self.interrupt.requested = True
 
 
@@ -184,6 +187,8 @@ def run_tuner(start: Launch, interrupt: Interrupt, joined: cluster.Joined) -> di
     errors: dict[str, str] = {}
     # Tune pickles what decides when to stop, and a view cannot be pickled
     stopping = {run.id: share.work.early_stopping for share in start.shares for run in share.work.runs}
+    names = start.names()
+    start.view.runs_begin(lambda: {names[run]: doing for run, doing in read_beats(start.workspace.out, names).items()})
     interrupt.running = True
     tune.Tuner(
         trainable,

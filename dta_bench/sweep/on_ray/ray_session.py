@@ -13,6 +13,7 @@ from rich.console import Console
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import cluster
+from dta_bench.sweep.phases import Phases
 
 
 class RaySession:
@@ -20,10 +21,14 @@ class RaySession:
 
     Args:
         resources: where Ray is, and which nodes to wait for.
+        phases: says what is being done before the first result.
     """
 
-    def __init__(self, resources: cluster.Resources, workspace: Workspace, console: Console) -> None:
+    def __init__(
+        self, resources: cluster.Resources, workspace: Workspace, console: Console, phases: Phases | None = None
+    ) -> None:
         self.resources, self.workspace, self.console = resources, workspace, console
+        self.phases = phases or Phases(console)
         self._stack = ExitStack()
         self._joined: cluster.Joined | None = None
 
@@ -45,6 +50,7 @@ class RaySession:
             UserError: no Ray, or nodes that are not fit for work.
         """
         if self._joined is None:
+            self.phases.begin("joining Ray" if cluster.address_of(self.resources) else "starting Ray")
             self._prepare_environment()
             import ray
 

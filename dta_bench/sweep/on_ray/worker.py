@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dta_bench.errors import UserError, call_masked
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import node_verdict
+from dta_bench.sweep.on_ray.run_beats import RunBeat, beat_file
 from dta_bench.sweep.on_ray.tune_space import RUN
 
 if TYPE_CHECKING:
@@ -63,31 +64,37 @@ def run_one(config: Config, job: Job) -> None:
     if job["shared_file"] and node_verdict.wait_for(Path(job["shared_file"]).name):
         os._exit(LOST)  # this node has joined late and is set aside; Tune does not count it, and takes another
     enter_working_directory(job)
+    spec = RunSpec.from_dict(job["specs"][config[RUN]])
+    beat = RunBeat(beat_file(job["workspace"]["out"], spec.id), spec.training.batch_size)
+    beat.note("importing")
     import torch
 
     from dta_bench.run.execute import RunLabel, RunOutcome, execute
-    from dta_bench.run.placement import StopRequest
     from dta_bench.run.resolve import resolve
     from dta_bench.run.workspace import Workspace
 
     global _current
     torch.set_num_threads(job["threads"])
-    spec = RunSpec.from_dict(job["specs"][config[RUN]])
     label = RunLabel(job["parents"][spec.id], job["names"][spec.id], frozenset(job["inert"][spec.id]))
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+        beat.epoch_done(epoch)
         tune.report(epoch_report(spec, job, epoch, metrics))
 
     workspace = Workspace(**job["workspace"])
+    beat.note("loading its data")
     resolved = resolve(spec, workspace.root, workspace.skip_unreadable)  # without the data: Tune tries another node
-    _current = StopRequest()
+    beat.note("epoch 1")
+    _current = beat
     try:
         outcome = call_masked(execute, resolved, workspace, label, _current, on_epoch)
     except UserError as error:  # such as a full disk, which would be as full the next time
         outcome = RunOutcome("failed", reason=str(error))
     if outcome.status == "stopped":
+        beat.remove()
         os._exit(LOST)  # Tune starts the run again where there is room
     _current = None
+    beat.remove()
     tune.report(end_report(spec, outcome))
 
 

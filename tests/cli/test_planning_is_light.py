@@ -1,0 +1,70 @@
+"""What only plans or checks imports neither torch nor MLflow, once the counts that it needs are kept."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dta_bench import plugins
+from dta_bench.cli.arguments import options_of, plan_of, workspace_of
+from dta_bench.cli.sweep_plan import print_plan
+
+HEAVY = ("torch", "mlflow", "optuna", "albumentations", "ray", "sqlalchemy")
+LIGHT = f"""
+import json, sys
+from dta_bench.cli import app
+app(sys.argv[1:], standalone_mode=False)
+print(json.dumps(sorted(sys.modules.keys() & set({HEAVY!r}))), file=sys.stderr)
+"""
+
+
+def imported_by(*command: str) -> tuple[str, list[str]]:
+    """What a command prints in a process of its own, and which heavy libraries it has imported."""
+    environment = os.environ | {"PYTHONPATH": str(plugins.PACKAGE.parent)}
+    done = subprocess.run([sys.executable, "-c", LIGHT, *command], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(done.stderr.splitlines()[-1])
+
+
+def test_a_dry_run_plans_and_estimates_without_torch_and_mlflow(out: Path, finished_store: Path) -> None:
+    """Also where the store has runs. The counts that it needs are kept by the call before."""
+    shutil.copytree(finished_store, out / "runs")
+    plan = plan_of("fonts_digits", options_of(backbone=["conv3_tiny"]), root=Path("data"))
+    printed = io.StringIO()
+    print_plan(
+        plan,
+        workspace_of(Path("data"), Path("runs"), None, reads_only=True, keep_networks="chosen"),
+        False,
+        printed,
+        None,
+        None,
+    )
+    command = ["sweep", "fonts_digits", "--backbone", "conv3_tiny", "--root", "data", "--dry-run"]
+    assert imported_by(*command) == (printed.getvalue(), [])
+
+
+@pytest.mark.usefixtures("out")
+def test_a_cluster_file_is_checked_without_torch() -> None:
+    file = plugins.PACKAGE.parent / "cluster.yaml"
+    printed, imported = imported_by("check", "cluster", str(file))
+    assert "Ray's own schema accepts it" in printed
+    assert set(imported) <= {"ray"}
+
+
+@pytest.mark.usefixtures("out")
+def test_completion_of_a_name_imports_nothing_heavy() -> None:
+    code = f"""
+import json, sys
+from dta_bench.cli import app
+from dta_bench.cli.value_names import complete
+assert "dta" in complete("method")("dt")
+print(json.dumps(sorted(sys.modules.keys() & set({(*HEAVY, "numpy", "pydantic", "scipy")!r}))))
+"""
+    environment = os.environ | {"PYTHONPATH": str(plugins.PACKAGE.parent)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert json.loads(done.stdout) == []
