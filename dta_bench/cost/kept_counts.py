@@ -77,6 +77,11 @@ def _digest_beside(file: Path) -> str:
     return _digest(sorted({file, *file.parent.glob("*.py")}))
 
 
+def digest_of_code(files: Iterable[Path]) -> str:
+    """Digest of this package's source and of some further files, as they are now."""
+    return _digest([*sorted(plugins.PACKAGE.rglob("*.py")), *sorted(files)])
+
+
 def _digest(files: list[Path]) -> str:
     contents = hashlib.sha256()
     for file in files:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from dta_bench import plugins
 from dta_bench.errors import UserError
+from dta_bench.report import kept_report
 from dta_bench.report.build import build_report
 from dta_bench.report.document import frozen_record
 from dta_bench.report.document.frozen_record import Document
@@ -88,10 +89,17 @@ def report_runs(
     plugins.path("benchmark", benchmark)
     tracker = workspace.tracker()
     tracker.check_address()  # a server that is away is waited for only by runs that would lose something
-    report = build_report(tracker, benchmark, rule, only, workspace.root, confirm)
     folder = workspace.make_page_folder(name)
     kept = Path(workspace.out) / "reports"
-    report = _add_replay(report, [folder, kept / name, kept / f"grid_{benchmark}"])
+    replays = [folder / "replay.json", kept / name / "replay.json", kept / f"grid_{benchmark}" / "replay.json"]
+    state = ""
+    if only is None and rule != "all" and not images and (exports is None or exports == Exports()):
+        about = name, rule, confirm, tracker.uri, [path.read_text() if path.exists() else "" for path in replays]
+        state = kept_report.digest_of_state(tracker, benchmark, about)
+        if (unchanged := kept_report.read_unchanged(folder, state)) is not None:
+            return _finished(unchanged, folder)
+    report = build_report(tracker, benchmark, rule, only, workspace.root, confirm)
+    report = _add_replay(report, replays)
     if report.headline == "miou":
         from dta_bench.report.features import label_strips  # with torch, which takes as much memory as all of the rest
 
@@ -103,12 +111,18 @@ def report_runs(
         from dta_bench.report.features import worst_images  # reads images, for which other reports need no torch
 
         print(worst_images.write_worst_images(report, tracker, workspace, folder), file=sys.stderr)
+    if state:
+        kept_report.note_state(folder, state)
+    return _finished(report, folder)
+
+
+def _finished(report: Report, folder: Path) -> FinishedReport:
     return FinishedReport(report, report_page(report), partial(show_report, report), folder / "report.html")
 
 
-def _add_replay(report: Report, folders: list[Path]) -> Report:
+def _add_replay(report: Report, files: list[Path]) -> Report:
     """Add regret against budget, where ``dta-bench replay`` left it: beside the report, or beside its grid's."""
-    for path in (folder / "replay.json" for folder in folders):
+    for path in files:
         if path.exists():
             return report.with_parts(replay=frozen_record.read(Replay, path).replay)
     return report

@@ -61,7 +61,7 @@ def test_completion_of_a_name_imports_nothing_heavy() -> None:
     code = f"""
 import json, sys
 from dta_bench.cli import app
-from dta_bench.cli.value_names import complete
+from dta_bench.cli.completion import complete
 assert "dta" in complete("method")("dt")
 print(json.dumps(sorted(sys.modules.keys() & set({(*HEAVY, "numpy", "pydantic", "scipy")!r}))))
 """

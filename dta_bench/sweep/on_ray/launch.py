@@ -17,7 +17,7 @@ from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import cluster, demand, gpu_share, multi_device, ray_alive, worker
 from dta_bench.sweep.on_ray.progress_callback import progress_callback
 from dta_bench.sweep.on_ray.ray_session import RaySession
-from dta_bench.sweep.on_ray.run_beats import read_beats
+from dta_bench.sweep.on_ray.run_beats import clear_beats, read_beats
 from dta_bench.sweep.on_ray.save_runs import save_runs
 from dta_bench.sweep.on_ray.tune_space import SweepSpace, point_of
 from dta_bench.sweep.phases import say_that_it_stops
@@ -188,6 +188,7 @@ def run_tuner(start: Launch, interrupt: Interrupt, joined: cluster.Joined) -> di
     # Tune pickles what decides when to stop, and a view cannot be pickled
     stopping = {run.id: share.work.early_stopping for share in start.shares for run in share.work.runs}
     names = start.names()
+    clear_beats(start.workspace.out, names)
     start.view.runs_begin(lambda: {names[run]: doing for run, doing in read_beats(start.workspace.out, names).items()})
     interrupt.running = True
     tune.Tuner(

@@ -79,3 +79,9 @@ def read_beats(out: str, runs: Iterable[str]) -> dict[str, str]:
             with contextlib.suppress(OSError, ValueError):
                 found[file.stem] = str(json.loads(file.read_text()))
     return found
+
+
+def clear_beats(out: str, runs: Iterable[str]) -> None:
+    """Remove what workers that are gone have left."""
+    for run in runs:
+        (Path(out) / "runs" / FOLDER / f"{run}.json").unlink(missing_ok=True)

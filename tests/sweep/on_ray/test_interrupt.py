@@ -25,9 +25,10 @@ def test_while_a_run_trains_the_first_signal_waits_for_its_result_and_the_second
             signal.raise_signal(number)
 
 
-def test_before_ray_is_there_a_signal_ends_the_sweep() -> None:
+def test_before_ray_is_there_a_signal_is_answered_and_ends_the_sweep(capsys: pytest.CaptureFixture[str]) -> None:
     with _interruptible(Interrupt()), pytest.raises(Interrupted):
         signal.raise_signal(signal.SIGINT)
+    assert capsys.readouterr().err.startswith("stopping;")
 
 
 @pytest.mark.parametrize("training", [True, False])
