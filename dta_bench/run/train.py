@@ -117,6 +117,7 @@ class Run:
         self.epoch, self.step = 1, 0
         self._check_lengths()
         self.sums: dict[str, float] = {}
+        self._sums_on_device: dict[str, Tensor] = {}
         self.seconds: float = first.seconds if first else 0.0
         self.measuring_seconds: float = first.measuring_seconds if first else 0.0
         self.best = {"epoch": 0.0, "validation": -1.0}
@@ -195,6 +196,7 @@ class Run:
 
     def end_epoch(self) -> EpochMetrics:
         """Evaluate after an epoch's steps; returns and raises as :meth:`train_epoch`."""
+        self._read_sums()
         losses = {f"loss/{name}": total / self.step for name, total in self.sums.items()}
         if not all(math.isfinite(value) for value in losses.values()):
             not_finite = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
@@ -210,8 +212,16 @@ class Run:
     def _take_step(self, source: Labelled, target: Unlabelled) -> None:
         self.learner.at = self.progress(self.step)
         for name, value in self.learner.step_of_epoch(source, target).items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+            before = self._sums_on_device.get(name, self.sums.get(name, 0.0))
+            self._sums_on_device[name] = before + value.detach().double()  # to read it here would wait for the GPU
         distributed.average([statistic for statistic in self.learner.buffers() if statistic.is_floating_point()])
+
+    def _read_sums(self) -> None:
+        """Read the sums of the loss from the device, which waits for all that it still computes."""
+        if self._sums_on_device:
+            values = torch.stack(list(self._sums_on_device.values())).tolist()
+            self.sums |= dict(zip(self._sums_on_device, values, strict=True))
+            self._sums_on_device = {}
 
     def progress(self, step: int) -> Progress:
         """How far the run is before a step of the current epoch, which counts from 0."""
@@ -309,5 +319,6 @@ class Run:
         self._save(self.seconds)
 
     def _save(self, seconds: float) -> None:
+        self._read_sums()
         self._saved_at = time.monotonic()
         checkpoint.save_run(self, seconds)

@@ -1,0 +1,100 @@
+"""Inside an epoch nothing reads a value from the device: it would wait for all that the device still computes."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from small_runs import spec_of
+
+from dta_bench.domains.images import Splits
+from dta_bench.run.placement import Placement
+from dta_bench.run.resolve import resolve_on
+from dta_bench.run.train import Run
+from dta_bench.spec.benchmark import Benchmark
+
+CPU = torch.device("cpu")
+READS = ("item", "__float__", "__int__", "__bool__", "__index__", "tolist", "numpy", "cpu")
+"""Methods of a tensor that give its values to Python."""
+METHODS = (
+    "dta",
+    "dta_released",
+    "source_only",
+    "mcd",
+    "dann",
+    "cdan",
+    "mcc",
+    "dan",
+    "afn",
+    "vada",
+    "se",
+    "sdat",
+    "mdd",
+)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Counts the reads that are made by a line of this package."""
+    counted = Counter[str]()
+
+    def count(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(tensor: torch.Tensor, *arguments: Any) -> Any:
+            caller = sys._getframe(1)
+            if str(caller.f_globals.get("__name__", "")).startswith("dta_bench."):
+                counted[f"{name} in {caller.f_globals['__name__']}, line {caller.f_lineno}"] += 1
+            return original(tensor, *arguments)
+
+        return counting
+
+    for name in READS:
+        monkeypatch.setattr(torch.Tensor, name, count(name, getattr(torch.Tensor, name)))
+    return counted
+
+
+def run_of(method: str, benchmark: Benchmark, splits: Splits) -> Run:
+    run = Run(resolve_on(spec_of(method), benchmark, splits), Placement(CPU))
+    run.begin_epoch()
+    return run
+
+
+def test_a_read_would_be_counted(reads: Counter[str], digits_benchmark: Benchmark, small_splits: Splits) -> None:
+    run = run_of("source_only", digits_benchmark, small_splits)
+    source, target = next(iter(run.batches.epoch(1)))
+    run._take_step(source, target)
+    run._read_sums()
+    assert sum(reads.values()) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_step_reads_no_value(
+    method: str, reads: Counter[str], digits_benchmark: Benchmark, small_splits: Splits
+) -> None:
+    run = run_of(method, digits_benchmark, small_splits)
+    batches = list(run.batches.epoch(1))[:2]
+    reads.clear()
+    for source, target in batches:
+        run._take_step(source, target)
+    assert not reads
+
+
+def test_the_means_of_an_epoch_are_those_of_the_values_of_its_steps(
+    digits_benchmark: Benchmark, small_splits: Splits
+) -> None:
+    """To the last digit: each value is added to a float, step by step, as earlier versions did."""
+    run = Run(resolve_on(spec_of("dta"), digits_benchmark, small_splits), Placement(CPU))
+    step, sums, steps = run.learner.step_of_epoch, dict[str, float](), 0
+
+    def step_and_add(*batch: Any) -> dict[str, torch.Tensor]:
+        nonlocal steps
+        parts = step(*batch)
+        steps += 1
+        for name, value in parts.items():
+            sums[name] = sums.get(name, 0.0) + float(value)
+        return parts
+
+    run.learner.step_of_epoch = step_and_add  # type: ignore[method-assign]
+    found = run.train_epoch()
+    assert {name: found[f"loss/{name}"] for name in sums} == {name: total / steps for name, total in sums.items()}
