@@ -38,6 +38,9 @@ scale: install  ## What a sweep of 1,000 runs costs its driver, and how it resum
 	reports/alone.sh $(BIN)/python reports/resume.py 1000 > reports/resume.json.new && mv reports/resume.json.new reports/resume.json
 	reports/alone.sh $(BIN)/python reports/tracker_load.py > reports/tracker_load.json
 
+waits: install  ## What people wait for before anything trains, each beside its bar, reports/waits.md
+	reports/alone.sh $(BIN)/python reports/waits.py > reports/waits.md.new && mv reports/waits.md.new reports/waits.md
+
 fleet: install  ## A sweep on many machines replayed as discrete events, reports/fleet.jsonl
 	for nodes in 50 2500; do $(BIN)/python reports/fleet.py --nodes $$nodes --runs $$((nodes * 20)); done > reports/fleet.jsonl
 

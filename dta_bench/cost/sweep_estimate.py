@@ -102,11 +102,15 @@ def _cost(
 ) -> tuple[float, float]:
     """A run's source-only steps, evaluation included, and its GPU hours."""
     steps_an_epoch, targets = lengths
-    evaluation = FORWARD_SHARE * targets / run.training.batch_size * _evaluated_area(plan)
+    evaluation, of_survey = (
+        FORWARD_SHARE * images / run.training.batch_size * _evaluated_area(plan)
+        for images in (targets, min(run.training.survey or targets, targets))
+    )
     epochs, budget = run.training.epochs, run.budget
     batches = epochs * steps_an_epoch if budget is None else budget.batches(epochs, steps_an_epoch)
     measured = sum(run.training.is_measured(epoch) for epoch in range(1, epochs + 1))
-    steps = batches * _ratio(plan, run) * is_trained + measured * evaluation
+    measuring = measured * evaluation if run.training.survey is None else evaluation + (measured - 1) * of_survey
+    steps = batches * _ratio(plan, run) * is_trained + measuring
     per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(_trained_on(plan), run.backbone, run.training)
     return steps, steps * run.training.batch_size / per_second / 3600
 

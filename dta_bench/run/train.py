@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dta_bench.data.batches import Batches, class_counts
+from dta_bench.domains.images import Image, SelectedItems
 from dta_bench.errors import Diverged, UserError
 from dta_bench.evaluation.evaluator import Evaluation, Evaluator, LabelFreeEvaluation
 from dta_bench.nn import batch_norm, distributed, learner
@@ -290,7 +291,7 @@ class Run:
         subset = self.splits.target_validation
         self.validation = {} if subset is None else {"validation": self.evaluator.evaluate(subset)}
         self.validation["source_validation"] = self.evaluator.evaluate(self.splits.source_validation)
-        self.label_free = self.evaluator.evaluate_without_labels(self.splits.target_train.images)
+        self.label_free = self.evaluator.evaluate_without_labels(self._surveyed())
         scores = {
             f"{name}/{key}": value
             for name, measured in self.validation.items()
@@ -305,6 +306,13 @@ class Run:
         if headline > self.best["validation"]:
             self.best = {"epoch": float(self.epoch), "validation": headline}
         return scores
+
+    def _surveyed(self) -> Sequence[Image]:
+        """The images of target train that are measured: a fixed sample before the last epoch, if a survey is asked."""
+        images, survey = self.splits.target_train.images, self.spec.training.survey
+        if survey is None or survey >= len(images) or self.epoch >= self.spec.training.epochs:
+            return images
+        return SelectedItems(images, np.sort(np.random.default_rng(0).permutation(len(images))[:survey]))
 
     def _unaugmented_targets(self) -> Iterator[Tensor]:
         return (images.to(self.placement.device) for images in self.evaluator.batches(self.splits.target_train.images))

@@ -122,6 +122,8 @@ class Training(BaseModel):
         restate: ``target`` estimates BatchNorm's statistics on target train before each measurement.
         measure_every: epochs from one measurement to the next; the last epoch is always measured. Stop rules see only
             measured epochs.
+        survey: images of target train, a fixed sample, whose label-free statistics are measured after an epoch; after
+            the last one they are of all images. None: always all. Stop rules see those of the sample.
         augmentation: of the training images, instead of the benchmark's; see :mod:`dta_bench.data.augment`.
         strong_view: names of augmentation that make the strong view of a method that has one, on top of
             ``augmentation``; None: ``strong``.
@@ -167,6 +169,7 @@ class Training(BaseModel):
     batchnorm: dict[str, str] = {}
     restate: Literal["target"] | None = None
     measure_every: int = Field(default=1, gt=0)
+    survey: int | None = Field(default=None, gt=0)
     augmentation: tuple[str, ...] | None = None
     strong_view: tuple[str, ...] | None = None
     players: dict[str, dict[str, Any]] = {}
@@ -226,6 +229,8 @@ class Training(BaseModel):
             raise ValueError(f"betas {list(self.betas)} are for adam and adamw, but the optimizer is sgd")
         if self.restate and self.batchnorm.get("statistics") == "frozen":
             raise ValueError("restate target estimates the statistics that batchnorm.statistics frozen keeps")
+        if self.survey is not None and self.keeps_features:
+            raise ValueError(f"survey {self.survey} is for training on images; on kept features all are measured")
         self._check_tune()
         return self
 

@@ -250,3 +250,23 @@ def test_a_run_measured_less_often_trains_the_same_and_is_measured_at_its_end(
     every = trained(1)
     assert figures(trained(2)) == figures(trained(3)) == figures(every)
     assert measured == {1: [1, 2, 3], 2: [2, 3], 3: [3]}
+
+
+def test_a_survey_measures_a_sample_until_the_last_epoch_and_changes_nothing_else(
+    digits_benchmark: Benchmark, small_splits: Splits
+) -> None:
+    def trained(survey: int | None) -> tuple[FinishedRun, list[float]]:
+        entropies = list[float]()
+
+        def note(_: int, metrics: dict[str, float]) -> None:
+            entropies.append(metrics["target_train/entropy"])
+
+        spec = adapted("dta", epochs=2, survey=survey)
+        return training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU), note), entropies
+
+    images = len(small_splits.target_train)
+    (whole, of_all), (sampled, of_some), (_, of_enough) = trained(None), trained(40), trained(images)
+    assert figures(sampled) == figures(whole)
+    assert of_some[0] != of_all[0]
+    assert of_some[1] == of_all[1]
+    assert of_enough == of_all
