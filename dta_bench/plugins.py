@@ -15,6 +15,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
+import time
 import traceback
 import unicodedata
 from collections.abc import Iterator
@@ -60,6 +61,8 @@ RENAMED_IMPORTS = {
 """Names that plug-ins of earlier versions imported, and today's."""
 
 
+SETTLED = 2 * 10**9
+"""Nanoseconds after which a folder's time of change tells a later change apart."""
 TO = "-to-"
 """What stands between source and target in the name of a suite's pair."""
 
@@ -186,15 +189,33 @@ def explain(error: BaseException) -> str:
 
 
 def _plugin_files(kind: str) -> dict[str, Path]:
-    """Files by the plug-in's name; the folder that comes first wins."""
+    """Files by the plug-in's name; the folder that comes first wins. Unchanged folders are not read again."""
+    folders = tuple(_folders(FOLDERS[kind]))
+    changed = tuple(map(_changed_at, folders))
+    if max(changed) > time.time_ns() - SETTLED:  # a file that is written in the same tick would not be seen
+        return _read_folders.__wrapped__(kind, folders, changed, tuple(sys.path))
+    return _read_folders(kind, folders, changed, tuple(sys.path))
+
+
+@functools.lru_cache(maxsize=64)
+def _read_folders(
+    kind: str, folders: tuple[Path, ...], _changed: tuple[int, ...], _path: tuple[str, ...]
+) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for folder in _folders(FOLDERS[kind]):
+    for folder in folders:
         for file in sorted(folder.glob("*")):
             if file.suffix in SUFFIXES[kind] and not file.name.startswith("_"):
                 found.setdefault(composed(file.stem), file)
     for name, (_, file) in _entry_points(FOLDERS[kind]).items():
         found.setdefault(name, file)
     return found
+
+
+def _changed_at(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _entry_points(plural: str) -> dict[str, tuple[str, Path]]:

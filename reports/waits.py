@@ -103,7 +103,7 @@ def write_store(out: Path, name: str, seeds: int) -> int:
                     plan.run_name(run),
                     number,
                     number + 1,
-                    f"file://{out}/mlartifacts/{of_mlflow}",
+                    folder,
                     experiment,
                 ),
             )
