@@ -63,6 +63,7 @@ def run_of(method: str, benchmark: Benchmark, splits: Splits) -> Run:
 def test_a_read_would_be_counted(reads: Counter[str], digits_benchmark: Benchmark, small_splits: Splits) -> None:
     run = run_of("source_only", digits_benchmark, small_splits)
     source, target = next(iter(run.batches.epoch(1)))
+    reads.clear()
     run._take_step(source, target)
     run._read_sums()
     assert sum(reads.values()) == 1
