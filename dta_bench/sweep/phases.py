@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 EVERY = 5.0
 """Seconds after which it is said again."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+MOST_SIGNALS = 3
+_said_at = [-10.0]
+"""When it was last said that the command stops."""
 
 
 class Repeating:
@@ -85,26 +91,48 @@ class Phases:
 def acknowledged_interrupts() -> Iterator[None]:
     """Within the block, Ctrl-C and SIGTERM are answered with a line at once, and end the command.
 
+    A thread of its own answers: the main thread may be inside a library that lets no handler of Python run, as while
+    Ray starts. The third signal ends the process even then.
+
     Raises:
         Interrupted: one of them has come.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, _acknowledge) for number in numbers]
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    wakeup_before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_answer_signals, args=(heard,), name="signals", daemon=True).start()
+    before = [signal.signal(number, _interrupt) for number in SIGNALS]
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in zip(SIGNALS, before, strict=True):
             signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup_before)
+        told.close()  # which ends the thread
 
 
-def _acknowledge(*_: object) -> None:
+def _answer_signals(heard: socket.socket) -> None:
+    count = 0
+    with heard:
+        while numbers := heard.recv(1):
+            if numbers[0] in SIGNALS:
+                count += 1
+                say_that_it_stops()
+            if count == MOST_SIGNALS:
+                os._exit(130)
+
+
+def _interrupt(*_: object) -> None:
     say_that_it_stops()
     raise Interrupted
 
 
 def say_that_it_stops() -> None:
-    """Answer Ctrl-C or SIGTERM."""
-    print("stopping; finished runs are kept, the same command goes on", file=sys.stderr, flush=True)
+    """Answer Ctrl-C or SIGTERM, once where two answer the same signal."""
+    now = time.monotonic()
+    if now - _said_at[0] > 1:
+        _said_at[0] = now
+        print("stopping; finished runs are kept, the same command goes on", file=sys.stderr, flush=True)

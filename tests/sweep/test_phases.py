@@ -2,6 +2,8 @@
 
 import io
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -41,11 +43,34 @@ def test_it_is_said_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_answered_at_once_and_ends_the_command(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    phases._said_at[0] = -10.0
     before = signal.getsignal(number)
     with pytest.raises(Interrupted), acknowledged_interrupts():
         signal.raise_signal(number)
     assert capsys.readouterr().err == "stopping; finished runs are kept, the same command goes on\n"
     assert signal.getsignal(number) == before
+
+
+def test_a_thread_of_its_own_answers_and_the_third_signal_ends_the_process() -> None:
+    """The main thread waits in C for a lock that it holds itself, and no handler of Python runs."""
+    code = """
+import ctypes, os, signal, threading, time
+from dta_bench.sweep.phases import acknowledged_interrupts
+
+def send_three_signals():
+    for _ in range(3):
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+lock = ctypes.create_string_buffer(64)
+with acknowledged_interrupts():
+    threading.Thread(target=send_three_signals, daemon=True).start()
+    for _ in range(2):
+        ctypes.CDLL(None).pthread_mutex_lock(lock)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stderr.startswith("stopping; finished runs are kept, the same command goes on\n")
+    assert done.returncode == 130
 
 
 def view(said: io.StringIO) -> ProgressView:

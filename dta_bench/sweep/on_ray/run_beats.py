@@ -33,7 +33,7 @@ class RunBeat(StopRequest):
         super().__init__()
 
     @property
-    def requested(self) -> bool:  # type: ignore[override]
+    def requested(self) -> bool:
         """Whether the run is to stop."""
         self._steps += 1
         seconds = time.monotonic() - self._noted_at

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from dta_bench.errors import Interrupted
+from dta_bench.sweep import phases
 from dta_bench.sweep.on_ray.launch import Interrupt, _interruptible
 
 
@@ -26,6 +27,7 @@ def test_while_a_run_trains_the_first_signal_waits_for_its_result_and_the_second
 
 
 def test_before_ray_is_there_a_signal_is_answered_and_ends_the_sweep(capsys: pytest.CaptureFixture[str]) -> None:
+    phases._said_at[0] = -10.0
     with _interruptible(Interrupt()), pytest.raises(Interrupted):
         signal.raise_signal(signal.SIGINT)
     assert capsys.readouterr().err.startswith("stopping;")
