@@ -132,8 +132,8 @@ def _addresses(out: Path, link: str) -> dict[str, tuple[str, str]]:
         "runs": (link, "seed="),
         "charts": (link.replace("?", "?compareRunsMode=CHART&"), "loss"),
         "models": (f"{base}#/experiments/{experiment}/models?{shown}", "Logged from"),
-        "run": (f"{base}#/experiments/{experiment}/runs/{runs[0]}?{shown}", "Details"),
-        "sweep": (f"{base}#/experiments/{experiment}/runs/{sweeps[0]}?{shown}", "Details"),
+        "run": (f"{base}#/experiments/{experiment}/runs/{runs[0]}?{shown}", "About this run"),
+        "sweep": (f"{base}#/experiments/{experiment}/runs/{sweeps[0]}?{shown}", "About this run"),
         "compare": (f"{base}#/compare-runs?{compared}&{shown}", "Comparing"),
     }
 

@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import sys
-import textwrap
 import warnings
 import webbrowser
 from collections.abc import Iterator, Sequence
@@ -55,9 +54,10 @@ def stderr_console(quiet: bool = False) -> Console:
 
 
 def in_columns(name: str, summary: str) -> str:
-    """A name and its summary side by side, wrapped at the terminal's width (80 columns if there is no terminal)."""
-    width = shutil.get_terminal_size((80, 24)).columns
-    return textwrap.fill(f"{name:<22} {summary}", width, initial_indent="  ", subsequent_indent=" " * 25)
+    """A name and its summary in one line, cut to the terminal's width; whole where there is no terminal."""
+    line = f"  {name:<22} {' '.join(summary.split())}"
+    width = shutil.get_terminal_size((len(line), 24)).columns
+    return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"
 
 
 def print_json(value: Any, stdout: TextIO | None = None) -> None:

@@ -16,6 +16,7 @@ from typer._completion_classes import BashComplete
 from typer.testing import CliRunner
 
 import dta_bench
+from dta_bench import plugins
 from dta_bench.cli import app
 from dta_bench.cli.arguments import options_of
 from dta_bench.cli.value_names import MANY
@@ -80,6 +81,14 @@ def test_several_values_come_with_commas_or_repeated(typed: list[str]) -> None:
 def test_all_beside_a_method_is_refused_in_a_list_too() -> None:
     with pytest.raises(UserError, match="--method all stands for every method that may run"):
         options_of(method=["all,dta"])
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_a_list_has_one_line_for_each_name(columns: int) -> None:
+    shown = CliRunner().invoke(app, ["list", "methods"], env={"COLUMNS": str(columns)}).output.splitlines()
+    rows = [line for line in shown if line.startswith("  ") and "dta-bench" not in line]
+    assert [row.split()[0] for row in rows] == list(plugins.names("method"))
+    assert all(len(row) <= columns for row in rows)
 
 
 def test_one_kind_is_listed_alone() -> None:
