@@ -37,7 +37,7 @@ OF_PAGES = {
     "six": ("1400", "900", "420", "dark", "print"), "two": ("1400", "420"), "25": ("1400", "420", "dark", "print"),
     "nothing": ("1400", "420", "dark"), "segmentation": ("1400", "420", "print"),
 }  # fmt: skip
-TALLEST, COLOURS = 5200, 48
+TALLEST, COLOURS, SETTLE = 5200, 48, 20
 SMALL = ["--seeds", "2", "--epochs", "2", "--confirm", "0"]
 SWEEPS = {
     "two": ["digits", "--method", "dta", "--points", "2", "--backbone", "conv3_tiny", *SMALL],
@@ -108,7 +108,7 @@ def _mlflow_pages(out: Path) -> None:
             with browser(1500, 900) as driver:
                 driver.get(address)
                 wait_for(driver, text)
-                time.sleep(5)  # the parts of a page come in one after the other
+                time.sleep(SETTLE)  # the parts of a page come in one after the other
                 _keep(driver, f"mlflow-{picture}")
     finally:
         server.send_signal(signal.SIGINT)
@@ -130,7 +130,7 @@ def _addresses(out: Path, link: str) -> dict[str, tuple[str, str]]:
     return {
         "experiments": (f"{base}#/experiments?{shown}", "digits"),
         "runs": (link, "seed="),
-        "charts": (link.replace("?", "?compareRunsMode=CHART&"), "loss"),
+        "charts": (link.replace("?", "?compareRunsMode=CHART&"), "seed="),
         "models": (f"{base}#/experiments/{experiment}/models?{shown}", "Logged from"),
         "run": (f"{base}#/experiments/{experiment}/runs/{runs[0]}?{shown}", "About this run"),
         "sweep": (f"{base}#/experiments/{experiment}/runs/{sweeps[0]}?{shown}", "About this run"),
