@@ -37,7 +37,9 @@ def main() -> None:
 def _called(command: str, folder: str) -> str:
     """What a command prints, in the order in which it does."""
     words = [sys.executable, "-m", "dta_bench", *shlex.split(command)[1:]]
-    done = subprocess.run(words, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+    done = subprocess.run(words, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise SystemExit(f"{command}: status {done.returncode}\n{done.stdout}")
     return done.stdout
 
 
