@@ -207,7 +207,7 @@ def sweep(
             recipe=plan.recipe,
         )  # fmt: skip
         if dry_run:
-            print_plan(plan, workspace, as_json, stdout, rate, price)
+            print_plan(plan, workspace, as_json, stdout, rate, price, stacked)
             return
         phases.begin("importing what trains")
         from dta_bench.sweep.confirmation import reported_runs

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 
 def print_plan(
-    plan: Plan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None
-) -> None:
-    """Print the runs of a plan, how many of them are done, and what the others would cost."""
+    plan: Plan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None,
+    stacked: bool = False,
+) -> None:  # fmt: skip
+    """Print the runs of a plan, how many of them are done, and what the others would cost.
+
+    Args:
+        stacked: whether what can be stacked is; the memory that this takes is then said.
+    """
     from dta_bench.cost.budget_plan import budget_plan, describe_budget
     from dta_bench.cost.sweep_estimate import describe, estimate
     from dta_bench.data.benchmark_plugin import benchmark_plugin
@@ -84,3 +89,10 @@ def print_plan(
     stdout.flush()  # the plan is there while the cost is counted
     print(describe(estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)), file=stdout)
     print(describe_sizes(expected_sizes(plan, workspace.keep_networks, confirming.runs)), file=stdout)
+
+    print(describe(costs), file=stdout)
+    print(describe_sizes(networks), file=stdout)
+    if stacked:
+        from dta_bench.sweep.stacked.describe import describe_stacks
+
+        print(describe_stacks(plan, state.to_do, workspace.root), file=stdout)

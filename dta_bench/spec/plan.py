@@ -19,6 +19,8 @@ from dta_bench.spec.spelling import count_of, join_words, label_run
 PARAMETERS_OF_THE_FILE = (RAMP, "start", SOURCE_ONLY_EPOCHS)
 """Parameters that belong to a network and its training, so that a method's own sets never replace them."""
 
+FEATURE_VAT = "dta_feature_vat"
+"""The method whose VAT perturbs features."""
 ALL = "all"
 """Stands for every method that does the benchmark's task and never sees a target label."""
 
@@ -77,6 +79,7 @@ class Plan:
         confirm: number of confirmation runs of what is chosen of each method, and of each baseline.
         budget: what all stages of a run together may train; empty: no budget.
         lengths: a run → the lengths of its stages under the budget, see :class:`dta_bench.spec.budget.Budget`.
+        left_out: method of :data:`ALL` → why it is none of the sweep's.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Plan:
     budget: str = ""
     lengths: Callable[[str, RunSpec], tuple[float, ...]] | None = field(default=None, repr=False)
     wanted: int | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def training_of(self, method: str) -> Training:
         """Return a method's training: without what only others have.
@@ -207,7 +211,19 @@ class Plan:
 
     def notes(self) -> list[str]:
         """Return what is to be known of the plan before it runs, a sentence each."""
-        return [*self._methods_with_fewer_points(), *self._ramps_that_do_not_end()]
+        left_out = "; ".join(f"{method} ({why})" for method, why in self.left_out.items())
+        told = [f"left out, since they cannot train on kept features: {left_out}"] if left_out else []
+        return [*told, *self._methods_with_fewer_points(), *self._ramps_that_do_not_end(), *self._points_with_vat()]
+
+    def _points_with_vat(self) -> list[str]:
+        """How many points perturb features in VAT's place, where some do: a method with a name of its own."""
+        runs = [run for run in self.runs if run.method == FEATURE_VAT]
+        points = {repr(sorted(run.params.items())): bool(run.params.get("lambda_3")) for run in runs}
+        count = sum(points.values())
+        return [
+            f"{FEATURE_VAT}: {count} of {len(points)} points have VAT, which perturbs features and not pixels; "
+            f"{len(points) - count} have lambda_3=0, and are those of dta"
+        ] if points else []  # fmt: skip
 
     def _methods_with_fewer_points(self) -> list[str]:
         """A sentence for each number of points that is all some methods have, though more are wanted."""

@@ -8,11 +8,12 @@ from typing import Any
 
 from dta_bench import plugins
 from dta_bench.data.benchmark_plugin import benchmark_of
+from dta_bench.data.kept_features import methods_that_can
 from dta_bench.data.suite_plugin import suite_of_benchmark
 from dta_bench.errors import UserError
 from dta_bench.spec import budget as budgets
-from dta_bench.spec import on_features, search_space_file
 from dta_bench.spec import recipe as recipes
+from dta_bench.spec import search_space_file
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.method_plugin import MethodPlugin
@@ -95,6 +96,8 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
         search=options.search, stop=options.stop, confirm=file.confirm if options.confirm is None else options.confirm,
         recipe=recipe, budget=_budget(file, options, training), lengths=_lengths,
     )  # fmt: skip
+    if ALL in options.methods:
+        plan = methods_that_can.leave_out(plan)
     _check_names(plan)
     _check_has_scores(plan)
     _check_augmentation(plan)
@@ -114,7 +117,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
         chosen |= {(b, plan.methods[0]): _points(plan, b, plan.methods[0], None) for b in plan.backbones}
     runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(chosen) for seed in plan.seeds]
     distinct = tuple({run.id: run for run in runs}.values())
-    _check_on_features(plan, distinct)
+    methods_that_can.check(plan, distinct)
     return dataclasses.replace(plan, points=count, runs=distinct, wanted=wanted)
 
 
@@ -237,6 +240,9 @@ def _methods(asked: tuple[str, ...], file: SearchSpaceFile, benchmark: Benchmark
         return asked or (file.method,)
     every = map(declared_method, plugins.names("method"))
     able = [method.name for method in every if benchmark.task in method.tasks and not method.uses_target_labels]
+
+    every = map(method_plugin, plugins.names("method"))
+    able = (method.name for method in every if benchmark.task in method.tasks and not method.uses_target_labels)
     return tuple(sorted(able, key=lambda name: name != file.method))
 
 
@@ -260,6 +266,19 @@ def _check_on_features(plan: Plan, runs: tuple[RunSpec, ...]) -> None:
     }  # fmt: skip
     if needs:
         raise UserError(on_features.sentence("; ".join(f"{method}: {need}" for method, need in needs.items())))
+
+def _check_backbone(name: str, benchmark: Benchmark, weights: str, training: Training) -> None:
+    """It exists, does the benchmark's task on its sizes, and its weights can be had: told once, before any run."""
+    from dta_bench.nn import pretrained
+    from dta_bench.nn.tuning import tuned
+    from dta_bench.run import preflight  # import torch
+
+    backbone = tuned(pretrained.backbone(name, benchmark.train_size), training)
+    if backbone.task != benchmark.task:
+        raise UserError(f"{benchmark.name} is {benchmark.task}, but the backbone {name} does {backbone.task}")
+    preflight.check(backbone, benchmark, training)
+    if weights != "none":
+        backbone.build(len(benchmark.classes), weights)
 
 
 def _check_points(plan: Plan, wanted: int | None) -> None:

@@ -7,6 +7,7 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.without_test import WithoutTest
 from dta_bench.report.headline_and_warnings import answer, spell_interval, warnings
 from dta_bench.report.html.page import Page, Section
+from dta_bench.report.html.sections.backbones import backbones_section
 from dta_bench.report.html.sections.classes import classes_section
 from dta_bench.report.html.sections.confusions import confusions_section
 from dta_bench.report.html.sections.cost import cost_section
@@ -24,10 +25,10 @@ from dta_bench.spec.spelling import count_of, spell_bounds, spell_metric
 def report_page(report: Report) -> Page:
     """The page of a report; a part that was not run has no section."""
     sections: list[Section | None] = [
-        without_test_section(report), ranking_section(report), paired_section(report), classes_section(report),
-        confusions_section(report),
-        scenes_section(report), selection_section(report), search_section(report), training_section(report),
-        cost_section(report), provenance_section(report),
+        without_test_section(report), ranking_section(report), backbones_section(report), paired_section(report),
+        classes_section(report), confusions_section(report), scenes_section(report),
+        selection_section(report), search_section(report), training_section(report), cost_section(report),
+        provenance_section(report),
     ]  # fmt: skip
     return Page(
         title=f"{report.benchmark}: {report.source} → {report.target}",

@@ -15,6 +15,7 @@ from dta_bench.report.document.scores import TargetScores, differing_params
 from dta_bench.report.headline_and_warnings import answer, count_seeds, describe_rule, warnings
 from dta_bench.report.labels import label_choice, label_row
 from dta_bench.report.paper.published import published_beside_ours
+from dta_bench.report.terminal.backbones import show_backbones
 from dta_bench.report.terminal.choice import ORACLE_STYLE, show_choice
 from dta_bench.report.terminal.without_test import leaderboard_without_test, show_without_test
 from dta_bench.spec.spelling import spell_bounds, spell_method, spell_metric
@@ -37,6 +38,7 @@ def show_report(report: Report, console: Console) -> None:
         console.print(f"[bold]Selected[/bold] by {describe_rule(report)}: {escape(label)}\n", highlight=False)
         console.print(_per_class_table(report, report.test))
         console.print(f"[bold]{escape(answer(report))}[/bold]", highlight=False)
+    show_backbones(report, console)
     show_choice(report, console)
     for warning in warnings(report):
         console.print(escape(warning), highlight=False)

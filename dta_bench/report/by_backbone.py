@@ -1,0 +1,49 @@
+"""Backbones as a second axis: on each of them, what adaptation gains over source-only, and what bounds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dta_bench.report.document.report import Report
+from dta_bench.report.document.scores import LeaderboardRow
+
+BESIDE = ("knn", "zero_shot", "target_only")
+"""Rows that stand beside the gain where they were run: neighbours, prompts, and the oracle as the upper mark."""
+
+
+@dataclass(frozen=True)
+class OfBackbone:
+    """What was measured on one backbone.
+
+    Attributes:
+        best: the first of the rule's order that competes; its ``difference`` is the gain over source-only.
+        source_only: None where it was not run.
+        beside: method of :data:`BESIDE` → its row, those that were run.
+    """
+
+    backbone: str
+    best: LeaderboardRow
+    source_only: LeaderboardRow | None
+    beside: dict[str, LeaderboardRow]
+
+
+def by_backbone(report: Report) -> list[OfBackbone]:
+    """One entry for each backbone with a configuration that competes, in the rule's order; none for a single one."""
+    found = list[OfBackbone]()
+    for row in report.competing:
+        if row.backbone not in {one.backbone for one in found} and row.method not in BESIDE:
+            own = {other.method: other for other in reversed(report.leaderboard) if other.backbone == row.backbone}
+            beside = {name: own[name] for name in BESIDE if name in own}
+            found.append(OfBackbone(row.backbone, row, own.get("source_only"), beside))
+    return found if len(found) > 1 else []
+
+
+def sentence(one: OfBackbone) -> str:
+    """Whether adaptation pays on this backbone, as far as the runs show it."""
+    gain = one.best.difference
+    if gain is None:
+        return "no source-only"
+    low, high = gain.ci95
+    if low > 0:
+        return "it pays"
+    return "it harms" if high < 0 else "not shown"
