@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -30,10 +31,12 @@ from torch import nn
 
 from dta_bench.nn.stacked.losses import point
 from dta_bench.run import execute as executing
+from dta_bench.run import train
 from dta_bench.run.execute import RunLabel
 from dta_bench.run.on_features import Keeper
 from dta_bench.run.placement import Placement, StopRequest
 from dta_bench.run.resolve import Resolved, resolve, resolve_on
+from dta_bench.run.stacked import stack
 from dta_bench.run.stacked.execute import execute_stack
 from dta_bench.run.stacked.memory import stack_bytes
 from dta_bench.run.workspace import Workspace
@@ -45,8 +48,9 @@ torch.set_num_threads(1)
 
 
 def megabytes() -> float:
-    """The peak of this process's resident memory so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The peak of this process's resident memory since it was last reset."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 def points(has_vat: bool) -> list[dict[str, float]]:
@@ -130,6 +134,9 @@ def flops_of(jobs: Sequence[RunSpec], steps: int) -> float:
 
 def work(asked: argparse.Namespace) -> None:
     """What a process of its own does: train some runs alone or as a stack, and say what it took."""
+    for module in (train, stack):  # steps and measuring are told in CPU seconds
+        vars(module)["time"] = SimpleNamespace(monotonic=time.process_time)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is from now on
     imports, started, cpu = megabytes(), time.perf_counter(), time.process_time()
     chosen = specs(asked.weights, asked.epochs, asked.members, asked.vat)[asked.first : asked.last]
     workspace = Workspace(asked.root, asked.out, f"sqlite:///{asked.out}/mlflow.db", keep_networks="none")
@@ -149,7 +156,7 @@ def work(asked: argparse.Namespace) -> None:
         "wall": time.perf_counter() - ready[0], "cpu": time.process_time() - ready[1],
         "ready": ready[0] - started, "ready_cpu": ready[1] - cpu,
         "training": sum(one.seconds for one in results), "measuring": sum(one.measuring_seconds for one in results),
-        "memory": megabytes() - imports, "steps": 0 if not told else asked.epochs,
+        "memory": megabytes() - imports,
     }))  # fmt: skip
 
 
@@ -216,7 +223,7 @@ def page(asked: argparse.Namespace) -> list[str]:
     rate, loads = product_rate(), [*loads, os.getloadavg()[0]]
     count, processes = len(chosen), asked.processes
     cuts = [(number * count // processes, (number + 1) * count // processes) for number in range(processes)]
-    stack = in_processes(asked, cuts, "--alone", "0", "--members", str(count))
+    stacked = in_processes(asked, cuts, "--alone", "0", "--members", str(count))
     loads.append(os.getloadavg()[0])
     every = [number * count // asked.alone for number in range(asked.alone)]
     singles = [in_processes(asked, [(one, one + 1)], "--alone", "1", "--members", str(count)) for one in every]
@@ -249,12 +256,12 @@ def page(asked: argparse.Namespace) -> list[str]:
         "",
         f"| {count} runs of {asked.epochs} epochs, DTA's 24 points without VAT | stacked | alone, a run | times |",
         "|---|---|---|---|",
-        _row("training and results in MLflow, seconds", stack["wall"], alone["wall"], count),
-        _row("the same, CPU seconds", stack["cpu"], alone["cpu"], count),
-        _row("with the start of the process, seconds", stack["whole_wall"], alone["whole_wall"], count),
-        _row("the same, CPU seconds", stack["whole_cpu"], alone["whole_cpu"], count),
-        _row("steps alone, seconds of each run summed", stack["training"], alone["training"], count),
-        _row("measuring, seconds of each run summed", stack["measuring"], alone["measuring"], count),
+        _row("training and results in MLflow, seconds", stacked["wall"], alone["wall"], count),
+        _row("the same, CPU seconds", stacked["cpu"], alone["cpu"], count),
+        _row("with the start of the process, seconds", stacked["whole_wall"], alone["whole_wall"], count),
+        _row("the same, CPU seconds", stacked["whole_cpu"], alone["whole_cpu"], count),
+        _row("steps alone, CPU seconds", stacked["training"], alone["training"], count),
+        _row("measuring, CPU seconds", stacked["measuring"], alone["measuring"], count),
         "",
         f"Asked: 10 times without the start of a process, 20 times with it, by the clock on {processes} cores, where "
         f"the stack has {processes} processes and single runs follow each other: multiply the times in CPU seconds by "
@@ -262,7 +269,8 @@ def page(asked: argparse.Namespace) -> list[str]:
         f"in {flop / rate / processes:.0f} s at the {rate / 1e9:.0f} GFLOP a CPU second that a batched product of this "
         f"shape reached in this run. So no implementation of the same arithmetic, results in MLflow for nothing, can "
         f"be more than {bound:.1f} times as fast as the single runs without their start; steps of a single run "
-        f"compute {own / alone['training'] / 1e9:.0f} GFLOP a second themselves.",
+        f"compute {own / alone['training'] / 1e9:.0f} GFLOP a CPU second, those of the stack "
+        f"{flop / stacked['training'] / 1e9:.0f}.",
         "",
         f"Peak memory above imports: {stack['memory']:.0f} MiB in the larger process; the bound asked for is "
         f"{allowed:.0f} MiB (1.5 times features, weights, gradients and optimiser states of its stack, and 200 MiB).",
