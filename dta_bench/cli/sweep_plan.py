@@ -89,9 +89,6 @@ def print_plan(
     stdout.flush()  # the plan is there while the cost is counted
     print(describe(estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)), file=stdout)
     print(describe_sizes(expected_sizes(plan, workspace.keep_networks, confirming.runs)), file=stdout)
-
-    print(describe(costs), file=stdout)
-    print(describe_sizes(networks), file=stdout)
     if stacked:
         from dta_bench.sweep.stacked.describe import describe_stacks
 

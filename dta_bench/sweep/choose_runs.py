@@ -240,9 +240,6 @@ def _methods(asked: tuple[str, ...], file: SearchSpaceFile, benchmark: Benchmark
         return asked or (file.method,)
     every = map(declared_method, plugins.names("method"))
     able = [method.name for method in every if benchmark.task in method.tasks and not method.uses_target_labels]
-
-    every = map(method_plugin, plugins.names("method"))
-    able = (method.name for method in every if benchmark.task in method.tasks and not method.uses_target_labels)
     return tuple(sorted(able, key=lambda name: name != file.method))
 
 
@@ -256,29 +253,6 @@ def _check_task(method: MethodPlugin, benchmark: Benchmark) -> None:
         raise UserError(
             f"{benchmark.name} is {benchmark.task}, but the method {method.name} does {' and '.join(method.tasks)}"
         )
-
-
-def _check_on_features(plan: Plan, runs: tuple[RunSpec, ...]) -> None:
-    """What trains above a frozen part gets features, so a method that changes images cannot be one of them."""
-    needs = {
-        run.method: need for run in runs
-        if run.training.tune == "head" and (need := plan.method_plugins[run.method].need_of_pixels(run.params))
-    }  # fmt: skip
-    if needs:
-        raise UserError(on_features.sentence("; ".join(f"{method}: {need}" for method, need in needs.items())))
-
-def _check_backbone(name: str, benchmark: Benchmark, weights: str, training: Training) -> None:
-    """It exists, does the benchmark's task on its sizes, and its weights can be had: told once, before any run."""
-    from dta_bench.nn import pretrained
-    from dta_bench.nn.tuning import tuned
-    from dta_bench.run import preflight  # import torch
-
-    backbone = tuned(pretrained.backbone(name, benchmark.train_size), training)
-    if backbone.task != benchmark.task:
-        raise UserError(f"{benchmark.name} is {benchmark.task}, but the backbone {name} does {backbone.task}")
-    preflight.check(backbone, benchmark, training)
-    if weights != "none":
-        backbone.build(len(benchmark.classes), weights)
 
 
 def _check_points(plan: Plan, wanted: int | None) -> None:

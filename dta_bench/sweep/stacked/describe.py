@@ -32,7 +32,8 @@ def describe_stacks(plan: Plan, runs: Sequence[RunSpec], root: str, processes: i
     if not stacks:
         return "stacked: no run, since a stack takes dta, dta_feature_vat and source_only with a neck_width, 2 or more"
     shares = share_out(stacks, processes or len(os.sched_getaffinity(0)))
-    who = f"stacked: {sum(map(len, stacks))} of {count_of(len(runs), 'run')} in {len(shares)} process{'es' if len(shares) > 1 else ''}"
+    where = "1 process" if len(shares) == 1 else f"{len(shares)} processes"
+    who = f"stacked: {sum(map(len, stacks))} of {count_of(len(runs), 'run')} in {where}"
     try:
         steps, targets = epoch_lengths(plan, root)
     except UserError as error:

@@ -25,8 +25,8 @@ def backbones_section(report: Report) -> Section | None:
         "verdict", *map(spell_method, beside), "seeds",
     ]  # fmt: skip
     words = [
-        f"On each backbone the rule's first configuration, in {spell_metric(report.headline)} on target test,"
-        " and source-only on the same backbone; the gain is their difference. The intervals are over training seeds and test images, each by itself:"
+        f"On each backbone the rule's first configuration and source-only, in {spell_metric(report.headline)} on target"
+        " test; the gain is their difference. The intervals are over training seeds and test images, each by itself:"
         " they are not corrected for the number of backbones."
     ]
     rows = [_row(report, one, names, beside) for one in found]
