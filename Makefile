@@ -24,7 +24,7 @@ test-cluster: install-dev  ## ray up on hosts of our own in network namespaces (
 test-cluster-short: install-dev  ## Only two of these: a sweep with work on every node, and ray down
 	$(BIN)/python -m pytest -rs -m cluster --timeout 1200 tests/cluster/test_on_a_cluster.py -k 'works_on_every_one or ray_down'
 
-test-slurm: install-dev  ## Jobs of a real Slurm on two such hosts (also slurm-wlm, munge): ten minutes
+test-slurm: install-dev  ## Jobs of a real Slurm on two such hosts (also slurm-wlm, munge): a quarter of an hour
 	$(BIN)/python -m pytest -rs -m slurm --timeout 3600
 
 image:  ## Build the container's image, dta-bench:<commit>; needs docker
