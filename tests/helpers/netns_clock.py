@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from netns_cluster import Cluster
 from netns_lab import Host
 
-JOIN = "ray start --address=10.77.0.2:6379"
+JOIN = "env RAY_worker_niceness=0 RAY_memory_monitor_refresh_ms=0 ray start --address=10.77.0.2:6379"
 # libfaketime can move the wall clock alone, but this breaks Python's sleep, which waits for a monotonic time.
 SLEEP = "import select, time; time.sleep = lambda seconds: select.select([], [], [], seconds) and None"
 AHEAD = "PYTHONPATH=/mnt/ahead:$PYTHONPATH FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f +5h"
