@@ -190,7 +190,7 @@ def plan_of(cluster: Cluster, name: str, rate: float, epochs: int, devices: int 
     return {run["id"] for run in json.loads(found)["runs"]}
 
 
-def wait_until(happened: Callable[[], Any], seconds: float = 400, unless: subprocess.Popen[str] | None = None) -> Any:
+def wait_until(happened: Callable[[], Any], seconds: float = 900, unless: subprocess.Popen[str] | None = None) -> Any:
     """Wait for a true result of ``happened`` and return it; fail after ``seconds``, or if ``unless`` ends first."""
     deadline = time.monotonic() + seconds
     while not (found := happened()):
