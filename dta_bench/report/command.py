@@ -28,6 +28,7 @@ from dta_bench.report.paper.render import paper_page, show_paper
 from dta_bench.report.terminal.show import show_report
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec import search_space_file
+from dta_bench.tracking import ui_link
 
 Form = Literal["screen", "json", "html", "markdown"]
 
@@ -94,7 +95,8 @@ def report_runs(
     replays = [folder / "replay.json", kept / name / "replay.json", kept / f"grid_{benchmark}" / "replay.json"]
     state = ""
     if only is None and rule != "all" and not images and (exports is None or exports == Exports()):
-        about = name, rule, confirm, tracker.uri, [path.read_text() if path.exists() else "" for path in replays]
+        link = ui_link(tracker.uri, "0")  # its port may have changed
+        about = name, rule, confirm, link, [path.read_text() if path.exists() else "" for path in replays]
         state = kept_report.digest_of_state(tracker, benchmark, about)
         if (unchanged := kept_report.read_unchanged(folder, state)) is not None:
             return _finished(unchanged, folder)
