@@ -132,6 +132,11 @@ def main() -> None:
         f"{waits.reference:.2f} s (`{REFERENCE}`), timed first.\n"
     )
     print("| what | CPU seconds | ratio | bar | |\n| --- | ---: | ---: | ---: | --- |", flush=True)
+    waits.row("completion of a method's name in a shell", 0.3, cpu_seconds([sys.executable, "-c", COMPLETION]))
+    waits.command("`check cluster cluster.yaml`", 1.5, "check", "cluster", "cluster.yaml")
+    thousand, all_points = (printed_number(PLANNING, count) for count in ("1000", "10000"))
+    waits.row("the order of 1,000 points of a grid", 1.5, thousand)
+    waits.row("the order of 10,000 points, in times that of 1,000 (linear: 10)", 15, all_points / thousand)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cache = {"DTA_BENCH_CACHE": str(folder / "cache")}
@@ -143,19 +148,13 @@ def main() -> None:
         runs = write_store(folder / "many", "visda", 8)
         what = f"the same with a store of {runs:,} finished runs"
         waits.command(what, 2.5, *dry, str(folder / "many"), "--seeds", "8", "--confirm", "0", **cache)
+        seconds = printed_number(RESUMING, str(folder / "many"), "visda")
+        waits.row("reading one finished run of that store", 0.001, seconds)
+        waits.command("`report` of 20 drawn runs", 5, *report_of_drawn_runs(folder / "small"), starts=1)
+        waits.command("the same, nothing changed", 2, "report", "fonts_digits", "--out", str(folder / "small"))
         every = ("sweep", "compare_digits", "--methods", "all", "--points", "1", "--dry-run", "--out", empty)
         waits.command("`--methods all --dry-run`, nothing counted yet", 30, *every, starts=1, **cache)
         waits.command("`--methods all --dry-run`, counts kept", 3, *every, **cache)
-        waits.command("`check cluster cluster.yaml`", 1.5, "check", "cluster", "cluster.yaml")
-        waits.row("completion of a method's name in a shell", 0.3, cpu_seconds([sys.executable, "-c", COMPLETION]))
-        waits.row(
-            "reading one finished run of that store", 0.001, printed_number(RESUMING, str(folder / "many"), "visda")
-        )
-        thousand, all_points = (printed_number(PLANNING, count) for count in ("1000", "10000"))
-        waits.row("the order of 1,000 points of a grid", 1.5, thousand)
-        waits.row("the order of 10,000 points, in times that of 1,000 (linear: 10)", 15, all_points / thousand)
-        waits.command("`report` of 20 drawn runs", 5, *report_of_drawn_runs(folder / "small"), starts=1)
-        waits.command("the same, nothing changed", 2, "report", "fonts_digits", "--out", str(folder / "small"))
 
 
 def report_of_drawn_runs(out: Path) -> tuple[str, ...]:
