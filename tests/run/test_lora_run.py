@@ -1,0 +1,73 @@
+"""A run of low-rank adapters on a transformer: stopped and resumed bit for bit, and merged in what is kept of it."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_runs import figures, spec_of, train_until_stopped
+
+from dta_bench.domains.images import Splits
+from dta_bench.nn.lora import LowRank, merge_adapters
+from dta_bench.run import train as training
+from dta_bench.run.placement import Placement, Stopped, StopRequest
+from dta_bench.run.resolve import resolve_on
+from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.run_spec import RunSpec
+
+CPU = torch.device("cpu")
+LORA = {"tune": "lora", "image_size": (160, 160), "augmentation": (), "iterations_per_epoch": 3, "batch_size": 4}
+
+
+def enlarge(image: Any) -> Any:
+    """An image six times as large, cut to 160 pixels."""
+    return image.repeat(6, 0).repeat(6, 1)[:160, :160]
+
+
+def enlarged(splits: Splits) -> Splits:
+    """The sets with each image enlarged."""
+    return dataclasses.replace(
+        splits,
+        **{
+            field.name: dataclasses.replace(own, images=[enlarge(image) for image in own.images])
+            for field in dataclasses.fields(splits)
+            if dataclasses.is_dataclass(own := getattr(splits, field.name))
+        },
+    )
+
+
+def lora_spec() -> RunSpec:
+    spec = spec_of("source_only", epochs=2)
+    return dataclasses.replace(spec, backbone="timm/test_vit", training=spec.training.model_copy(update=LORA))
+
+
+@pytest.mark.slow  # a transformer takes images of 160 pixels
+def test_it_goes_on_bit_for_bit_and_ends_as_a_plain_network(
+    digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path
+) -> None:
+    spec, small_splits = lora_spec(), enlarged(small_splits)
+    whole = training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))
+    stop = StopRequest()
+    placement = Placement(CPU, tmp_path / "run.pt", stop=stop)
+    interrupted = training.Run(resolve_on(spec, digits_benchmark, small_splits), placement)
+    take = interrupted._take_step
+
+    def take_and_stop(*batch: object) -> None:
+        take(*batch)  # type: ignore[arg-type]
+        stop.requested = interrupted.step == 2
+
+    interrupted._take_step = take_and_stop  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        train_until_stopped(interrupted)
+    stop.requested = False
+    torch.manual_seed(12345)
+    resumed = training.train(resolve_on(spec, digits_benchmark, small_splits), placement)
+    assert figures(resumed) == figures(whole)
+    network, images = resumed.network.eval(), torch.randn(2, 3, 160, 160)
+    assert any(isinstance(layer, LowRank) for layer in network.modules())
+    with torch.no_grad():
+        adapted = network(images)
+        merge_adapters(network)
+        torch.testing.assert_close(network(images), adapted)
+    assert not any(isinstance(layer, LowRank) for layer in network.modules())
