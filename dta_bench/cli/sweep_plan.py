@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from dta_bench.cli.terminal import print_json
+from dta_bench.cli.terminal import print_ending, print_json
 
 if TYPE_CHECKING:
     from dta_bench.run.workspace import Workspace
@@ -93,3 +93,4 @@ def print_plan(
         from dta_bench.sweep.stacked.describe import describe_stacks
 
         print(describe_stacks(plan, state.to_do, workspace.root), file=stdout)
+    print_ending("", ["the same command without --dry-run  # runs them"], stdout)
