@@ -57,7 +57,7 @@ def in_columns(name: str, summary: str) -> str:
     """A name and its summary in one line, cut to the terminal's width; whole where there is no terminal."""
     line = f"  {name:<22} {' '.join(summary.split())}"
     width = shutil.get_terminal_size((len(line), 24)).columns
-    return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"
+    return line if len(line) <= width else f"{line[: width - 3].rstrip()}..."
 
 
 def print_json(value: Any, stdout: TextIO | None = None) -> None:
