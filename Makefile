@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: terminal features image sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: terminal features pacs image sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -55,6 +55,13 @@ contents: install  ## What it costs to know 200,000 files by their contents, rep
 
 features: install-dev  ## Features against the bare network, stacked heads against single runs (DATA, WEIGHTS), reports/features.md
 	reports/alone.sh $(BIN)/python reports/features.py --root $(DATA) --weights $(WEIGHTS) > reports/features.md.new && mv reports/features.md.new reports/features.md
+
+PACS_METHODS = source_only,adabn,dann,cdan,mcc,mcd,shot,bnm,dta,dta_released
+
+pacs: install-dev  ## Ten methods on the pairs of PACS, on frozen features (DATA, WEIGHTS of lite0), reports/pacs.md; resumable
+	$(BIN)/dta-bench sweep compare_frozen --benchmark pacs --root $(DATA) --method $(PACS_METHODS) \
+		--backbone tf_efficientnet_lite0 --weights $(WEIGHTS) --training 'image_size=[128,128]' > /dev/null
+	$(BIN)/python reports/pacs.py --root $(DATA) > reports/pacs.md.new && mv reports/pacs.md.new reports/pacs.md
 
 lint: install-dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -13,8 +13,9 @@ from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
 from dta_bench.spec.declared_method import declared_method
-from dta_bench.spec.search_space import SearchSpace
+from dta_bench.spec.search_space import SearchSpace, Value
 from dta_bench.spec.search_space_file import Row, Sets, parameter_problems
+from dta_bench.spec.spelling import spell_value
 
 
 class MethodSets(BaseModel):
@@ -84,4 +85,35 @@ def _inconsistencies(own: MethodSets, params: type) -> list[str]:
     refused = [problem for each in values for problem in parameter_problems(params, each)]
     if not refused:
         own.space.canonical({name: (fields | own.row)[name] for name in own.sets})
+    return refused
+
+
+def without_pixels(space: SearchSpace, method: str) -> SearchSpace:
+    """A method's own sets without the values that need images at every point, such as those that turn VAT on.
+
+    Where a set would have no value left, all are returned as they are, so that the runs are refused.
+    """
+    refused = _values_that_need_images(method, tuple(space.sets.items()), tuple(space.active_when.items()))
+    sets = {name: tuple(value for value in values if value not in refused[name]) for name, values in space.sets.items()}
+    return SearchSpace(sets, space.active_when) if all(sets.values()) else space
+
+
+def left_out(space: SearchSpace, method: str) -> list[str]:
+    """The values that :func:`without_pixels` leaves out, such as ``lambda_3=0.1``."""
+    kept = without_pixels(space, method).sets
+    return [f"{name}={spell_value(value)}" for name in kept for value in space.sets[name] if value not in kept[name]]
+
+
+@functools.cache
+def _values_that_need_images(
+    method: str, sets: tuple[tuple[str, tuple[Value, ...]], ...], switches: tuple[tuple[str, str], ...]
+) -> dict[str, tuple[Value, ...]]:
+    """Parameter → the values all of whose points need images."""
+    plugin, space = declared_method(method), SearchSpace(dict(sets), dict(switches))
+    defaults = plugin.defaults()
+    needy = [(point, bool(plugin.need_of_pixels(defaults | point))) for point in space.points()]
+    refused = dict[str, tuple[Value, ...]]()
+    for name, values in sets:
+        of_value = {value: [need for point, need in needy if point.get(name) == value] for value in values}
+        refused[name] = tuple(value for value, needs in of_value.items() if needs and all(needs))
     return refused

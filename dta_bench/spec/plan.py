@@ -10,7 +10,7 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.budget import Budget
 from dta_bench.spec.identity import without_later_defaults
 from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS, MethodPlugin
-from dta_bench.spec.method_sets import MethodSets, method_sets
+from dta_bench.spec.method_sets import MethodSets, left_out, method_sets, without_pixels
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 from dta_bench.spec.search_space import RAMP, Point, SearchSpace
 from dta_bench.spec.search_space_file import SearchSpaceFile
@@ -143,11 +143,16 @@ class Plan:
     def space(self, method: str) -> SearchSpace:
         """Return a method's search space: its own if it has one and the file is of another method, else the file's.
 
-        Where the method takes the file's rows, their values are in its sets too.
+        Where the method takes the file's rows, their values are in its sets too. On features of a frozen network its
+        own sets lack the values that need images.
         """
         own = self.own_sets(method)
         if own is None:
             return self.file.space(set(self.defaults(method)))
+        space = self._own_space(own, method)
+        return without_pixels(space, method) if self.training.tune == "head" else space
+
+    def _own_space(self, own: MethodSets, method: str) -> SearchSpace:
         if not self._is_form_of_the_files(method):
             return own.space
         rows = [self.row(backbone, method) for backbone in self.backbones]
@@ -213,7 +218,13 @@ class Plan:
         """Return what is to be known of the plan before it runs, a sentence each."""
         left_out = "; ".join(f"{method} ({why})" for method, why in self.left_out.items())
         told = [f"left out, since they cannot train on kept features: {left_out}"] if left_out else []
-        return [*told, *self._methods_with_fewer_points(), *self._ramps_that_do_not_end(), *self._points_with_vat()]
+        return [
+            *told,
+            *self._values_that_need_images(),
+            *self._methods_with_fewer_points(),
+            *self._ramps_that_do_not_end(),
+            *self._points_with_vat(),
+        ]
 
     def _points_with_vat(self) -> list[str]:
         """How many points perturb features in VAT's place, where some do: a method with a name of its own."""
@@ -224,6 +235,17 @@ class Plan:
             f"{FEATURE_VAT}: {count} of {len(points)} points have VAT, which perturbs features and not pixels; "
             f"{len(points) - count} have lambda_3=0, and are those of dta"
         ] if points else []  # fmt: skip
+
+    def _values_that_need_images(self) -> list[str]:
+        """A sentence for each method some of whose values cannot be tried on features."""
+        if self.training.tune != "head":
+            return []
+        spaces = {m: self._own_space(own, m) for m in self.methods if (own := self.own_sets(m)) is not None}
+        return [
+            f"{method} is not tried with {join_words(values)}: that needs images, and only features train"
+            for method, space in spaces.items()
+            if (values := left_out(space, method))
+        ]
 
     def _methods_with_fewer_points(self) -> list[str]:
         """A sentence for each number of points that is all some methods have, though more are wanted."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from dta_bench import plugins
 from dta_bench.spec import search_space_file
-from dta_bench.spec.run_spec import RunSpec, Task
+from dta_bench.spec.run_spec import RunSpec, Task, Training
+from dta_bench.spec.search_space_file import SearchSpaceFile
 
 
 def train_command(spec: RunSpec, task: Task, *options: str) -> str:
@@ -38,16 +39,23 @@ def train_command(spec: RunSpec, task: Task, *options: str) -> str:
     if subset.size:  # else the pair gives the subset, or there is none
         words += ["--labels", str(subset.size), "--labels-seed", str(subset.seed)]
         words += ["--labels-drawn", "stratified" if subset.stratified else "random"]
-    of_file = file.training.model_dump()
-    for key, value in spec.training.model_dump().items():
-        if value != of_file[key]:
-            words += ["--training", f"{key}={_as_yaml(value)}"]
-    budget = "" if spec.budget is None else spec.budget.of
-    if budget != file.budget:
-        words += ["--budget", budget or "none"]
+    words += training_options(spec.training, file.training) + budget_options(spec, file)
     for key, value in spec.params.items():
         words += ["--set", f"{key}={_as_yaml(value)}"]
     return shlex.join([*words, *options])
+
+
+def training_options(training: Training, of_file: Training) -> list[str]:
+    """The options that make a search space's training another one."""
+    stated = of_file.model_dump()
+    changed = {key: value for key, value in training.model_dump().items() if value != stated[key]}
+    return [word for key, value in changed.items() for word in ("--training", f"{key}={_as_yaml(value)}")]
+
+
+def budget_options(spec: RunSpec, file: SearchSpaceFile) -> list[str]:
+    """The option that makes a search space's budget that of a run."""
+    budget = "" if spec.budget is None else spec.budget.of
+    return [] if budget == file.budget else ["--budget", budget or "none"]
 
 
 def _as_yaml(value: Any) -> str:

@@ -114,7 +114,7 @@ def test_several_queues_are_one_and_each_learns_of_its_own_runs(here: Path) -> N
 
 
 @pytest.mark.slow  # sweeps of 4 and 12 runs
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_all_pairs_are_swept_at_once_and_a_folder_that_appears_adds_its_pairs_and_repeats_nothing(here: Path) -> None:
     command = (
         "sweep", "zoo", "--backbone", "conv3_fc2", "--epochs", "1", "--points", "1", "--seeds", "1", "--confirm", "0",

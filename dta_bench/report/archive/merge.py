@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from dta_bench import plugins
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.report.archive.manifest import RUNS, Manifest, read_manifest
+from dta_bench.report.archive.weights import files_of, spec_here
 from dta_bench.report.archive.write import SCHEMA, TAGS, TEXTS
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import DISAGREEMENT, TrackedRun, Tracker, standing_runs
@@ -58,20 +59,24 @@ class Merged:
 def merge_archives(folders: Sequence[Path], tracker: Tracker) -> Merged:
     """Add the runs of archives to a store; of a run that is there already the first one stays.
 
+    A run on weights that runs of the store have from a file gets the identity that it has with this file.
+
     Raises:
         UserError: an archive cannot be read or holds a run that is not what it says; nothing is added then.
     """
     archives = [(folder, read_manifest(folder)) for folder in folders]
     rows = [(manifest, row) for folder, manifest in archives for row in read_rows(folder)]
-    merged, known = Merged(), dict[str, dict[str, TrackedRun]]()
-    for manifest, run in rows:
-        benchmark = run.spec.benchmark
+    merged, known, files = Merged(), dict[str, dict[str, TrackedRun]](), dict[str, str]()
+    for manifest, published in rows:
+        benchmark = published.spec.benchmark
         if not plugins.is_benchmark(benchmark):
             merged.unknown[benchmark] = merged.unknown.get(benchmark, 0) + 1
             continue
         if benchmark not in known:
             tracker.experiment(benchmark_of(benchmark))
             known[benchmark] = {one.run_id: one for one in standing_runs(tracker.runs(benchmark))[0]}
+            files |= files_of(known[benchmark].values())
+        run = replace(published, spec=spec_here(published.spec, files))
         there = known[benchmark].get(run.spec.id)
         if there is not None and there.status == "FINISHED":
             _compare(there, run, manifest, merged)

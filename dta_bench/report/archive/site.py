@@ -15,6 +15,7 @@ from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.report.archive.manifest import MANIFEST, Manifest, read_manifest
 from dta_bench.report.archive.merge import read_rows
+from dta_bench.report.archive.weights import BY_CONTENTS
 from dta_bench.report.html.page import render
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.seeds import is_confirmation
@@ -51,6 +52,7 @@ def write_site(archives: Sequence[Path], folder: Path) -> int:
             "search, which flatter what they chose. The spread is the standard deviation over these seeds. Rows of one "
             "benchmark may differ in training and in the labelled subset; their specs say how. No test is made here: "
             "dta-bench merge and dta-bench report compare runs.",
+            *_weights_of_files(published),
             *_disagreements(published),
         ],
     )  # fmt: skip
@@ -66,6 +68,16 @@ def _answer(published: Sequence[Published], rows: Sequence[dict[str, Any]]) -> s
         f"{len(rows)} configurations of {len(published)} runs on {len(benchmarks)} benchmarks, published by "
         f"{', '.join(sorted(who))}. Every row links to its runs, their specs and the command that repeats each."
     )
+
+
+def _weights_of_files(published: Sequence[Published]) -> list[str]:
+    """A sentence where runs started from weights of a file; none without any."""
+    if not any(run.spec.weights.startswith(BY_CONTENTS) for _, run in published):
+        return []
+    return [
+        f"Weights named {BY_CONTENTS} and digits are a file, by the first digits of the SHA-256 of its contents; in a "
+        "command write where you have it."
+    ]
 
 
 def _disagreements(published: Sequence[Published]) -> list[str]:

@@ -17,6 +17,7 @@ import dta_bench
 from dta_bench.errors import UserError
 from dta_bench.errors.credentials import mask
 from dta_bench.report.archive.manifest import MANIFEST, RUNS, Manifest, sha256_of
+from dta_bench.report.archive.weights import published_spec
 from dta_bench.tracking import TrackedRun, Tracker, standing_runs
 
 TAGS = re.compile(
@@ -37,7 +38,8 @@ SCHEMA = pa.schema(
 def write_archive(tracker: Tracker, benchmarks: Sequence[str], folder: Path, name: str, licence: str) -> Manifest:
     """Write the finished runs of some benchmarks.
 
-    Runs whose spec or whose ids of images name a place on this machine are left out and counted.
+    Weights from a file are named by their contents. Runs whose ids of images name a place on this machine are left out
+    and counted.
 
     Args:
         folder: of the archive; made, or written anew where it holds one already.
@@ -83,8 +85,9 @@ def _row(tracker: Tracker, run: TrackedRun) -> tuple[str, dict[str, Any] | None]
         return "not finished", None
     if run.unknown_fields:
         return "of a newer version", None
-    if run.spec.weights not in ("none", "hub"):
-        return "with weights from a file of this machine", None
+    spec = published_spec(run.spec, run.tags)
+    if spec is None:
+        return "with weights from a file whose contents are not known", None
     with tracker.artifact(run, PREDICTIONS) as path:
         predictions = path.read_bytes()
         if _names_a_place(path):
@@ -92,8 +95,8 @@ def _row(tracker: Tracker, run: TrackedRun) -> tuple[str, dict[str, Any] | None]
     tags = {key: mask(value) for key, value in run.tags.items() if TAGS.fullmatch(key)}
     curves = tracker.history(run, list(run.metrics))
     return "", {
-        "run_id": run.run_id, "benchmark": run.spec.benchmark, "name": run.name,
-        "spec": json.dumps(run.spec.to_dict(), sort_keys=True), "tags": json.dumps(tags, sort_keys=True),
+        "run_id": spec.id, "benchmark": run.spec.benchmark, "name": run.name,
+        "spec": json.dumps(spec.to_dict(), sort_keys=True), "tags": json.dumps(tags, sort_keys=True),
         "curves": json.dumps(curves), "texts": json.dumps(_texts(tracker, run)), "predictions": predictions,
     }  # fmt: skip
 

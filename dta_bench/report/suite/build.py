@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from dta_bench.data.suite_plugin import Suite, SuitePair
 from dta_bench.errors import UserError
 from dta_bench.report.configurations import Configuration
-from dta_bench.report.document.suite_report import Across, MissingCell, SuitePairReport, SuiteReport, SuiteScore
+from dta_bench.report.document.suite_report import Across, SuitePairReport, SuiteReport, SuiteScore
 from dta_bench.report.origins import disagreements
 from dta_bench.report.suite.across import across_pairs
 from dta_bench.report.suite.averages import SuiteAverages, average_over_pairs
-from dta_bench.report.suite.chosen import Network, PairChoice, choose
+from dta_bench.report.suite.chosen import PairChoice, choose
+from dta_bench.report.suite.missing import missing_cells
 from dta_bench.report.suite.printed import printed_tables
 from dta_bench.spec.seeds import is_confirmation
 from dta_bench.tracking import Tracker
@@ -49,7 +49,7 @@ def build_suite_report(
         stated=len(stated), pairs={one.pair.key: _pair_report(one) for one in choices},
         average_over=averages.over, average=averages.average, average_intervals=averages.intervals,
         average_seeds=averages.seeds, comparisons=averages.comparisons, across=_across(choices, averages),
-        missing=_missing(suite, stated, choices, root, network), notes=_notes(suite, choices),
+        missing=missing_cells(suite, stated, choices, root, tracker), notes=_notes(suite, choices),
         printed=printed_tables(suite.name),
     )  # fmt: skip
 
@@ -80,37 +80,6 @@ def _score(choice: PairChoice, configuration: Configuration) -> SuiteScore:
         collapsed=len(configuration.collapsed), params=configuration.params,
         mlflow_run_ids=[run.tracked.mlflow_run_id for run in configuration.runs],
     )  # fmt: skip
-
-
-def _missing(
-    suite: Suite, stated: Sequence[SuitePair], choices: Sequence[PairChoice], root: Path, network: Network
-) -> list[MissingCell]:
-    """Pairs without a run, then the cells of methods that other pairs have."""
-    there = {one.pair: one for one in choices}
-    methods = dict.fromkeys(name for one in choices for name in one.methods)
-    found = [
-        MissingCell(
-            pair=pair.key,
-            method=None,
-            why=suite.missing(pair, root) or "not run",
-            command=_command(suite, pair, network),
-        )
-        for pair in stated
-        if pair not in there
-    ]
-    return found + [
-        MissingCell(pair=pair.key, method=name, why="not run", command=_command(suite, pair, network, name))
-        for pair, one in there.items()
-        for name in methods
-        if name not in one.methods
-    ]
-
-
-def _command(suite: Suite, pair: SuitePair, network: Network, method: str = "") -> str:
-    backbone, weights = network
-    words = ["dta-bench", "sweep", suite.name, "--pairs", f"{pair.source}->{pair.target}"]
-    words += ["--method", method] * bool(method) + ["--backbone", backbone]
-    return shlex.join(words + ["--weights", weights] * (weights != "none"))
 
 
 def _notes(suite: Suite, choices: Sequence[PairChoice]) -> list[str]:

@@ -1,5 +1,6 @@
 """Results that add up: an archive of one store merges into another, is checked, and hides no disagreement."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -97,14 +98,44 @@ def test_an_archive_names_no_host_no_command_and_no_folder_of_its_maker(archive:
     assert all("data_fingerprint" in json.loads(row["tags"]) for row in rows)
 
 
-def test_a_run_from_weights_of_this_machine_is_left_out_and_counted(store: Tracker, tmp_path: Path) -> None:
+def start_from(store: Tracker, weights: str, fingerprint: str) -> None:
+    """Let the first run have started from a file of weights."""
     from mlflow.tracking import MlflowClient
 
-    first = store.runs("fonts_digits")[0]
-    spec = first.spec.to_dict() | {"weights": "/home/me/weights.pth"}
-    MlflowClient(store.uri).set_tag(first.mlflow_run_id, "spec", json.dumps(spec))
+    first, client = store.runs("fonts_digits")[0], MlflowClient(store.uri)
+    spec = dataclasses.replace(first.spec, weights=weights)
+    tags = {"spec": json.dumps(spec.to_dict()), "run_id": spec.id, "weights_fingerprint": fingerprint}
+    for key, value in tags.items():
+        client.set_tag(first.mlflow_run_id, key, value)
+
+
+def test_weights_from_a_file_are_published_by_their_contents_and_not_by_their_place(
+    store: Tracker, tmp_path: Path
+) -> None:
+    start_from(store, "/home/me/weights.pth", "0123456789ab")
+    write_archive(store, ["fonts_digits"], tmp_path / "archive", "lab A", "CC0-1.0")
+    rows = pq.read_table(tmp_path / "archive" / RUNS).to_pylist()
+    assert "/home/me" not in json.dumps([str(row) for row in rows])
+    assert sorted(json.loads(row["spec"])["weights"] for row in rows) == ["file:0123456789ab", "none"]
+    other = tracker_of(tmp_path / "other")
+    assert merge_archives([tmp_path / "archive"], other).added == {"lab A": 2}
+    assert {run.spec.weights for run in other.runs("fonts_digits")} == {"file:0123456789ab", "none"}
+
+
+def test_a_store_with_the_same_weights_at_another_place_has_the_same_runs(store: Tracker, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "store", tmp_path / "theirs")
+    theirs = tracker_of(tmp_path / "theirs")
+    start_from(store, "/home/me/weights.pth", "0123456789ab")
+    start_from(theirs, "/data/w.pth", "0123456789ab")
+    write_archive(theirs, ["fonts_digits"], tmp_path / "archive", "lab B", "CC0-1.0")
+    merged = merge_archives([tmp_path / "archive"], store)
+    assert (merged.added, merged.duplicates, merged.disagreements) == ({}, {"lab B": 2}, [])
+
+
+def test_a_run_from_weights_that_nobody_knows_is_left_out_and_counted(store: Tracker, tmp_path: Path) -> None:
+    start_from(store, "/home/me/weights.pth", "")
     manifest = write_archive(store, ["fonts_digits"], tmp_path / "archive", "lab A", "CC0-1.0")
-    assert manifest.left_out == {"with weights from a file of this machine": 1}
+    assert manifest.left_out == {"with weights from a file whose contents are not known": 1}
     assert manifest.runs == 1
 
 

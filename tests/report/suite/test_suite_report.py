@@ -1,6 +1,8 @@
 """A suite's report: methods by pairs, averages only over pairs that all have, missing cells named with a command."""
 
 import dataclasses
+import shlex
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,17 +12,26 @@ import pytest
 from drawn_suites import write_domains, write_suite
 from small_runs import spec_of
 from stored_runs import Runs
+from typer.testing import CliRunner
 
+from dta_bench import cli
 from dta_bench.data.suite_plugin import suite_plugin
 from dta_bench.errors import UserError
 from dta_bench.report.document.suite_report import SuiteReport
 from dta_bench.report.html.page import html, markdown
 from dta_bench.report.suite.build import build_suite_report
 from dta_bench.report.suite.page import suite_page
+from dta_bench.spec import search_space_file
+from dta_bench.spec.run_spec import LabelSubset, RunSpec
+from dta_bench.sweep.suite import SuitePlan
 
 
 class Store(Runs):
-    """Runs of several pairs, which a report reads like a tracking store."""
+    """Runs of several pairs, which a report reads like a tracking store; their sweeps' search spaces by parent run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spaces: dict[str, str] = {}
 
     def sweep_pair(self, pair: str, method: str, tests: list[float], first_seed: int = 0, **others: Any) -> None:
         for seed, test in enumerate(tests, start=first_seed):
@@ -31,7 +42,10 @@ class Store(Runs):
         def runs(name: str) -> list[Any]:
             return [run for run in self.tracked if run.spec.benchmark == name]
 
-        return SimpleNamespace(runs=runs, predictions=self.predictions, uri="a store")
+        def sweeps(name: str) -> dict[str, str]:
+            return {parent: f"{space}_{name}" for parent, space in self.spaces.items()}
+
+        return SimpleNamespace(runs=runs, predictions=self.predictions, uri="a store", sweeps=sweeps)
 
 
 @pytest.fixture
@@ -44,6 +58,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def report_of(store: Store, root: Path, rule: str | None = None) -> SuiteReport:
     return build_suite_report(suite_plugin("zoo"), store.tracker(), rule, root / "data")
+
+
+def planned_by(command: str, monkeypatch: pytest.MonkeyPatch) -> list[RunSpec]:
+    """The runs that a sweep of a suite would make."""
+    found: list[SuitePlan] = []
+    monkeypatch.setitem(
+        sys.modules["dta_bench.cli.sweep"].__dict__, "run_suite", lambda plan, *_, **__: found.append(plan)
+    )
+    result = CliRunner().invoke(cli.app, shlex.split(command)[1:])
+    assert result.exit_code == 0, result.exception
+    return [run for plan in found[0].plans.values() for run in plan.runs]
 
 
 def both_ways(store: Store, method: str, forth: list[float], back: list[float]) -> None:
@@ -75,7 +100,30 @@ def test_there_is_no_average_over_a_pair_that_not_every_method_has(here: Path) -
     assert found.average["dta"] == found.pairs["photo -> ink"].methods["dta"].score
     gap = next(cell for cell in found.missing if cell.method)
     assert (gap.pair, gap.method) == ("ink -> photo", "source_only")
-    assert gap.command == ("dta-bench sweep zoo --pairs 'ink->photo' --method source_only --backbone conv3_fc2")
+    start = "dta-bench sweep zoo --pairs 'ink->photo' --method source_only --backbone conv3_fc2"
+    assert gap.command.startswith(start)
+
+
+@pytest.mark.parametrize("space", ["", "compare_frozen"])
+def test_the_command_of_a_missing_cell_plans_runs_like_those_that_are_there(
+    here: Path, monkeypatch: pytest.MonkeyPatch, space: str
+) -> None:
+    store = Store()
+    file = search_space_file.read(space or "any_pair")
+    training = file.training.model_copy(update={"epochs": 3, "image_size": (28, 28)})
+    store.spaces = {"parent": space} if space else {}
+    for pair, method in [("photo-to-ink", "dann"), ("photo-to-ink", "source_only"), ("ink-to-photo", "source_only")]:
+        spec = dataclasses.replace(
+            spec_of(method), benchmark=f"zoo.{pair}", training=training, label_subset=LabelSubset(size=4)
+        )
+        store.add(spec, 0.5)
+    of_sweep = {"mlflow.parentRunId": "parent"}
+    store.tracked = [dataclasses.replace(run, tags=run.tags | of_sweep) for run in store.tracked]
+    gap = next(cell for cell in report_of(store, here).missing if cell.method)
+    runs = planned_by(gap.command, monkeypatch)
+    assert {run.method for run in runs} == {"dann", "source_only"}
+    assert {(run.benchmark, run.label_subset.size) for run in runs} == {("zoo.ink-to-photo", 4)}
+    assert all(run.training == training for run in runs)
 
 
 def test_methods_without_a_pair_in_common_have_no_average(here: Path) -> None:
