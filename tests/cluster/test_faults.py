@@ -23,6 +23,13 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 EPOCHS = 8
 
 
+@pytest.fixture(autouse=True)
+def no_sweep_is_left(cluster: Cluster) -> Iterator[None]:
+    """A test that fails leaves its sweep behind, which would hold the places of the next one's runs."""
+    yield
+    kill(cluster.head.processes("dta-bench sweep"))
+
+
 def wait_for_checkpoint(cluster: Cluster, name: str, driver: subprocess.Popen[str]) -> None:
     """Wait until a run has saved an epoch and is training on."""
     wait_until(lambda: list((cluster.shared / name / "runs").glob("*.pt")), unless=driver)
