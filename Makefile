@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: terminal features pacs image sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: length terminal features pacs image sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -142,8 +142,13 @@ reproduction: install  ## MNIST and USPS at a scaled schedule, and the state of 
 	$(BIN)/dta-bench sweep reproduce_fonts_digits > /dev/null
 	$(BIN)/python reports/reproduction.py > reports/reproduction.md.new && mv reports/reproduction.md.new reports/reproduction.md
 
-released-differences: install  ## What the differences that remain from the released code do, reports/released_differences.md
-	$(BIN)/python reports/released_differences.py > reports/released_differences.md.new && mv reports/released_differences.md.new reports/released_differences.md
+released-differences: install  ## What the differences that remain from the released code do, reports/released_differences.md; resumable
+	$(BIN)/python reports/released_differences.py train
+	$(BIN)/python reports/released_differences.py page > reports/released_differences.md.new && mv reports/released_differences.md.new reports/released_differences.md
+
+length: install  ## How long a comparison must train until its ranking settles, reports/length.md: two hours on 2 cores; resumable
+	$(BIN)/python reports/length.py train
+	$(BIN)/python reports/length.py page > reports/length.md.new && mv reports/length.md.new reports/length.md
 
 floors: install  ## The least work that each method needs beside what it does, in FLOPs, reports/floors.md
 	$(BIN)/python reports/floors.py > reports/floors.md.new && mv reports/floors.md.new reports/floors.md

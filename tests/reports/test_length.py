@@ -29,8 +29,10 @@ def test_agreement_is_kendalls_tau_over_pairs_of_methods() -> None:
     of_means, across = agreement(scores, 1)
     rows = list(scores.values())
     assert of_means == pytest.approx(kendall([r[:, 1].mean() for r in rows], [r[:, -1].mean() for r in rows]))
-    both = itertools.permutations(range(SEEDS), 2)
-    assert across == pytest.approx(np.mean([kendall([r[a, 1] for r in rows], [r[b, -1] for r in rows]) for a, b in both]))
+    of_two = [
+        kendall([r[a, 1] for r in rows], [r[b, -1] for r in rows]) for a, b in itertools.permutations(range(SEEDS), 2)
+    ]
+    assert across == pytest.approx(np.mean(of_two))
 
 
 def test_a_ranking_is_settled_where_it_stays_as_at_the_end() -> None:
