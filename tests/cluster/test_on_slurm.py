@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(2400)]
 EPOCHS = 30  # of 6 s at least: more than the time limit leaves room for
 FEW_EPOCHS = 8
 LOSS = "loss/total"
-ASK = "dta-bench cluster slurm --nodes 2 --gpus 0 --cpus 2 --time 0:06 --notice 150 --partition P"
+ASK = "dta-bench cluster slurm --nodes 2 --gpus 0 --cpus 2 --time {time} --notice 150 --partition P"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Job:
     folder: Path
 
     @classmethod
-    def submit(cls, slurm: Slurm, name: str, epochs: int, rate: float) -> Self:
+    def submit(cls, slurm: Slurm, name: str, epochs: int, rate: float, time: str) -> Self:
         """Write a sweep's search space and submit it; an epoch takes 6 s at least."""
         (slurm.shared / "work" / "search_spaces" / f"{name}.yaml").write_text(
             SPACE.format(epochs=epochs, rate=rate, devices=1).replace("at_leisure", "at_great_leisure")
@@ -59,7 +59,7 @@ class Job:
         (slurm.shared / "work" / "methods" / "at_great_leisure.py").write_text(METHOD.replace("0.4", "1.5"))
         sweep = f"sweep {name} --cpus-per-run 2 --confirm 0 --out /mnt/{name} --root /mnt/data"
         planned = json.loads(slurm.run(f"dta-bench {sweep} --dry-run --json"))
-        said = slurm.run(f"{ASK} --submit {sweep}")
+        said = slurm.run(f"{ASK.format(time=time)} --submit {sweep}")
         number = re.search(r"Submitted batch job (\d+)", said)
         assert number, said
         return cls(slurm, number[1], {run["id"] for run in planned["runs"]}, slurm.shared / name)
@@ -91,7 +91,7 @@ class Job:
 @pytest.fixture(scope="module")
 def ended(slurm: Slurm) -> Ended:
     """A job whose limit of time comes first."""
-    job = Job.submit(slurm, "limited", EPOCHS, 0.00301)
+    job = Job.submit(slurm, "limited", EPOCHS, 0.00301, time="0:06")
     job.wait_for_checkpoint()
     return job.ended(_without_token(slurm, job.number))
 
@@ -99,7 +99,7 @@ def ended(slurm: Slurm) -> Ended:
 @pytest.fixture(scope="module")
 def preempted(slurm: Slurm) -> Ended:
     """A job whose nodes another one takes, which is more urgent."""
-    job = Job.submit(slurm, "preempted", FEW_EPOCHS, 0.00302)
+    job = Job.submit(slurm, "preempted", FEW_EPOCHS, 0.00302, time="0:40")
     job.wait_for_checkpoint()
     slurm.run("sbatch --partition urgent --nodes 2 --ntasks-per-node 2 --output /mnt/urgent.out --wrap 'hostname'")
     return job.ended([])
