@@ -272,7 +272,7 @@ def page(asked: argparse.Namespace) -> list[str]:
         f"compute {own / alone['training'] / 1e9:.0f} GFLOP a CPU second, those of the stack "
         f"{flop / stacked['training'] / 1e9:.0f}.",
         "",
-        f"Peak memory above imports: {stack['memory']:.0f} MiB in the larger process; the bound asked for is "
+        f"Peak memory above imports: {stacked['memory']:.0f} MiB in the larger process; the bound asked for is "
         f"{allowed:.0f} MiB (1.5 times features, weights, gradients and optimiser states of its stack, and 200 MiB).",
         *vat,
     ]
