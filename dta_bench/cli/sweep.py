@@ -187,10 +187,11 @@ def sweep(
         if not is_suite:
             refuse_unused(context, ["--pairs"], f"on {benchmark or name}, which is no suite")
         if is_suite:
-            workspace = workspace_of(
-                root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep, reads_only=dry_run
-            )
             of_suite = plan_of_suite(name, options, pairs or (), benchmark, root)
+            workspace = workspace_of(
+                root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep, reads_only=dry_run,
+                recipe=of_suite.recipe,
+            )  # fmt: skip
             if dry_run:
                 print_suite_plan(of_suite, workspace, as_json, stdout, rate, price)
                 return

@@ -75,6 +75,8 @@ def print_suite_plan(
     plan: SuitePlan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None
 ) -> None:
     """Print the pairs of a suite's sweep with their runs, how many are done, and hours and price of the others."""
+    from dta_bench.spec.recipe import describe as describe_recipe
+
     tracker = workspace.tracker()
     tracker.check_address()
     trained = set[str]()
@@ -87,8 +89,11 @@ def print_suite_plan(
         "price": price, "cost": None if None in costs else sum(costs),
     }  # fmt: skip
     if as_json:
-        print_json({"suite": plan.suite.name, "pairs": rows, "skipped": plan.skipped, "total": total}, stdout)
+        found = {"suite": plan.suite.name, "recipe": plan.recipe, "pairs": rows, "skipped": plan.skipped}
+        print_json(found | {"total": total}, stdout)
         return
+    if plan.recipe:
+        print(describe_recipe(plan.recipe), file=stdout)
     for line in plan.describe_skipped():
         print(line, file=stdout)
     width = max(map(len, rows))

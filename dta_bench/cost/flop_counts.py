@@ -40,7 +40,8 @@ def flops_ratio(spec: RunSpec, method: MethodPlugin, benchmark: Benchmark) -> fl
     except ValidationError as error:
         raise UserError(f"{spec.method} does not take this run's parameters: {error.errors()[0]['msg']}") from error
     switches = ((name, bool(value) if isinstance(value, float) else value) for name, value in vars(params).items())
-    key = (spec.method, spec.benchmark, benchmark.train_size, spec.backbone, *about(spec.training), *sorted(switches))
+    sizes, trained = (_sized_as(spec.benchmark), benchmark.train_size), about(spec.training)
+    key = (spec.method, *sizes, spec.backbone, *trained, *sorted(switches))
 
     def count() -> float:
         from dta_bench.cost import flops
@@ -62,7 +63,7 @@ def flops_per_image(benchmark: Benchmark, backbone: str, training: Training | No
 
         return flops.count_source_only(benchmark, backbone, training)
 
-    key = ("an image", benchmark.name, benchmark.train_size, backbone, *about(training))
+    key = ("an image", _sized_as(benchmark.name), benchmark.train_size, backbone, *about(training))
     return _kept(key, benchmark, backbone_files(backbone), count)
 
 
@@ -87,6 +88,11 @@ def updates_of_batch(spec: RunSpec, method: MethodPlugin, benchmark: Benchmark) 
 def whole(method: MethodPlugin) -> MethodPlugin:
     """The method as its whole file defines it."""
     return method_plugin(method.name) if isinstance(method, DeclaredMethod) else method
+
+
+def _sized_as(benchmark: str) -> str:
+    """A name that benchmarks of the same classes and image size share: the pairs of a suite have its name."""
+    return plugins.suite_of(benchmark) or benchmark
 
 
 def _kept(key: tuple[Any, ...], benchmark: Benchmark, files: list[Path], count: Callable[[], float]) -> float:

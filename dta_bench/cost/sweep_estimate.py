@@ -11,7 +11,7 @@ from typing import TypedDict
 from dta_bench.cost.flop_counts import flops_per_image, flops_ratio
 from dta_bench.cost.stages import stages_of
 from dta_bench.data.benchmark_plugin import benchmark_plugin
-from dta_bench.data.suite_plugin import shared_training
+from dta_bench.data.suite_plugin import shared_training, suite_of_benchmark
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.declared_method import declared_method
@@ -145,15 +145,44 @@ def describe(found: Estimate) -> str:
 
 
 def epoch_lengths(plan: Plan, root: str) -> tuple[int, int]:
-    """Steps of an epoch, and target images evaluated after it; from the published sizes, or from the data."""
+    """Steps of an epoch, and target images evaluated after it.
+
+    From the published sizes, or from the data; where these are not there, from what the owners of a suite count.
+    """
     benchmark = plan.benchmark
     sizes = dict(benchmark.published_sizes)
     if not {"source", "target_train"} <= sizes.keys():
-        sizes = _sizes_of_data(benchmark.name, root)
+        sizes = _sizes(benchmark.name, root)
     images = {"source": sizes["source"], "target": sizes["target_train"]}
     images["larger"] = max(images.values())
     natural = max(1, images[benchmark.epoch_length] // plan.training.batch_size)
     return plan.training.iterations_per_epoch or natural, sizes["target_train"]
+
+
+def _sizes(benchmark: str, root: str) -> dict[str, int]:
+    """The images of both domains in the data; where these are not there, as the owners of a suite count them."""
+    try:
+        return _sizes_of_data(benchmark, root)
+    except UserError:
+        if (counted := _counted_sizes(benchmark)) is None:
+            raise
+        return counted
+
+
+def _counted_sizes(benchmark: str) -> dict[str, int] | None:
+    """The images of a suite's pair that are trained on, as its owners count them; None where they do not."""
+    suite = suite_of_benchmark(benchmark)
+    if suite is None:
+        return None
+    file, pair = suite.file, suite.pair_of(benchmark)
+    sources, target = [file.count_of(name) for name in file.sources_of(pair)], file.count_of(pair.target)
+    if None in sources or target is None:
+        return None
+    in_training = 1 - file.test_share if file.protocol == "drawn" else 1.0
+    source = sum(count or 0 for count in sources)
+    return {
+        "source": int(source * in_training * (1 - file.validation_share)), "target_train": int(target * in_training),
+    }  # fmt: skip
 
 
 @functools.lru_cache(maxsize=64)

@@ -125,17 +125,16 @@ def _follow_recipe(file: SearchSpaceFile, options: Options) -> tuple[str, Search
     """Follow a recipe.
 
     Returns:
-        The recipe's name, the search space with it as its only point, the options with its backbone and weights, and
-        its name again, which says so where the options change it.
+        The sweep's name (the recipe's; on a pair of the recipe's suite with the pair), the search space with it as its
+        only point, the options with its backbone and weights, and its name, which says so where the options change it.
     """
-    methods = options.methods or (file.method,)
-    if len(methods) > 1 or ALL in methods or len(options.backbones) > 1:
-        raise UserError("a recipe is of one method and one backbone; give --recipe with one --method at a time")
-    name, recipe = recipes.choose(options.recipe, methods[0], file.benchmark, next(iter(options.backbones), None))
+    asked = options.methods or (file.method,)
+    name, recipe = recipes.choose(options.recipe, asked, file.benchmark, options.backbones)
     weights = recipe.weights if options.weights == "none" else options.weights
     followed = dataclasses.replace(options, backbones=(recipe.backbone,), methods=(recipe.method,), weights=weights)
     is_changed = bool(options.training or options.epochs or options.budget) or weights != recipe.weights
-    return name, recipe.as_search_space(file), followed, recipes.changed(name) if is_changed else name
+    called = name if recipe.benchmark == file.benchmark else f"{name}_{file.benchmark}"
+    return called, recipe.as_search_space(file), followed, recipes.changed(name) if is_changed else name
 
 
 def _subset(file: SearchSpaceFile, benchmark: Benchmark, options: Options) -> LabelSubset:

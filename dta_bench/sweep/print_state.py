@@ -26,11 +26,15 @@ def print_state(plan: Plan, state: State, to_come: int, console: Console) -> Non
         highlight=False,
         soft_wrap=True,
     )
-    if plan.recipe:
-        console.print(recipe.describe(plan.recipe), highlight=False, soft_wrap=True, markup=False)
     if state.diverged:
         names = ", ".join(plan.run_name(run) for run in state.diverged)
         console.print(f"not tried again, they diverged on this data and code: {names}", highlight=False, soft_wrap=True)
+
+
+def print_recipes(plans: Iterable[Plan], console: Console) -> None:
+    """Print which recipes some plans follow, each once: what is printed, and what the recipe cannot say."""
+    for name in dict.fromkeys(plan.recipe for plan in plans if plan.recipe):
+        console.print(recipe.describe(name), highlight=False, soft_wrap=True, markup=False)
 
 
 def notes_on(plan: Plan, state: State, workspace: Workspace) -> list[str]:

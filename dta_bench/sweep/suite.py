@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +15,9 @@ from dta_bench.data.suite_plugin import Suite, SuitePair, suite_plugin
 from dta_bench.errors import UserError
 from dta_bench.run.source_training import FOLDER, KEY, TAG
 from dta_bench.run.workspace import Workspace
+from dta_bench.spec import recipe as recipes
 from dta_bench.spec.plan import Options, Plan
+from dta_bench.spec.search_space_file import SearchSpaceFile
 from dta_bench.sweep.choose_runs import for_benchmark, make_plan, with_labels_of_suite
 
 
@@ -39,6 +41,11 @@ class SuitePlan:
         """The pairs that are run or skipped, in the order of the suite."""
         keys = {*self.plans, *self.skipped}
         return [pair for pair in self.suite.file.possible_pairs() if pair.key in keys]
+
+    @property
+    def recipe(self) -> str:
+        """The recipe that all pairs follow, named changed if it is; empty: none."""
+        return next(iter(self.plans.values())).recipe
 
     def describe_skipped(self) -> list[str]:
         """Which pairs are skipped, and why: a sentence a reason."""
@@ -74,7 +81,8 @@ def plan_suite(
             continue
         own = suite.benchmark(pair)
         plan_name, file = for_benchmark(name, own) if benchmark else for_benchmark(own, None)
-        plan = make_plan(plan_name, file, with_labels_of_suite(file, options, root))
+        followed = _with_recipe(suite.name, file, options)
+        plan = make_plan(plan_name, file, with_labels_of_suite(file, followed, root))
         steps, targets = epoch_lengths(plan, str(root))
         plans.append((pair.key, plan, steps * plan.training.batch_size + FORWARD_SHARE * targets))
     if not plans:
@@ -87,6 +95,14 @@ def plan_suite(
     plans.sort(key=lambda one: -one[2])
     called = suite.name if not benchmark else f"{Path(plugins.composed(name)).stem}_{suite.name}"
     return SuitePlan(called, suite, {key: plan for key, plan, _ in plans}, skipped)
+
+
+def _with_recipe(suite: str, file: SearchSpaceFile, options: Options) -> Options:
+    """The options with the name of the suite's recipe, which all of its pairs follow, in place of ``published``."""
+    if options.recipe != recipes.PUBLISHED:
+        return options
+    asked = options.methods or (file.method,)
+    return replace(options, recipe=recipes.choose(options.recipe, asked, suite, options.backbones)[0])
 
 
 def remove_kept_networks(plan: SuitePlan, workspace: Workspace, console: Console) -> None:

@@ -32,6 +32,7 @@ from dta_bench.sweep.print_state import (
     print_confirmation,
     print_notes,
     print_notes_on_files,
+    print_recipes,
     print_state,
     print_superseded,
 )
@@ -84,6 +85,7 @@ def sweep_plans(
         phases.begin("reading which runs are done")
         tracker = workspace.tracker()
         tracker.check()
+        print_recipes(plans, console)
         _complete(plans, print_state, tracker, session)
         confirming = [one for plan in plans if (one := confirmation_plan(plan, tracker)) is not None]
         if confirming:

@@ -18,7 +18,7 @@ from dta_bench.nn import learner, pretrained
 from dta_bench.nn.learner import Progress, Setting
 from dta_bench.report.document.recipe_table import RecipeRow
 from dta_bench.report.recipes import table
-from dta_bench.report.recipes.runs_of_recipe import plan_of
+from dta_bench.report.recipes.runs_of_recipe import pairs_of, plan_of
 from dta_bench.run import preflight
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec.method_plugin import method_plugin
@@ -36,6 +36,11 @@ def has_siblings(recipe: recipes.Recipe) -> bool:
     return sum((one.method, one.benchmark) == (recipe.method, recipe.benchmark) for one in others) > 1
 
 
+def one_benchmark_of(recipe: recipes.Recipe) -> str:
+    """Its benchmark, or the first pair of its suite."""
+    return next((pair.benchmark(recipe.benchmark) for pair in pairs_of(recipe)), recipe.benchmark)
+
+
 def follow(name: str, monkeypatch: pytest.MonkeyPatch, **options: object) -> choose_runs.Plan:
     """The plan of a recipe by its own command; the backbone, whose weights are on the hub, is not built."""
     monkeypatch.setattr(choose_runs, "_check_backbone", lambda *_: None)
@@ -43,7 +48,7 @@ def follow(name: str, monkeypatch: pytest.MonkeyPatch, **options: object) -> cho
     backbones = (recipe.backbone,) if has_siblings(recipe) else ()
     asked = Options(methods=(recipe.method,), backbones=backbones, recipe=recipes.PUBLISHED, seeds=1)
     return choose_runs.make_plan(
-        *choose_runs.for_benchmark(recipe.benchmark, None), dataclasses.replace(asked, **options)  # type: ignore[arg-type]
+        *choose_runs.for_benchmark(one_benchmark_of(recipe), None), dataclasses.replace(asked, **options)  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -70,7 +75,7 @@ def test_it_opens_with_what_it_is_and_its_command(name: str) -> None:
 @every_recipe
 def test_its_metric_is_one_of_its_task_and_no_space_is_named_after_it(name: str) -> None:
     recipe = recipes.read(name)
-    assert (recipe.printed.metric == "miou") == (benchmark_of(recipe.benchmark).task == "segmentation")
+    assert (recipe.printed.metric == "miou") == (benchmark_of(one_benchmark_of(recipe)).task == "segmentation")
     assert name not in plugins.names("search_space")
 
 
@@ -78,7 +83,7 @@ def test_its_metric_is_one_of_its_task_and_no_space_is_named_after_it(name: str)
 def test_its_training_takes_a_step(name: str) -> None:
     """On a small network: the schedule, the optimisers, the rates, BatchNorm and the parameters go together."""
     recipe, torch_seed = recipes.read(name), 0
-    method, task = method_plugin(recipe.method), benchmark_of(recipe.benchmark).task
+    method, task = method_plugin(recipe.method), benchmark_of(one_benchmark_of(recipe)).task
     torch.manual_seed(torch_seed)
     params = method.params(method.defaults() | recipe.parameters)
     before = method.before(vars(params))
@@ -97,7 +102,7 @@ def test_its_training_takes_a_step(name: str) -> None:
 @every_recipe
 def test_its_own_network_takes_a_step_of_its_method(name: str) -> None:
     recipe = recipes.read(name)
-    plan = plan_of(name, recipe)
+    plan = plan_of(name, recipe, next(iter(pairs_of(recipe)), None))
     benchmark = plan.benchmark.for_training(recipe.training)
     assert flop_counts.flops_ratio(plan.runs[0], method_plugin(recipe.method), benchmark) > 0
     preflight.check(pretrained.backbone(recipe.backbone, benchmark.train_size), benchmark, recipe.training)
@@ -134,7 +139,7 @@ def test_a_baseline_trains_as_the_recipe_does_but_for_what_only_the_method_has(m
         ("visda", {"methods": ("sdat",)}, "published fits sdat_visda_resnet101, sdat_visda_vit_base; give one of them"),
         ("visda", {"methods": ("mcc",), "backbones": ("resnet50",)}, "no recipe of mcc on visda with resnet50"),
         ("visda", {"methods": ("mcc", "dann")}, "a recipe is of one method and one backbone"),
-        ("digits", {"methods": ("mcc",)}, "there is no recipe of mcc on digits; there are: mcc_visda_resnet101"),
+        ("digits", {"methods": ("mcc",)}, "there is no recipe of mcc on digits; there are: mcc_office31_resnet50"),
         ("visda", {"methods": ("mcc",), "recipe": "dann_visda_resnet101"}, "is of dann on visda"),
         ("visda", {"methods": ("mcc",), "recipe": "mcc_visda"}, "there is no recipe named 'mcc_visda'; did you mean"),
     ],

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as ScreenTable
 
-from dta_bench.report.document.recipe_table import ChangedRuns, RecipeRow, RecipeScore, RecipeTable
+from dta_bench.report.document.recipe_table import ChangedRuns, RecipePair, RecipeRow, RecipeScore, RecipeTable
 from dta_bench.report.html.page import Cell, Page, Section, Table
 from dta_bench.report.html.sections.cells import interval_cell, number_cell
 from dta_bench.spec.spelling import spell_gpu_hours, spell_metric, spell_seeds
@@ -18,8 +18,8 @@ ESTIMATE = (
 
 
 def recipe_page(table: RecipeTable) -> Page:
-    """Printed and ours side by side, what would run the rest, changed runs, and what recipes cannot say."""
-    sections = (_side_by_side(table), _to_run(table), _changed(table), _differences(table))
+    """Printed and ours, pairs of suites, what would run the rest, changed runs, and what recipes cannot say."""
+    sections = (_side_by_side(table), _pairs(table), _to_run(table), _changed(table), _differences(table))
     return Page(
         "Published recipes", "as their authors or a public library train, rebuilt by dta-bench", _answer(table),
         sections=[section for section in sections if section],
@@ -55,8 +55,10 @@ def show_recipes(table: RecipeTable, console: Console) -> None:
         console.print(ESTIMATE, highlight=False)
 
 
-def spell_verdict(row: RecipeRow) -> str:
-    """A row's verdict in words: ``inside``, ``missed by 3.2 points, ours is lower``, ``not run``."""
+def spell_verdict(row: RecipeRow | RecipePair) -> str:
+    """A row's verdict in words: ``inside``, ``missed by 3.2 points, ours is lower``, ``4 of 12 pairs run``."""
+    if isinstance(row, RecipeRow) and row.verdict == "some pairs not run":
+        return f"{sum(pair.verdict != 'not run' for pair in row.pairs)} of {len(row.pairs)} pairs run"
     if row.verdict != "missed" or row.points is None:
         return row.verdict
     return f"missed by {abs(row.points):.1f} points, ours is {'lower' if row.points < 0 else 'higher'}"
@@ -78,7 +80,8 @@ def _notes(table: RecipeTable) -> list[str]:
         if row.ours is not None and len(row.ours.seeds) == 1:
             sentences.append(f"{row.recipe}: one seed, so the interval is over test images alone.")
         if row.ours is not None and row.ours.collapsed:
-            sentences.append(f"{row.recipe}: {row.ours.collapsed} of {len(row.ours.seeds)} seeds collapsed.")
+            runs = f"{len(row.ours.mlflow_run_ids)} runs" if row.pairs else f"{len(row.ours.seeds)} seeds"
+            sentences.append(f"{row.recipe}: {row.ours.collapsed} of {runs} collapsed.")
         if row.left_out:
             sentences.append(
                 f"{row.recipe}: {row.left_out} runs are left out, on other data or with another labelled subset."
@@ -98,14 +101,36 @@ def _side_by_side(table: RecipeTable) -> Section:
     rows = [
         [
             Cell(row.recipe), Cell(spell_metric(row.metric)), number_cell(row.printed),
-            Cell(_spell_score(row.ours), _link(table, row), number=True),
-            interval_cell(row.ours.ci95 if row.ours else None), Cell(_seeds(row.ours)), Cell(spell_verdict(row)),
-            Cell(row.epoch_chosen_by), Cell(row.source),
+            *_ours(table, row), Cell(spell_verdict(row)), Cell(row.epoch_chosen_by), Cell(row.source),
         ]
         for row in table.recipes
     ]  # fmt: skip
-    caption = "Ours: runs of the recipe unchanged, at the last epoch, in the metric that is printed."
+    caption = (
+        "Ours: runs of the recipe unchanged, at the last epoch, in the metric that is printed; of a suite, the average "
+        "over its pairs."
+    )
     return Section("recipes", "Printed and ours", _notes(table), [Table(head, rows, caption)])
+
+
+def _pairs(table: RecipeTable) -> Section | None:
+    rows = [
+        [
+            Cell(row.recipe), Cell(pair.pair), number_cell(pair.printed), *_ours(table, pair),
+            Cell(spell_verdict(pair)),
+        ]
+        for row in table.recipes
+        for pair in row.pairs
+    ]  # fmt: skip
+    if not rows:
+        return None
+    head = ["recipe", "pair", "printed", "ours", "95 % interval", "seeds", "verdict"]
+    return Section("pairs", "Pairs of suites", [], [Table(head, rows, folded="Each pair of a suite's recipe")])
+
+
+def _ours(table: RecipeTable, row: RecipeRow | RecipePair) -> list[Cell]:
+    """Our score, its interval and its seeds."""
+    score = Cell(_spell_score(row.ours), _link(table, row), number=True)
+    return [score, interval_cell(row.ours.ci95 if row.ours else None), Cell(_seeds(row.ours))]
 
 
 def _to_run(table: RecipeTable) -> Section | None:
@@ -140,11 +165,15 @@ def _differences(table: RecipeTable) -> Section | None:
 
 
 def _not_run(table: RecipeTable) -> list[RecipeRow]:
-    return [row for row in table.recipes if row.verdict == "not run"]
+    return [row for row in table.recipes if row.verdict in ("not run", "some pairs not run")]
 
 
 def _every_change(table: RecipeTable) -> list[tuple[str, ChangedRuns]]:
-    return [(row.recipe, one) for row in table.recipes for one in row.changed]
+    of_recipe = [(row.recipe, one) for row in table.recipes for one in row.changed]
+    of_pair = [
+        (f"{row.recipe}, {pair.pair}", one) for row in table.recipes for pair in row.pairs for one in pair.changed
+    ]
+    return of_recipe + of_pair
 
 
 def _spell_changed(one: ChangedRuns) -> str:
@@ -168,7 +197,7 @@ def _spell_score(score: RecipeScore | None) -> str:
 
 
 def _interval(score: RecipeScore | None) -> str:
-    return "" if score is None else f"{score.ci95[0]:.1f} to {score.ci95[1]:.1f}"
+    return "" if score is None or score.ci95 is None else f"{score.ci95[0]:.1f} to {score.ci95[1]:.1f}"
 
 
 def _seeds(score: RecipeScore | None) -> str:
@@ -177,6 +206,6 @@ def _seeds(score: RecipeScore | None) -> str:
     return spell_seeds(score.seeds) + (", fresh" if score.confirmed else "")
 
 
-def _link(table: RecipeTable, row: RecipeRow) -> str | None:
+def _link(table: RecipeTable, row: RecipeRow | RecipePair) -> str | None:
     base = table.links.get(row.benchmark)
     return f"{base.partition('?')[0]}/{row.ours.mlflow_run_ids[0]}" if base and row.ours else None

@@ -8,6 +8,7 @@ from typing import Any
 
 from dta_bench import plugins
 from dta_bench.data.benchmark_plugin import benchmark_of
+from dta_bench.data.suite_plugin import SuitePair, suite_of_benchmark, suite_plugin
 from dta_bench.spec import search_space_file
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Plan
@@ -24,15 +25,27 @@ def command_of(name: str, recipe: Recipe) -> str:
     return f"dta-bench sweep {recipe.benchmark} --method {recipe.method} --recipe {name} --seeds {SEEDS} --confirm 0"
 
 
-def plan_of(name: str, recipe: Recipe) -> Plan:
+def pairs_of(recipe: Recipe) -> list[SuitePair]:
+    """The pairs of a suite's recipe: those that are printed, or all that the suite states; none of a benchmark's."""
+    if not plugins.is_suite(recipe.benchmark):
+        return []
+    suite = suite_plugin(recipe.benchmark)
+    return suite.pairs(list(recipe.printed.pairs))
+
+
+def plan_of(name: str, recipe: Recipe, pair: SuitePair | None = None) -> Plan:
     """The sweep of :func:`command_of`, without a look at its networks and weights, and with its runs.
 
     The labelled subset is left out: it decides nothing of a sweep of one configuration.
+
+    Args:
+        pair: the pair, where the recipe is of a suite.
     """
-    benchmark = benchmark_of(recipe.benchmark)
-    has_own = recipe.benchmark in plugins.names("search_space")
-    space = recipe.benchmark if has_own else search_space_file.DEFAULT_OF_TASK[benchmark.task]
-    file = search_space_file.read(space).model_copy(update={"benchmark": recipe.benchmark})
+    of_recipe = recipe.benchmark if pair is None else pair.benchmark(recipe.benchmark)
+    benchmark, suite = benchmark_of(of_recipe), suite_of_benchmark(of_recipe)
+    has_own = of_recipe in plugins.names("search_space")
+    default = (suite.file.search_space if suite else None) or search_space_file.DEFAULT_OF_TASK[benchmark.task]
+    file = search_space_file.read(of_recipe if has_own else default).model_copy(update={"benchmark": of_recipe})
     methods = tuple(dict.fromkeys((recipe.method, *file.baselines)))
     plan = Plan(
         name=name, file=recipe.as_search_space(file), benchmark=benchmark,

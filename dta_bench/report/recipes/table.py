@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dta_bench import plugins
 from dta_bench.cost.sweep_estimate import estimate
-from dta_bench.report.configurations import Configuration, comparable_groups, group_runs
-from dta_bench.report.document.recipe_table import ChangedRuns, RecipeRow, RecipeScore, RecipeTable, Verdict
+from dta_bench.report.document.recipe_table import RecipePair, RecipeRow, RecipeScore, RecipeTable, Verdict
 from dta_bench.report.html.page import html, markdown
+from dta_bench.report.recipes.followed import Followed, followed_on, judge, over, score_of
 from dta_bench.report.recipes.render import recipe_page
-from dta_bench.report.recipes.runs_of_recipe import changes, command_of, is_unchanged, plan_of
+from dta_bench.report.recipes.runs_of_recipe import command_of, pairs_of, plan_of
+from dta_bench.report.suite.averages import average_over_pairs
+from dta_bench.report.suite.chosen import PairChoice
 from dta_bench.report.uncertainty import Uncertainty
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.recipe import Recipe
-from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.seeds import is_confirmation
-from dta_bench.tracking import RECIPE, TrackedRun, Tracker, standing_runs, ui_link
+from dta_bench.tracking import TrackedRun, Tracker, standing_runs, ui_link
 
 
 def recipe_table(tracker: Tracker, root: str) -> RecipeTable:
@@ -27,15 +28,16 @@ def recipe_table(tracker: Tracker, root: str) -> RecipeTable:
 
     Ours are the finished runs whose training, weights and parameters are those of the recipe today, whatever command
     made them; by their confirmation runs where there are some. A run that followed a recipe and is otherwise is listed
-    as changed.
+    as changed. Ours of a suite is the average over its pairs, once every pair is there.
 
     Args:
         root: where data lie; read only for an estimate where a benchmark states no sizes.
     """
     known = {name: recipes.read(name) for name in plugins.names("recipe")}
-    runs = {benchmark: _finished(tracker, benchmark) for benchmark in {one.benchmark for one in known.values()}}
+    names = {name for one in known.values() for name in _benchmarks_of(one)}
+    runs = {benchmark: _finished(tracker, benchmark) for benchmark in names}
     return RecipeTable(
-        recipes=[_row(tracker, name, one, runs[one.benchmark], root) for name, one in known.items()],
+        recipes=[_row(tracker, name, one, runs, root) for name, one in known.items()],
         links={name: ui_link(tracker.uri, stored[0].experiment_id) for name, stored in sorted(runs.items()) if stored},
     )  # fmt: skip
 
@@ -54,75 +56,73 @@ def _finished(tracker: Tracker, benchmark: str) -> list[TrackedRun]:
     return [run for run in standing if run.status == "FINISHED"]
 
 
-def _row(tracker: Tracker, name: str, recipe: Recipe, runs: Sequence[TrackedRun], root: str) -> RecipeRow:
-    plan, metric = plan_of(name, recipe), recipe.printed.metric
-    wanted = plan.runs[0]
-    unchanged = [run for run in runs if is_unchanged(run.spec, wanted)]
-    followed = [run for run in runs if run.spec.method == recipe.method and _followed(run) == name]
-    shown, left_out = _largest(tracker, unchanged)
-    ours = _score(shown, metric)
-    verdict, points = _verdict(recipe.printed.value, ours, was_run=shown is not None)
-    hours, why = (None, "") if unchanged else _hours(plan, root)
+def _benchmarks_of(recipe: Recipe) -> list[str]:
+    return [pair.benchmark(recipe.benchmark) for pair in pairs_of(recipe)] or [recipe.benchmark]
+
+
+def _row(tracker: Tracker, name: str, recipe: Recipe, runs: Mapping[str, Sequence[TrackedRun]], root: str) -> RecipeRow:
+    metric, pairs = recipe.printed.metric, pairs_of(recipe)
+    plans = [plan_of(name, recipe, pair) for pair in pairs] or [plan_of(name, recipe)]
+    found = [followed_on(tracker, name, plan, metric, runs[plan.file.benchmark]) for plan in plans]
+    ours = average_of(found, recipe) if pairs else score_of(found[0].tested, metric)
+    verdict, points = _verdict(recipe, found, ours)
+    hours, why = _hours([one.plan for one in found if not one.is_run], root)
     return RecipeRow(
         recipe=name, method=recipe.method, benchmark=recipe.benchmark, backbone=recipe.backbone, metric=metric,
         printed=recipe.printed.value, epoch_chosen_by=recipe.printed.epoch_chosen_by,
         source=" ".join(recipe.source.split()), differs=list(recipe.differs), verdict=verdict, points=points, ours=ours,
-        left_out=left_out, changed=_changed(tracker, [run for run in followed if run not in unchanged], wanted, metric),
+        left_out=sum(one.left_out for one in found), changed=[] if pairs else found[0].changed,
         command=command_of(name, recipe), gpu_hours=hours, no_estimate=why,
+        pairs=[_pair(pair.key, one, recipe) for pair, one in zip(pairs, found, strict=False)],
     )  # fmt: skip
 
 
-def _followed(run: TrackedRun) -> str:
-    """The recipe that a run followed, changed or not; empty: none."""
-    return run.tags.get(RECIPE, "").removesuffix(recipes.CHANGED)
+def _verdict(recipe: Recipe, found: Sequence[Followed], ours: RecipeScore | None) -> tuple[Verdict, float | None]:
+    there = [one.configuration is not None for one in found]
+    if any(there) and not all(there):
+        return "some pairs not run", None
+    return judge(recipe.printed.value, ours, was_run=all(there))
 
 
-def _largest(tracker: Tracker, runs: Sequence[TrackedRun]) -> tuple[Configuration | None, int]:
-    """The largest comparable part of some runs of one configuration, and how many runs are not in it.
-
-    Confirmation runs alone, whose search is gone, are in none.
-    """
-    if all(is_confirmation(run.spec.seed) for run in runs):
-        return None, len(runs)
-    groups = comparable_groups(group_runs(tracker, runs))
-    largest = max((group[0] for group in groups), key=lambda one: len(one.every_run))
-    return largest, len(runs) - len(largest.every_run)
+def _pair(key: str, found: Followed, recipe: Recipe) -> RecipePair:
+    """A suite's recipe on one pair."""
+    ours, printed = score_of(found.tested, recipe.printed.metric), recipe.printed.pairs.get(key)
+    verdict, points = judge(printed, ours, was_run=found.configuration is not None)
+    return RecipePair(
+        pair=key, benchmark=found.plan.file.benchmark, printed=printed, verdict=verdict, points=points, ours=ours,
+        left_out=found.left_out, changed=found.changed,
+    )  # fmt: skip
 
 
-def _score(configuration: Configuration | None, metric: str) -> RecipeScore | None:
-    """The score of a configuration on its confirmation runs, where it has some, else on its others."""
-    if configuration is None or not configuration.shown.has("test"):
+def average_of(found: Sequence[Followed], recipe: Recipe) -> RecipeScore | None:
+    """The average of a suite's recipe over its pairs, as the suite's report does it; None until all are there."""
+    metric, tested = recipe.printed.metric, [one.tested for one in found]
+    shown = [one for one in tested if one is not None]
+    if len(shown) < len(found):
         return None
-    shown = configuration.shown
+    choices = [
+        PairChoice(
+            pair, one.plan.benchmark, "", {recipe.method: configuration}, Uncertainty([], metric),
+            len(configuration.every_run), one.left_out,
+        )
+        for pair, one, configuration in zip(pairs_of(recipe), found, shown, strict=True)
+    ]  # fmt: skip
+    averages = average_over_pairs(choices, metric)
+    interval, common = averages.intervals[recipe.method], averages.seeds[recipe.method]
     return RecipeScore(
-        value=shown.mean("test", metric), ci95=Uncertainty([], metric).interval(shown, metric),
-        over="seeds and images" if len(shown.runs) > 1 else "images", seeds=list(shown.seeds),
-        confirmed=is_confirmation(shown.seeds[0]), collapsed=len(shown.collapsed),
-        mlflow_run_ids=[run.tracked.mlflow_run_id for run in shown.runs],
+        value=averages.average[recipe.method], ci95=interval, over=over(common) if interval else "nothing",
+        seeds=sorted({seed for one in shown for seed in one.seeds}),
+        confirmed=all(is_confirmation(one.seeds[0]) for one in shown),
+        collapsed=sum(len(one.collapsed) for one in shown),
+        mlflow_run_ids=[run.tracked.mlflow_run_id for one in shown for run in one.runs],
     )  # fmt: skip
 
 
-def _verdict(printed: float | None, ours: RecipeScore | None, was_run: bool) -> tuple[Verdict, float | None]:
-    if ours is None:
-        return ("no labelled test" if was_run else "not run"), None
-    if printed is None:
-        return "nothing printed", None
-    lower, upper = ours.ci95
-    return ("inside" if lower <= printed <= upper else "missed"), ours.value - printed
-
-
-def _changed(tracker: Tracker, runs: Sequence[TrackedRun], wanted: RunSpec, metric: str) -> list[ChangedRuns]:
-    """Runs that are otherwise than the recipe, those with the same changes together."""
-    groups: dict[tuple[str, ...], list[TrackedRun]] = {}
-    for run in runs:
-        groups.setdefault(tuple(changes(run.spec, wanted)), []).append(run)
-    return [
-        ChangedRuns(changes=list(what), score=_score(_largest(tracker, group)[0], metric))
-        for what, group in groups.items()
-    ]
-
-
-def _hours(plan: Plan, root: str) -> tuple[float | None, str]:
-    """What a plan would cost, in GPU hours; or why that is not known."""
-    found = estimate(plan, plan.runs, root, None, None)
-    return (None, found["why"]) if found["why"] else (found["gpu_hours"], "")
+def _hours(plans: Sequence[Plan], root: str) -> tuple[float | None, str]:
+    """What plans that are not run would cost together, in GPU hours; or why that is not known. None: all are run."""
+    if not plans:
+        return None, ""
+    trained = set[str]()  # runs of the source alone, which pairs share
+    found = [estimate(plan, plan.runs, root, None, None, trained) for plan in plans]
+    why = next((one["why"] for one in found if one["why"]), "")
+    return (None, why) if why else (sum(one["gpu_hours"] for one in found), "")

@@ -46,13 +46,17 @@ class SuiteAverages:
     comparisons: list[Comparison]
 
 
-def average_over_pairs(choices: Sequence[PairChoice]) -> SuiteAverages:
-    """Average each method over the pairs that every method has; no averages where there is no such pair."""
+def average_over_pairs(choices: Sequence[PairChoice], metric: str | None = None) -> SuiteAverages:
+    """Average each method over the pairs that every method has; no averages where there is no such pair.
+
+    Args:
+        metric: None takes the headline of the pairs.
+    """
     methods = list(dict.fromkeys(name for choice in choices for name in choice.methods))
     common = [choice for choice in choices if all(name in choice.methods for name in methods)]
     if not common:
         return SuiteAverages([], {}, {}, {}, [])
-    headline = common[0].benchmark.headline
+    headline = metric or common[0].benchmark.headline
     average = {name: float(np.mean([one.methods[name].mean("test", headline) for one in common])) for name in methods}
     seeds = {name: _common_seeds([one.methods[name] for one in common]) for name in methods}
     known = {name: evidence_over_pairs(common, name, headline, own) for name, own in seeds.items() if own}

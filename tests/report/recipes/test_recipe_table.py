@@ -21,7 +21,7 @@ from dta_bench.report.headline_and_warnings import warnings
 from dta_bench.report.html.page import markdown
 from dta_bench.report.recipes import table
 from dta_bench.report.recipes.render import recipe_page, show_recipes, spell_verdict
-from dta_bench.report.recipes.runs_of_recipe import command_of, plan_of
+from dta_bench.report.recipes.runs_of_recipe import command_of, pairs_of, plan_of
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec.plan import Options
 from dta_bench.spec.run_spec import LabelSubset, RunSpec
@@ -206,9 +206,11 @@ def test_the_command_runs_what_is_counted(name: str, monkeypatch: pytest.MonkeyP
         methods=(given["--method"],), recipe=given["--recipe"], seeds=int(given["--seeds"]),
         confirm=int(given["--confirm"]),
     )  # fmt: skip
-    made = choose_runs.make_plan(*choose_runs.for_benchmark(words[2], None), options)
-    ours = {dataclasses.replace(run, label_subset=made.label_subset).id for run in plan_of(name, recipe).runs}
-    assert ours == {run.id for run in made.runs}
+    for pair in pairs_of(recipe) or [None]:
+        benchmark = words[2] if pair is None else pair.benchmark(words[2])
+        made = choose_runs.make_plan(*choose_runs.for_benchmark(benchmark, None), options)
+        ours = {dataclasses.replace(run, label_subset=made.label_subset).id for run in plan_of(name, recipe, pair).runs}
+        assert ours == {run.id for run in made.runs}
 
 
 def test_it_stands_alone_on_the_command_line() -> None:
