@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from command_line import refusal
+from recipe_stores import RecipeStore
 from rich.console import Console
-from stored_runs import Runs, classes_of, markdown_of, report_of
+from stored_runs import classes_of, markdown_of, report_of
 
 from dta_bench import plugins
 from dta_bench.data.benchmark_plugin import benchmark_of
@@ -26,7 +27,7 @@ from dta_bench.spec import recipe as recipes
 from dta_bench.spec.plan import Options
 from dta_bench.spec.run_spec import LabelSubset, RunSpec
 from dta_bench.sweep import choose_runs
-from dta_bench.tracking import RECIPE, TrackedRun, Tracker
+from dta_bench.tracking import Tracker
 
 MINE = """# A recipe of mine.
 method: dann
@@ -41,28 +42,14 @@ differs: [Their network is deeper.]
 NAME = "dann_fonts_digits_mine"
 
 
-class Store(Runs):
-    """A store in memory."""
-
-    uri = "sqlite:///none.db"
-
-    def runs(self, benchmark: str) -> list[TrackedRun]:
-        return [run for run in self.tracked if run.spec.benchmark == benchmark]
-
-    def tag_last(self, value: str) -> None:
-        """Let the last run say that it followed a recipe."""
-        last = self.tracked[-1]
-        self.tracked[-1] = dataclasses.replace(last, tags=last.tags | {RECIPE: value})
-
-
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecipeStore:
     """An empty store where the user has one recipe; what costs hours is not counted."""
     (tmp_path / "search_spaces" / "recipes").mkdir(parents=True)
     (tmp_path / "search_spaces" / "recipes" / f"{NAME}.yaml").write_text(MINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(table, "estimate", lambda *_: {"why": "", "gpu_hours": 1.25})
-    return Store()
+    return RecipeStore()
 
 
 def run_of_recipe(seed: int = 0, **training: Any) -> RunSpec:
@@ -73,15 +60,15 @@ def run_of_recipe(seed: int = 0, **training: Any) -> RunSpec:
     )
 
 
-def table_of(store: Store) -> RecipeTable:
+def table_of(store: RecipeStore) -> RecipeTable:
     return table.recipe_table(store, "data")  # type: ignore[arg-type]
 
 
-def row_of(store: Store) -> RecipeRow:
+def row_of(store: RecipeStore) -> RecipeRow:
     return next(row for row in table_of(store).recipes if row.recipe == NAME)
 
 
-def test_runs_of_a_recipe_stand_beside_what_is_printed(store: Store) -> None:
+def test_runs_of_a_recipe_stand_beside_what_is_printed(store: RecipeStore) -> None:
     for seed in range(3):
         store.add(run_of_recipe(seed), 0.6)
     row = row_of(store)
@@ -93,7 +80,9 @@ def test_runs_of_a_recipe_stand_beside_what_is_printed(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("rate", "says"), [(0.3, "ours is lower"), (0.9, "ours is higher")])
-def test_a_printed_value_outside_the_interval_is_missed_by_so_many_points(store: Store, rate: float, says: str) -> None:
+def test_a_printed_value_outside_the_interval_is_missed_by_so_many_points(
+    store: RecipeStore, rate: float, says: str
+) -> None:
     for seed in range(3):
         store.add(run_of_recipe(seed), rate)
     row = row_of(store)
@@ -101,20 +90,20 @@ def test_a_printed_value_outside_the_interval_is_missed_by_so_many_points(store:
     assert spell_verdict(row) == f"missed by {abs(row.ours.value - 60):.1f} points, {says}"
 
 
-def test_confirmation_runs_are_read_where_they_are(store: Store) -> None:
+def test_confirmation_runs_are_read_where_they_are(store: RecipeStore) -> None:
     for seed, rate in ((0, 0.9), (1000, 0.6), (1001, 0.6)):
         store.add(run_of_recipe(seed), rate)
     row = row_of(store)
     assert (row.ours.seeds, row.ours.confirmed, row.verdict) == ([1000, 1001], True, "inside")
 
 
-def test_of_one_seed_the_interval_is_over_images_and_that_is_said(store: Store) -> None:
+def test_of_one_seed_the_interval_is_over_images_and_that_is_said(store: RecipeStore) -> None:
     store.add(run_of_recipe(), 0.6)
     assert row_of(store).ours.over == "images"
     assert "one seed, so the interval is over test images alone" in screen_of(store)
 
 
-def test_a_run_that_followed_a_changed_recipe_is_listed_with_what_was_changed(store: Store) -> None:
+def test_a_run_that_followed_a_changed_recipe_is_listed_with_what_was_changed(store: RecipeStore) -> None:
     store.add(run_of_recipe(batch_size=32), 0.6)
     assert row_of(store).changed == []  # a run like any other, which nobody said to follow the recipe
     store.tag_last(recipes.changed(NAME))
@@ -125,7 +114,7 @@ def test_a_run_that_followed_a_changed_recipe_is_listed_with_what_was_changed(st
     assert f"{NAME} (changed): batch_size 32 instead of 16: {one.score.value:.1f} % (seed 0)" in screen_of(store)
 
 
-def test_a_run_whose_recipe_has_changed_since_is_changed(store: Store) -> None:
+def test_a_run_whose_recipe_has_changed_since_is_changed(store: RecipeStore) -> None:
     store.add(run_of_recipe(), 0.6)
     store.tag_last(NAME)
     path = plugins.path("recipe", NAME)
@@ -133,7 +122,7 @@ def test_a_run_whose_recipe_has_changed_since_is_changed(store: Store) -> None:
     assert [one.changes for one in row_of(store).changed] == [["width 64 instead of 32"]]
 
 
-def test_the_report_of_a_benchmark_names_the_recipe_and_that_it_was_changed(store: Store) -> None:
+def test_the_report_of_a_benchmark_names_the_recipe_and_that_it_was_changed(store: RecipeStore) -> None:
     for seed in range(2):
         store.add(run_of_recipe(seed, batch_size=32), 0.6)
         store.tag_last(recipes.changed(NAME))
@@ -144,7 +133,7 @@ def test_the_report_of_a_benchmark_names_the_recipe_and_that_it_was_changed(stor
     assert said in markdown_of(report)
 
 
-def test_a_training_that_is_equal_is_the_recipe_whatever_its_command_was_called(store: Store) -> None:
+def test_a_training_that_is_equal_is_the_recipe_whatever_its_command_was_called(store: RecipeStore) -> None:
     store.add(run_of_recipe(), 0.6)
     store.tag_last(recipes.changed(NAME))  # --set width=64, which it is anyway
     row = row_of(store)
@@ -152,13 +141,13 @@ def test_a_training_that_is_equal_is_the_recipe_whatever_its_command_was_called(
     assert row.changed == []
 
 
-def test_what_was_not_run_has_its_command_and_an_estimate_that_is_called_one(store: Store) -> None:
+def test_what_was_not_run_has_its_command_and_an_estimate_that_is_called_one(store: RecipeStore) -> None:
     said = screen_of(store)
     assert f"  {command_of(NAME, recipes.read(NAME))}  # about 1.2 GPU hours" in said.splitlines()
     assert "GPU hours are an estimate" in said
 
 
-def test_runs_with_another_labelled_subset_are_counted_and_left_out(store: Store) -> None:
+def test_runs_with_another_labelled_subset_are_counted_and_left_out(store: RecipeStore) -> None:
     for seed in range(2):
         store.add(run_of_recipe(seed), 0.6)
     store.add(dataclasses.replace(run_of_recipe(), label_subset=LabelSubset(size=41)), 0.9)
@@ -166,13 +155,13 @@ def test_runs_with_another_labelled_subset_are_counted_and_left_out(store: Store
     assert (row.ours.seeds, row.left_out) == ([0, 1], 1)
 
 
-def test_what_a_recipe_cannot_say_is_on_the_page_and_beside_its_runs(store: Store) -> None:
+def test_what_a_recipe_cannot_say_is_on_the_page_and_beside_its_runs(store: RecipeStore) -> None:
     store.add(run_of_recipe(), 0.6)
     assert "| dann\\_fonts\\_digits\\_mine | Their network is deeper. |".replace("\\", "") in page_of(store)
     assert f"{NAME} differs: Their network is deeper." in screen_of(store)
 
 
-def test_the_table_is_kept_in_three_forms_and_can_be_read_back(store: Store, tmp_path: Path) -> None:
+def test_the_table_is_kept_in_three_forms_and_can_be_read_back(store: RecipeStore, tmp_path: Path) -> None:
     found = table_of(store)
     table.write_recipes(found, tmp_path)
     assert {path.name for path in tmp_path.glob("recipes.*")} == {"recipes.html", "recipes.json", "recipes.md"}
@@ -188,7 +177,7 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "none.db").exists()
 
 
-def test_every_line_of_the_screen_but_commands_and_sentences_fits_80_columns(store: Store) -> None:
+def test_every_line_of_the_screen_but_commands_and_sentences_fits_80_columns(store: RecipeStore) -> None:
     lines = [
         line for line in screen_of(store).splitlines() if not re.match(r"  dta-bench|\w+ (differs|\(changed\)):", line)
     ]
@@ -218,11 +207,11 @@ def test_it_stands_alone_on_the_command_line() -> None:
     assert "--select would have no effect with --recipes" in refusal("report --recipes --select labels")
 
 
-def screen_of(store: Store) -> str:
+def screen_of(store: RecipeStore) -> str:
     console = Console(file=io.StringIO(), width=80)
     show_recipes(table_of(store), console)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
-def page_of(store: Store) -> str:
+def page_of(store: RecipeStore) -> str:
     return markdown(recipe_page(table_of(store)))
