@@ -64,8 +64,23 @@ def benchmark_plugin(name: str) -> BenchmarkPlugin:
     return _read(name, file, plugins.load("benchmark", name))
 
 
+def suite_file(path: Path) -> _suite_file.SuiteFile:
+    """What a suite's file says; it is read again only when it has changed.
+
+    Raises:
+        UserError: lists everything that is wrong in it.
+    """
+    state = path.stat()
+    return _read_suite(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=32)
+def _read_suite(path: Path, *_: int) -> _suite_file.SuiteFile:
+    return _suite_file.read(path)
+
+
 def _pair_of_suite(suite: str, name: str, path: Path) -> BenchmarkPlugin:
-    file = _suite_file.read(path)
+    file = suite_file(path)
     by_name = {one.benchmark(suite): one for one in file.possible_pairs()}
     if name not in by_name:
         raise UserError(

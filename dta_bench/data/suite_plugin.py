@@ -12,6 +12,7 @@ from dta_bench import plugins
 from dta_bench.benchmarks import _suite, _suite_file
 from dta_bench.benchmarks._suite import DomainParts
 from dta_bench.benchmarks._suite_file import SuiteFile, SuitePair
+from dta_bench.data.benchmark_plugin import suite_file
 from dta_bench.errors import UserError
 from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.run_spec import RunSpec
@@ -130,7 +131,7 @@ def suite_plugin(name: str) -> Suite:
     name = plugins.composed(name)
     path = plugins.path("suite", name)
     plugins.is_suite(name)  # which refuses a name that is taken
-    return Suite(name, path, _suite_file.read(path))
+    return Suite(name, path, suite_file(path))
 
 
 def suite_of_benchmark(benchmark: str) -> Suite | None:

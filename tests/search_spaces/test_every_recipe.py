@@ -18,7 +18,7 @@ from dta_bench.nn import learner, pretrained
 from dta_bench.nn.learner import Progress, Setting
 from dta_bench.report.document.recipe_table import RecipeRow
 from dta_bench.report.recipes import table
-from dta_bench.report.recipes.runs_of_recipe import pairs_of, plan_of
+from dta_bench.report.recipes.runs_of_recipe import pairs_of, plans_of
 from dta_bench.run import preflight
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec.method_plugin import method_plugin
@@ -102,7 +102,7 @@ def test_its_training_takes_a_step(name: str) -> None:
 @every_recipe
 def test_its_own_network_takes_a_step_of_its_method(name: str) -> None:
     recipe = recipes.read(name)
-    plan = plan_of(name, recipe, next(iter(pairs_of(recipe)), None))
+    plan = plans_of(name, recipe)[0]
     benchmark = plan.benchmark.for_training(recipe.training)
     assert flop_counts.flops_ratio(plan.runs[0], method_plugin(recipe.method), benchmark) > 0
     preflight.check(pretrained.backbone(recipe.backbone, benchmark.train_size), benchmark, recipe.training)

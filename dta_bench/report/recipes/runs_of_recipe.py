@@ -57,6 +57,21 @@ def plan_of(name: str, recipe: Recipe, pair: SuitePair | None = None) -> Plan:
     return dataclasses.replace(plan, runs=runs)
 
 
+def plans_of(name: str, recipe: Recipe) -> list[Plan]:
+    """The plan of each pair of a suite's recipe, in the order of :func:`pairs_of`; else the one plan of the recipe."""
+    pairs = pairs_of(recipe)
+    first = plan_of(name, recipe, pairs[0] if pairs else None)
+    return [first, *(_on_pair(first, pair.benchmark(recipe.benchmark)) for pair in pairs[1:])]
+
+
+def _on_pair(plan: Plan, benchmark: str) -> Plan:
+    """The plan of one pair of a suite on another."""
+    return dataclasses.replace(
+        plan, file=plan.file.model_copy(update={"benchmark": benchmark}), benchmark=benchmark_of(benchmark),
+        runs=tuple(dataclasses.replace(run, benchmark=benchmark) for run in plan.runs),
+    )  # fmt: skip
+
+
 def is_unchanged(run: RunSpec, wanted: RunSpec) -> bool:
     """Whether a run is what the recipe asks for, with any seed and labelled subset."""
     return run.id == dataclasses.replace(wanted, seed=run.seed, label_subset=run.label_subset).id

@@ -12,7 +12,7 @@ from dta_bench.report.document.recipe_table import RecipePair, RecipeRow, Recipe
 from dta_bench.report.html.page import html, markdown
 from dta_bench.report.recipes.followed import Followed, followed_on, judge, over, score_of
 from dta_bench.report.recipes.render import recipe_page
-from dta_bench.report.recipes.runs_of_recipe import command_of, pairs_of, plan_of
+from dta_bench.report.recipes.runs_of_recipe import command_of, pairs_of, plans_of
 from dta_bench.report.suite.averages import average_over_pairs
 from dta_bench.report.suite.chosen import PairChoice
 from dta_bench.report.uncertainty import Uncertainty
@@ -62,8 +62,9 @@ def _benchmarks_of(recipe: Recipe) -> list[str]:
 
 def _row(tracker: Tracker, name: str, recipe: Recipe, runs: Mapping[str, Sequence[TrackedRun]], root: str) -> RecipeRow:
     metric, pairs = recipe.printed.metric, pairs_of(recipe)
-    plans = [plan_of(name, recipe, pair) for pair in pairs] or [plan_of(name, recipe)]
-    found = [followed_on(tracker, name, plan, metric, runs[plan.file.benchmark]) for plan in plans]
+    found = [
+        followed_on(tracker, name, plan, metric, runs[plan.file.benchmark]) for plan in plans_of(name, recipe)
+    ]  # fmt: skip
     ours = average_of(found, recipe) if pairs else score_of(found[0].tested, metric)
     verdict, points = _verdict(recipe, found, ours)
     hours, why = _hours([one.plan for one in found if not one.is_run], root)

@@ -22,7 +22,7 @@ from dta_bench.report.headline_and_warnings import warnings
 from dta_bench.report.html.page import markdown
 from dta_bench.report.recipes import table
 from dta_bench.report.recipes.render import recipe_page, show_recipes, spell_verdict
-from dta_bench.report.recipes.runs_of_recipe import command_of, pairs_of, plan_of
+from dta_bench.report.recipes.runs_of_recipe import command_of, pairs_of, plan_of, plans_of
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec.plan import Options
 from dta_bench.spec.run_spec import LabelSubset, RunSpec
@@ -195,10 +195,10 @@ def test_the_command_runs_what_is_counted(name: str, monkeypatch: pytest.MonkeyP
         methods=(given["--method"],), recipe=given["--recipe"], seeds=int(given["--seeds"]),
         confirm=int(given["--confirm"]),
     )  # fmt: skip
-    for pair in pairs_of(recipe) or [None]:
-        benchmark = words[2] if pair is None else pair.benchmark(words[2])
+    benchmarks = [pair.benchmark(words[2]) for pair in pairs_of(recipe)] or [words[2]]
+    for benchmark, counted in zip(benchmarks, plans_of(name, recipe), strict=True):
         made = choose_runs.make_plan(*choose_runs.for_benchmark(benchmark, None), options)
-        ours = {dataclasses.replace(run, label_subset=made.label_subset).id for run in plan_of(name, recipe, pair).runs}
+        ours = {dataclasses.replace(run, label_subset=made.label_subset).id for run in counted.runs}
         assert ours == {run.id for run in made.runs}
 
 

@@ -15,7 +15,7 @@ from dta_bench.report.document.recipe_table import RecipeRow, RecipeTable
 from dta_bench.report.html.page import markdown
 from dta_bench.report.recipes import table
 from dta_bench.report.recipes.render import recipe_page, show_recipes, spell_verdict
-from dta_bench.report.recipes.runs_of_recipe import pairs_of, plan_of
+from dta_bench.report.recipes.runs_of_recipe import pairs_of, plans_of
 from dta_bench.report.suite.build import build_suite_report
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec.run_spec import LabelSubset, RunSpec
@@ -50,8 +50,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecipeStore:
 
 def run_of(pair: str, seed: int = 0, **training: Any) -> RunSpec:
     recipe = recipes.read(NAME)
-    (asked,) = (one for one in pairs_of(recipe) if one.key == pair)
-    wanted = plan_of(NAME, recipe, asked).runs[0]
+    (plan,) = (plan for one, plan in zip(pairs_of(recipe), plans_of(NAME, recipe), strict=True) if one.key == pair)
+    wanted = plan.runs[0]
     return dataclasses.replace(
         wanted, seed=seed, label_subset=LabelSubset(size=40), training=wanted.training.model_copy(update=training)
     )
