@@ -11,7 +11,7 @@ from typing import TypedDict
 from dta_bench.cost.flop_counts import flops_per_image, flops_ratio
 from dta_bench.cost.stages import stages_of
 from dta_bench.data.benchmark_plugin import benchmark_plugin
-from dta_bench.data.suite_plugin import shared_training, suite_of_benchmark
+from dta_bench.data.suite_plugin import Suite, SuitePair, shared_training, suite_of_benchmark
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.declared_method import declared_method
@@ -161,20 +161,16 @@ def epoch_lengths(plan: Plan, root: str) -> tuple[int, int]:
 
 def _sizes(benchmark: str, root: str) -> dict[str, int]:
     """The images of both domains in the data; where these are not there, as the owners of a suite count them."""
-    try:
-        return _sizes_of_data(benchmark, root)
-    except UserError:
-        if (counted := _counted_sizes(benchmark)) is None:
-            raise
-        return counted
-
-
-def _counted_sizes(benchmark: str) -> dict[str, int] | None:
-    """The images of a suite's pair that are trained on, as its owners count them; None where they do not."""
     suite = suite_of_benchmark(benchmark)
-    if suite is None:
-        return None
-    file, pair = suite.file, suite.pair_of(benchmark)
+    if suite is not None and suite.missing(suite.pair_of(benchmark), Path(root)):
+        if (counted := _counted_sizes(suite, suite.pair_of(benchmark))) is not None:
+            return counted
+    return _sizes_of_data(benchmark, root)
+
+
+def _counted_sizes(suite: Suite, pair: SuitePair) -> dict[str, int] | None:
+    """The images of a suite's pair that are trained on, as its owners count them; None where they do not."""
+    file = suite.file
     sources, target = [file.count_of(name) for name in file.sources_of(pair)], file.count_of(pair.target)
     if None in sources or target is None:
         return None

@@ -10,6 +10,7 @@ from drawn_suites import write_suite
 from recipe_stores import RecipeStore
 from rich.console import Console
 
+from dta_bench.cost.sweep_estimate import epoch_lengths
 from dta_bench.data.suite_plugin import suite_plugin
 from dta_bench.report.document.recipe_table import RecipeRow, RecipeTable
 from dta_bench.report.html.page import markdown
@@ -145,3 +146,10 @@ def test_without_printed_pairs_it_is_of_all_that_the_suite_states(store: RecipeS
     path.write_text(MINE.replace("  pairs: {photo -> ink: 60, ink -> photo: 80}\n", ""))
     assert len(row_of(store).pairs) == 6
     assert {pair.printed for pair in row_of(store).pairs} == {None}
+
+
+def test_a_suite_without_its_data_is_estimated_from_the_counts_of_its_owners(tmp_path: Path) -> None:
+    name = "cdan_office_home_resnet50"
+    first = plans_of(name, recipes.read(name))[0]
+    assert first.file.benchmark == "office_home.art-to-clipart"
+    assert epoch_lengths(first, str(tmp_path)) == (1000, 4365)
