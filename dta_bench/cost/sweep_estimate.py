@@ -162,10 +162,9 @@ def epoch_lengths(plan: Plan, root: str) -> tuple[int, int]:
 def _sizes(benchmark: str, root: str) -> dict[str, int]:
     """The images of both domains in the data; where these are not there, as the owners of a suite count them."""
     suite = suite_of_benchmark(benchmark)
-    if suite is not None and suite.missing(suite.pair_of(benchmark), Path(root)):
-        if (counted := _counted_sizes(suite, suite.pair_of(benchmark))) is not None:
-            return counted
-    return _sizes_of_data(benchmark, root)
+    is_missing = suite is not None and suite.missing(suite.pair_of(benchmark), Path(root))
+    counted = _counted_sizes(suite, suite.pair_of(benchmark)) if suite is not None and is_missing else None
+    return counted or _sizes_of_data(benchmark, root)
 
 
 def _counted_sizes(suite: Suite, pair: SuitePair) -> dict[str, int] | None:
