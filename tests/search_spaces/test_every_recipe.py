@@ -23,7 +23,7 @@ from dta_bench.run import preflight
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Options
-from dta_bench.sweep import choose_runs
+from dta_bench.sweep import choose_runs, planned_plugins
 from dta_bench.tracking import Tracker
 
 RECIPES = plugins.names("recipe")
@@ -43,7 +43,7 @@ def one_benchmark_of(recipe: recipes.Recipe) -> str:
 
 def follow(name: str, monkeypatch: pytest.MonkeyPatch, **options: object) -> choose_runs.Plan:
     """The plan of a recipe by its own command; the backbone, whose weights are on the hub, is not built."""
-    monkeypatch.setattr(choose_runs, "_check_backbone", lambda *_: None)
+    monkeypatch.setattr(planned_plugins, "check_backbone", lambda *_: None)
     recipe = recipes.read(name)
     backbones = (recipe.backbone,) if has_siblings(recipe) else ()
     asked = Options(methods=(recipe.method,), backbones=backbones, recipe=recipes.PUBLISHED, seeds=1)

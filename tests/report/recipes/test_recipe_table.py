@@ -26,7 +26,7 @@ from dta_bench.report.recipes.runs_of_recipe import command_of, pairs_of, plan_o
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec.plan import Options
 from dta_bench.spec.run_spec import LabelSubset, RunSpec
-from dta_bench.sweep import choose_runs
+from dta_bench.sweep import choose_runs, planned_plugins
 from dta_bench.tracking import Tracker
 
 MINE = """# A recipe of mine.
@@ -187,7 +187,7 @@ def test_every_line_of_the_screen_but_commands_and_sentences_fits_80_columns(sto
 @pytest.mark.parametrize("name", plugins.names("recipe"))
 def test_the_command_runs_what_is_counted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command's own plan has the same runs, but for the labelled subset that the search space draws."""
-    monkeypatch.setattr(choose_runs, "_check_backbone", lambda *_: None)
+    monkeypatch.setattr(planned_plugins, "check_backbone", lambda *_: None)
     recipe = recipes.read(name)
     words = shlex.split(command_of(name, recipe))
     given = dict(zip(words[3::2], words[4::2], strict=True))
