@@ -95,10 +95,14 @@ def path(kind: str, name: str) -> Path:
         return files[name]
     if kind == "benchmark" and (suite := suite_of(name)):
         return path("suite", suite)
-    close = difflib.get_close_matches(name, files, n=3)
+    suites = sorted(_plugin_files("suite")) if kind == "benchmark" else []
+    close = difflib.get_close_matches(name, [*files, *suites], n=3)
     suggestion = f"; did you mean {' or '.join(close)}?" if close else ";"
+    pairs = f", and pairs of the suites {', '.join(suites)}" if suites else ""
     words = kind.replace("_", " ")
-    raise UserError(f"there is no {words} named {name!r}{suggestion} there are: {', '.join(sorted(files)) or 'none'}")
+    raise UserError(
+        f"there is no {words} named {name!r}{suggestion} there are: {', '.join(sorted(files)) or 'none'}{pairs}"
+    )
 
 
 def suite_of(benchmark: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dta_bench import api, plugins
-from dta_bench.errors import UserError
+from dta_bench.errors import Interrupted, UserError
 
 GOOD = """\"\"\"A net of mine.
 
@@ -237,3 +237,14 @@ def imports(file: Path) -> set[str]:
 def test_a_plugins_module_is_loaded_in_one_place_a_kind() -> None:
     calls = [file for file in plugins.PACKAGE.rglob("*.py") if "plugins.load(" in file.read_text()]
     assert {file.name for file in calls} == {"method_plugin.py", "benchmark_plugin.py", "catalogue.py"}
+
+
+def test_a_name_that_is_no_benchmark_is_told_with_the_suites_too(here: Path) -> None:
+    assert "and pairs of the suites digits_suite, " in refusal("benchmark", "nosuch")
+    assert "did you mean pacs?" in refusal("benchmark", "pasc")
+
+
+def test_an_interrupt_while_a_plug_in_is_imported_is_no_fault_of_it(here: Path) -> None:
+    (here / "backbones" / "mine.py").write_text("from dta_bench.errors import Interrupted\n\nraise Interrupted\n")
+    with pytest.raises(Interrupted):
+        plugins.load("backbone", "mine")

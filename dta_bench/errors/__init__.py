@@ -22,8 +22,12 @@ class UserError(Exception):
         super().__init__(*(mask(arg) if isinstance(arg, str) else arg for arg in args))
 
 
-class Interrupted(Exception):
-    """Ctrl-C or SIGTERM: what is finished is kept, and the same command goes on from there; exit status 130."""
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM: what is finished is kept, and the same command goes on from there; exit status 130.
+
+    It may be raised anywhere, by a signal. Like KeyboardInterrupt it is no Exception, so that code which explains any
+    failure of a plug-in, a store or a server does not take it for one.
+    """
 
 
 class Diverged(Exception):
