@@ -239,7 +239,7 @@ def test_a_plugins_module_is_loaded_in_one_place_a_kind() -> None:
     assert {file.name for file in calls} == {"method_plugin.py", "benchmark_plugin.py", "catalogue.py"}
 
 
-def test_a_name_that_is_no_benchmark_is_told_with_the_suites_too(here: Path) -> None:
+def test_a_name_that_is_no_benchmark_is_told_with_the_suites_too() -> None:
     assert "and pairs of the suites digits_suite, " in refusal("benchmark", "nosuch")
     assert "did you mean pacs?" in refusal("benchmark", "pasc")
 
