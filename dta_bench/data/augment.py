@@ -146,6 +146,11 @@ def shrink_for(names: tuple[str, ...], domain: str, size: tuple[int, int]) -> Sh
     return None
 
 
+def keeps_sizes(names: tuple[str, ...], domain: str, size: tuple[int, int]) -> bool:
+    """Whether no part of a domain's augmentation resizes or cuts, so that images must have ``size`` before it."""
+    return shrink_for(names, domain, size) is None and not set(names_for(names, domain)) & set(CUTS)
+
+
 def check(names: tuple[str, ...], size: tuple[int, int], task: str, standardisation: str) -> None:
     """Check the augmentation of a training before any run.
 

@@ -232,6 +232,7 @@ class InputMaker:
         self._size, self._channels, self._normalisation = benchmark.image_size, channels, normalisation
         self._per_sample = benchmark.standardisation == "per_sample"
         names = benchmark.augmentation
+        self._keeps_sizes = augment.keeps_sizes(names, domain, self._size)
         if benchmark.crop and domain != "evaluation":
             names = (*names, "crop{}x{}".format(*benchmark.crop))
         names = (*names, *benchmark.strong_view) if second_view == "strong" else names
@@ -246,7 +247,10 @@ class InputMaker:
         Returns:
             (height, width, channels), for :meth:`write`, and (height, width) uint8 or None.
         """
-        adapted = adapt_channels(image, self._channels)
+        adapted: augment.Pixels = adapt_channels(image, self._channels)
+        if self._keeps_sizes:
+            adapted = augment.resize(adapted, self._size)
+            mask = mask if mask is None or mask.shape == self._size else augment.resize_labels(mask, self._size)
         return self._augment(per_sample(adapted) if self._per_sample else adapted, key, mask)
 
     def plain(self, image: Image) -> augment.Pixels:

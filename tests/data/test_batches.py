@@ -186,6 +186,32 @@ def test_evaluation_resizes_to_the_benchmarks_size():
     assert found.shape == (2, 3, 6, 6)
 
 
+@pytest.mark.parametrize("standardisation", ["imagenet", "per_sample"])
+def test_training_resizes_as_evaluation_does_where_no_augmentation_does(standardisation):
+    quiet = dataclasses.replace(PLAIN, image_size=(12, 12), standardisation=standardisation)
+    images, ids = noisy(4), list("abcd")
+    labelled, unlabelled = LabelledImages(images, np.arange(4) % 3, ids), UnlabelledImages(images, ids)
+    ((source, target),) = Batches(labelled, unlabelled, quiet, 4, 0, 1).epoch(1)
+    (plain,) = evaluation_batches(images, quiet, 1, 4)
+    assert torch.equal(target.images[target.index.argsort()], plain)
+    assert source.images.shape == (4, 1, 12, 12)
+
+
+def test_a_shift_moves_what_was_resized():
+    larger = dataclasses.replace(AUGMENTED, image_size=(12, 12))
+    for source, target in batches(larger).epoch(1):
+        assert source.images.shape[2:] == target.images.shape[2:] == (12, 12)
+
+
+def test_label_maps_are_resized_with_their_images_where_no_augmentation_does():
+    larger = dataclasses.replace(PLAIN, image_size=(12, 12), task="segmentation")
+    masks = [np.full((6, 6), i, dtype=np.uint8) for i in range(5)]
+    labelled = LabelledImages(noisy(5), masks, list("abcde"))
+    ((source, _),) = Batches(labelled, UnlabelledImages(noisy(5), list("abcde")), larger, 5, 0, 1).epoch(1)
+    assert source.labels.shape == (5, 12, 12)
+    assert sorted(int(labels.unique()) for labels in source.labels) == [0, 1, 2, 3, 4]
+
+
 def test_per_sample_standardisation_has_mean_zero_and_deviation_one():
     (found,) = evaluation_batches(noisy(4, (6, 6, 3)), AUGMENTED, 3, 4)
     assert found.mean(dim=(1, 2, 3)).abs().max() < 1e-5

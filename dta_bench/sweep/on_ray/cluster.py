@@ -125,9 +125,15 @@ def _start_local(resources: Resources, devices: int) -> None:
             _node_ip_address="127.0.0.1", _temp_dir=str(folder), job_config=own_path_only(),
         )  # fmt: skip
     except Exception as error:  # Ray has no exception class of its own here
-        raise UserError(f"Ray does not start on this machine: {str(error).splitlines()[0]}") from error
+        raise UserError(_why_ray_does_not_start(error)) from error
     if resources.gpus_per_run != 0 and (problem := node_check.gpus_out_of_reach(_gpus())):
         raise UserError(f"this machine {problem}")
+
+
+def _why_ray_does_not_start(error: Exception) -> str:
+    said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    busy = "; the machine may be too busy: run the same command again when it is not" if "timed out" in said else ""
+    return f"Ray does not start on this machine: {said}{busy}"
 
 
 def _gpus() -> float:
