@@ -22,6 +22,7 @@ from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.nn.tuning import TakesFeatures
 
 tasks = ("classification",)
+by_name_only = True  # on rows without VAT it is dta
 above_floor = "the passes above the masks, and VAT's above the features"
 
 

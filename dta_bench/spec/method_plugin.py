@@ -35,6 +35,7 @@ class MethodPlugin:
         form_of: name of the method that it is but for some defaults: it takes the rows that search spaces have for that
             method. Empty for most.
         source_alone: whether it has no loss on the target, so that it has no ``source_only_epochs`` either.
+        by_name_only: whether ``all`` does not mean it, such as a variant that repeats another method on most rows.
         uses_target_labels: whether it trains on target labels (an upper bound, which never competes).
         second_view: how a batch's second view of a target image is made; None: there is none.
         first_stage: parameters → the method, with its changed parameters, whose finished run this one starts from.
@@ -52,6 +53,7 @@ class MethodPlugin:
     tasks: tuple[Task, ...] = get_args(Task)
     form_of: str = ""
     source_alone: bool = False
+    by_name_only: bool = False
     uses_target_labels: bool = False
     second_view: SecondView | None = None
     first_stage: Callable[[Point], tuple[str, Point]] | None = None
@@ -149,7 +151,7 @@ def _problem(key: str, value: Any) -> str:
         is_allowed, allowed = value is None or value in get_args(SecondView), "'again', 'strong' or None"
     elif key == "first_stage_share":
         is_allowed, allowed = isinstance(value, float) and 0 < value < 1, "a number between 0 and 1"
-    elif key in ("uses_target_labels", "source_alone"):
+    elif key in ("uses_target_labels", "source_alone", "by_name_only"):
         is_allowed, allowed = isinstance(value, bool), "True or False"
     elif key in ("above_floor", "form_of"):
         is_allowed, allowed = isinstance(value, str), "text"

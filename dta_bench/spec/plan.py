@@ -22,7 +22,8 @@ PARAMETERS_OF_THE_FILE = (RAMP, "start", SOURCE_ONLY_EPOCHS)
 FEATURE_VAT = "dta_feature_vat"
 """The method whose VAT perturbs features."""
 ALL = "all"
-"""Stands for every method that does the benchmark's task and never sees a target label."""
+"""Stands for every method that does the benchmark's task and never sees a target label, but those that are
+``by_name_only``."""
 
 
 @dataclass(frozen=True)
@@ -181,10 +182,15 @@ class Plan:
         return self.method_plugins[method].form_of == self.file.method
 
     def first_point(self, backbone: str, method: str) -> Point:
-        """Return the row as a point of the method's space; a sweep runs it first."""
-        space = self.space(method)
+        """Return the row as a point of the method's space; a sweep runs it first.
+
+        Where a value of the row needs images and only features train, the first value that stays takes its place.
+        """
+        space, own = self.space(method), self.own_sets(method)
         row = self.defaults(method) | self.row(backbone, method)
-        return space.canonical({k: row[k] for k in space.sets})
+        whole = space if own is None else self._own_space(own, method)
+        lacking = {k for k, values in space.sets.items() if row[k] in whole.sets[k] and row[k] not in values}
+        return space.canonical({k: values[0] if k in lacking else row[k] for k, values in space.sets.items()})
 
     def own_sets(self, method: str) -> MethodSets | None:
         """Return the sets of a method that is not the file's; None where it has none."""

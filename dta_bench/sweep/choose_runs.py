@@ -238,7 +238,12 @@ def _methods(asked: tuple[str, ...], file: SearchSpaceFile, benchmark: Benchmark
     if ALL not in asked:
         return asked or (file.method,)
     every = map(declared_method, plugins.names("method"))
-    able = [method.name for method in every if benchmark.task in method.tasks and not method.uses_target_labels]
+    able = [
+        method.name
+        for method in every
+        if benchmark.task in method.tasks and not method.uses_target_labels
+        and (not method.by_name_only or method.name == file.method)
+    ]  # fmt: skip
     return tuple(sorted(able, key=lambda name: name != file.method))
 
 

@@ -55,10 +55,9 @@ def test_methods_states_and_order_are_chosen(run: Run, out: Path) -> None:
 
 
 def test_the_table_has_a_line_for_each_run_and_their_number(run: Run, out: Path) -> None:
-    lines = run(f"runs --out {out}").splitlines()
+    lines = run(f"runs --out {out}").splitlines()[:4]  # what ends it has a test of its own
     assert lines[0].split() == ["run", "benchmark", "method", "backbone", "seed", "status", "subset", "test"]
-    assert lines[-1] == "2 runs"
-    assert len(lines) == 4
+    assert lines[3] == "2 runs"
 
 
 def test_rm_marks_a_run_as_deleted_and_removes_its_files_alone(run: Run, out: Path) -> None:

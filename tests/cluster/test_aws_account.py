@@ -34,6 +34,14 @@ class Account:
         return boto3.client(service, REGION)
 
 
+def forget_clients() -> None:
+    """Ray keeps its clients for the life of a process, and with them the address that they were made for."""
+    from ray.autoscaler._private.aws import utils
+
+    utils.resource_cache.cache_clear()
+    utils.client_cache.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     home = tmp_path_factory.mktemp("home")
@@ -54,7 +62,9 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
             ).stdout
             for _ in range(2)
         )
+        forget_clients()
         yield Account(first, second, yaml.safe_load(first))
+        forget_clients()
     server.stop()
 
 

@@ -15,6 +15,10 @@ class RecipeStore(Runs):
     def runs(self, benchmark: str) -> list[TrackedRun]:
         return [run for run in self.tracked if run.spec.benchmark == benchmark]
 
+    def sweeps(self, benchmark: str) -> dict[str, str]:  # noqa: ARG002 - as the tracker's
+        """These runs are of no sweep."""
+        return {}
+
     def tag_last(self, value: str) -> None:
         """Let the last run say that it followed a recipe."""
         last = self.tracked[-1]

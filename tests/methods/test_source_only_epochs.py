@@ -51,6 +51,7 @@ def test_methods_without_a_loss_on_the_target_and_second_stages_have_none() -> N
         "source_only",
         "source_smoothed",
         "adabn",
+        "knn",
         "target_only",
         "shot",
         "nrc",

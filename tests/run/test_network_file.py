@@ -72,7 +72,7 @@ def test_a_second_classifier_and_prototypes_are_kept_and_others_need_the_backbon
     for method in METHODS:
         run = untrained(resolve_on(spec_of(method), digits_benchmark, small_splits))
         kinds[method] = network_file.built_by(run.learner, run.resolved.backbone, 10)
-    assert {method for method, kind in kinds.items() if kind == "method"} == {"adr", "mcd", "simnet"}
+    assert {method for method, kind in kinds.items() if kind == "method"} == {"adr", "knn", "mcd", "simnet"}
 
 
 def test_frozen_statistics_are_of_the_training_and_the_backbone_alone_predicts(

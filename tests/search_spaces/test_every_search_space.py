@@ -8,7 +8,6 @@ import pytest
 
 from dta_bench import plugins
 from dta_bench.spec import search_space_file
-from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Options
 from dta_bench.spec.search_space import SearchSpace
 from dta_bench.spec.search_space_file import SearchSpaceFile
@@ -72,17 +71,10 @@ def test_every_run_of_its_sweep_is_a_point_that_can_be_suggested(name: str) -> N
         assert all(run.params[key] == value for key, value in mine.items() if key in run.params)
 
 
-def above_a_frozen_network() -> tuple[str, ...]:
-    """``dta``, whose row has no VAT, and methods that need no pixels."""
-    every = [plugin for plugin in map(method_plugin, plugins.names("method")) if "classification" in plugin.tasks]
-    able = [plugin for plugin in every if not plugin.need_of_pixels(plugin.defaults())]
-    return ("dta", *(p.name for p in able if not p.uses_target_labels))
-
-
 @every_sweep
 def test_one_study_takes_every_method_of_its_task(name: str) -> None:
     file = search_space_file.read(FOLDER / f"{name}.yaml")
-    plan = make_plan(name, file, Options(methods=("all",) if file.training.tune == "all" else above_a_frozen_network()))
+    plan = make_plan(name, file, Options(methods=("all",)))
     firsts = {run.method: run for run in reversed(plan.runs)}.values()
     space = SweepSpace.of(plan, tuple(firsts))
     study = optuna.create_study()

@@ -23,7 +23,7 @@ def test_values_that_turn_vat_on_are_left_out_and_all_others_stay() -> None:
     assert kept.points() == [point for point in space.points() if point["lambda_3"] == 0]
 
 
-@pytest.mark.parametrize("method", ["dann", "mcc", "shot", "vada"])
+@pytest.mark.parametrize("method", ["dann", "mcc", "shot", "vada", "vat"])
 def test_the_sets_of_a_method_that_never_or_always_needs_images_stay_as_they_are(method: str) -> None:
     space = own_space(method)
     assert without_pixels(space, method).points() == space.points()
@@ -42,3 +42,24 @@ def test_a_sweep_on_features_says_which_values_it_leaves_out() -> None:
 def test_a_method_that_always_needs_images_is_still_refused() -> None:
     with pytest.raises(UserError, match="no method can change its images"):
         make_plan("compare_frozen", search_space_file.read("compare_frozen"), Options(methods=("vada",)))
+
+
+@pytest.mark.parametrize("name", ["frozen_pair", "compare_frozen"])
+def test_all_methods_on_features_have_no_method_twice_and_none_named_after_what_is_left_out(name: str) -> None:
+    plan = make_plan(name, search_space_file.read(name), Options(methods=("all",)))
+    assert {"dta", "dta_released", "mcc", "knn"} <= set(plan.methods)
+    assert not {"vat", "dta_feature_vat"} & set(plan.methods)
+    assert "vat (VAT perturbs the pixels)" in plan.notes()[0]
+
+
+def test_a_first_point_without_images_keeps_the_rest_of_its_row() -> None:
+    plan = make_plan("frozen_pair_vat", search_space_file.read("frozen_pair_vat"), Options(methods=("dta_released",)))
+    row = plan.row("resnet50", "dta_released")
+    first = plan.first_point("resnet50", "dta_released")
+    assert first["lambda_3"] == 0
+    assert first["delta_e"] == row["delta_e"]
+
+
+def test_a_method_that_goes_by_its_name_only_is_in_all_of_its_own_file() -> None:
+    plan = make_plan("frozen_pair_vat", search_space_file.read("frozen_pair_vat"), Options(methods=("all",)))
+    assert plan.methods[0] == "dta_feature_vat"
