@@ -15,10 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dta_bench.spec import search_space_file
+from dta_bench.spec.spelling import count_of
+from dta_bench.spec.training import Training
 from dta_bench.tracking import Tracker
 from dta_bench.tracking.store_file import sqlite_uri
 
-SUITE = "pacs"
+SUITE, SPACE, USUAL = "pacs", "compare_frozen", "frozen_pair"
 
 
 def report_of(root: str, out: str) -> dict[str, Any]:
@@ -27,31 +30,36 @@ def report_of(root: str, out: str) -> dict[str, Any]:
     return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
-def page(report: dict[str, Any], seconds: dict[str, float], runs: int) -> str:
+def page(report: dict[str, Any], seconds: dict[str, float], runs: int, training: Training) -> str:
     """The page as Markdown.
 
     Args:
         report: of the suite.
         seconds: method → seconds of training of a run, on average.
         runs: how many finished runs there are, of the search and of confirmation.
+        training: of all of them.
     """
-    return "\n\n".join(["# PACS on frozen features", _how(report, runs), *_tables(report, seconds), *_missing(report)])
+    how = _how(report, runs, training)
+    return "\n\n".join(["# PACS on frozen features", how, *_tables(report, seconds), *_missing(report)])
 
 
-def _how(report: dict[str, Any], runs: int) -> str:
-    pairs, stated = report["pairs"], report["stated"]
+def _how(report: dict[str, Any], runs: int, training: Training) -> str:
+    pairs, stated, file = report["pairs"], report["stated"], search_space_file.read(SPACE)
+    usual = search_space_file.read(USUAL).training.epochs
     seeds = sorted({cell["seeds"] for pair in pairs.values() for cell in pair["methods"].values()})
     return (
-        "Made by `make pacs DATA=... WEIGHTS=...`. Photographs, art and sketches of PACS (Li et al. 2017) at 128\n"
-        f"pixels; {report['backbone']} with ImageNet weights is frozen, and a bottleneck of 256 and a classifier\n"
-        "train above it, 4 epochs over the source in batches of 32 and 32. Of each method 4 points of its sets were\n"
-        "trained with one seed, one was chosen on each pair by the labelled subset of the target (10 images a class),\n"
-        f"and trained again with fresh seeds: the table is of these, {' or '.join(map(str, seeds))} seeds a cell.\n"
+        "Made by `make pacs DATA=... WEIGHTS=...`. PACS (Li et al. 2017) at"
+        f" {'x'.join(map(str, training.image_size or ())) or 'its own'} pixels;\n"
+        f"{report['backbone']} with ImageNet weights is frozen, and a bottleneck of {training.neck_width} and a\n"
+        f"classifier train above it, {training.epochs} epochs over the source in batches of {training.batch_size} and"
+        f" {training.batch_size}. Of each method\n"
+        f"up to {file.points} points of its sets were trained with {count_of(file.seeds, 'seed')}, one was chosen on"
+        " each pair by the labelled\nsubset of the target, and trained again with fresh seeds: the table is of these,"
+        f" {' or '.join(map(str, seeds))} seeds a cell.\n"
         f"{runs} runs in all; {len(pairs)} of the suite's {stated} pairs.\n\n"
-        "This is small: a lower resolution than the network's own, a seventh of the usual epochs, 4 points of grids\n"
-        "of 6 to 24, one network. It orders methods in this setting alone. AdaBN estimates the frozen network's\n"
-        "statistics on the target and computes the features again; DTA and its released form are without VAT, which\n"
-        "needs pixels."
+        f"This is small: {training.epochs} epochs where `{USUAL}` has {usual}, few points of each method, one network."
+        " It orders methods\nin this setting alone. AdaBN estimates the frozen network's statistics on the target and"
+        " computes the features\nagain; DTA and its released form are without VAT, which needs pixels."
     )
 
 
@@ -127,7 +135,11 @@ def main() -> None:
     times: dict[str, list[float]] = {}
     for run in found:
         times.setdefault(run.spec.method, []).append(run.metrics.get("seconds", 0.0))
-    print(page(report, {name: sum(of) / len(of) for name, of in times.items()}, len(found)))
+    trainings = {run.spec.training.model_copy(update={"batchnorm": {}}).model_dump_json() for run in found}
+    if len(trainings) != 1:
+        sys.exit(f"the runs have {len(trainings)} trainings, and the page is of one: make pacs in a folder of its own")
+    seconds = {name: sum(of) / len(of) for name, of in times.items()}
+    print(page(report, seconds, len(found), Training.model_validate_json(trainings.pop())))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from dta_bench.errors import within
-from dta_bench.methods.nrc import refuse_replicas
+from dta_bench.nn.distributed import refuse_replicas
 from dta_bench.nn.learner import Learner, Parts, Setting, activation_shapes
 from dta_bench.nn.network import Labelled, Network, Unlabelled, evaluating
 
@@ -54,7 +54,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        refuse_replicas(setting, "atdoc")
+        refuse_replicas(setting.training.devices, "atdoc")
         units = math.prod(activation_shapes(net, setting.image_shape)[1][1:])
         self.register_buffer("features", normalize(torch.rand(setting.target_size, units)))
         uniform = torch.full((setting.target_size, setting.classes), 1 / setting.classes)

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dta_bench.errors import UserError, within
+from dta_bench.nn.distributed import refuse_replicas
 from dta_bench.nn.learner import Learner, Parts, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 
@@ -54,6 +55,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Any, setting: Setting) -> None:
         super().__init__(net, params, setting)
+        refuse_replicas(setting.training.devices, "knn")
         with torch.no_grad():
             weight = next(net.parameters())
             shape = torch.zeros(1, *setting.image_shape, device=weight.device, dtype=weight.dtype)

@@ -28,8 +28,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from dta_bench.errors import UserError, within
+from dta_bench.errors import within
 from dta_bench.methods import source_smoothed
+from dta_bench.nn.distributed import refuse_replicas
 from dta_bench.nn.learner import Learner, Parts, Setting, activation_shapes
 from dta_bench.nn.network import Labelled, Network, Unlabelled, evaluating
 
@@ -70,7 +71,7 @@ class Method(Learner):
 
     def __init__(self, net: Network, params: Params, setting: Setting) -> None:
         super().__init__(net, params, setting)
-        refuse_replicas(setting, "nrc")
+        refuse_replicas(setting.training.devices, "nrc")
         if setting.first is not None:
             net.load_state_dict(setting.first.net.state_dict())
         units = math.prod(activation_shapes(net, setting.image_shape)[1][1:])
@@ -108,19 +109,6 @@ class Method(Learner):
         diversity = math.log(p.shape[1]) - torch.special.entr(p.mean(0)).sum()
         total = diversity + nearest + expanded + params.self_weight * own
         return {"total": total, "near": nearest, "expanded": expanded, "own": own, "diversity": diversity}
-
-
-def refuse_replicas(setting: Setting, name: str) -> None:
-    """Refuse a run on several devices, each of which would update its own part of a bank.
-
-    Raises:
-        UserError: the training has more than one device.
-    """
-    if setting.training.devices > 1:
-        raise UserError(
-            f"{name} keeps a bank of all target images, which several devices would not share; training has devices"
-            f" {setting.training.devices}, allowed: 1"
-        )
 
 
 def neighbourhood(features: Tensor, index: Tensor, count: int, further: int) -> tuple[Tensor, Tensor, Tensor]:

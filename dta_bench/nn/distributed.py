@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
+from dta_bench.errors import UserError
+
 _alone = False
 
 
@@ -34,6 +36,23 @@ def alone() -> Iterator[None]:
 def replica_count() -> int:
     """How many replicas this run has."""
     return distributed.get_world_size() if _has_replicas() else 1
+
+
+def refuse_replicas(devices: int, method: str) -> None:
+    """Refuse a run on several devices for a method each of whose replicas would keep its own part of a bank of images.
+
+    Args:
+        devices: of the training.
+        method: its name.
+
+    Raises:
+        UserError: there is more than one device.
+    """
+    if devices > 1:
+        raise UserError(
+            f"{method} keeps a bank of images, which several devices would not share; training has devices {devices},"
+            " allowed: 1"
+        )
 
 
 def rank() -> int:

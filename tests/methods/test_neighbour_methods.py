@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from dta_bench.check.method import CLASSES, SIDE, TARGETS, TRAINING, small_network
 from dta_bench.errors import UserError
-from dta_bench.methods import atdoc, nrc, source_smoothed
+from dta_bench.methods import atdoc, knn, nrc, source_smoothed
 from dta_bench.nn.learner import Progress, Setting
 from dta_bench.nn.network import evaluating
 
@@ -149,9 +149,9 @@ def test_after_a_step_the_memory_is_the_new_networks_view_of_the_batch() -> None
     torch.testing.assert_close(made.sharpened[4:], torch.full_like(made.sharpened[4:], 1 / CLASSES))
 
 
-@pytest.mark.parametrize("module", [nrc, atdoc])
+@pytest.mark.parametrize("module", [nrc, atdoc, knn])
 def test_a_bank_is_not_shared_by_several_devices(module: Any) -> None:
     several = TRAINING.model_copy(update={"devices": 2})
     setting = Setting(several, CLASSES, (3, SIDE, SIDE), TARGETS)
-    with pytest.raises(UserError, match=r"bank of all target images.* devices 2, allowed: 1"):
+    with pytest.raises(UserError, match=r"bank of images.* devices 2, allowed: 1"):
         module.Method(small_network("classification"), module.Params(), setting)

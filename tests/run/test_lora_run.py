@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from small_runs import figures, spec_of, train_until_stopped
+from small_runs import figures, resumed_after_two_steps, spec_of
 
 from dta_bench.domains.images import Splits
 from dta_bench.nn.lora import LowRank, merge_adapters
 from dta_bench.run import train as training
-from dta_bench.run.placement import Placement, Stopped, StopRequest
+from dta_bench.run.placement import Placement
 from dta_bench.run.resolve import resolve_on
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
@@ -48,21 +48,7 @@ def test_it_goes_on_bit_for_bit_and_ends_as_a_plain_network(
 ) -> None:
     spec, small_splits = lora_spec(), enlarged(small_splits)
     whole = training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))
-    stop = StopRequest()
-    placement = Placement(CPU, tmp_path / "run.pt", stop=stop)
-    interrupted = training.Run(resolve_on(spec, digits_benchmark, small_splits), placement)
-    take = interrupted._take_step
-
-    def take_and_stop(*batch: object) -> None:
-        take(*batch)  # type: ignore[arg-type]
-        stop.requested = interrupted.step == 2
-
-    interrupted._take_step = take_and_stop  # type: ignore[method-assign]
-    with pytest.raises(Stopped):
-        train_until_stopped(interrupted)
-    stop.requested = False
-    torch.manual_seed(12345)
-    resumed = training.train(resolve_on(spec, digits_benchmark, small_splits), placement)
+    resumed = resumed_after_two_steps(lambda: resolve_on(spec, digits_benchmark, small_splits), tmp_path / "run.pt")
     assert figures(resumed) == figures(whole)
     network, images = resumed.network.eval(), torch.randn(2, 3, 160, 160)
     assert any(isinstance(layer, LowRank) for layer in network.modules())

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_runs import figures, spec_of, train_until_stopped
+from small_runs import figures, resumed_after_two_steps, spec_of
 
 from dta_bench.domains.images import Splits
 from dta_bench.errors import UserError
 from dta_bench.run import train as training
-from dta_bench.run.placement import Placement, Stopped, StopRequest
+from dta_bench.run.placement import Placement
 from dta_bench.run.resolve import resolve_on
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
@@ -31,21 +31,8 @@ def test_a_stopped_run_ends_with_the_same_numbers(
 ) -> None:
     spec = tuned_spec(part)
     whole = training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))
-    stop = StopRequest()
-    placement = Placement(CPU, tmp_path / "run.pt", stop=stop)
-    interrupted = training.Run(resolve_on(spec, digits_benchmark, small_splits), placement)
-    take = interrupted._take_step
-
-    def take_and_stop(*batch: object) -> None:
-        take(*batch)  # type: ignore[arg-type]
-        stop.requested = interrupted.step == 2
-
-    interrupted._take_step = take_and_stop  # type: ignore[method-assign]
-    with pytest.raises(Stopped):
-        train_until_stopped(interrupted)
-    stop.requested = False
-    torch.manual_seed(12345)
-    assert figures(training.train(resolve_on(spec, digits_benchmark, small_splits), placement)) == figures(whole)
+    resumed = resumed_after_two_steps(lambda: resolve_on(spec, digits_benchmark, small_splits), tmp_path / "run.pt")
+    assert figures(resumed) == figures(whole)
 
 
 def test_vat_is_refused_before_anything_is_trained(digits_benchmark: Benchmark, small_splits: Splits) -> None:

@@ -45,8 +45,8 @@ def describe_stacks(plan: Plan, runs: Sequence[RunSpec], root: str, processes: i
         for share in shares for stack in share
     )  # fmt: skip
     return (
-        f"{who}, each with at most {most / MIB:.0f} MiB of features, weights, gradients and optimiser states; above "
-        f"its imports it stays below 1.5 times that and 200 MiB, {1.5 * most / MIB + 200:.0f} MiB"
+        f"{who}, each with at most {most / MIB:.0f} MiB of features, weights, gradients and optimiser states, beside "
+        "what the process itself takes"
     )
 
 
