@@ -1,7 +1,8 @@
 """How fast training is on one GPU, and what keeps it from being faster; each row is printed as soon as it is measured.
 
-``python reports/gpu.py`` takes less than 8 minutes on an H200. It needs torch, torchvision, timm, numpy, opencv and
-pydantic, and no file outside the checkout; images are drawn. Without a CUDA device it says "not measured".
+``python reports/gpu.py`` is sized for 8 minutes on a large GPU, and was tried on the CPU alone. It needs torch,
+torchvision, timm, numpy, opencv and pydantic, and no file outside the checkout; images are drawn. Without a CUDA device
+it says "not measured".
 ``--toy`` does the same on the CPU with a small network and a few steps, so that the script is tried without a GPU.
 """
 
