@@ -11,7 +11,7 @@ from rich.console import Console
 from dta_bench.cli.output import print_report
 from dta_bench.cli.terminal import open_in_browser, print_json
 from dta_bench.errors import UserError
-from dta_bench.spec.spelling import count_of, spell_gpu_hours
+from dta_bench.spec.spelling import count_of, spell_gpu_hours, spell_notes
 
 if TYPE_CHECKING:
     from dta_bench.run.workspace import Workspace
@@ -86,6 +86,7 @@ def print_suite_plan(
         "runs": sum(row["runs"] for row in rows.values()), "done": sum(row["done"] for row in rows.values()),
         "to_do": sum(row["to_do"] for row in rows.values()),
         "gpu_hours": sum(row["estimate"]["gpu_hours"] for row in rows.values()),
+        "of_other_code": sum(row["of_other_code"] for row in rows.values()),
         "price": price, "cost": None if None in costs else sum(costs),
     }  # fmt: skip
     if as_json:
@@ -94,7 +95,8 @@ def print_suite_plan(
         return
     if plan.recipe:
         print(describe_recipe(plan.recipe), file=stdout)
-    for line in plan.describe_skipped():
+    notes = spell_notes(note for row in rows.values() for note in row["notes"])
+    for line in [*plan.describe_skipped(), *notes]:
         print(line, file=stdout)
     width = max(map(len, rows))
     for key, row in rows.items():
@@ -104,6 +106,8 @@ def print_suite_plan(
             f"{key:<{width}}  {row['runs']} runs with confirmation: {row['done']} done, {row['to_do']} to do, "
             f"{spell_gpu_hours(row['estimate']['gpu_hours'])}{cost}{why}", file=stdout,
         )  # fmt: skip
+    if total["of_other_code"]:
+        print(f"{total['of_other_code']} of these runs were made by other code; they will run again", file=stdout)
     money = "" if total["cost"] is None else f", {total['cost']:.2f} at {price:g} an hour"
     print(
         f"{count_of(len(rows), 'pair')}, {count_of(total['runs'], 'run')}: {total['done']} done, "
@@ -117,6 +121,7 @@ def _row(
 ) -> dict[str, Any]:
     from dta_bench.cost.sweep_estimate import estimate
     from dta_bench.run.code_fingerprint import code_fingerprint
+    from dta_bench.spec.row_origins import overruled
     from dta_bench.sweep.confirmation import expect_runs
     from dta_bench.sweep.done_runs import CODE, state_of
     from dta_bench.sweep.work import count_runs
@@ -132,4 +137,5 @@ def _row(
     return {
         "benchmark": plan.file.benchmark, "runs": runs, "done": runs - len(to_do), "to_do": len(to_do),
         "estimate": estimate(plan, to_do, workspace.root, *prices, trained), "labels": plan.label_subset.size,
+        "notes": [*plan.notes(), *overruled(plan)], "of_other_code": len(state.stale),
     }  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def spell_metric(metric: str) -> str:
@@ -36,6 +37,11 @@ def join_words(words: Sequence[str]) -> str:
     """Join words as a sentence does: ``dta``, ``dta and mcc``, ``dta, mcc and shot``."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def spell_notes(notes: Iterable[str]) -> list[str]:
+    """Spell notes on one plan, or on those of several pairs: a line for each; equal ones once, with their number."""
+    return [f"note{f' on {count} pairs' if count > 1 else ''}: {note}" for note, count in Counter(notes).items()]
 
 
 def spell_bounds(bounds: tuple[float, float], *, digits: int = 1, signed: bool = False) -> str:

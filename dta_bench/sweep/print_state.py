@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -13,7 +12,7 @@ from dta_bench.run.workspace import Workspace
 from dta_bench.spec import recipe
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.row_origins import overruled
-from dta_bench.spec.spelling import count_of, spell_seeds, spell_value
+from dta_bench.spec.spelling import count_of, spell_notes, spell_seeds, spell_value
 from dta_bench.sweep.done_runs import State
 
 
@@ -45,9 +44,8 @@ def notes_on(plan: Plan, state: State, workspace: Workspace) -> list[str]:
 
 def print_notes(notes: Sequence[str], console: Console) -> None:
     """Print notes on one plan, or on those of several pairs; equal ones once, with a count."""
-    for note, count in Counter(notes).items():
-        of_pairs = f" on {count} pairs" if count > 1 else ""
-        console.print(f"note{of_pairs}: {note}", highlight=False, soft_wrap=True)
+    for line in spell_notes(notes):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def print_confirmation(plan: Plan, state: State, to_come: int, console: Console) -> None:

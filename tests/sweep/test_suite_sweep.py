@@ -1,5 +1,6 @@
 """The sweep of a suite: all pairs as one set of runs; pairs without data are skipped and come later."""
 
+import dataclasses
 import io
 import json
 import shutil
@@ -15,10 +16,12 @@ from real_sweeps import run_json, start, wait_until
 from rich.console import Console
 
 from dta_bench.cli.arguments import options_of
+from dta_bench.cli.sweep_suite import print_suite_plan
 from dta_bench.errors import UserError
 from dta_bench.run.source_training import FOLDER, TAG
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.sweep import done_runs
 from dta_bench.sweep.print_state import print_notes
 from dta_bench.sweep.run_queue import JointQueue, PlannedQueue, RunEnd, point_key
 from dta_bench.sweep.suite import SuitePlan, plan_suite, remove_kept_networks
@@ -74,6 +77,29 @@ def test_a_suite_of_which_no_pair_has_data_is_refused_with_where_they_belong(her
     shutil.rmtree(here / "data/zoo/ink")
     with pytest.raises(UserError, match=r"no pair of zoo has its data: .*ink is missing; see dta-bench prepare zoo"):
         plan(here)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_dry_run_prints_the_notes_of_the_plans_each_once_and_how_many_runs_other_code_made(
+    here: Path, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    options = options_of(**OPTIONS | {"method": ["dta_released"], "points": 4})  # type: ignore[arg-type]
+    found = plan_suite("zoo", options, (), here / "data")
+    (notes,) = {tuple(one.notes()) for one in found.plans.values()}
+    assert notes
+    state_of = done_runs.state_of
+    stale = ((SimpleNamespace(), "code_fingerprint"),)
+    monkeypatch.setattr(done_runs, "state_of", lambda *given: dataclasses.replace(state_of(*given), stale=stale))
+    workspace = Workspace(str(here / "data"), str(here), f"sqlite:///{here}/mlflow.db")
+    printed = io.StringIO()
+    print_suite_plan(found, workspace, as_json, printed, None, None)
+    if as_json:
+        rows = json.loads(printed.getvalue())["pairs"].values()
+        assert [(tuple(row["notes"]), row["of_other_code"]) for row in rows] == [(notes, 1)] * 2
+    else:
+        said = printed.getvalue().splitlines()
+        assert {f"note on 2 pairs: {note}" for note in notes} <= set(said)
+        assert "2 of these runs were made by other code; they will run again" in said
 
 
 @pytest.mark.usefixtures("here")
