@@ -11,7 +11,10 @@ import argparse
 import json
 import subprocess
 import sys
+import textwrap
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from dta_bench.spec.training import Training
 from dta_bench.tracking import Tracker
 from dta_bench.tracking.store_file import sqlite_uri
 
-SUITE, SPACE, USUAL = "pacs", "compare_frozen", "frozen_pair"
+SUITE, SPACE, USUAL, BASELINE = "pacs", "compare_frozen", "frozen_pair", "source_only"
 
 
 def report_of(root: str, out: str) -> dict[str, Any]:
@@ -30,37 +33,52 @@ def report_of(root: str, out: str) -> dict[str, Any]:
     return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
-def page(report: dict[str, Any], seconds: dict[str, float], runs: int, training: Training) -> str:
-    """The page as Markdown.
+@dataclass(frozen=True)
+class Runs:
+    """What a store's finished runs of the suite say of themselves.
 
-    Args:
-        report: of the suite.
-        seconds: method → seconds of training of a run, on average.
-        runs: how many finished runs there are, of the search and of confirmation.
+    Attributes:
+        count: how many there are, of the search and of confirmation.
         training: of all of them.
+        seconds: method → seconds of training of a run, on average.
+        labels: the sizes of the labelled subsets.
     """
-    how = _how(report, runs, training)
-    return "\n\n".join(["# PACS on frozen features", how, *_tables(report, seconds), *_missing(report)])
+
+    count: int
+    training: Training
+    seconds: dict[str, float]
+    labels: list[int]
 
 
-def _how(report: dict[str, Any], runs: int, training: Training) -> str:
-    pairs, stated, file = report["pairs"], report["stated"], search_space_file.read(SPACE)
+def page(report: dict[str, Any], runs: Runs) -> str:
+    """The page of a suite's report as Markdown."""
+    parts = [*_tables(report, runs.seconds), *_gains(report), *_ranks(report), *_missing(report)]
+    return "\n\n".join(["# PACS on frozen features", _how(report, runs), *parts])
+
+
+def _how(report: dict[str, Any], runs: Runs) -> str:
+    pairs, training, file = report["pairs"], runs.training, search_space_file.read(SPACE)
+    size, labels = "x".join(map(str, training.image_size or ())), " or ".join(map(str, runs.labels))
+    cells = [cell["seeds"] for pair in pairs.values() for cell in pair["methods"].values()]
+    seeds = " or ".join(map(str, sorted(set(cells))))
     usual = search_space_file.read(USUAL).training.epochs
-    seeds = sorted({cell["seeds"] for pair in pairs.values() for cell in pair["methods"].values()})
-    return (
-        "Made by `make pacs DATA=... WEIGHTS=...`. PACS (Li et al. 2017) at"
-        f" {'x'.join(map(str, training.image_size or ())) or 'its own'} pixels;\n"
-        f"{report['backbone']} with ImageNet weights is frozen, and a bottleneck of {training.neck_width} and a\n"
-        f"classifier train above it, {training.epochs} epochs over the source in batches of {training.batch_size} and"
-        f" {training.batch_size}. Of each method\n"
-        f"up to {file.points} points of its sets were trained with {count_of(file.seeds, 'seed')}, one was chosen on"
-        " each pair by the labelled\nsubset of the target, and trained again with fresh seeds: the table is of these,"
-        f" {' or '.join(map(str, seeds))} seeds a cell.\n"
-        f"{runs} runs in all; {len(pairs)} of the suite's {stated} pairs.\n\n"
-        f"This is small: {training.epochs} epochs where `{USUAL}` has {usual}, few points of each method, one network."
-        " It orders methods\nin this setting alone. AdaBN estimates the frozen network's statistics on the target and"
-        " computes the features\nagain; DTA and its released form are without VAT, which needs pixels."
+    made = (
+        f"Made by `make pacs DATA=... WEIGHTS=...`. PACS (Li et al. 2017) at {size or 'its own'} pixels; "
+        f"{report['backbone']} with ImageNet weights is frozen, and a bottleneck of {training.neck_width} and a "
+        f"classifier train above it, {training.epochs} epochs over the source in batches of {training.batch_size} and "
+        f"{training.batch_size}. Of each method up to {file.points} points of its sets were trained with "
+        f"{count_of(file.seeds, 'seed')}, one was chosen on each pair by {labels} labelled images of the target, and "
+        f"trained again with fresh seeds: the table is of these, {seeds} seeds a cell. {runs.count} runs in all; "
+        f"{len(pairs)} of the suite's {report['stated']} pairs. Splits: {report['notes'][0]}."
     )
+    small = (
+        f"This is small: {training.epochs} epochs where `{USUAL}` has {usual}, few points of each method, one network, "
+        f"{seeds} seeds, one draw of the splits and of the labelled images. It orders methods in this setting alone, "
+        "and says nothing of fine-tuned networks. Source-only has nothing to choose; of the other methods, labels of "
+        "the target chose the point. AdaBN estimates the frozen network's statistics on the target and computes the "
+        "features again; DTA and its released form are without VAT, which needs pixels."
+    )
+    return "\n\n".join(textwrap.fill(words, 120, break_long_words=False) for words in (made, small))
 
 
 def _tables(report: dict[str, Any], seconds: dict[str, float]) -> Iterator[str]:
@@ -76,21 +94,56 @@ def _tables(report: dict[str, Any], seconds: dict[str, float]) -> Iterator[str]:
         for name in ranked
     ]  # fmt: skip
     yield f"## Accuracy on target test\n\nPercent, with 95 % intervals over seeds and images.\n\n{_table(head, rows)}"
+    for note in report["notes"][1:]:
+        yield f"Note: {note}."
+
+
+def _gains(report: dict[str, Any]) -> Iterator[str]:
+    """Each method less source-only: on average with its test, and how many pairs it loses."""
+    pairs, average = [report["pairs"][key]["methods"] for key in report["average_over"]], report["average"]
+    if BASELINE not in average or len(average) < 2:
+        return
+    rows = []
+    for name in sorted(average.keys() - {BASELINE}, key=lambda name: -average[name]):
+        test = next((one for one in report["comparisons"] if {one["first"], one["second"]} == {name, BASELINE}), None)
+        by_pair = [methods[name]["score"] - methods[BASELINE]["score"] for methods in pairs]
+        lost = sum(gain < 0 for gain in by_pair)
+        shown = [_signed(test, name), _p(test), _verdict(test, name)] if test else ["", "", "not tested"]
+        rows.append([name, *shown, f"{lost} of {len(pairs)}", f"{min(by_pair):+.1f} to {max(by_pair):+.1f}"])
+    verdicts = Counter(row[3] for row in rows)
+    words = "; ".join(f"{verdict}: {count}" for verdict, count in verdicts.items())
+    lead = (
+        "Points of the average, with 95 % intervals over seeds and images. Tests are corrected for "
+        f"{len(report['comparisons'])} pairs of methods (Holm), and are about these very pairs of domains. Of "
+        f"{count_of(len(rows), 'method')}: {words}."
+    )
+    table = _table(["method", "gain", "p (Holm)", "at 5 %", "pairs it loses", "gain by pair"], rows)
+    yield f"## Gain over source-only\n\n{textwrap.fill(lead, 120)}\n\n{table}"
+
+
+def _signed(test: dict[str, Any], name: str) -> str:
+    sign = 1 if test["first"] == name else -1
+    low, high = sorted(sign * end for end in test["ci95"])
+    return f"{sign * test['points']:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _p(test: dict[str, Any]) -> str:
+    p = test["p_holm"]
+    return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _verdict(test: dict[str, Any], name: str) -> str:
+    if not test["differs"]:
+        return "no difference shown"
+    return "higher" if (test["points"] > 0) == (test["first"] == name) else "lower"
+
+
+def _ranks(report: dict[str, Any]) -> Iterator[str]:
     across = report["across"]
     if across:
         of_ranks = [[name, f"{across['ranks'][name]:.2f}"] for name in sorted(across["ranks"], key=across["ranks"].get)]
-        yield f"## Ranks\n\n{across['why_not_tested']}\n\n{_table(['method', 'average rank'], of_ranks)}"
-    differing = [
-        one for one in report["comparisons"] if one["differs"] and "source_only" in (one["first"], one["second"])
-    ]
-    if differing:
-        lines = [f"* {one['first']} and {one['second']}: {one['points']:+.1f} points" for one in differing]
-        yield (
-            "## Averages that differ from source-only's\n\nAfter Holm's correction for "
-            f"{len(report['comparisons'])} pairs of methods, about these very pairs of domains.\n\n" + "\n".join(lines)
-        )
-    for note in report["notes"][1:]:
-        yield f"Note: {note}."
+        why = textwrap.fill(across["why_not_tested"], 120)
+        yield f"## Ranks\n\n{why}\n\n{_table(['method', 'average rank'], of_ranks)}"
 
 
 def _missing(report: dict[str, Any]) -> Iterator[str]:
@@ -139,7 +192,8 @@ def main() -> None:
     if len(trainings) != 1:
         sys.exit(f"the runs have {len(trainings)} trainings, and the page is of one: make pacs in a folder of its own")
     seconds = {name: sum(of) / len(of) for name, of in times.items()}
-    print(page(report, seconds, len(found), Training.model_validate_json(trainings.pop())))
+    labels = sorted({run.spec.label_subset.size for run in found})
+    print(page(report, Runs(len(found), Training.model_validate_json(trainings.pop()), seconds, labels)))
 
 
 if __name__ == "__main__":
