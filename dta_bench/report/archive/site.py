@@ -23,8 +23,9 @@ from dta_bench.spec.spelling import spell_metric
 from dta_bench.spec.train_command import train_command
 from dta_bench.tracking.imported_runs import FinishedElsewhere
 
-HEAD = ("benchmark", "method", "score", "spread", "seeds", "kind", "metric", "backbone", "weights", "who")
-NUMERIC = (False, False, True, True, True, False, False, False, False, False)
+HEAD = ("benchmark", "method", "score", "spread", "seeds", "kind", "parameters", "metric", "backbone", "weights", "who")
+NUMERIC = [name in ("score", "spread", "seeds") for name in HEAD]
+FRESH, OF_THE_SEARCH = "fresh", "of the search"
 Published = tuple[Manifest, FinishedElsewhere]
 
 
@@ -44,14 +45,14 @@ def write_site(archives: Sequence[Path], folder: Path) -> int:
     manifests = [read_manifest(one) for one in archives]
     published = [(m, run) for m, one in zip(manifests, archives, strict=True) for run in read_rows(one)]
     rows = [_row(group) for group in _configurations(published)]
-    rows.sort(key=lambda row: (row["cells"][0], -float(row["cells"][2] or -1)))
+    rows.sort(key=_place)
     text = render(
         "site.html", title="Results", answer=_answer(published, rows), head=HEAD, numeric=NUMERIC, rows=rows,
         archives=manifests, notes=[
             "A row is one configuration: the mean over its fresh seeds where it has some, else over the seeds of the "
-            "search, which flatter what they chose. The spread is the standard deviation over these seeds. Rows of one "
-            "benchmark may differ in training and in the labelled subset; their specs say how. No test is made here: "
-            "dta-bench merge and dta-bench report compare runs.",
+            "search, which flatter what they chose: these stand below the others of their benchmark. The spread is the "
+            "standard deviation over these seeds. Rows of one benchmark may differ in training and in the labelled "
+            "subset; their specs say how. No test is made here: dta-bench merge and dta-bench report compare runs.",
             *_weights_of_files(published),
             *_disagreements(published),
         ],
@@ -59,6 +60,12 @@ def write_site(archives: Sequence[Path], folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.html").write_text(text, encoding="utf-8")
     return len(rows)
+
+
+def _place(row: dict[str, Any]) -> tuple[str, bool, float]:
+    """Where a row stands: by benchmark, fresh seeds before those of the search, the highest score first."""
+    cells = dict(zip(HEAD, row["cells"], strict=True))
+    return cells["benchmark"], cells["kind"] != FRESH, -float(cells["score"] or -1)
 
 
 def _answer(published: Sequence[Published], rows: Sequence[dict[str, Any]]) -> str:
@@ -115,13 +122,12 @@ def _row(group: Sequence[Published]) -> dict[str, Any]:
     params = " ".join(f"{key}={value}" for key, value in spec.params.items())
     cells = [
         spec.benchmark, spec.method, f"{np.mean(scores):.1f}" if scores else "", spread, str(len(shown)),
-        "fresh" if fresh else "of the search", spell_metric(metric), spec.backbone, spec.weights, who,
+        FRESH if fresh else OF_THE_SEARCH, params, spell_metric(metric), spec.backbone, spec.weights, who,
     ]  # fmt: skip
     anchor = hashlib.sha256(" ".join(run.spec.id for _, run in group).encode()).hexdigest()[:12]
     return {
         "anchor": f"row-{anchor}",
         "cells": cells,
-        "params": params,
         "runs": [_run(m, run, metric) for m, run in shown],
     }
 

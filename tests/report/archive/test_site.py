@@ -8,6 +8,8 @@ from pathlib import Path
 
 import headless_browser
 import pytest
+from small_runs import spec_of
+from stored_runs import finish
 
 from dta_bench.cli.arguments import options_of
 from dta_bench.errors import UserError
@@ -15,6 +17,7 @@ from dta_bench.report.archive.manifest import MANIFEST
 from dta_bench.report.archive.merge import read_rows
 from dta_bench.report.archive.site import find_archives, write_site
 from dta_bench.report.archive.write import write_archive
+from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED
 from dta_bench.spec.train_command import train_command
 from dta_bench.tracking import Tracker
 from dta_bench.tracking.store_file import sqlite_uri
@@ -48,6 +51,21 @@ def test_a_run_that_two_archives_hold_is_counted_once(archive: Path) -> None:
     shutil.copytree(archive, archive.parent / "again")
     assert write_site(find_archives(archive.parent), archive.parent) == 2
     assert "2 configurations of 4 runs" in (archive.parent / "index.html").read_text()
+
+
+def test_fresh_seeds_stand_above_a_higher_score_on_the_seeds_that_chose_it(
+    finished_store: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished_store, tmp_path / "store")
+    tracker = Tracker(sqlite_uri(tmp_path / "store/mlflow.db"), tmp_path / "store")
+    finish(tracker, spec_of("mcc", FIRST_CONFIRMATION_SEED), 0.05)
+    write_archive(tracker, ["fonts_digits"], tmp_path / "archive", "lab", "CC-BY-4.0")
+    write_site([tmp_path / "archive"], tmp_path)
+    rows = re.findall(
+        r'<tr id="row.*?</td><td>(\w+)</td><td class="number">([\d.]+)', (tmp_path / "index.html").read_text()
+    )
+    assert rows[0][0] == "mcc"
+    assert float(rows[0][1]) < min(float(score) for _, score in rows[1:])
 
 
 def test_a_folder_without_an_archive_is_refused_and_so_is_a_damaged_one(archive: Path, tmp_path: Path) -> None:
