@@ -193,7 +193,7 @@ def sweep(
                 recipe=of_suite.recipe,
             )  # fmt: skip
             if dry_run:
-                print_suite_plan(of_suite, workspace, as_json, stdout, rate, price)
+                print_suite_plan(of_suite, workspace, as_json, stdout, rate, price, stacked)
                 return
             phases.begin("importing what trains")
             from dta_bench.sweep.on_ray.cluster import Resources

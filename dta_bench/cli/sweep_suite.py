@@ -72,15 +72,20 @@ def run_suite(
 
 
 def print_suite_plan(
-    plan: SuitePlan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None
-) -> None:
-    """Print the pairs of a suite's sweep with their runs, how many are done, and hours and price of the others."""
+    plan: SuitePlan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None,
+    stacked: bool = False,
+) -> None:  # fmt: skip
+    """Print the pairs of a suite's sweep with their runs, how many are done, and hours and price of the others.
+
+    Args:
+        stacked: whether what can be stacked is; what is stacked on each pair, and its memory, is then said.
+    """
     from dta_bench.spec.recipe import describe as describe_recipe
 
     tracker = workspace.tracker()
     tracker.check_address()
     trained = set[str]()
-    rows = {key: _row(one, tracker, workspace, (rate, price), trained) for key, one in plan.plans.items()}
+    rows = {key: _row(one, tracker, workspace, (rate, price), trained, stacked) for key, one in plan.plans.items()}
     costs = [row["estimate"]["cost"] for row in rows.values()]
     total = {
         "runs": sum(row["runs"] for row in rows.values()), "done": sum(row["done"] for row in rows.values()),
@@ -106,6 +111,9 @@ def print_suite_plan(
             f"{key:<{width}}  {row['runs']} runs with confirmation: {row['done']} done, {row['to_do']} to do, "
             f"{spell_gpu_hours(row['estimate']['gpu_hours'])}{cost}{why}", file=stdout,
         )  # fmt: skip
+    for key, row in rows.items():
+        if stacked:
+            print(f"{key:<{width}}  {row['stacked']}", file=stdout)
     if total["of_other_code"]:
         print(f"{total['of_other_code']} of these runs were made by other code; they will run again", file=stdout)
     money = "" if total["cost"] is None else f", {total['cost']:.2f} at {price:g} an hour"
@@ -117,8 +125,9 @@ def print_suite_plan(
 
 
 def _row(
-    plan: Plan, tracker: Any, workspace: Workspace, prices: tuple[float | None, float | None], trained: set[str]
-) -> dict[str, Any]:
+    plan: Plan, tracker: Any, workspace: Workspace, prices: tuple[float | None, float | None], trained: set[str],
+    stacked: bool,
+) -> dict[str, Any]:  # fmt: skip
     from dta_bench.cost.sweep_estimate import estimate
     from dta_bench.run.code_fingerprint import code_fingerprint
     from dta_bench.spec.row_origins import overruled
@@ -134,8 +143,14 @@ def _row(
         to_confirm = state_of(confirming.runs, stored, lambda run: {CODE: code_fingerprint(run)}).to_do
     to_do = [*state.to_do, *to_confirm]
     runs = len(plan.runs) + len(confirming.runs)
+    of_stacks = {}
+    if stacked:
+        from dta_bench.sweep.stacked.describe import describe_stacks
+
+        of_stacks = {"stacked": describe_stacks(plan, state.to_do, workspace.root)}
     return {
         "benchmark": plan.file.benchmark, "runs": runs, "done": runs - len(to_do), "to_do": len(to_do),
         "estimate": estimate(plan, to_do, workspace.root, *prices, trained), "labels": plan.label_subset.size,
         "notes": [*plan.notes(), *overruled(plan)], "of_other_code": len(state.stale),
+        **of_stacks,
     }  # fmt: skip

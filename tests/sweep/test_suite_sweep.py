@@ -80,7 +80,7 @@ def test_a_suite_of_which_no_pair_has_data_is_refused_with_where_they_belong(her
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_dry_run_prints_the_notes_of_the_plans_each_once_and_how_many_runs_other_code_made(
+def test_a_dry_run_prints_the_plans_notes_once_and_of_each_pair_what_is_stacked_and_of_other_code(
     here: Path, monkeypatch: pytest.MonkeyPatch, as_json: bool
 ) -> None:
     options = options_of(**OPTIONS | {"method": ["dta_released"], "points": 4})  # type: ignore[arg-type]
@@ -92,12 +92,14 @@ def test_a_dry_run_prints_the_notes_of_the_plans_each_once_and_how_many_runs_oth
     monkeypatch.setattr(done_runs, "state_of", lambda *given: dataclasses.replace(state_of(*given), stale=stale))
     workspace = Workspace(str(here / "data"), str(here), f"sqlite:///{here}/mlflow.db")
     printed = io.StringIO()
-    print_suite_plan(found, workspace, as_json, printed, None, None)
+    print_suite_plan(found, workspace, as_json, printed, None, None, stacked=True)
     if as_json:
-        rows = json.loads(printed.getvalue())["pairs"].values()
+        rows = list(json.loads(printed.getvalue())["pairs"].values())
         assert [(tuple(row["notes"]), row["of_other_code"]) for row in rows] == [(notes, 1)] * 2
+        assert all("stacked: no run" in row["stacked"] for row in rows)
     else:
         said = printed.getvalue().splitlines()
+        assert sum("stacked: no run" in line for line in said) == 2
         assert {f"note on 2 pairs: {note}" for note in notes} <= set(said)
         assert "2 of these runs were made by other code; they will run again" in said
 

@@ -12,7 +12,7 @@ from rich.table import Table as ScreenTable
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.suite_report import SuiteReport, SuiteScore
 from dta_bench.report.html.page import Cell, Page, Section, Table
-from dta_bench.report.html.sections.cells import interval_cell
+from dta_bench.report.html.sections.cells import interval_cell, number_cell
 from dta_bench.report.suite.printed import printed_section
 from dta_bench.spec.spelling import spell_metric
 
@@ -100,12 +100,13 @@ def show_suite(report: SuiteReport, console: Console) -> None:
 
 def _table(report: SuiteReport, pages: Mapping[str, str]) -> Section:
     methods = ranking(report)
-    head = ["method", f"average of {len(report.average_over)}", *report.pairs]
+    head = ["method", f"average of {len(report.average_over)}", "95 % interval", *report.pairs]
     rows = []
     for name in methods:
         cells = [_score_cell(report.pairs[key].methods.get(name), pages.get(key)) for key in report.pairs]
         average = report.average.get(name)
-        rows.append([Cell(name), Cell(NO_AVERAGE if average is None else f"{average:.1f}", number=True), *cells])
+        shown = number_cell(average, absent=NO_AVERAGE)
+        rows.append([Cell(name), shown, interval_cell(report.average_intervals.get(name)), *cells])
     caption = (
         f"{spell_metric(report.headline)} on target test in percent, mean over seeds; of each method on each pair what "
         f"the rule {report.rule} chose. Averages are over the pairs that every method has: "

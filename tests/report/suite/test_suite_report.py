@@ -178,6 +178,8 @@ def test_the_json_has_pairs_by_name_and_the_page_says_the_same_in_both_forms(her
     assert set(stated["pairs"]["photo -> ink"]["methods"]["dta"]) >= {"score", "interval", "seeds"}
     assert stated["average"] == {"dta": found.average["dta"]}
     page = suite_page(found, {"photo -> ink": "pairs/zoo.photo-to-ink/report.html"})
+    (low, high), (first, *_) = found.average_intervals["dta"] or (0, 0), page.sections[0].tables[0].rows
+    assert [cell.text for cell in first[:3]] == ["dta", f"{found.average['dta']:.1f}", f"{low:.1f} to {high:.1f}"]
     for text in (html(page), markdown(page)):
         assert "photo -" in text
         assert f"{found.average['dta']:.1f}" in text
