@@ -56,12 +56,13 @@ contents: install  ## What it costs to know 200,000 files by their contents, rep
 features: install-dev  ## Features against the bare network, stacked heads against single runs (DATA, WEIGHTS), reports/features.md
 	reports/alone.sh $(BIN)/python reports/features.py --root $(DATA) --weights $(WEIGHTS) > reports/features.md.new && mv reports/features.md.new reports/features.md
 
+OUT ?= .
 PACS_METHODS = source_only,adabn,dann,cdan,mcc,mcd,shot,bnm,dta,dta_released
 
 pacs: install-dev  ## Ten methods on the pairs of PACS, on frozen features (DATA, WEIGHTS of lite0), reports/pacs.md; resumable
 	$(BIN)/dta-bench sweep compare_frozen --benchmark pacs --root $(DATA) --method $(PACS_METHODS) \
-		--backbone tf_efficientnet_lite0 --weights $(WEIGHTS) --training 'image_size=[128,128]' > /dev/null
-	$(BIN)/python reports/pacs.py --root $(DATA) > reports/pacs.md.new && mv reports/pacs.md.new reports/pacs.md
+		--backbone tf_efficientnet_lite0 --weights $(WEIGHTS) --training 'image_size=[128,128]' --out $(OUT) > /dev/null
+	$(BIN)/python reports/pacs.py --root $(DATA) --out $(OUT) > reports/pacs.md.new && mv reports/pacs.md.new reports/pacs.md
 
 lint: install-dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

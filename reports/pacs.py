@@ -1,8 +1,10 @@
 """PACS on frozen features, as a page: the figures of ``dta-bench report pacs --json``.
 
     python reports/pacs.py --root DATA [--out OUT] > reports/pacs.md
+    python reports/pacs.py --root DATA --cost shot,dta > reports/pacs_fine_tuned.json
 
 ``make pacs`` first sweeps the pairs whose data are there. What has no finished run is named with its command.
+The second command measures a step of some methods where the whole network trains; the page says what runs would take.
 """
 
 from __future__ import annotations
@@ -18,13 +20,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dta_bench.cli.arguments import options_of
+from dta_bench.cost.sweep_estimate import epoch_lengths
 from dta_bench.spec import search_space_file
 from dta_bench.spec.spelling import count_of
 from dta_bench.spec.training import Training
+from dta_bench.sweep.suite import plan_suite
 from dta_bench.tracking import Tracker
 from dta_bench.tracking.store_file import sqlite_uri
 
 SUITE, SPACE, USUAL, BASELINE = "pacs", "compare_frozen", "frozen_pair", "source_only"
+BACKBONE, SIZE, BATCH = "tf_efficientnet_lite0", 128, 32
+WHOLE = "any_pair"
+"""The search space of runs that train the whole network."""
+FINE_TUNED = Path(__file__).parent / "pacs_fine_tuned.json"
 
 
 def report_of(root: str, out: str) -> dict[str, Any]:
@@ -50,9 +59,13 @@ class Runs:
     labels: list[int]
 
 
-def page(report: dict[str, Any], runs: Runs) -> str:
-    """The page of a suite's report as Markdown."""
-    parts = [*_tables(report, runs.seconds), *_gains(report), *_ranks(report), *_missing(report)]
+def page(report: dict[str, Any], runs: Runs, cost: dict[str, Any] | None = None) -> str:
+    """The page of a suite's report as Markdown.
+
+    Args:
+        cost: of fine-tuned runs, as :func:`cost_of_fine_tuning` has it; None where it was not measured.
+    """
+    parts = [*_tables(report, runs.seconds), *_gains(report), *_ranks(report), *_fine_tuned(cost), *_missing(report)]
     return "\n\n".join(["# PACS on frozen features", _how(report, runs), *parts])
 
 
@@ -146,6 +159,43 @@ def _ranks(report: dict[str, Any]) -> Iterator[str]:
         yield f"## Ranks\n\n{why}\n\n{_table(['method', 'average rank'], of_ranks)}"
 
 
+def cost_of_fine_tuning(methods: str, root: str) -> dict[str, Any]:
+    """Measure a step of some methods on the whole network, and count the steps of an epoch over all pairs."""
+    command = ["profile", WHOLE, "--backbone", BACKBONE, "--method", methods, "--batch", str(BATCH)]
+    command += ["--image-size", str(SIZE), "--rounds", "3"]
+    called = [sys.executable, "-m", "dta_bench", *command, "--json"]
+    found = json.loads(subprocess.run(called, check=True, capture_output=True, text=True).stdout)
+    options = options_of(backbone=[BACKBONE], training=[f"batch_size={BATCH}"], method=["source_only"])
+    plans = plan_suite(SPACE, options, (), Path(root), SUITE).plans
+    return {
+        "command": f"dta-bench {' '.join(command)}", "threads": found["threads"], "device": found["device"],
+        "steps": {key: epoch_lengths(plan, root)[0] for key, plan in plans.items()},
+        "seconds": {
+            f"{row['method']}{' with VAT' if row['vat'] else ''}": BATCH / row["images_per_second"]
+            for row in found["rows"]
+        },
+    }  # fmt: skip
+
+
+def _fine_tuned(cost: dict[str, Any] | None) -> Iterator[str]:
+    if cost is None:
+        return
+    epochs, seeds, steps = search_space_file.read(WHOLE).training.epochs, 3, sum(cost["steps"].values())
+    threads = f"{cost['device']}, {count_of(cost['threads'], 'thread')}"
+    words = (
+        f"Not run. A step of the whole network on {BATCH} and {BATCH} images of {SIZE}x{SIZE} pixels was measured "
+        f"(`{cost['command']}`, {threads}); the pairs above have {steps} steps an epoch together, so the {epochs} "
+        f"epochs of `{WHOLE}` with one point of a method and {count_of(seeds, 'seed')} take:"
+    )
+    rows = [[name, f"{of:.2f}", f"{of * steps * epochs * seeds / 3600:.1f}"] for name, of in cost["seconds"].items()]
+    yield (
+        f"## Fine-tuned\n\n{textwrap.fill(words, 120, break_long_words=False)}\n\n"
+        f"{_table(['method', 's a step', 'hours'], rows)}\n\n"
+        f"`dta-bench sweep {WHOLE} --benchmark {SUITE} --root DATA --backbone {BACKBONE} --weights FILE "
+        f"--method METHODS --training 'image_size=[{SIZE},{SIZE}]' --points 1 --seeds {seeds} --confirm 0`"
+    )
+
+
 def _missing(report: dict[str, Any]) -> Iterator[str]:
     if report["missing"]:
         lines = [
@@ -179,7 +229,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", required=True)
     parser.add_argument("--out", default=".")
+    parser.add_argument("--cost", metavar="METHODS", help="measure these, fine-tuned, in place of printing the page")
     asked = parser.parse_args()
+    if asked.cost:
+        print(json.dumps(cost_of_fine_tuning(asked.cost, asked.root), indent=1))
+        return
     report = report_of(asked.root, asked.out)
     tracker = Tracker(sqlite_uri(Path(asked.out) / "mlflow.db"), Path(asked.out))
     found = [
@@ -193,7 +247,8 @@ def main() -> None:
         sys.exit(f"the runs have {len(trainings)} trainings, and the page is of one: make pacs in a folder of its own")
     seconds = {name: sum(of) / len(of) for name, of in times.items()}
     labels = sorted({run.spec.label_subset.size for run in found})
-    print(page(report, Runs(len(found), Training.model_validate_json(trainings.pop()), seconds, labels)))
+    cost = json.loads(FINE_TUNED.read_text()) if FINE_TUNED.is_file() else None
+    print(page(report, Runs(len(found), Training.model_validate_json(trainings.pop()), seconds, labels), cost))
 
 
 if __name__ == "__main__":

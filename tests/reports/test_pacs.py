@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "reports"))
 from pacs import Runs, page
 
+from dta_bench.spec import search_space_file
 from dta_bench.spec.training import Training
 
 TRAINING = Training(epochs=4, optimizer="sgd", learning_rate=1e-2, batch_size=16, tune="head", neck_width=64)
@@ -77,3 +78,15 @@ def test_how_the_runs_were_trained_is_read_from_them() -> None:
     assert (
         "a bottleneck of 64 and a classifier train above it, 5 epochs over the source in batches of 16 and 16" in text
     )
+
+
+def test_what_fine_tuning_would_take_is_steps_times_seconds_and_is_said_not_to_be_run() -> None:
+    cost = {
+        "command": "dta-bench profile", "threads": 1, "device": "cpu", "steps": {"a -> b": 100, "b -> a": 50},
+        "seconds": {"dta": 2.0},
+    }  # fmt: skip
+    text = page(report(), RUNS, cost)
+    epochs = search_space_file.read("any_pair").training.epochs
+    assert f"| dta | 2.00 | {150 * 2.0 * epochs * 3 / 3600:.1f} |" in text
+    assert "## Fine-tuned\n\nNot run." in text
+    assert "Fine-tuned" not in page(report(), RUNS)
