@@ -20,6 +20,7 @@ TESTS = {
         "tests/sweep/test_faults_on_one_machine.py", "tests/sweep/test_upgrade.py",
         "tests/security/test_planted_cache_folder.py", "tests/security/test_planted_session_folder.py",
         "tests/sweep/on_ray/test_worker_path.py", "tests/sweep/on_ray/test_ray_dies.py",
+        "tests/sweep/on_ray/test_worker_dies.py",
     ],
 }  # fmt: skip
 """Heading of a table → the files of the tests that inject its faults and note them."""

@@ -74,6 +74,10 @@ class ProgressView:
         if not self.console.is_terminal:
             self._again.start()
 
+    def note(self, sentence: str) -> None:
+        """Print a sentence that is no result."""
+        self.console.print(f"note: {sentence}", highlight=False, soft_wrap=True, markup=False)
+
     def say_what_runs(self) -> None:
         """Print one line with what each run is doing; where there is no terminal, nothing else shows it."""
         self.console.print(self._running_now(), style="dim", highlight=False, soft_wrap=True, markup=False)

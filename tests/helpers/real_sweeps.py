@@ -48,8 +48,8 @@ def listening_addresses(pid: int) -> set[str]:
     return addresses
 
 
-def wait_until(happened: Callable[[], bool]) -> None:
+def wait_until(happened: Callable[[], bool], pause: float = 1.0) -> None:
     deadline = time.monotonic() + 900
     while not happened():
         assert time.monotonic() < deadline
-        time.sleep(1)
+        time.sleep(pause)

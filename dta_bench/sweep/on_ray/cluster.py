@@ -113,6 +113,8 @@ def address_of(resources: Resources) -> str | None:
 def _start_local(resources: Resources, devices: int) -> None:
     # A busy machine takes longer than Ray's own 30 seconds.
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
+    # With the first workers started before the driver is let in, one that dies meanwhile would keep it out for ever.
+    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     folder = session_folder()
     import joblib
     import ray

@@ -20,13 +20,12 @@ from dta_bench.sweep.on_ray.ray_session import RaySession
 from dta_bench.sweep.on_ray.run_beats import clear_beats, read_beats
 from dta_bench.sweep.on_ray.save_runs import save_runs
 from dta_bench.sweep.on_ray.tune_space import SweepSpace, point_of
+from dta_bench.sweep.on_ray.worker_deaths import RETRIES, count_each_death_once
 from dta_bench.sweep.phases import say_that_it_stops
 from dta_bench.sweep.progress_view import ProgressView
 from dta_bench.sweep.run_queue import JointQueue, PlannedQueue
 from dta_bench.sweep.sampler import brute_force_sampler
 from dta_bench.sweep.work import Work
-
-RETRIES = 3  # for a worker or node that is lost, announced or not; a run that diverges is not tried again
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def launch(start: Launch, session: RaySession) -> dict[str, str]:
         try:
             joined = session.connect(start.runs[0])
             session.phases.close()
-            with ray_alive.watch(interrupt.ray_has_died):
+            with ray_alive.watch(interrupt.ray_has_died, start.view.note):
                 errors = run_tuner(start, interrupt, joined)
         except KeyboardInterrupt as error:
             if interrupt.lost:
@@ -184,6 +183,7 @@ def run_tuner(start: Launch, interrupt: Interrupt, joined: cluster.Joined) -> di
             # All runs that will have a place wait for it at once, so that their machines start at once.
             parallel = min(most, parallel or most)
             os.environ[demand.PENDING] = str(parallel)
+    count_each_death_once()
     errors: dict[str, str] = {}
     # Tune pickles what decides when to stop, and a view cannot be pickled
     stopping = {run.id: share.work.early_stopping for share in start.shares for run in share.work.runs}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dta_bench.errors import UserError
@@ -10,6 +9,7 @@ from dta_bench.spec.seeds import is_confirmation
 from dta_bench.sweep.kept_networks import KeptNetworks
 from dta_bench.sweep.on_ray.demand import Patience, describe_waiting, has_place, has_room
 from dta_bench.sweep.on_ray.tune_space import RUN
+from dta_bench.sweep.on_ray.worker_deaths import say_of_restart, why_it_died
 
 if TYPE_CHECKING:
     from dta_bench.sweep.on_ray.cluster import Joined
@@ -76,9 +76,12 @@ def progress_callback(
             if early is not None and "outcome" not in (trial.last_result or {}):
                 view.run_ended(names[run], "stopped", 0.0, early.reason)
 
+        def on_trial_recover(self, *_: Any, trial: Any, **__: Any) -> None:
+            view.note(say_of_restart(names[trial.config[RUN]], why_it_died(trial.error_file), trial.num_failures))
+
         def on_trial_error(self, *_: Any, trial: Any, **__: Any) -> None:
             run = trial.config[RUN]
-            errors[run] = last_line(trial.error_file)
+            errors[run] = why_it_died(trial.error_file)
             view.run_ended(names[run], "failed", 0.0, errors[run])
 
     return ShowProgress()
@@ -92,9 +95,3 @@ def _kept_networks(start: Launch) -> dict[str, KeptNetworks]:
         kept.show_earlier()
         found |= {run.id: kept for run in share.work.runs}
     return found
-
-
-def last_line(error_file: str | None) -> str:
-    """The last line of what a worker that died has left in its error file."""
-    lines = Path(error_file).read_text(errors="replace").strip().splitlines() if error_file else []
-    return lines[-1] if lines else "the worker died"

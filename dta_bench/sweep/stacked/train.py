@@ -14,7 +14,8 @@ from dta_bench.run.execute import RunLabel
 from dta_bench.run.placement import StopRequest
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.sweep.on_ray.launch import RETRIES, Share
+from dta_bench.sweep.on_ray.launch import Share
+from dta_bench.sweep.on_ray.worker_deaths import RETRIES
 from dta_bench.sweep.progress_view import ProgressView
 from dta_bench.sweep.stacked import process
 from dta_bench.sweep.stacked.choose import share_out, stacks_of

@@ -21,6 +21,10 @@ def quick_and_harmless(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return ended
 
 
+def said_only(sentence: str) -> None:
+    """What only has to be said is no business of these tests."""
+
+
 def told_of(address: str, raylet: psutil.Process | None) -> str:
     """What is told of a Ray."""
     told, happened = list[str](), threading.Event()
@@ -29,7 +33,7 @@ def told_of(address: str, raylet: psutil.Process | None) -> str:
         told.append(sentence)
         happened.set()
 
-    with RayAlive(address, raylet, note) as watch:
+    with RayAlive(address, raylet, note, said_only) as watch:
         assert happened.wait(20)
         watch._thread.join(20)
     return told[0]
@@ -55,7 +59,7 @@ def test_a_raylet_that_has_died_is_told() -> None:
 
 
 def test_the_process_ends_with_a_status_even_if_the_sweep_does_not(quick_and_harmless: list[int]) -> None:
-    watch = RayAlive(free_address(), None, lambda _: None)
+    watch = RayAlive(free_address(), None, lambda _: None, said_only)
     with watch:
         watch._thread.join(20)
     assert quick_and_harmless == [ray_alive.STATUS]
@@ -65,6 +69,6 @@ def test_while_both_are_there_nothing_is_told() -> None:
     told = list[str]()
     with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        with RayAlive(address, psutil.Process(), told.append) as watch:
+        with RayAlive(address, psutil.Process(), told.append, said_only) as watch:
             watch._thread.join(0.2)
     assert told == []
