@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from dta_bench.cost.meta_results import quick_result
+
 
 class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up torch's own FLOP formulas while it is active.
@@ -24,7 +26,9 @@ class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.by_operator: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
+        out = None if kwargs else quick_result(func, args)
+        if out is None:
+            out = func(*args, **(kwargs or {}))
         formula = flop_registry.get(func.overloadpacket)
         if formula is not None:
             self.by_operator[str(func.overloadpacket)] += formula(*args, **(kwargs or {}), out_val=out)
