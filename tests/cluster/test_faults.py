@@ -160,11 +160,20 @@ HTTPServer(("169.254.169.254", 80), Metadata).serve_forever()
 """
 
 
-def announce_the_end(cluster: Cluster, host: Host) -> subprocess.Popen[str]:
-    """Answer on ``host`` as AWS does on a machine that it will take away in two minutes, at the same address."""
+@contextmanager
+def end_announced(cluster: Cluster, host: Host) -> Iterator[None]:
+    """Within the block ``host`` answers as AWS does on a machine that it will take away in two minutes.
+
+    Afterwards it does not, whatever happened: every Ray that is started there would be drained at once.
+    """
     (cluster.shared / "metadata.py").write_text(METADATA)
     host.run("ip addr add 169.254.169.254/32 dev lo")
-    return host.start("python3 /mnt/metadata.py")
+    server = host.start("exec python3 /mnt/metadata.py")
+    try:
+        yield
+    finally:
+        server.kill()
+        host.run("pkill -f '[m]etadata.py'; ip addr del 169.254.169.254/32 dev lo")
 
 
 def test_a_run_that_is_told_to_end_saves_first(cluster: Cluster, note: Note) -> None:
@@ -174,10 +183,24 @@ def test_a_run_that_is_told_to_end_saves_first(cluster: Cluster, note: Note) -> 
     (run, *_) = training(training_host(cluster))
     run.terminate()
     wait_until(lambda: saved_within_an_epoch(cluster, "sigterm"), seconds=100)  # its next start soon overwrites it
-    wait_until(lambda: not run.is_running() or run.status() == psutil.STATUS_ZOMBIE, seconds=100)
+    wait_until(lambda: has_ended(run), seconds=100)
     wait_for_success(driver)
     nothing_lost(cluster, wanted, EPOCHS)
     note("SIGTERM to a run's process", "it saved after its step, ended, and was started again from there")
+
+
+@contextmanager
+def comes_back(cluster: Cluster, host: Host) -> Iterator[None]:
+    """After the block, whatever happened in it, ``host`` is a machine of the cluster again."""
+    try:
+        yield
+    finally:
+        host.run(f". ~/.dta-bench.sh; ray stop; {JOIN}; ~/dta-bench/cluster/node.sh worker")
+        wait_for_both_nodes(cluster)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_node_that_will_be_taken_away_saves_and_its_run_goes_on_elsewhere(cluster: Cluster, note: Note) -> None:
@@ -185,18 +208,14 @@ def test_a_node_that_will_be_taken_away_saves_and_its_run_goes_on_elsewhere(clus
     driver = cluster.head.start(cluster.sweep("notice"))
     wait_for_checkpoint(cluster, "notice", driver)
     host = training_host(cluster)
-    processes = training(host)
-    given = time.monotonic()
-    metadata_server = announce_the_end(cluster, host)
-    wait_until(lambda: saved_within_an_epoch(cluster, "notice"), seconds=110)
-    wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes), seconds=110)
-    took = time.monotonic() - given
-    metadata_server.kill()
-    wait_for_success(driver)
-    nothing_lost(cluster, wanted, EPOCHS)
-    host.run("pkill -f '[m]etadata.py'; ip addr del 169.254.169.254/32 dev lo")
-    host.run(f". ~/.dta-bench.sh; ray stop; {JOIN}; ~/dta-bench/cluster/node.sh worker")  # the machine comes back
-    wait_for_both_nodes(cluster)
+    processes, given = training(host), time.monotonic()
+    with comes_back(cluster, host):
+        with end_announced(cluster, host):
+            wait_until(lambda: saved_within_an_epoch(cluster, "notice"), seconds=110)
+            wait_until(lambda: all(map(has_ended, processes)), seconds=110)
+            took = time.monotonic() - given
+        wait_for_success(driver)
+        nothing_lost(cluster, wanted, EPOCHS)
     note(
         "AWS's notice that a spot machine will go", f"SIGTERM, checkpoint and exit within {took:.0f} s of 120; went on"
     )
@@ -223,14 +242,13 @@ def test_a_node_with_replicas_that_will_be_taken_away_saves_their_run_which_goes
     host = next(cluster.lab[name] for name in WORKERS if replicas(cluster.lab[name]))
     processes, given = replicas(host), time.monotonic()
     assert len(processes) == 2
-    leaving = host.start("~/dta-bench/cluster/node.sh leave 110")
-    wait_until(lambda: saved_within_an_epoch(cluster, "notice_replicas"), seconds=100)
-    took = time.monotonic() - given
-    leaving.communicate(timeout=100)
-    wait_for_success(driver)
-    nothing_lost(cluster, wanted, EPOCHS)
-    host.run(f". ~/.dta-bench.sh; ray stop; {JOIN}; ~/dta-bench/cluster/node.sh worker")  # the machine comes back
-    wait_for_both_nodes(cluster)
+    with comes_back(cluster, host):
+        leaving = host.start("~/dta-bench/cluster/node.sh leave 110")
+        wait_until(lambda: saved_within_an_epoch(cluster, "notice_replicas"), seconds=100)
+        took = time.monotonic() - given
+        leaving.communicate(timeout=100)
+        wait_for_success(driver)
+        nothing_lost(cluster, wanted, EPOCHS)
     note(
         "a node with both of a run's replicas is taken out", f"checkpoint within {took:.0f} s of 110; went on elsewhere"
     )

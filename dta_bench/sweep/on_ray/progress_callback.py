@@ -9,7 +9,7 @@ from dta_bench.spec.seeds import is_confirmation
 from dta_bench.sweep.kept_networks import KeptNetworks
 from dta_bench.sweep.on_ray.demand import Patience, describe_waiting, has_place, has_room
 from dta_bench.sweep.on_ray.tune_space import RUN
-from dta_bench.sweep.on_ray.worker_deaths import say_of_restart, why_it_died
+from dta_bench.sweep.on_ray.worker_deaths import LostStarts, say_of_restart, why_it_died
 
 if TYPE_CHECKING:
     from dta_bench.sweep.on_ray.cluster import Joined
@@ -35,7 +35,7 @@ def progress_callback(
     first = start.plan.methods[0]
     competing = {run.id for run in start.runs if run.method == first and not is_confirmation(run.seed)}
 
-    patience, devices = Patience(), start.plan.training.devices
+    patience, devices, lost_starts = Patience(), start.plan.training.devices, LostStarts()
 
     def is_starting(running: bool) -> bool:
         """Whether there is a place, and only processes have to start; replicas wait for theirs unseen by Tune."""
@@ -48,6 +48,8 @@ def progress_callback(
         def on_step_begin(self, *_: Any, trials: list[Any], **__: Any) -> None:
             if joined.late is not None and joined.late.in_vain:
                 raise UserError(joined.late.in_vain)
+            for sentence in lost_starts.give_back():
+                view.note(sentence)
             states = {trial.status for trial in trials}
             interrupt.training = "RUNNING" in states
             if interrupt.requested and states <= {"PENDING", "TERMINATED", "ERROR"}:

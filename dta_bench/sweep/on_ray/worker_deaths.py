@@ -1,9 +1,10 @@
-"""Workers that die: why in words, and what of Tune is mended so that each death is counted once and the run retried."""
+"""Workers that die or never start: why in words, and what of Ray is mended so that the run is retried, once a death."""
 
 from __future__ import annotations
 
 import functools
 import re
+import time
 import weakref
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,50 @@ def count_each_death_once() -> None:
 
     TuneController._trial_task_failure = take_failure_once
     RayActorManager._actor_task_failed = fail_task_of_lost_worker
+
+
+class LostStarts:
+    """Runs whose worker was asked of a node that leaves, and for which Ray waits without end.
+
+    A node that is drained ends its idle workers, also the one that it has just started for a run. It keeps the run's
+    place, stays alive for that, and starts nothing. So the place is given back once the node's time is over; then Tune
+    looks for another one.
+    """
+
+    LOOK_SECONDS, AFTER_SECONDS = 10.0, 5.0
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def give_back(self) -> list[str]:
+        """Give such places back, if it is time to look; return a sentence for each."""
+        if time.monotonic() < self._next:
+            return []
+        self._next = time.monotonic() + self.LOOK_SECONDS
+        import ray
+        from ray._private.state import state
+
+        now = time.time() - self.AFTER_SECONDS
+        late = {node for node, until in state.get_draining_nodes().items() if 0 < until / 1000 < now}
+        job = ray.get_runtime_context().get_job_id()
+        if not late or not state.actor_table(None, ray.JobID.from_hex(job), "PENDING_CREATION"):
+            return []
+        alive = state.actor_table(None, ray.JobID.from_hex(job), "ALIVE").values()
+        return _give_back_places(late - {actor["Address"]["NodeID"] for actor in alive}, job)
+
+
+def _give_back_places(nodes: set[str], job: str) -> list[str]:
+    """Give back a job's places on nodes; a place's identity ends with that of its job."""
+    import ray
+    from ray.util import placement_group_table, remove_placement_group
+    from ray.util.placement_group import PlacementGroup
+
+    hosts = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes()}
+    groups: Any = placement_group_table()
+    sentences = []
+    for name, group in groups.items():
+        node = group["bundles_to_node_id"].get(0)
+        if name.endswith(job) and group["state"] == "CREATED" and node in nodes:
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(name)))
+            sentences.append(f"{hosts.get(node, node)} leaves and has not started a run's worker; it starts elsewhere")
+    return sentences
