@@ -46,7 +46,8 @@ def main() -> None:
 
 def ratios_of_methods(task: str, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[Any, ...]]:
     """Yield each method of a task: its name, then its configuration and its ratio of FLOPs on each network."""
-    methods = [method for method in map(method_plugin, plugins.names("method")) if task in method.tasks]
+    known = map(method_plugin, plugins.names("method"))
+    methods = [method for method in known if task in method.tasks and not method.by_prompts]
     asked = Options(methods=tuple(method.name for method in methods), points=1)
     plans = [make_plan(benchmark, search_space_file.read(benchmark), asked) for benchmark, _ in pairs]
     networks = [meta_network(benchmark_of(benchmark), backbone) for benchmark, backbone in pairs]

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from dta_bench.check.findings import Findings
 from dta_bench.nn import learner
@@ -33,6 +34,9 @@ def check_method(name: str) -> Findings:
     if not found.expect(
         "Params is a frozen dataclass with a default for everything", lambda: _params(method.params_type)
     ):
+        return found
+    if method.by_prompts:
+        found.expect("classification: what it predicts are logits", partial(_logits, method, "classification"))
         return found
     for task in method.tasks:
         gives = f"{task}: a step gives a finite scalar total and parts, in the first epoch and later"
@@ -61,7 +65,9 @@ def small_network(task: str) -> Network:
         down = nn.Sequential(nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(), nn.Dropout2d(0.5))
         return Network(body, down, nn.Sequential(nn.Conv2d(32, CLASSES, 1), nn.Upsample(scale_factor=2)))
     pooled = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 32), nn.ReLU(), nn.Dropout(0.5))
-    return Network(body, nn.Sequential(nn.Conv2d(16, 16, 3), nn.ReLU(), *pooled), nn.Linear(32, CLASSES))
+    network = Network(body, nn.Sequential(nn.Conv2d(16, 16, 3), nn.ReLU(), *pooled), nn.Linear(32, CLASSES))
+    network.read_prompts = lambda prompts: (normalize(torch.ones(len(prompts), 32), dim=1), 1.0)
+    return network
 
 
 def small_learner(method: MethodPlugin, task: str, training: Training = TRAINING) -> Learner:

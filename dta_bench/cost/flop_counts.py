@@ -30,11 +30,13 @@ def flops_ratio(spec: RunSpec, method: MethodPlugin, benchmark: Benchmark) -> fl
         benchmark: of the run, as its file states it.
 
     Returns:
-        FLOPs in source-only steps on the same backbone, of which the same part trains.
+        FLOPs in source-only steps on the same backbone, of which the same part trains; 0 where nothing trains.
 
     Raises:
         UserError: the method takes other parameters today, or fails on a batch of random images.
     """
+    if method.by_prompts:
+        return 0.0
     try:
         params = method.params(spec.params)
     except ValidationError as error:
@@ -68,11 +70,14 @@ def flops_per_image(benchmark: Benchmark, backbone: str, training: Training | No
 
 
 def updates_of_batch(spec: RunSpec, method: MethodPlugin, benchmark: Benchmark) -> int:
-    """How often a method updates the same weights on one batch: 1 for most, 5 for MCD.
+    """How often a method updates the same weights on one batch: 1 for most, 5 for MCD, 0 where nothing trains.
 
     Raises:
         UserError: its steps cannot be counted.
     """
+
+    if method.by_prompts:
+        return 0
 
     def count() -> float:
         from dta_bench.cost import updates

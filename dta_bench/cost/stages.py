@@ -31,9 +31,9 @@ class Stage:
 
     @property
     def epochs(self) -> tuple[int, int]:
-        """Its epochs on the source alone, and the others."""
+        """Its epochs on the source alone, and the others; none where nothing trains."""
         alone = int(self.spec.params.get(SOURCE_ONLY_EPOCHS, 0))
-        return alone, self.spec.training.epochs - alone
+        return (0, 0) if self.method.by_prompts else (alone, self.spec.training.epochs - alone)
 
     def steps_of_batches(self, benchmark: Benchmark) -> float:
         """Optimiser steps of as many batches as it has epochs, one in each."""
@@ -77,6 +77,9 @@ def lengths(budget: str, spec: RunSpec) -> tuple[float, ...]:
     benchmark = benchmark_of(spec.benchmark).for_training(spec.training)
     epochs, found = spec.training.epochs, []
     for stage in stages_of(spec):
+        if stage.method.by_prompts:
+            found.append(0.0)
+            continue
         if unit == "epochs":
             found.append((amount or 0) * stage.share)
             continue
@@ -124,6 +127,7 @@ def measure_stages(spec: RunSpec, natural: int) -> list[StageLength]:
     for stage in stages_of(spec):
         budget, epochs = stage.spec.budget, spec.training.epochs
         batches = epochs * natural if budget is None else budget.batches(epochs, natural)
+        batches = 0 if stage.method.by_prompts else batches
         steps, flops = (batches / epochs * of(benchmark) for of in (stage.steps_of_batches, stage.flops_of_batches))
         found.append(StageLength(method=stage.method.name, batches=batches, steps=round(steps), flops=flops))
     return found

@@ -109,6 +109,8 @@ def _cost(
     epochs, budget = run.training.epochs, run.budget
     batches = epochs * steps_an_epoch if budget is None else budget.batches(epochs, steps_an_epoch)
     measured = sum(run.training.is_measured(epoch) for epoch in range(1, epochs + 1))
+    if plan.method_plugins.get(run.method, declared_method(run.method)).by_prompts:
+        batches, measured = 0, 1
     measuring = measured * evaluation if run.training.survey is None else evaluation + (measured - 1) * of_survey
     steps = batches * _ratio(plan, run) * is_trained + measuring
     per_second = rate or ASSUMED_FLOPS_PER_SECOND / flops_per_image(_trained_on(plan), run.backbone, run.training)

@@ -6,7 +6,7 @@ the vector that element-wise adversarial dropout (EAdD) masks, ``head`` gives th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,6 +68,9 @@ class Normalisation:
     std: tuple[float, ...]
 
 
+PromptReader = Callable[[Sequence[str]], tuple[Tensor, float]]
+"""Prompts → their vectors (N, D), each of length 1, and the factor by which cosines with them become logits."""
+
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -104,6 +107,7 @@ class Network(nn.Module):
 
     Attributes:
         input_is_fixed: whether no gradient reaches the input, since the body is frozen.
+        read_prompts: the text tower that the image tower was trained with; None for most networks.
     """
 
     def __init__(
@@ -127,6 +131,7 @@ class Network(nn.Module):
         self.feature_axis, self.hidden_axis = feature_axis, hidden_axis
         self.normalisation = normalisation
         self.input_is_fixed = False
+        self.read_prompts: PromptReader | None = None
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K) or (B, K, H, W), with both masks at ones."""

@@ -38,7 +38,9 @@ def tune(network: Network, training: Training) -> Network:
         UserError: ``neck_width`` for a network that takes no bottleneck, or adapters for one without linear layers.
     """
     if training.tune == "head":
+        read_prompts = network.read_prompts
         network = network if training.neck_width is None else _with_neck(network, training.neck_width)
+        network.read_prompts = read_prompts
         freeze(network.body)
         network.input_is_fixed = True
     elif training.tune == "lora":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dta_bench.report.configurations import BASELINES, Configuration
+from dta_bench.report.configurations import BASELINES, WITHOUT_SEEDS, Configuration
 from dta_bench.report.document.scores import Confirmation
 from dta_bench.report.selection.ranking import choices, rank
 from dta_bench.spec.seeds import confirmation_seeds
@@ -23,12 +23,13 @@ def on_like_seeds(one: Configuration, other: Configuration) -> tuple[Configurati
 
 
 def for_tests(chosen: Sequence[Configuration]) -> tuple[list[Configuration], list[str]]:
-    """The configurations that are tested against each other.
+    """The configurations that are tested against each other; what trains nothing has no seeds, and is none of them.
 
     Returns:
         By their confirmation runs, those that have some, if there are two or more, and the methods of the others; else
         all by the search's runs.
     """
+    chosen = [c for c in chosen if c.method not in WITHOUT_SEEDS]
     confirmed = [c.shown for c in chosen if c.confirmation]
     if len(confirmed) < 2:
         return [c.searched for c in chosen], []
@@ -48,7 +49,7 @@ def summarise_confirmation(
         The record, and the ids (``id()``) of what the rule of sweeps chooses today; what is confirmed besides was
         confirmed earlier.
     """
-    chosen = choices([c for c, _ in rank(group, rule, headline)])
+    chosen = [c for c in choices([c for c, _ in rank(group, rule, headline)]) if c.method not in WITHOUT_SEEDS]
     wanted = {id(c): _wanted(c, requested) for c in chosen}
     most = max(wanted.values(), default=0)
     wanted |= {id(c): most for c in chosen if c.method in BASELINES}  # another sweep may have searched them before

@@ -19,6 +19,7 @@ from dta_bench.run.network_card import card_of
 from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import Resolved
 from dta_bench.run.workspace import KEEP_TAG, Workspace
+from dta_bench.spec.prompts import describe_prompts
 from dta_bench.spec.run_spec import RunResult
 from dta_bench.tracking import RECIPE, RunLog
 
@@ -112,6 +113,9 @@ def store_finished(
     resolved, placement = trained.resolved, trained.placement
     if trained.kept is not None:
         log.note("features", trained.kept.note())
+    if resolved.method.by_prompts:
+        log.note("training", "none: one measurement without a step, which stands for all seeds")
+        log.note("prompts", describe_prompts(resolved.benchmark.classes, **vars(resolved.params)))
     _store_network(trained, tags, log, workspace)
     _store(resolved, finished, log)
     if placement.checkpoint is not None:

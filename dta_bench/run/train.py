@@ -115,7 +115,7 @@ class Run:
             self.splits = self.kept.measured_sets(self.learner.restates_statistics)
         if self.learner.restates_statistics and not (self.kept and self.kept.keeper.has_statistics):
             batch_norm.check_has_statistics(self.learner.predictor, self.spec.backbone, "estimating statistics again")
-        self.epoch, self.step = 1, 0
+        self.epoch, self.step = 1 if self.total_steps else training.epochs, 0  # without steps one measurement is all
         self._check_lengths()
         self.sums: dict[str, float] = {}
         self._sums_on_device: dict[str, Tensor] = {}
@@ -180,7 +180,7 @@ class Run:
         """
         started = time.monotonic()
         self.begin_epoch()
-        for source, target in self.batches.epoch(self.epoch, self.step):
+        for source, target in self.batches.epoch(self.epoch, self.step) if self.total_steps else ():
             self._take_step(source, target)
             self.step += 1
             self._save_if_due(started)
@@ -202,7 +202,9 @@ class Run:
         if not all(math.isfinite(value) for value in losses.values()):
             not_finite = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
             raise Diverged(f"{not_finite} stopped being finite in epoch {self.epoch}")
-        rate = {"learning_rate": learning_rate(self.spec.training, self.progress(self.step - 1))}
+        rate = {}
+        if self.total_steps:
+            rate = {"learning_rate": learning_rate(self.spec.training, self.progress(self.step - 1))}
         if not self.spec.training.is_measured(self.epoch):
             return losses | rate
         started = time.monotonic()
@@ -229,7 +231,9 @@ class Run:
         return Progress(self.epoch, self._steps_before(self.epoch) + step, self.total_steps)
 
     def _count_steps(self) -> int:
-        """Steps of the whole run, of this stage alone."""
+        """Steps of the whole run, of this stage alone; none where the method trains nothing."""
+        if self.resolved.method.by_prompts:
+            return 0
         epochs, budget = self.spec.training.epochs, self.spec.budget
         natural = len(self.batches)
         return epochs * natural if budget is None else budget.batches(epochs, natural)
@@ -243,7 +247,7 @@ class Run:
         if isinstance(first, int | float) and first >= epochs:
             raise UserError(f"source_only_epochs {first:g} leaves none of the {epochs} epochs to {self.spec.method}")
         total, warm_up = self.total_steps, self.spec.training.learning_rate_warm_up
-        if warm_up >= total:
+        if total and warm_up >= total:
             raise UserError(f"learning_rate_warm_up {warm_up} leaves nothing of the {total} steps of this run")
 
     def _save_if_due(self, started: float) -> None:

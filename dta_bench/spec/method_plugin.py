@@ -36,6 +36,8 @@ class MethodPlugin:
             method. Empty for most.
         source_alone: whether it has no loss on the target, so that it has no ``source_only_epochs`` either.
         by_name_only: whether ``all`` does not mean it, such as a variant that repeats another method on most rows.
+        by_prompts: whether it trains nothing and predicts by prompts for the class names, on a backbone with a text
+            tower: its run takes no step, and has no seed of its own.
         uses_target_labels: whether it trains on target labels (an upper bound, which never competes).
         second_view: how a batch's second view of a target image is made; None: there is none.
         first_stage: parameters → the method, with its changed parameters, whose finished run this one starts from.
@@ -54,6 +56,7 @@ class MethodPlugin:
     form_of: str = ""
     source_alone: bool = False
     by_name_only: bool = False
+    by_prompts: bool = False
     uses_target_labels: bool = False
     second_view: SecondView | None = None
     first_stage: Callable[[Point], tuple[str, Point]] | None = None
@@ -119,7 +122,8 @@ def read(name: str, module: ModuleType) -> MethodPlugin:
     values = {key: getattr(module, key) for key in optional if hasattr(module, key)}
     if wrong := [problem for key, value in values.items() if (problem := _problem(key, value))]:
         raise UserError(f"{module.__file__}: {'; '.join(sorted(wrong))}")
-    has_stage_or_no_target = any(values.get(key) for key in ("source_alone", "uses_target_labels", "first_stage"))
+    without = ("source_alone", "by_prompts", "uses_target_labels", "first_stage")
+    has_stage_or_no_target = any(values.get(key) for key in without)
     params = module.Params if has_stage_or_no_target else _with_source_only_epochs(module.Params)
     return MethodPlugin(name, module, params, **values)
 
@@ -151,7 +155,7 @@ def _problem(key: str, value: Any) -> str:
         is_allowed, allowed = value is None or value in get_args(SecondView), "'again', 'strong' or None"
     elif key == "first_stage_share":
         is_allowed, allowed = isinstance(value, float) and 0 < value < 1, "a number between 0 and 1"
-    elif key in ("uses_target_labels", "source_alone", "by_name_only"):
+    elif key in ("uses_target_labels", "source_alone", "by_name_only", "by_prompts"):
         is_allowed, allowed = isinstance(value, bool), "True or False"
     elif key in ("above_floor", "form_of"):
         is_allowed, allowed = isinstance(value, str), "text"

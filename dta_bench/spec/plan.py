@@ -11,6 +11,7 @@ from dta_bench.spec.budget import Budget
 from dta_bench.spec.identity import without_later_defaults
 from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS, MethodPlugin
 from dta_bench.spec.method_sets import MethodSets, left_out, method_sets, without_pixels
+from dta_bench.spec.prompts import SLOT, describe_prompts, has_text_tower
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 from dta_bench.spec.search_space import RAMP, Point, SearchSpace
 from dta_bench.spec.search_space_file import SearchSpaceFile
@@ -109,10 +110,19 @@ class Plan:
 
         Baselines have none of the sweep's ``players``; a method without a pass of the target has nothing to join.
         """
-        own: dict[str, Any] = {"players": {}} if method in self.file.baselines else {}
+        has_no_players = method in self.file.baselines or self.method_plugins[method].by_prompts
+        own: dict[str, Any] = {"players": {}} if has_no_players else {}
         if self.method_plugins[method].source_alone and "batches" in self.training.batchnorm:
             own["batchnorm"] = {k: v for k, v in self.training.batchnorm.items() if k != "batches"}
         return self.training.model_copy(update=own) if own else self.training
+
+    def runs_on(self, method: str, backbone: str) -> bool:
+        """Whether a method can run on a backbone: one that predicts by prompts needs a text tower."""
+        return not self.method_plugins[method].by_prompts or has_text_tower(backbone)
+
+    def seeds_of(self, method: str) -> tuple[int, ...]:
+        """Return the seeds of a method's search runs: the first alone where nothing trains, as all would be equal."""
+        return self.seeds[:1] if self.method_plugins[method].by_prompts else self.seeds
 
     def spec(self, backbone: str, method: str, seed: int, point: Point) -> RunSpec:
         """Make the run at one point: the point over the file's row for the backbone over the method's defaults."""
@@ -222,15 +232,34 @@ class Plan:
 
     def notes(self) -> list[str]:
         """Return what is to be known of the plan before it runs, a sentence each."""
-        left_out = "; ".join(f"{method} ({why})" for method, why in self.left_out.items())
+        without = {m: why for m, why in self.left_out.items() if not self.method_plugins[m].by_prompts}
+        left_out = "; ".join(f"{method} ({why})" for method, why in without.items())
         told = [f"left out, since they cannot train on kept features: {left_out}"] if left_out else []
+        told += [f"{method} is left out: {why}" for method, why in self.left_out.items() if method not in without]
         return [
             *told,
+            *self._prompts(),
             *self._values_that_need_images(),
             *self._methods_with_fewer_points(),
             *self._ramps_that_do_not_end(),
             *self._points_with_vat(),
         ]
+
+    def _prompts(self) -> list[str]:
+        """What the prompts of a method that trains nothing are, and on which backbones it is not run."""
+        by_prompts = [method for method in self.methods if self.method_plugins[method].by_prompts]
+        without = [backbone for backbone in self.backbones if not has_text_tower(backbone)]
+        skipped = f"; it is not run on {join_words(without)}, without a text tower" if without else ""
+        return [
+            f"{method} trains nothing, so that one run without a step stands for all seeds; "
+            f"{describe_prompts(self.benchmark.classes, **self._templates(method))}{skipped}"
+            for method in by_prompts
+        ]
+
+    def _templates(self, method: str) -> dict[str, str]:
+        """The templates of a method's prompts, where it has the parameters of ``zero_shot``."""
+        values = self.params(self.backbones[0], method, {})
+        return {name: str(values.get(name, SLOT)) for name in ("templates", "number_templates")}
 
     def _points_with_vat(self) -> list[str]:
         """How many points perturb features in VAT's place, where some do: a method with a name of its own."""

@@ -12,8 +12,8 @@ def spell_metric(metric: str) -> str:
 
 
 def spell_method(method: str) -> str:
-    """Spell a method's name in prose: the baselines are source-only and target-only, the others keep their name."""
-    return method.replace("_", "-") if method in ("source_only", "target_only") else method
+    """Spell a method's name in prose: the baselines are source-only, target-only and zero-shot."""
+    return method.replace("_", "-") if method in ("source_only", "target_only", "zero_shot") else method
 
 
 def spell_value(value: object) -> str:

@@ -98,6 +98,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     )  # fmt: skip
     if ALL in options.methods:
         plan = methods_that_can.leave_out(plan)
+    methods_that_can.check_prompts(plan)
     _check_names(plan)
     _check_has_scores(plan)
     _check_augmentation(plan)
@@ -111,11 +112,12 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
         wanted = _smallest(plan)
     if options.points is not None:  # what only the file says is cut to what each method has
         _check_points(plan, wanted)
-    chosen = {(b, m): _points(plan, b, m, wanted) for b in plan.backbones for m in plan.methods}
-    count = len(chosen[plan.backbones[0], plan.methods[0]])
+    pairs = [(b, m) for b in plan.backbones for m in plan.methods if plan.runs_on(m, b)]
+    chosen = {(b, m): _points(plan, b, m, wanted) for b, m in pairs}
+    count = next(len(points) for (_, method), points in chosen.items() if method == plan.methods[0])
     if plan.search == "tpe":  # which points it takes is seen as it goes: any of them may be a run of this sweep
-        chosen |= {(b, plan.methods[0]): _points(plan, b, plan.methods[0], None) for b in plan.backbones}
-    runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(chosen) for seed in plan.seeds]
+        chosen |= {(b, m): _points(plan, b, m, None) for b, m in pairs if m == plan.methods[0]}
+    runs = [plan.spec(b, m, seed, point) for b, m, point in _ordered(chosen) for seed in plan.seeds_of(m)]
     distinct = tuple({run.id: run for run in runs}.values())
     methods_that_can.check(plan, distinct)
     return dataclasses.replace(plan, points=count, runs=distinct, wanted=wanted)

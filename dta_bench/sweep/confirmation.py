@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dta_bench.report.configurations import BASELINES, group_runs
+from dta_bench.report.configurations import BASELINES, WITHOUT_SEEDS, group_runs
 from dta_bench.report.selection.default_rule import default_rule
 from dta_bench.report.selection.ranking import choices, rank
 from dta_bench.spec.plan import Plan
@@ -91,7 +91,9 @@ def reported_runs(plan: Plan) -> set[str]:
 
 
 def _with_seeds(chosen: Iterable[RunSpec], plan: Plan) -> tuple[RunSpec, ...]:
-    return tuple(_every_seed(list(chosen), confirmation_seeds(plan.confirm)))
+    """The chosen runs with each confirmation seed; what trains nothing gives the same with any, and has none."""
+    trained = [run for run in chosen if run.method not in WITHOUT_SEEDS]
+    return tuple(_every_seed(trained, confirmation_seeds(plan.confirm)))
 
 
 def _every_seed(runs: Sequence[RunSpec], seeds: Sequence[int]) -> list[RunSpec]:

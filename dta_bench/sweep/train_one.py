@@ -90,7 +90,9 @@ def _train(plan: Plan, resolved: Resolved, workspace: Workspace, console: Consol
         part, where = ("source_validation", "held-out source images")
 
     def print_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        line = f"epoch {epoch}/{spec.training.epochs}  loss {metrics['loss/total']:.3f}"
+        line = "one measurement, nothing is trained"
+        if (loss := metrics.get("loss/total")) is not None:
+            line = f"epoch {epoch}/{spec.training.epochs}  loss {loss:.3f}"
         if (score := metrics.get(f"{part}/{headline}")) is not None:
             line += f"  {spell_metric(headline)} on {where} {score:.1f} %"
         console.print(line, highlight=False)

@@ -14,7 +14,7 @@ from dta_bench import plugins
 from dta_bench.cli.arguments import options_of, plan_of, workspace_of
 from dta_bench.cli.sweep_plan import print_plan
 
-HEAVY = ("torch", "mlflow", "optuna", "albumentations", "ray", "sqlalchemy")
+HEAVY = ("torch", "mlflow", "optuna", "albumentations", "ray", "sqlalchemy", "open_clip", "transformers")
 LIGHT = f"""
 import json, sys
 from dta_bench.cli import app

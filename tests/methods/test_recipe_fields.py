@@ -84,7 +84,8 @@ def every(methods: Sequence[str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("method", [*quick, *slow])
 
 
-every_method = every(plugins.names("method"))
+TRAINED = [name for name in plugins.names("method") if not method_plugin(name).by_prompts]
+every_method = every(TRAINED)
 
 
 @every_method
@@ -97,7 +98,7 @@ NOISY = ("gta", "lsd")
 """Their generators have biases before a BatchNorm: gradients of rounding errors alone, which Adam makes whole steps."""
 
 
-@every([name for name in plugins.names("method") if name not in NOISY])
+@every([name for name in TRAINED if name not in NOISY])
 def test_adams_betas_act_from_the_second_step_on(method: str) -> None:
     """The first update of a player does not depend on them, but for rounding."""
     adam, betas, seen = {"optimizer": "adam", "learning_rate": 1e-4}, (0.5, 0.9), set[str]()

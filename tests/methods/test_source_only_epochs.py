@@ -53,6 +53,7 @@ def test_methods_without_a_loss_on_the_target_and_second_stages_have_none() -> N
         "adabn",
         "knn",
         "target_only",
+        "zero_shot",
         "shot",
         "nrc",
         "dirt_t",

@@ -17,8 +17,8 @@ from dta_bench.nn.pretrained import backbone
 @pytest.mark.parametrize(("name", "says"), [
     ("timm/convnext_tny", "did you mean convnext_tiny"),
     ("timm/resnet50.nosuch", "tagged 'nosuch'; it has .*a1_in1k"),
-    ("timm/a/b", "timm/<model> or smp/<decoder>/<encoder>"),
-    ("hub/resnet50", "timm/<model> or smp/<decoder>/<encoder>"),
+    ("timm/a/b", "timm/<model>, open_clip/<model> or smp/<decoder>/<encoder>"),
+    ("hub/resnet50", "timm/<model>, open_clip/<model> or smp/<decoder>/<encoder>"),
     ("timm/levit_128s", "no vector to mask; take a model with a single classifier"),
     ("timm/crossvit_tiny_240", "no feature map, but list"),
     ("smp/fnp/resnet18", "did you mean fpn"),
@@ -82,10 +82,10 @@ def test_a_model_that_has_no_weights_on_the_hub_says_so() -> None:
     assert "timm has no weights of resnet50t on the hub" in error_of("timm/resnet50t", "hub")
 
 
-def test_timm_and_smp_are_imported_only_when_a_backbone_asks_for_them() -> None:
+def test_timm_smp_and_open_clip_are_imported_only_when_a_backbone_asks_for_them() -> None:
     code = (
         "import sys; from dta_bench.nn import pretrained; pretrained.backbone('conv3_fc2').build(10);"
-        "print([m for m in ('timm', 'segmentation_models_pytorch') if m in sys.modules])"
+        "print([m for m in ('timm', 'segmentation_models_pytorch', 'open_clip') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

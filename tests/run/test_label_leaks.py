@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 SUBSETS = [LabelSubset(size=40), LabelSubset(size=40, seed=3)]
 METHODS = [
     name for name in plugins.names("method")
-    if not method_plugin(name).uses_target_labels
+    if not method_plugin(name).uses_target_labels and not method_plugin(name).by_prompts
     and "classification" in method_plugin(name).tasks
 ]  # fmt: skip
 

@@ -29,7 +29,7 @@ from dta_bench.spec.run_spec import RunSpec
 CPU = torch.device("cpu")
 METHODS = [
     name for name in plugins.names("method")
-    if "classification" in method_plugin(name).tasks and name != "target_only"
+    if "classification" in method_plugin(name).tasks and name not in ("target_only", "zero_shot")
 ]  # fmt: skip
 SIZE = (28, 28)
 

@@ -1,4 +1,4 @@
-"""Which methods of a plan can train on the features that its training keeps."""
+"""Which methods of a plan can train on the features that its training keeps, and which backbones can read prompts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from dta_bench.errors import UserError
 from dta_bench.spec import on_features
 from dta_bench.spec.method_plugin import MethodPlugin
 from dta_bench.spec.plan import Plan
+from dta_bench.spec.prompts import has_text_tower
 from dta_bench.spec.run_spec import RunSpec
+from dta_bench.spec.spelling import join_words
 
 
 def obstacle(spec: RunSpec, method: MethodPlugin) -> str:
@@ -22,10 +24,37 @@ def obstacle(spec: RunSpec, method: MethodPlugin) -> str:
     return ""
 
 
+def obstacle_to_prompts(plan: Plan, method: str) -> str:
+    """Why a method that predicts by prompts cannot run on any backbone of a plan; empty where it can, or needs none."""
+    if not plan.method_plugins[method].by_prompts:
+        return ""
+    if plan.weights == "none":
+        return "with random weights prompts mean nothing; give --weights hub or a file"
+    if not any(map(has_text_tower, plan.backbones)):
+        return (
+            f"{join_words(plan.backbones)} {'has' if len(plan.backbones) == 1 else 'have'} no text tower to read "
+            "prompts; open_clip/<model>.<tag> has one"
+        )
+    return ""
+
+
+def check_prompts(plan: Plan) -> None:
+    """A method that predicts by prompts has a backbone that can read them.
+
+    Raises:
+        UserError: it has none.
+    """
+    for method in plan.methods:
+        if reason := obstacle_to_prompts(plan, method):
+            raise UserError(f"{method} cannot run: {reason}")
+
+
 def leave_out(plan: Plan) -> Plan:
-    """The plan without the methods, but for the first, that cannot train on features at one of their points."""
-    out = {
-        method: reason for method in plan.methods[1:] for point in plan.space(method).points() or [{}]
+    """The plan without the methods, but for the first, that cannot run on its features or read prompts."""
+    out = {method: reason for method in plan.methods[1:] if (reason := obstacle_to_prompts(plan, method))}
+    out |= {
+        method: reason for method in plan.methods[1:] if method not in out
+        for point in plan.space(method).points() or [{}]
         if (reason := obstacle(plan.spec(plan.backbones[0], method, 0, point), plan.method_plugins[method]))
     }  # fmt: skip
     return dataclasses.replace(plan, methods=tuple(m for m in plan.methods if m not in out), left_out=out)

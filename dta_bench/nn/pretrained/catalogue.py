@@ -1,4 +1,4 @@
-"""Find a backbone by its name: that of a file, ``timm/<model>`` or ``smp/<decoder>/<encoder>``."""
+"""Find a backbone by its name: of a file, ``timm/<model>``, ``open_clip/<model>`` or ``smp/<decoder>/<encoder>``."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def backbone(name: str, image_size: Size | None = None) -> BackbonePlugin:
     """The backbone of this name.
 
     Args:
-        name: of a file, ``timm/<model>`` or ``smp/<decoder>/<encoder>``.
+        name: of a file, ``timm/<model>``, ``open_clip/<model>`` or ``smp/<decoder>/<encoder>``.
         image_size: (height, width) that models of a fixed input size are built for.
 
     Raises:
@@ -74,11 +74,14 @@ def backbone(name: str, image_size: Size | None = None) -> BackbonePlugin:
     parts = name.split("/")
     if parts[0] == "timm" and len(parts) == 2:
         return _timm(name, parts[1], image_size)
+    if parts[0] == "open_clip" and len(parts) == 2:
+        return _open_clip(name, parts[1], image_size)
     if parts[0] == "smp" and len(parts) == 3:
         return _smp(name, parts[1], parts[2], image_size)
     if len(parts) > 1:
         raise UserError(
-            f"there is no backbone named {name!r}; with a slash it is timm/<model> or smp/<decoder>/<encoder>"
+            f"there is no backbone named {name!r}; with a slash it is timm/<model>, open_clip/<model> or "
+            "smp/<decoder>/<encoder>"
         )
     return _plugin(name, image_size)
 
@@ -89,6 +92,15 @@ def _timm(name: str, model: str, image_size: Size | None) -> BackbonePlugin:
     check_name(model)
     return BackbonePlugin(
         name, "classification", 3, lambda classes, weights: timm_network(model, classes, weights, image_size)
+    )
+
+
+def _open_clip(name: str, model: str, image_size: Size | None) -> BackbonePlugin:
+    from dta_bench.nn.pretrained.clip_networks import check_name, open_clip_network
+
+    check_name(model)
+    return BackbonePlugin(
+        name, "classification", 3, lambda classes, weights: open_clip_network(model, classes, weights, image_size)
     )
 
 
