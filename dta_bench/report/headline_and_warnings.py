@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from dta_bench.report.configurations import WITHOUT_SEEDS
 from dta_bench.report.confirmation_sentences import describe_seeds, unconfirmed_sentences
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Difference
 from dta_bench.report.paper.published import not_compared_sentences
-from dta_bench.spec.spelling import count_of, spell_bounds, spell_metric
+from dta_bench.spec.spelling import count_of, spell_bounds, spell_method, spell_metric
 from dta_bench.spec.target_labels import CONSEQUENCES
 
 MOST_NAMES = 10
@@ -159,6 +160,7 @@ def warnings(report: Report) -> list[str]:
         sentences.append(f"Every run has the budget {report.budget}; a first stage counts.")
     if report.trained_parts:
         sentences.append(f"Only a part of the network trains ({' | '.join(report.trained_parts)}).")
+    sentences += _untrained(report)
     if report.recipes:
         sentences.append(
             f"Trained by the recipe {_join(report.recipes)}; dta-bench report --recipes has what is printed."
@@ -167,6 +169,18 @@ def warnings(report: Report) -> list[str]:
         why = f"training, labels or data{_of_budgets(report)}"
         sentences.append(f"{_count_configurations(report.left_out)} other {why}, not compared here.")
     return sentences
+
+
+def _untrained(report: Report) -> list[str]:
+    """What predicts without any training, and by which prompts, a sentence for each."""
+    rows = [row for row in report.leaderboard if row.method in WITHOUT_SEEDS]
+    prompts = {row.method: str(row.params.get("templates", "")) for row in reversed(rows)}
+    return [
+        f"{spell_method(method).capitalize()} was not trained, neither on the source nor on the target: it compares "
+        f'images with prompts for the class names ("{templates}"). One run stands for all seeds, its interval is over '
+        "test images, and it is none of the tested pairs."
+        for method, templates in prompts.items()
+    ]
 
 
 def _of_budgets(report: Report) -> str:

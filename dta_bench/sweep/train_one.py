@@ -162,6 +162,8 @@ def _per_class(found: TrackedRun) -> dict[str, float]:
 
 def _spec_with_settings(plan: Plan, settings: list[str], seed: int) -> RunSpec:
     backbone, method = plan.backbones[0], plan.methods[0]
+    if plan.method_plugins[method].by_prompts and seed:
+        raise UserError(f"--seed {seed} would give the numbers of seed 0, as {method} trains nothing; leave it out")
     defaults = plan.params(backbone, method, {})
     given = dict(_parse_setting(setting, defaults) for setting in settings)
     try:
@@ -180,7 +182,10 @@ def _parse_setting(setting: str, defaults: Point) -> tuple[str, Any]:
             f"--set {setting} is not understood{suggestion(key, defaults)}; it takes key=value with a key of"
             f" {', '.join(defaults)}"
         )
-    value, kind = yaml.safe_load(text), type(defaults[key])
+    kind = type(defaults[key])
+    if kind is str:  # as typed: a template may hold what means something else in YAML
+        return key, text
+    value = yaml.safe_load(text)
     try:
         return key, float(text) if kind in (int, float) else kind(value)
     except ValueError as error:

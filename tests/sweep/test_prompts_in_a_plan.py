@@ -13,6 +13,7 @@ from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.sweep.choose_runs import make_plan
 from dta_bench.sweep.confirmation import _with_seeds
+from dta_bench.sweep.train_one import _spec_with_settings
 
 
 def plan_of(benchmark: str = "mnist_usps", **options: Any) -> Plan:
@@ -78,3 +79,11 @@ def test_all_methods_leave_it_out_and_say_why_and_by_name_it_is_refused(options:
 def test_without_a_text_tower_the_next_step_is_named(weights: str) -> None:
     with pytest.raises(UserError, match=r"conv9_fc1 has no text tower .*; open_clip/<model>.<tag> has one"):
         plan_of("visda", backbones=("conv9_fc1",), methods=("zero_shot",), weights=weights)
+
+
+def test_train_takes_templates_as_they_are_typed_and_no_second_seed(weights: str) -> None:
+    plan = plan_of("visda", backbones=("tiny_clip",), methods=("zero_shot",), weights=weights)
+    spec = _spec_with_settings(plan, ['templates=one: "{}"|two {}'], 0)
+    assert spec.params["templates"] == 'one: "{}"|two {}'
+    with pytest.raises(UserError, match=r"--seed 2 would give the numbers of seed 0"):
+        _spec_with_settings(plan, [], 2)
