@@ -109,7 +109,11 @@ def _load(path: Path) -> LoadedNetwork:
     card = read_card(path)
     with torch.random.fork_rng(devices=[]):  # building draws random weights; a caller's own draws stay as they are
         predicts = _build_network(card) if card.built_by == "backbone" else _build_learner(card)
-    _fill(predicts, path, lambda: load_file(path))
+    with _explained(path):
+        weights = load_file(path)
+    if not predicts.state_dict().keys() <= weights.keys():  # what was exported has its adapters merged already
+        merge_adapters(predicts)
+    _fill(predicts, path, lambda: weights)
     merge_adapters(predicts)  # what predicts, or is exported, is a network without adapters
     return LoadedNetwork(card, predicts.eval(), predicts if isinstance(predicts, Network) else predicts.predictor)
 

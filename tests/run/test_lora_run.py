@@ -9,8 +9,12 @@ import torch
 from small_runs import figures, resumed_after_two_steps, spec_of
 
 from dta_bench.domains.images import Splits
+from dta_bench.nn import pretrained
 from dta_bench.nn.lora import LowRank, merge_adapters
+from dta_bench.nn.tuning import tuned
+from dta_bench.run import network_file
 from dta_bench.run import train as training
+from dta_bench.run.network_card import card_of
 from dta_bench.run.placement import Placement
 from dta_bench.run.resolve import resolve_on
 from dta_bench.spec.benchmark import Benchmark
@@ -40,6 +44,26 @@ def enlarged(splits: Splits) -> Splits:
 def lora_spec() -> RunSpec:
     spec = spec_of("source_only", epochs=2)
     return dataclasses.replace(spec, backbone="timm/test_vit", training=spec.training.model_copy(update=LORA))
+
+
+def test_a_file_of_merged_weights_is_read_as_one_with_adapters_is() -> None:
+    """So is what ``export`` writes."""
+    spec = lora_spec()
+    spec = dataclasses.replace(spec, training=spec.training.model_copy(update={"image_size": (32, 32)}))
+    backbone = tuned(pretrained.backbone(spec.backbone, (32, 32)), spec.training)
+    network = backbone.build(10).eval()
+    for layer in network.modules():
+        if isinstance(layer, LowRank):
+            torch.nn.init.normal_(layer.b)
+    card = card_of(spec, 3, network.normalisation, 10, "backbone")
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected, written = network(images), network
+        for _ in ("with adapters", "merged"):
+            with network_file.temporary_file(written, card) as path:
+                written = network_file.load(path).network
+            assert not any(isinstance(layer, LowRank) for layer in written.modules())
+            torch.testing.assert_close(written(images), expected)
 
 
 @pytest.mark.slow  # a transformer takes images of 160 pixels
