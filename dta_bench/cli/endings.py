@@ -92,7 +92,8 @@ def after_label(name: str, drawn: bool, places: str) -> list[str]:
     return [f"dta-bench sweep {name}{places}  # chooses by these labels, once the pair's file names the list"]
 
 
-def after_runs(names: Collection[str], run_id: str, places: str) -> list[str]:
-    """After runs have been listed, of which ``run_id`` is one."""
+def after_runs(names: Collection[str], run_id: str | None, places: str) -> list[str]:
+    """After runs have been listed; ``run_id`` is one that kept its network, None if none did."""
     reports = [f"dta-bench report {name}{places}  # what they show together" for name in list(names)[:1]]
-    return [*reports, f"dta-bench figures {run_id}{places}  # what one of them has learned"]
+    figures = [f"dta-bench figures {run_id}{places}  # what the best of them has learned"] if run_id else []
+    return [*reports, *figures]

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 REMOVE = "rm"
 SORTS = ("started", "method", "subset", "test")
-HEADS = ("run", "benchmark", "method", "backbone", "seed", "status", "subset", "test")
+HEADS = ("run", "method", "benchmark", "backbone", "seed", "status", "subset", "test")
+WHERE = ("benchmark", "backbone")
+"""Columns that are left out where every run has the same there."""
+MOST_LOOKED_INTO = 8
+"""Runs whose files are looked into for a kept network, best first: a server answers for each of them."""
 
 
 def runs(
@@ -63,17 +67,18 @@ def runs(
             return
         refuse_unused(context, ["--yes"], "without rm")
         tracker = page_workspace_of(DEFAULT_ROOT, out, tracking_uri, out).tracker()
-        rows = _sorted(_listed(tracker, words or (), separated(method), separated(status)), sort)
+        listed = _listed(tracker, words or (), separated(method), separated(status))
+        rows = _sorted([_row(run) for run in listed], sort)
         if as_json:
             print_json({"runs": rows}, stdout)
         else:
             _show(rows, stdout)
             names = words or list(dict.fromkeys(row["benchmark"] for row in rows))
             places = same_places(out=out, tracking_uri=tracking_uri)
-            print_ending("", endings.after_runs(names, rows[0]["run"], places) if rows else [], stdout)
+            print_ending("", endings.after_runs(names, _with_network(tracker, listed), places) if rows else [], stdout)
 
 
-def _listed(tracker: Tracker, names: Any, methods: tuple[str, ...], states: tuple[str, ...]) -> list[dict[str, Any]]:
+def _listed(tracker: Tracker, names: Any, methods: tuple[str, ...], states: tuple[str, ...]) -> list[TrackedRun]:
     from dta_bench.tracking import standing_runs
 
     if not tracker.exists():
@@ -87,7 +92,7 @@ def _listed(tracker: Tracker, names: Any, methods: tuple[str, ...], states: tupl
     ]
     upper = {state.upper() for state in states}
     return [
-        _row(run)
+        run
         for run in standing
         if (not methods or run.spec.method in methods) and (not upper or run.status in upper)
     ]
@@ -104,8 +109,9 @@ def _benchmark_of(name: str) -> str:
 def _row(run: TrackedRun) -> dict[str, Any]:
     metric = _metric_of(run.spec.benchmark)
     return {
-        "run": run.run_id, "benchmark": run.spec.benchmark, "method": run.spec.method, "backbone": run.spec.backbone,
+        "run": run.run_id, "name": run.name, "benchmark": run.spec.benchmark, "method": run.spec.method, "backbone": run.spec.backbone,
         "seed": run.spec.seed, "params": run.spec.params, "status": run.status.lower(), "metric": metric,
+        "collapsed": run.tags.get("collapsed") == "true",
         "subset": run.metrics.get(f"validation/{metric}"), "test": run.metrics.get(f"test/{metric}"),
         "reason": run.tags.get("reason", ""), "mlflow_run_id": run.mlflow_run_id,
     }  # fmt: skip
@@ -135,12 +141,39 @@ def _sorted(rows: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
 def _show(rows: list[dict[str, Any]], stdout: Any) -> None:
     from rich.table import Table
 
-    table = Table(*HEADS, box=None, pad_edge=False)
+    same = {key: rows[0][key] for key in WHERE if rows and len({row[key] for row in rows}) == 1}
+    heads = [head for head in HEADS if head not in same]
+    table = Table(box=None, pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold", justify="right" if head in ("seed", "subset", "test") else "left")
     for row in rows:
-        scores = ["" if row[key] is None else f"{row[key]:.1f}" for key in ("subset", "test")]
-        table.add_row(*(str(row[key]) for key in HEADS[:-2]), *scores)
+        table.add_row(*(_cell(row, head) for head in heads))
     console(stdout).print(table)
-    print(count_of(len(rows), "run"), file=stdout)
+    for row in rows:
+        if row["reason"] and row["status"] != "finished":
+            print(f"{row['run']} {row['status']}: {row['reason']}", file=stdout)
+    print(", ".join([count_of(len(rows), "run"), *map(str, same.values())]), file=stdout)
+
+
+def _cell(row: dict[str, Any], head: str) -> str:
+    if head == "method":  # the run's name tells its configuration from those beside it
+        return str(row["name"] or row["method"]).removesuffix(f" seed={row['seed']}")
+    if head == "status":
+        return f"{row['status']}, collapsed" if row["collapsed"] else str(row["status"])
+    if head in ("subset", "test"):
+        return "" if row[head] is None else f"{row[head]:.1f}"
+    return str(row[head])
+
+
+def _with_network(tracker: Tracker, listed: list[TrackedRun]) -> str | None:
+    """The best run of those that kept a network, without which there are no figures; None if none did."""
+    from dta_bench.report.predictions.stored_network import keeps_network
+
+    def score(run: TrackedRun) -> float:
+        return run.metrics.get(f"test/{_metric_of(run.spec.benchmark)}", -1.0)
+
+    finished = sorted((run for run in listed if run.status == "FINISHED"), key=score, reverse=True)
+    return next((run.run_id for run in finished[:MOST_LOOKED_INTO] if keeps_network(tracker, run)), None)
 
 
 def _remove(tracker: Tracker, names: list[str], yes: bool) -> list[str]:

@@ -1,5 +1,6 @@
 """Listing runs, and taking some away: what is marked in MLflow, what is removed, and what is refused."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -7,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from command_line import refusal
+from small_runs import spec_of
 from typer.testing import CliRunner
 
 from dta_bench import cli
+from dta_bench.data.benchmark_plugin import benchmark_of
+from dta_bench.tracking import Tracker, store_file
 
 Run = Callable[[str], str]
 
@@ -54,10 +58,32 @@ def test_methods_states_and_order_are_chosen(run: Run, out: Path) -> None:
     assert tests == sorted(tests, reverse=True)
 
 
-def test_the_table_has_a_line_for_each_run_and_their_number(run: Run, out: Path) -> None:
+def test_the_table_has_a_line_for_each_run_and_what_all_share_once(run: Run, out: Path) -> None:
     lines = run(f"runs --out {out}").splitlines()[:4]  # what ends it has a test of its own
-    assert lines[0].split() == ["run", "benchmark", "method", "backbone", "seed", "status", "subset", "test"]
-    assert lines[3] == "2 runs"
+    assert lines[0].split() == ["run", "method", "seed", "status", "subset", "test"]
+    assert lines[3] == "2 runs, fonts_digits, conv3_fc2"
+
+
+def test_no_name_is_cut_on_eighty_columns(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    tracker = Tracker(store_file.sqlite_uri(tmp_path / "mlflow.db"), tmp_path)
+    tracker.check()
+    tracker.experiment(benchmark_of("fonts_digits"))
+    for balance in (0.1, 0.01):
+        spec = dataclasses.replace(spec_of("dta_released"), params={"class_balance": balance})
+        log = tracker.open_run(spec, None, f"dta_released class_balance={balance} seed=0", set(), {})
+        log.fail("its data cannot be read; mend them and call the same command again, which tries it anew")
+    first, second, why = run(f"runs --out {tmp_path}").splitlines()[1:4]
+    assert "dta_released class_balance=0.1 " in first and "dta_released class_balance=0.01 " in second
+    assert why.endswith(" failed: its data cannot be read; mend them and call the same command again, which tries it anew")
+
+
+def test_figures_are_offered_of_the_best_run_that_kept_its_network(run: Run, out: Path) -> None:
+    assert "dta-bench figures" not in run(f"runs --out {out}")
+    kept = listed(run, out)[1]
+    (network,) = out.glob(f"**/{kept['mlflow_run_id']}/artifacts")
+    (network / "network.safetensors").touch()
+    assert f"dta-bench figures {kept['run']} --out {out}" in run(f"runs --out {out}")
 
 
 def test_rm_marks_a_run_as_deleted_and_removes_its_files_alone(run: Run, out: Path) -> None:

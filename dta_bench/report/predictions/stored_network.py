@@ -10,8 +10,10 @@ from dta_bench.run import network_file
 from dta_bench.run.network_file import LoadedNetwork
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.train_command import train_command
-from dta_bench.tracking import TrackedRun
+from dta_bench.tracking import TrackedRun, Tracker
 from dta_bench.tracking.store_file import sqlite_uri
+
+NAMES = (network_file.NAME, network_file.NAME_BEFORE)
 
 
 def load_stored(workspace: Workspace, run: TrackedRun) -> LoadedNetwork:
@@ -23,11 +25,16 @@ def load_stored(workspace: Workspace, run: TrackedRun) -> LoadedNetwork:
     if run.status != "FINISHED":
         raise UserError(f"{run.run_id} is {run.status.lower()}, and only a finished run has a final network")
     tracker = workspace.tracker()
-    for name in (network_file.NAME, network_file.NAME_BEFORE):
+    for name in NAMES:
         if tracker.has_file(run, name):
             with tracker.artifact(run, name) as path:
                 return network_file.load(path, run.spec)
     raise UserError(f"{run.run_id} kept no network; train it again with {command_that_makes(workspace, run)}")
+
+
+def keeps_network(tracker: Tracker, run: TrackedRun) -> bool:
+    """Whether a run kept its final network."""
+    return any(tracker.has_file(run, name) for name in NAMES)
 
 
 def load_whole(workspace: Workspace, run: TrackedRun) -> LoadedNetwork:
