@@ -92,9 +92,7 @@ def _listed(tracker: Tracker, names: Any, methods: tuple[str, ...], states: tupl
     ]
     upper = {state.upper() for state in states}
     return [
-        run
-        for run in standing
-        if (not methods or run.spec.method in methods) and (not upper or run.status in upper)
+        run for run in standing if (not methods or run.spec.method in methods) and (not upper or run.status in upper)
     ]
 
 
@@ -109,8 +107,9 @@ def _benchmark_of(name: str) -> str:
 def _row(run: TrackedRun) -> dict[str, Any]:
     metric = _metric_of(run.spec.benchmark)
     return {
-        "run": run.run_id, "name": run.name, "benchmark": run.spec.benchmark, "method": run.spec.method, "backbone": run.spec.backbone,
-        "seed": run.spec.seed, "params": run.spec.params, "status": run.status.lower(), "metric": metric,
+        "run": run.run_id, "name": run.name, "benchmark": run.spec.benchmark, "method": run.spec.method,
+        "backbone": run.spec.backbone, "seed": run.spec.seed, "params": run.spec.params,
+        "status": run.status.lower(), "metric": metric,
         "collapsed": run.tags.get("collapsed") == "true",
         "subset": run.metrics.get(f"validation/{metric}"), "test": run.metrics.get(f"test/{metric}"),
         "reason": run.tags.get("reason", ""), "mlflow_run_id": run.mlflow_run_id,

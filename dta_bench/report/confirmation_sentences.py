@@ -9,7 +9,7 @@ from dta_bench.report.labels import label_row
 
 def describe_seeds(confirmed: bool) -> str:
     """On which seeds a figure is, for the middle of a sentence."""
-    return "on fresh seeds that chose nothing" if confirmed else "on the seeds that chose it"
+    return "on fresh seeds, which had no part in choosing" if confirmed else "on the seeds of the search"
 
 
 def count_fresh(row: LeaderboardRow) -> str:
@@ -21,16 +21,16 @@ def legend_of_seeds(report: Report) -> list[str]:
     """What ``fresh`` stands for in a table; nothing where no row has it."""
     if not any(row.confirmed for row in report.leaderboard):
         return []
-    return ["fresh: seeds that chose nothing; in other rows target test is on the seeds that chose."]
+    return ['Fresh seeds had no part in choosing. Rows without "fresh" are measured on the seeds of the search.']
 
 
 def search_sentences(report: Report) -> list[str]:
-    """The figure of a confirmed choice on the seeds that chose it."""
+    """The figure of a confirmed choice on the seeds of the search."""
     search = report.selected.search if report.selected else None
     if search is None or search.test is None:
         return []
     seeds = "the seed" if search.seeds == 1 else f"the {search.seeds} seeds"
-    return [f"On {seeds} that chose it: {search.test:.1f} % on target test."]
+    return [f"On {seeds} of the search it has {search.test:.1f} % on target test."]
 
 
 def unconfirmed_sentences(report: Report) -> list[str]:
@@ -52,10 +52,10 @@ def unconfirmed_sentences(report: Report) -> list[str]:
 
 
 def untested_sentences(report: Report) -> list[str]:
-    """Which methods are left out of the paired tests; or that all of these are on the seeds that chose."""
+    """Which methods are left out of the paired tests; or that all of these are on the seeds of the search."""
     if report.untested:
-        return [f"Left out of these tests, they have no runs with fresh seeds: {', '.join(report.untested)}."]
+        return [f"Left out of these tests, because they have no runs with fresh seeds: {', '.join(report.untested)}."]
     firsts = {row.method: row for row in reversed(report.leaderboard)}
     if sum(row.confirmed for row in firsts.values()) < 2:
-        return ["These tests are on the seeds that chose each method's configuration, which flatters what was chosen."]
+        return ["These tests use the seeds of the search, which flatters what was chosen on them."]
     return []

@@ -36,7 +36,7 @@ def answer(report: Report) -> str:
     bounds = spell_bounds(difference.ci95, signed=True)
     gap = f"{difference.points:+.1f} points vs. source-only's {source_only:.1f} % (95 % interval {bounds})"
     if difference.confirmed != test.confirmed:
-        gap += ", both on the seeds that chose it, for source-only has no confirmation runs"
+        gap += ", both on the seeds of the search, because source-only has no confirmation runs"
     return f"{result}: {gap}. {verdict(report, difference)}"
 
 

@@ -24,8 +24,9 @@ def choice_sentences(report: Report) -> list[str]:
     if subset is not None:
         drawn = "stratified by class" if subset.stratified else "at random"
         came = "given by the user" if subset.given else f"drawn {drawn} by seed {subset.seed}"
+        drawn_as = f", hash {subset.hash[:12]}" if subset.hash else ""
         sentences.append(
-            f"Labelled subset: {subset.size} images {came}, hash {subset.hash[:12]}; "
+            f"Labelled subset: {subset.size} images {came}{drawn_as}; "
             f"the subset was scored {count_of(subset.asked, 'time')} by the runs in this table."
         )
     if lost is None:
@@ -35,9 +36,9 @@ def choice_sentences(report: Report) -> list[str]:
     sentences += search_sentences(report)
     if report.rule != "oracle":
         points = _spell_points(lost.points, lost.ci95)
-        seeds = ", on the seeds that chose" if report.selected and report.selected.confirmed else ""
+        seeds = " on the seeds of the search" if report.selected and report.selected.confirmed else ""
         if lost.points == 0 and tuple(lost.ci95) == (0, 0):
-            sentences.append(f"Regret: none, the oracle chooses the same configuration{seeds}.")
+            sentences.append(f"Regret: none; the oracle chooses the same configuration{seeds}.")
         else:
             sentences.append(f"Regret: {points} lost against the oracle's {lost.oracle:.1f} %{seeds}.")
     return sentences

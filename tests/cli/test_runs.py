@@ -74,8 +74,11 @@ def test_no_name_is_cut_on_eighty_columns(run: Run, tmp_path: Path, monkeypatch:
         log = tracker.open_run(spec, None, f"dta_released class_balance={balance} seed=0", set(), {})
         log.fail("its data cannot be read; mend them and call the same command again, which tries it anew")
     first, second, why = run(f"runs --out {tmp_path}").splitlines()[1:4]
-    assert "dta_released class_balance=0.1 " in first and "dta_released class_balance=0.01 " in second
-    assert why.endswith(" failed: its data cannot be read; mend them and call the same command again, which tries it anew")
+    assert "dta_released class_balance=0.1 " in first
+    assert "dta_released class_balance=0.01 " in second
+    assert why.endswith(
+        " failed: its data cannot be read; mend them and call the same command again, which tries it anew"
+    )
 
 
 def test_figures_are_offered_of_the_best_run_that_kept_its_network(run: Run, out: Path) -> None:

@@ -92,7 +92,7 @@ def test_without_confirmation_runs_every_form_says_on_the_seeds_that_chose_it(ru
     assert report.confirmation.model_dump() == {"seeds": [], "requested": 0, "done": 0}
     assert not report.selected.confirmed
     for said in forms(report):
-        assert "on target test, on the seeds that chose it" in said
+        assert "on target test, on the seeds of the search" in said
         assert "fresh" not in said
 
 
@@ -102,9 +102,9 @@ def test_with_confirmation_runs_every_form_says_that_the_seeds_are_fresh(runs: R
     confirm(runs, "source_only", [0.55] * 3)
     report = report_of(runs, pair)
     for said in forms(report):
-        assert "on target test, on fresh seeds that chose nothing" in said
+        assert "on target test, on fresh seeds, which had no part in choosing" in said
         assert "3 fresh" in said
-        assert f"On the 2 seeds that chose it: {report.selected.search.test:.1f} % on target test" in said
+        assert f"On the 2 seeds of the search it has {report.selected.search.test:.1f} % on target test" in said
 
 
 def forms(report: Report) -> list[str]:
@@ -145,7 +145,7 @@ def test_fresh_seeds_are_never_set_against_seeds_that_chose(runs: Runs, pair: Be
     assert not report.source_only.confirmed
     assert (report.difference.confirmed, report.difference.seeds) == (False, 2)
     assert report.difference.points == pytest.approx(30, abs=2)
-    assert "both on the seeds that chose it, for source-only has no confirmation runs" in answer(report)
+    assert "both on the seeds of the search, because source-only has no confirmation runs" in answer(report)
 
 
 def test_a_method_without_confirmation_runs_is_left_out_of_tests_of_fresh_seeds_and_named(
@@ -159,7 +159,7 @@ def test_a_method_without_confirmation_runs_is_left_out_of_tests_of_fresh_seeds_
     assert [(one.first, one.second) for one in report.comparisons] == [("dta", "source_only")]
     assert report.untested == ["dann"]
     for said in forms(report):
-        assert "Left out of these tests, they have no runs with fresh seeds: dann" in said
+        assert "Left out of these tests, because they have no runs with fresh seeds: dann" in said
 
 
 def test_a_confirmation_run_that_failed_or_collapsed_is_named(runs: Runs, pair: Benchmark) -> None:

@@ -49,6 +49,8 @@ class Table:
     """Whether a reader can sort and filter it on the HTML page; without scripts it is a plain table."""
     open_rows: int = 0
     """Rows that are seen at first; the others follow at a click, or at once without scripts. 0: all."""
+    beside: bool = False
+    """Whether it stands beside an odd figure of its section, where there is room."""
 
     @property
     def numeric(self) -> list[bool]:

@@ -19,7 +19,7 @@ class ExpectedScore(FrozenRecord):
     interval: Interval
     seeds: int
     fresh: bool
-    """Whether these seeds chose nothing."""
+    """Whether these seeds had no part in choosing."""
 
 
 class AgainstTruth(FrozenRecord):
@@ -70,7 +70,7 @@ def describe(found: AgainstTruth) -> list[str]:
         line = f"{spell_metric(metric)} on the {found.images:,} images with a label: {score:.1f} %"
         if (expected := found.one_run.get(metric)) is not None:
             low, high = expected.interval
-            fresh = "fresh seeds" if expected.fresh else "the seeds that chose it"
+            fresh = "fresh seeds" if expected.fresh else "seeds of the search"
             place = "inside" if low <= score <= high else "below" if score < low else "above"
             line += (
                 f"; 95 % prediction interval for one run on so many new images of the target: {low:.1f} to {high:.1f}"

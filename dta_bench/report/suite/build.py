@@ -106,7 +106,9 @@ def _notes(suite: Suite, choices: Sequence[PairChoice]) -> list[str]:
         notes.append(f"the pairs were chosen by different rules: {', '.join(rules)}")
     mixed = {is_confirmation(c.seeds[0]) for one in choices for c in one.methods.values()}
     if len(mixed) > 1:
-        notes.append("some cells are on fresh seeds and others on the seeds that chose them, which flatter")
+        notes.append(
+            "some cells are on fresh seeds and others on the seeds of the search, which flatter what they chose"
+        )
     elif mixed == {False}:
-        notes.append("no cell has confirmation runs: all are on the seeds that chose them, which flatter")
+        notes.append("no cell has confirmation runs: all are on the seeds of the search, which flatter what they chose")
     return notes

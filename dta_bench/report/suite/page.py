@@ -147,7 +147,7 @@ def _interval_row(
 
 
 def _remark(found: SuiteScore) -> str:
-    parts = ["fresh seeds" if found.confirmed else "on the seeds that chose it"]
+    parts = ["fresh seeds" if found.confirmed else "the seeds of the search"]
     return ", ".join(parts + ([f"{found.collapsed} collapsed"] if found.collapsed else []))
 
 

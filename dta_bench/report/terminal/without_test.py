@@ -36,7 +36,7 @@ def leaderboard_without_test(report: Report) -> Table:
         )  # fmt: skip
     more = f"; {len(rows) - MOST_ROWS} more in the JSON" if len(rows) > MOST_ROWS else ""
     note = f"\n* {spell_metric(report.headline)} on {subset.size} labelled images; not a result" if subset else ""
-    fresh = "\nfresh: seeds that chose nothing" if any(row.confirmed for row in rows) else ""
+    fresh = "\nfresh: seeds that had no part in choosing" if any(row.confirmed for row in rows) else ""
     table.caption = f"{report.compared} compared, ranked by {describe_rule(report)}{more}{note}{fresh}"
     table.caption_justify = "left"
     return table

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from dta_bench.report.document.report import Report
 from dta_bench.report.html.charts.bars import ClassBars, class_bars
+from dta_bench.report.html.charts.colours import SIDE_COLOURS, other_look, other_turn
 from dta_bench.report.html.charts.differences import differences
 from dta_bench.report.html.charts.drawing import Scale
 from dta_bench.report.html.charts.heat import confusion
@@ -151,6 +152,37 @@ def test_the_front_holds_exactly_those_that_no_other_beats(points: list[tuple[fl
 def test_a_cost_plot_names_its_marks() -> None:
     marks = [Mark("dta", 1.0, 80.0, 78, 82, 1), Mark("shot", 10.0, 90.0, 88, 92, 1)]
     assert {"dta", "shot", "cost"} <= set(texts(scatter(marks, "t", "cost", "score")))
+
+
+def test_a_name_of_a_cost_plot_is_whole_and_lies_over_no_mark() -> None:
+    marks = [Mark("dta_feature_vat", 1.0, 80.0, 78, 82, 1), *(Mark(n, 60.0, 90.0, 88, 92, 1) for n in ("mcc", "knn"))]
+    assert "dta_feature_vat" in texts(scatter(marks, "t", "cost", "score"))
+    close = [Mark("dta", 1.0, 80.0, 78, 82, 1), Mark("shot", 1.1, 80.1, 78, 82, 1), Mark("far", 99.0, 60, 58, 62, 1)]
+    assert "dta" not in texts(scatter(close, "t", "cost", "score"))  # shot's mark is where its name would be
+
+
+@given(st.integers(0, 40))
+def test_no_other_method_has_the_colour_of_the_winner_or_of_source_only(number: int) -> None:
+    assert other_look(number) not in (SIDE_COLOURS["selected"], SIDE_COLOURS["source_only"])
+
+
+def test_methods_that_share_a_colour_differ_in_their_turn() -> None:
+    assert len({(other_look(number), other_turn(number)) for number in range(24)}) == 24
+
+
+def test_a_table_stands_beside_an_odd_figure_once() -> None:
+    beside = Table(["class"], [[Cell("zero")]], beside=True)
+    for figures, expected in ((1, True), (2, False)):
+        section = Section("s", "s", tables=[beside], figures=[Figure(Markup("<svg/>"), "f")] * figures, beside=True)
+        text = html(Page("t", "k", "a", sections=[section]))
+        assert text.count("<td>zero</td>") == 1
+        assert bool(re.search(r'<div>\s*<div class="wide">', text)) is expected
+
+
+def test_rows_that_wait_for_a_click_are_there_on_paper() -> None:
+    text = html(page_with("t"))
+    assert "@media screen { .later { display: none; } }" in text
+    assert 'toggle("later"' in text
 
 
 def test_a_curve_that_waits_for_its_name_is_hidden_and_has_no_name_beside_its_end() -> None:

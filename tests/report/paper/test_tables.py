@@ -77,7 +77,7 @@ def test_ours_stands_beside_in_the_metric_that_is_printed(store: Tracker) -> Non
     assert one.ours.mean_class_accuracy == pytest.approx(100 * 0.4 * 11 / 12)
     text = markdown(paper_page(paper_table(store, "table5")))
     assert "| 72.5 | [29.3](" in text
-    assert "3 epochs, none weights, best of 1, on the seeds that chose it" in text
+    assert "3 epochs, none weights, best of 1, on the seeds of the search" in text
 
 
 def test_where_the_metric_is_not_known_ours_is_told_in_both(store: Tracker) -> None:

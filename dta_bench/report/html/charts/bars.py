@@ -19,6 +19,8 @@ class ClassBars:
     name: str
     values: Sequence[float | None]
     look: int
+    turn: int = 0
+    """How often the colours had to be used before it; each time they are paler."""
     hidden: bool = False
     """Whether a reader has to show them first."""
 
@@ -66,5 +68,11 @@ def _of_series(element: ElementTree.Element, method: ClassBars) -> ElementTree.E
 
 def _rect(at: ElementTree.Element, width: float, height: float, method: ClassBars) -> ElementTree.Element:
     return ElementTree.SubElement(
-        at, "rect", {"width": f"{width:g}", "height": f"{height:g}", "class": f"f{method.look}"}
+        at,
+        "rect",
+        {
+            "width": f"{width:g}",
+            "height": f"{height:g}",
+            "class": f"f{method.look}" + (f" turn{method.turn}" if method.turn else ""),
+        },
     )

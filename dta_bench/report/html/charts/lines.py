@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from dta_bench.report.html.charts.drawing import Drawing, Scale, spell_tick
 
-WIDTH, LEFT, TOP, BOTTOM = 560, 52, 14, 42
+WIDTH, LEFT, TOP, BOTTOM = 560, 52, 16, 42
 NAMES_WIDTH = 170
 
 
@@ -100,7 +100,7 @@ def _frame(drawing: Drawing, shown: Sequence[Series], x: Scale, y: Scale, axes: 
     if axes.span:
         left, right = (x(min(max(_along(v, axes), x.low), x.high)) for v in axes.span)
         drawing.rect(left, TOP, right - left, floor - TOP, "band")
-        drawing.text(right - 5, floor - 6, axes.span_name, anchor="end", look="soft")
+        drawing.text(right, TOP - 4, axes.span_name, anchor="end", look="soft")  # above, where no line runs
     counted = all(float(v).is_integer() for one in shown for v in one.y)
     for tick in (tick for tick in y.ticks() if tick.is_integer() or not counted):
         drawing.line(LEFT, y(tick), x.end, y(tick), "rule")

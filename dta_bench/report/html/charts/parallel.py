@@ -82,4 +82,5 @@ def _axis(drawing: Drawing, x: float, name: str, ticks: dict[str, float], index:
     drawing.text(x, height, name, anchor="middle", look="bold" if bold else "")
     for label, at in ticks.items():
         drawing.line(x - 3, at, x + 3, at)
-        drawing.text(x + 7, at + 4, label[:18], look="soft halo")
+        aside = (x - 7, "end") if index == 0 and not bold else (x + 7, "start")  # no line runs left of the first axis
+        drawing.text(aside[0], at + 4, label[:18], anchor=aside[1], look="soft halo")

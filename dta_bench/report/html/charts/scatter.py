@@ -10,7 +10,9 @@ from markupsafe import Markup
 
 from dta_bench.report.html.charts.drawing import Drawing, Scale, spell_tick
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, RIGHT = 560, 330, 52, 14, 42, 90
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, RIGHT = 560, 330, 52, 14, 42, 110
+LETTER = 7.2
+"""About the width of a letter."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +57,29 @@ def scatter(marks: Sequence[Mark], title: str, cost: str, score: str) -> Markup:
         at = (x(math.log10(mark.cost)), y(mark.score))
         steps += [*([(at[0], steps[-1][1])] if steps else []), at]
     drawing.path([*steps, (x.end, steps[-1][1])], "curve axis dash2", "no other method is cheaper and better")
-    labelled = list[tuple[float, float]]()
-    for mark in sorted(marks, key=lambda one: (one not in best, -one.score)):
-        _mark(drawing, mark, x, y, labelled)
+    for mark in marks:
+        _mark(drawing, mark, x, y)
+    _names(drawing, sorted(marks, key=lambda one: (one not in best, -one.score)), x, y)
     return drawing.svg()
 
 
-def _mark(drawing: Drawing, mark: Mark, x: Scale, y: Scale, labelled: list[tuple[float, float]]) -> None:
+def _mark(drawing: Drawing, mark: Mark, x: Scale, y: Scale) -> None:
     px, py = x(math.log10(mark.cost)), y(mark.score)
     at = drawing.linked(mark.link)
     at.line(px, y(mark.low), px, y(mark.high), f"s{mark.look}", 1.5)
     tip = f"{mark.name}: {mark.score:.1f} ({mark.low:.1f} to {mark.high:.1f}), cost {mark.cost:.3g}"
     at.mark(px, py, mark.look, f"f{mark.look}", tip)
-    if all(abs(px - other) > 75 or abs(py - height) > 13 for other, height in labelled):  # else names overlap
-        labelled.append((px, py))
-        drawing.text(px + 8, py + 4, mark.name[:14], look="halo")
+
+
+def _names(drawing: Drawing, marks: Sequence[Mark], x: Scale, y: Scale) -> None:
+    """Names beside their marks, over all whiskers, in the order of ``marks``; none over a mark or another name."""
+    places = [(x(math.log10(mark.cost)), y(mark.score) + 4) for mark in marks]
+    taken = [(px - 4, px + 4, height) for px, height in places]
+    for mark, (px, height) in zip(marks, places, strict=True):
+        left, right = px + 8, px + 8 + LETTER * len(mark.name)
+        if all(right < start or end < left or abs(height - other) > 12 for start, end, other in taken):
+            taken.append((left, right, height))
+            drawing.text(left, height, mark.name, look="halo")
 
 
 def _frame(drawing: Drawing, x: Scale, y: Scale, cost: str, score: str) -> None:

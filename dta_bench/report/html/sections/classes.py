@@ -8,7 +8,7 @@ from dta_bench.report.document.published_figures import PublishedRow
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import TargetScores
 from dta_bench.report.html.charts.bars import ClassBars, class_bars
-from dta_bench.report.html.charts.colours import SIDE_COLOURS, other_look
+from dta_bench.report.html.charts.colours import SIDE_COLOURS, other_look, other_turn
 from dta_bench.report.html.charts.differences import differences
 from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.page import Cell, Figure, Section, Table
@@ -43,7 +43,7 @@ def _bars_figure(report: Report, names: list[str]) -> Figure:
         for side, scores in report.scores_by_side().items()
     ]
     methods += [
-        ClassBars(method, [per_class.get(name) for name in names], look=other_look(number), hidden=True)
+        ClassBars(method, [per_class.get(name) for name in names], other_look(number), other_turn(number), hidden=True)
         for number, (method, per_class) in enumerate((report.other_classes or {}).items())
     ]
     links = [*seed_links(report, "selected"), *seed_links(report, "source_only")]
@@ -129,7 +129,7 @@ def _per_class_table(names: list[str], sides: Sides, printed: Printed) -> Table:
             rows.append([Cell("95 % interval"), *map(interval_cell, intervals), *[Cell("") for _ in printed]])
     rows += _calibration_rows(sides, printed)
     strong = frozenset(range(len(names), len(rows), 2))
-    return Table(head, rows, "Target test, %, last epoch, mean over seeds.", strong)
+    return Table(head, rows, "Target test, %, last epoch, mean over seeds.", strong, beside=True)
 
 
 def _calibration_rows(sides: Sides, printed: Printed) -> list[list[Cell]]:

@@ -19,7 +19,7 @@ def cost_section(report: Report) -> Section | None:
         return None
     words = [
         f"{count_of(cost.runs, 'finished run')} took {_spell_time(cost.seconds)} of training in all"
-        f"{_gpu_share(cost.gpu_hours)}; {count_of(cost.not_finished, 'run')} did not finish."
+        f"{_gpu_share(cost.gpu_hours)}{_unfinished(cost.not_finished)}."
     ]
     head = ["method", "backbone", "device", "runs", "median time per run", "time ratio", "FLOPs ratio"]
     by_method = sorted(cost.by_method, key=lambda one: (one.backbone, one.seconds_a_run))
@@ -63,6 +63,10 @@ def _row(one: MethodCost) -> list[Cell]:
         Cell(one.method), Cell(one.backbone), Cell(one.device), count_cell(one.runs),
         Cell(_spell_time(one.seconds_a_run), number=True), _ratio_cell(one.time_ratio), _flops_cell(one.flops_ratio),
     ]  # fmt: skip
+
+
+def _unfinished(runs: int) -> str:
+    return f"; {count_of(runs, 'run')} did not finish" if runs else ""
 
 
 def _gpu_share(hours: float) -> str:

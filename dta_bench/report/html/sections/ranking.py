@@ -40,7 +40,7 @@ def _ranking_without_test(report: Report) -> Section:
     ]
     rows, subset = report.leaderboard, report.subset is not None
     if any(row.confirmed for row in rows):
-        words.append("Fresh seeds chose nothing.")
+        words.append("Fresh seeds had no part in choosing.")
     names, several = differing_params(rows), len({row.backbone for row in rows}) > 1
     head = ["#", "configuration", f"score ({report.rule})", *(["labelled subset"] if subset else [])]
     cells = [
@@ -71,10 +71,8 @@ def _configuration_table(report: Report) -> Table:
     cells = [_row(report, rank, row, label_row(row, names, several), scale) for rank, row in enumerate(rows, start=1)]
     faint = frozenset(i for i, row in enumerate(rows) if not row.competes)
     best = {(row.method, row.backbone): i for i, row in reversed(list(enumerate(rows)))}
-    caption = (
-        f"Target test: {spell_metric(report.headline)}. Bold: the configuration that the rule chose of each method."
-        " Grey: does not compete."
-    )
+    bold = "the configuration that the rule chose of each method" if len(best) < len(rows) else "what the rule chose"
+    caption = f"Target test: {spell_metric(report.headline)}. Bold: {bold}. Grey: does not compete."
     if reference is not None:
         caption += " The dashed line is source-only."
     strong = frozenset(best.values()) - faint if len(best) < len(rows) else frozenset({0}) - faint

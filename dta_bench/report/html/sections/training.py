@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import EndedRun, SeedCurves
-from dta_bench.report.html.charts.colours import SIDE_COLOURS, other_look
+from dta_bench.report.html.charts.colours import SIDE_COLOURS, other_look, other_turn
 from dta_bench.report.html.charts.lines import Axes, Series, lines
 from dta_bench.report.html.page import Cell, Figure, Section, Table
 from dta_bench.report.html.sections.cut_short import cut_short_figures
@@ -61,7 +61,7 @@ def _other_series(report: Report, key: str) -> list[Series]:
     return [
         Series(
             method, *run.metrics[key], look=other_look(number), link=run_page(report, run.mlflow_run_id),
-            named=i == 0, group=method, hidden=True, dash=1 + (number // 6 + number) % 6,
+            named=i == 0, group=method, hidden=True, dash=1 + (other_turn(number) + number) % 6,
         )
         for number, (method, runs) in enumerate((report.other_curves or {}).items())
         for i, run in enumerate(runs)

@@ -9,7 +9,8 @@ document.querySelectorAll("table.sortable").forEach((table) => {
   };
   const show = () => [...body.rows].forEach((row, i) => {
     const hit = row.textContent.toLowerCase().includes(word);
-    row.hidden = !hit || (!all && !word && i >= Number(table.dataset.open));
+    row.hidden = !hit;
+    row.classList.toggle("later", !all && !word && i >= Number(table.dataset.open));
   });
   [...table.tHead.rows[0].cells].forEach((head, i) => {
     head.tabIndex = 0;
