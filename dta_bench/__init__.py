@@ -7,7 +7,7 @@ __version__ = "0.1.0"
 
 
 def load(run: Any, out: Any = ".", tracking_uri: str | None = None, views: str = "none") -> Any:
-    """Load a run's network; its ``predict(["photographs"])`` gives a data frame with a row an image.
+    """Load a run's network; its ``predict(["photographs"])`` gives a data frame with one row per image.
 
     Args:
         run: the beginning of the run's identity, or a file ``network.safetensors``.

@@ -44,7 +44,7 @@ def export(
         if as_json:
             print_json(written.model_dump(), stdout)
         else:
-            agreement = f"agrees on {written.images} images, by {written.largest_difference:.1e} at most"
+            agreement = f"checked on {written.images} images, largest difference {written.largest_difference:.1e}"
             print(f"{written.path} ({agreement})", written.card, sep="\n", file=stdout)
             places = same_places(out=out, tracking_uri=tracking_uri)
             print_ending("", endings.after_export(written.run_id, to, written.path, places), stdout)

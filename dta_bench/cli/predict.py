@@ -65,9 +65,9 @@ def predict(
 ) -> None:
     """Predict images by a run's network, or a rule's choice.
 
-    A row an image, in sorted order: path, class, probability. Label maps go to a folder, as indexed PNG files at each
-    image's own size. Files that cannot be read are named on stderr and have no row; the status is 1 if none could be
-    read.
+    One row per image, in sorted order: path, class, probability. Label maps go to a folder, as indexed PNG files at
+    each image's own size. Files that cannot be read are named on stderr and have no row; the status is 1 if none could
+    be read.
     """
     if best is None:
         refuse_unused(context, ["--select"], "without --best")

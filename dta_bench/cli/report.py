@@ -32,7 +32,7 @@ def report(
         str | None,
         typer.Option(
             help="The selection rule (labels, source, entropy, oracle, ...), or all of them. Default: labels; without"
-            " labelled target images the rule that lost least without any on pairs where the truth is known."
+            " labelled target images, the rule that lost the fewest points on pairs where the truth is known."
         ),
     ] = None,
     paper: Annotated[
@@ -58,7 +58,7 @@ def report(
     ] = None,
     images: Annotated[
         bool,
-        typer.Option("--images", help="Also write worst_images.html: of each class what is surest and wrong."),
+        typer.Option("--images", help="Also write worst_images.html: the most confident mistakes of each class."),
     ] = False,
     root: Root = DEFAULT_ROOT,
     out: Out = DEFAULT_OUT,

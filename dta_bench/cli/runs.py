@@ -186,7 +186,9 @@ def _remove(tracker: Tracker, names: list[str], yes: bool) -> list[str]:
             raise UserError(f"run {run.run_id} is running; end its sweep first, or wait for it")
     if not yes:
         if not sys.stdin.isatty():
-            raise UserError(f"{count_of(len(found), 'run')} would be removed, and nobody is there to ask; say --yes")
+            raise UserError(
+                f"{count_of(len(found), 'run')} would be removed, and no terminal is there to ask on; add --yes"
+            )
         names_of_runs = ", ".join(f"{run.run_id} ({run.name})" for run in found)
         typer.confirm(f"Remove {names_of_runs}?", abort=True, err=True)
     for run in found:

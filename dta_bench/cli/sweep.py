@@ -87,8 +87,8 @@ def sweep(
         int | None,
         typer.Option(
             min=0,
-            help="Then run what is chosen of each method, and the baselines, with N fresh seeds from 1000 on, which"
-            " choose nothing; 0 for none. Default: the search space's.",
+            help="Then run each method's choice, and the baselines, with N fresh seeds (from 1000 on) that have no part"
+            " in choosing; 0 for none. Default: the search space's.",
         ),
     ] = None,
     parallel: Annotated[int | None, typer.Option(min=1, help="Runs at the same time. Default: as many as fit.")] = None,

@@ -39,8 +39,9 @@ RATE_LABELS = {
     "bare_cached": "kept, then augmented, one by one", "pipeline_cached": "the same in batches, once workers run",
 }  # fmt: skip
 RATIO_LABELS = {
-    "cached_over_decoded": "kept over decoded", "pipeline_over_bare": "workers over one by one, from files",
-    "pipeline_over_bare_cached": "workers over one by one, kept",
+    "cached_over_decoded": "speed of kept / decoded images",
+    "pipeline_over_bare": "speed with workers / without, from files",
+    "pipeline_over_bare_cached": "speed with workers / without, kept",
     "waiting": "share of a step spent waiting",
 }  # fmt: skip
 CHANNELS = 3

@@ -112,7 +112,7 @@ def show_step_costs(found: dict[str, Any], console: Console) -> None:
     height, width = found["image_size"]
     above = {row["method"]: row["above_floor"] for row in found["rows"] if row["above_floor"]}
     caption = [f"memory: {found['peak_memory_is']}", *(f"above {m}'s floor: {what}" for m, what in above.items())]
-    title = f"{found['backbone']}, {height}x{width}, {found['batch']} images a domain, {found['device']}"
+    title = f"{found['backbone']}, {height}x{width}, {found['batch']} images per domain, {found['device']}"
     shown = Table(title=title, title_justify="left", caption="\n".join(caption), caption_justify="left")
     for column in ("method", "VAT"):
         shown.add_column(column)

@@ -155,4 +155,6 @@ def as_text(result: dict[str, Any]) -> str:
     lines += [result["get"]] if result["get"] else []
     lines += [f"note: {note}" for note in result["notes"]] + [f"wrong: {one}" for one in result["problems"]]
     count = len(result["problems"])
-    return "\n".join([*lines, f"{count} problem{'s' if count > 1 else ''}" if count else "all that is there is well"])
+    return "\n".join(
+        [*lines, f"{count} problem{'s' if count > 1 else ''}" if count else "no fault was found in what is there"]
+    )

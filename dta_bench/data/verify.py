@@ -237,7 +237,7 @@ def as_text(result: dict[str, Any]) -> str:
         *[f"wrong: {problem}" for problem in result["problems"]],
     ]
     count = len(result["problems"])
-    return "\n".join([*lines, f"{count} problem{'s' if count > 1 else ''}" if count else "all is well"])
+    return "\n".join([*lines, f"{count} problem{'s' if count > 1 else ''}" if count else "no problem was found"])
 
 
 def _count_as_text(counts: dict[str, int] | None, class_name: str) -> str:

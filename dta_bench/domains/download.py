@@ -182,7 +182,7 @@ def _copy(answer: Any, part: Path, size: int, total: int, on_progress: OnProgres
             size += len(block)
             on_progress(part.name.removesuffix(".part"), size, total)
     if total and size < total:
-        raise _ConnectionLost(f"{size} of {total} bytes came")
+        raise _ConnectionLost(f"{size} of {total} bytes arrived")
 
 
 def _read_state(state: Path) -> dict[str, str]:
@@ -197,7 +197,7 @@ def _read_state(state: Path) -> dict[str, str]:
 def _check_space(part: Path, length: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if free < length + SPARE_SPACE:
-        raise UserError(f"{part.parent} has {free >> 20} MiB free, but {length >> 20} MiB are to come; make room")
+        raise UserError(f"{part.parent} has {free >> 20} MiB free, but {length >> 20} MiB are needed; make room")
 
 
 def md5(path: Path) -> str:
@@ -211,7 +211,7 @@ def _check(archive: Archive, path: Path, is_ours: bool) -> None:
         return
     actual = md5(path)
     if actual != archive.md5:
-        raise UserError(f"{path} came with MD5 {actual}, expected {archive.md5}; {_discard(path, is_ours)}")
+        raise UserError(f"{path} was downloaded with MD5 {actual}, expected {archive.md5}; {_discard(path, is_ours)}")
 
 
 def _discard(path: Path, is_ours: bool) -> str:

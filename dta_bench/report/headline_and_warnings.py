@@ -60,7 +60,7 @@ def answer_without_test(report: Report) -> str:
 def verdict(report: Report, difference: Difference) -> str:
     """What the test of the chosen configuration against source-only shows, as the table of pairs has it."""
     if difference.p_holm is None and difference.seeds > 1:
-        return "Both runs of one side collapsed; how often runs do is not known, so no difference is claimed."
+        return "Both runs of one side collapsed; how often that happens is not known, so no difference is claimed."
     if difference.p_holm is None:
         return "One seed does not show how much training varies by chance, so no difference is claimed."
     corrected = f", corrected for {difference.pairs} pairs" if (difference.pairs or 1) > 1 else ""
@@ -80,8 +80,8 @@ def _spell_seeds_needed(report: Report, difference: Difference) -> str:
     as_seen = "more than 50" if needed.as_seen is None else str(needed.as_seen)
     seeds = needed.at_least if needed.as_seen is None else needed.as_seen
     return (
-        f"To show one, at least {needed.at_least} seeds of each are needed, and {as_seen} if the difference is as seen:"
-        f" {_confirming_command(report, seeds)}"
+        f"To show one, at least {needed.at_least} seeds of each are needed, or {as_seen} if the difference stays as it"
+        f" is now: {_confirming_command(report, seeds)}"
     )
 
 
@@ -207,7 +207,8 @@ def _counted_twice_or_not_at_all(report: Report) -> list[str]:
         )
     if report.disagreements:
         sentences.append(
-            f"Runs that a merged archive has otherwise: {len(report.disagreements)}, such as {report.disagreements[0]}."
+            f"Runs that have other scores in a merged archive: {len(report.disagreements)}, such as"
+            f" {report.disagreements[0]}."
         )
     if report.repeated_runs:
         sentences.append(

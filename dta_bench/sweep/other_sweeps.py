@@ -27,7 +27,7 @@ def refuse_claimed_runs(
     Raises:
         UserError: one does.
     """
-    with console.status("seeing whether another command is at work on these runs"):
+    with console.status("checking whether another command works on these runs"):
         other = tracker.living_sweep_elsewhere(benchmark, location_of(workspace), runs)
     if other is not None:
         raise _refusal(runs, other)

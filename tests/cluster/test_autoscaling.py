@@ -61,7 +61,7 @@ def test_a_machine_that_joins_unfit_is_set_aside_by_name_and_costs_no_run_a_retr
     sweep.wait_for("0 done, 1 to do")
     wait_until(lambda: sum(elastic.asked()) > 0 and elastic.machines() > 0)
     with no_data(elastic):
-        sweep.wait_for("a machine is set aside, and nothing is trained on it: head has not the data")
+        sweep.wait_for("a machine is set aside, and nothing is trained on it: head does not have the data")
     assert sweep.ended() == 0, sweep.said()
     note("a machine that joins late, without the data", "set aside by name; the run trained on the next one")
 
@@ -78,7 +78,7 @@ def refusing(elastic: Elastic) -> Iterator[None]:
         refuses.unlink()
 
 
-NO_PLACE = "no run has found a place yet: each asks for 2 CPUs, and the cluster has 0 CPUs; its autoscaler is asked for"
+NO_PLACE = "no run has started yet: each asks for 2 CPUs, and the cluster has 0 CPUs; its autoscaler is asked for"
 
 
 def test_why_no_machine_comes_is_told_within_half_a_minute_and_ctrl_c_ends_the_wait(

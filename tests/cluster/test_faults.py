@@ -276,7 +276,7 @@ def test_a_node_without_the_data_is_one_sentence_before_the_first_run(cluster: C
     host.run("mount -t tmpfs own /mnt/data")
     message = refusal_of(cluster, cluster.sweep("no_data"))
     host.run("umount /mnt/data")
-    assert "worker1 has not the data: /mnt/data/few_digits.npz is missing" in message
+    assert "worker1 does not have the data: /mnt/data/few_digits.npz is missing" in message
     assert "worker2" not in message
     assert tracked(cluster, wanted) == []
     note("a node without the data", f"refused before the first run: {message.partition(': ')[2][:60]}…")

@@ -166,7 +166,7 @@ def test_a_server_that_sends_nothing_is_given_up_and_the_bytes_that_came_are_kep
 
 
 def test_a_file_with_another_checksum_is_removed_with_an_error(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"came with MD5 {MD5}, expected 123; it was removed"):
+    with pytest.raises(UserError, match=f"was downloaded with MD5 {MD5}, expected 123; it was removed"):
         fetch(archive(server, md5="123"), tmp_path)
     assert not (tmp_path / "set/file.bin").exists()
 
@@ -191,7 +191,7 @@ def test_too_little_space_is_an_error_before_the_first_byte(
     import shutil
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 10**6, 10))  # type: ignore[attr-defined]
-    with pytest.raises(UserError, match="has 0 MiB free, but 0 MiB are to come; make room"):
+    with pytest.raises(UserError, match="has 0 MiB free, but 0 MiB are needed; make room"):
         fetch(archive(server), tmp_path)
 
 
@@ -302,7 +302,7 @@ def test_small_sets_come_from_a_mirror_with_their_checksums(server: Server, tmp_
         server.files[f"/{file.name}.gz"] = gzip.compress(file.read_bytes())
     for file in (theirs / "svhn").iterdir():
         server.files[f"/{file.name}"] = file.read_bytes()
-    with pytest.raises(UserError, match=r"train_32x32\.mat came with MD5 .*, expected e26dedcc.*by hand"):
+    with pytest.raises(UserError, match=r"train_32x32\.mat was downloaded with MD5 .*, expected e26dedcc.*by hand"):
         prepare.prepare("svhn_mnist", tmp_path / "mine", mirror=server.url)
 
 

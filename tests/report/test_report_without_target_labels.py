@@ -68,7 +68,7 @@ def test_without_a_subset_the_best_rule_that_needs_no_label_chooses_and_says_so(
     assert report.rule == default_rule(has_subset=False, task="classification")
     assert report.rule in LABEL_FREE
     assert report.default_rule is not None
-    assert "lost least on the pairs of ours where the truth is known" in markdown_of(report)
+    assert "lost the fewest points on the pairs of ours where the truth is known" in markdown_of(report)
 
 
 def test_with_a_subset_its_labels_choose(benchmark: Benchmark) -> None:

@@ -82,4 +82,6 @@ def _title(report: Report, run: TrackedRun) -> str:
 def _words(count: int) -> str:
     if not count:
         return "It gets no image of target test wrong."
-    return f"Of each class the {OF_EACH_CLASS} images of target test at most that it is surest of and gets wrong."
+    return (
+        f"For each class, up to {OF_EACH_CLASS} images of target test that it gets wrong with the highest confidence."
+    )

@@ -77,7 +77,7 @@ def describe(found: AgainstTruth) -> list[str]:
                 f" % ({expected.seeds} runs, {fresh}); it is {place}"
             )
             if place != "inside":
-                line += ": these images are unlike target test, or the labels are"
+                line += ": these images, or their labels, are unlike those of target test"
         lines.append(line)
     return [*lines, *([found.why_not_expected] if found.why_not_expected else [])]
 

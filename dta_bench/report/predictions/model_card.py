@@ -37,7 +37,7 @@ def model_card(card: NetworkCard, scores: list[str], how: str) -> str:
     sections = {
         f"{spec.method} on {spec.backbone}, {benchmark.name}": [
             f"Run {spec.id}, seed {spec.seed}; {how}.",
-            f"It predicts {'a class for each pixel' if benchmark.task == 'segmentation' else 'one class an image'}: "
+            f"It predicts {'a class for each pixel' if benchmark.task == 'segmentation' else 'one class per image'}: "
             f"{', '.join(benchmark.classes)}.",
         ],
         "Input": [

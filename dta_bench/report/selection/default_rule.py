@@ -48,9 +48,9 @@ def describe_default(rule: str, task: Task) -> str:
     """Why a rule without target labels is the default, in one sentence."""
     names = [pair["name"] for pair in measured_pairs(task)]
     return (
-        f"the default without target labels is {rule}: of the rules that need none it lost least on the pairs of ours "
-        f"where the truth is known, {mean_regrets(task)[rule]:.1f} points on average ({', '.join(names)}); on another "
-        "pair another rule may be better"
+        f"the default without target labels is {rule}: among the rules that need none it lost the fewest points on the"
+        f" pairs of ours where the truth is known, {mean_regrets(task)[rule]:.1f} on average ({', '.join(names)}); on"
+        " another pair another rule may be better"
     )
 
 

@@ -14,6 +14,6 @@ def what_labels_are_worth(task: Task) -> str:
     sizes = [size for size in curves[0] if all(size in curve for curve in curves)]
     means = [f"{size}: {sum(curve[size] for curve in curves) / len(curves):.1f}" for size in sizes]
     return (
-        f"On {len(curves)} pairs of ours, choosing by so many labels lost so many points against the best "
-        f"configuration, on average: {', '.join(means)}."
+        f"On {len(curves)} pairs of ours, choosing by few labels lost points against the best "
+        f"configuration, on average (labels: points): {', '.join(means)}."
     )

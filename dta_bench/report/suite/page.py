@@ -108,8 +108,8 @@ def _table(report: SuiteReport, pages: Mapping[str, str]) -> Section:
         shown = number_cell(average, absent=NO_AVERAGE)
         rows.append([Cell(name), shown, interval_cell(report.average_intervals.get(name)), *cells])
     caption = (
-        f"{spell_metric(report.headline)} on target test in percent, mean over seeds; of each method on each pair what "
-        f"the rule {report.rule} chose. Averages are over the pairs that every method has: "
+        f"{spell_metric(report.headline)} on target test in percent, mean over seeds, of what the rule "
+        f"{report.rule} chose of each method on each pair. Averages are over the pairs that every method has: "
         f"{', '.join(report.average_over) or 'none'}."
     )
     return Section("table", "Methods by pairs", tables=[Table(head, rows, caption, strong=frozenset([0]))])

@@ -9,7 +9,7 @@ from dta_bench.report.compare import ComparedRow, ComparedScore, ComparedSides
 from dta_bench.spec.spelling import count_of, label_run, spell_bounds, spell_metric
 
 NO_TEST = (
-    "The difference is the second less the first, in points. It is not tested here: intervals are of each side alone; "
+    "The difference is the second minus the first, in points. It is not tested here: intervals are of each side alone; "
     "dta-bench report tests methods of one store against each other."
 )
 

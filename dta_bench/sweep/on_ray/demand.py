@@ -135,9 +135,7 @@ def describe_waiting(per_device: Mapping[str, float], devices: int = 1) -> str:
     here, (limit, kinds) = ray.cluster_resources(), workers_of_file()
     there = " and ".join(f"{here.get(kind, 0):g} {kind}s" for kind, amount in per_device.items() if amount)
     on_each = f" on each of {devices} devices" if devices > 1 else ""
-    sentence = (
-        f"no run has found a place yet: each asks for {_listed(per_device)}{on_each}, and the cluster has {there}"
-    )
+    sentence = f"no run has started yet: each asks for {_listed(per_device)}{on_each}, and the cluster has {there}"
     if has_room(per_device, devices):
         return f"{sentence}, which others may have taken; ray status on the head says more"
     offers = [kind.get("resources") or {} for kind in kinds.values() for _ in range(kind.get("max_workers", limit))]

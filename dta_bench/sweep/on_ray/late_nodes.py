@@ -76,7 +76,7 @@ class LateNodes:
         try:
             report: NodeReport = ray.get(reference)
         except ray.exceptions.RayError as error:
-            self._set_aside(node, f"{host} could not look around: {str(error).splitlines()[-1]}")
+            self._set_aside(node, f"{host} could not be checked: {str(error).splitlines()[-1]}")
             return
         if problems := self._check.problems({node: report}):
             self._set_aside(node, "; ".join(problems))

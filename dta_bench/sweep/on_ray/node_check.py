@@ -129,7 +129,7 @@ def check_nodes(check: NodeCheck, console: Console) -> set[str]:
     try:
         reports = dict(zip(checks, ray.get(list(checks.values()), timeout=CHECK_SECONDS), strict=True))
     except ray.exceptions.RayError as error:
-        raise UserError(f"a node could not look around before the first run: {str(error).splitlines()[-1]}") from error
+        raise UserError(f"a node could not be checked before the first run: {str(error).splitlines()[-1]}") from error
     if problems := check.problems(reports):
         raise UserError(f"not every node is fit for work: {'; '.join(problems)}")
     for report in reports.values():
@@ -246,4 +246,4 @@ def _check_data(spec: RunSpec, root: str, cwd: str) -> tuple[str, str]:
     try:
         return load.domains(spec.benchmark, root).fingerprint, ""
     except UserError as error:
-        return "", f"has not the data: {error}"
+        return "", f"does not have the data: {error}"

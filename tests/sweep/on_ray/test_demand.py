@@ -75,7 +75,7 @@ def test_without_a_file_no_machines_are_promised(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}] * 2)
     monkeypatch.setattr(demand, "workers_of_file", lambda: (0, {}))
     told = demand.describe_waiting({"CPU": 3.0, "GPU": 0.0})
-    assert told.startswith("no run has found a place yet: each asks for 3 CPUs, and the cluster has 4 CPUs, no machine")
+    assert told.startswith("no run has started yet: each asks for 3 CPUs, and the cluster has 4 CPUs, no machine")
     assert "add machines to it, or give smaller --gpus-per-run or --cpus-per-run" in told
 
 

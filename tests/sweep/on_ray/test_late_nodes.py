@@ -78,11 +78,11 @@ def test_nodes_that_were_there_before_are_not_checked_again(cluster: MadeUp) -> 
 
 def test_an_unfit_node_is_drained_and_named(cluster: MadeUp) -> None:
     late = watch(cluster)
-    cluster.nodes |= {"a": (), "b": ("has not the data",)}
+    cluster.nodes |= {"a": (), "b": ("does not have the data",)}
     late.look()
     assert cluster.drained == ["b"]
-    assert cluster.verdicts == {"a": node_verdict.FIT, "b": "host-b has not the data"}
-    assert "set aside, and nothing is trained on it: host-b has not the data" in cluster.printed.getvalue()
+    assert cluster.verdicts == {"a": node_verdict.FIT, "b": "host-b does not have the data"}
+    assert "set aside, and nothing is trained on it: host-b does not have the data" in cluster.printed.getvalue()
     assert late.in_vain == ""
 
 
@@ -118,14 +118,14 @@ def test_a_sweep_ends_when_all_machines_that_come_are_unfit(cluster: MadeUp) -> 
     late = watch(cluster)
     for node in map(str, range(IN_VAIN)):
         assert late.in_vain == ""
-        cluster.nodes = {node: ("has not the data",)}
+        cluster.nodes = {node: ("does not have the data",)}
         late.look()
     assert late.in_vain.startswith("no machine that joined is fit for work; the last one: host-")
 
 
 def test_it_goes_on_while_one_machine_is_fit(cluster: MadeUp) -> None:
     late = watch(cluster)
-    cluster.nodes = {"good": ()} | {str(n): ("has not the data",) for n in range(2 * IN_VAIN)}
+    cluster.nodes = {"good": ()} | {str(n): ("does not have the data",) for n in range(2 * IN_VAIN)}
     late.look()
     assert late.in_vain == ""
 
@@ -133,7 +133,7 @@ def test_it_goes_on_while_one_machine_is_fit(cluster: MadeUp) -> None:
 def test_the_same_machine_is_named_once_however_often_it_is_started_again(cluster: MadeUp) -> None:
     late = watch(cluster)
     for node in ("a", "b"):
-        cluster.nodes = {node: ("has not the data",)}
+        cluster.nodes = {node: ("does not have the data",)}
         cluster.hosts[node] = "worker2"
         late.look()
     assert cluster.printed.getvalue().count("worker2") == 1

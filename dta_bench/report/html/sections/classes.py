@@ -87,7 +87,7 @@ def _reliability_figure(report: Report) -> list[Figure]:
     ]  # fmt: skip
     if not series:
         return []
-    even = Series("as sure as right", [0.0, 100.0], [0.0, 100.0], 6, dash=3)
+    even = Series("perfectly calibrated", [0.0, 100.0], [0.0, 100.0], 6, dash=3)
     axes = Axes("Reliability", "confidence, %", "accuracy, %", height=300)
     caption = "Reliability on target test: accuracy of the images by confidence (15 bins), all seeds together."
     return [Figure(lines([*series, even], axes), caption)]

@@ -60,4 +60,4 @@ def _needed(pair: Comparison) -> str:
     least, seen = (
         "more than 50" if n is None else str(n) for n in (pair.seeds_needed.at_least, pair.seeds_needed.as_seen)
     )
-    return least if least == seen else f"{least} at least; {seen} if as seen"
+    return least if least == seen else f"at least {least}; {seen} if the difference stays"

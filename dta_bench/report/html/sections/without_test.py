@@ -48,7 +48,7 @@ def without_test_section(report: Report) -> Section | None:
             ]
             for one in known.estimates
         ]  # fmt: skip
-        head = ["estimate", "accuracy, %", "off on average, points", "off at worst", "mostly"]
+        head = ["estimate", "accuracy, %", "mean error, points", "largest error", "mostly"]
         caption = (
             "Published estimates of the accuracy on the target, for the selected configuration, with the errors that "
             "they had on pairs of ours where the truth is known. They are no measurement."
