@@ -30,9 +30,12 @@ def print_report(
     else:
         print(report.text(form), end="", file=stdout)
     if form == "screen":
+        beside = "".join(f"\nAlso written: {short_path(path)}" for path in report.beside)
         print(file=stdout)
-        print_ending(f"Page: {short_path(report.file)}", next_commands, stdout)
+        print_ending(f"Page: {short_path(report.file)}{beside}", next_commands, stdout)
     else:
+        for path in report.beside:
+            print(short_path(path), file=sys.stderr)
         print(f"page: {short_path(report.file)}", file=sys.stderr)
     if open_page:
         open_in_browser(report.file.as_uri())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,6 +41,8 @@ class FinishedReport:
     show: Callable[[Console], None]
     file: Path
     """Where the HTML page is kept."""
+    beside: Sequence[Path] = ()
+    """Further files that were asked for, such as tables for LaTeX."""
 
     def json_object(self) -> dict[str, Any]:
         """The document as plain dicts and lists."""
@@ -107,19 +108,18 @@ def report_runs(
 
         report = label_strips.add_pictures(report, tracker, folder)
     write_report(report, folder)
-    for path in write_exports(report, workspace, exports or Exports()):
-        print(path, file=sys.stderr)
+    beside = write_exports(report, workspace, exports or Exports())
     if images:
         from dta_bench.report.features import worst_images  # reads images, for which other reports need no torch
 
-        print(worst_images.write_worst_images(report, tracker, workspace, folder), file=sys.stderr)
+        beside.append(worst_images.write_worst_images(report, tracker, workspace, folder))
     if state:
         kept_report.note_state(folder, state)
-    return _finished(report, folder)
+    return _finished(report, folder, beside)
 
 
-def _finished(report: Report, folder: Path) -> FinishedReport:
-    return FinishedReport(report, report_page(report), partial(show_report, report), folder / "report.html")
+def _finished(report: Report, folder: Path, beside: Sequence[Path] = ()) -> FinishedReport:
+    return FinishedReport(report, report_page(report), partial(show_report, report), folder / "report.html", beside)
 
 
 def _add_replay(report: Report, files: list[Path]) -> Report:

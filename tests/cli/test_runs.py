@@ -116,5 +116,5 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(run: Run, out: Path, line:
 
 def test_rm_asks_and_without_a_terminal_nothing_is_removed(run: Run, out: Path) -> None:
     identity = listed(run, out)[0]["run"]
-    assert "nobody is there to ask; say --yes" in refusal(f"runs rm {identity} --out {out}")
+    assert "no terminal is there to ask on; add --yes" in refusal(f"runs rm {identity} --out {out}")
     assert len(listed(run, out)) == 2

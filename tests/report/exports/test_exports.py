@@ -110,7 +110,7 @@ def test_a_name_that_fits_no_file_is_refused(exports: Exports, said: str) -> Non
         exports.check()
 
 
-def test_the_command_writes_them_all(out: Path) -> None:
+def test_the_command_writes_them_all_and_names_them_where_it_ends(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
     tracker = Workspace(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker()
     tracker.check()
     tracker.experiment(benchmark_of("fonts_digits"))
@@ -119,6 +119,10 @@ def test_the_command_writes_them_all(out: Path) -> None:
     words = "report fonts_digits --csv tables --latex paper/t.tex --parquet runs.parquet --pdf f.pdf"
     result = CliRunner().invoke(cli.app, words.split())
     assert result.exit_code == 0, result.exception
+    *_, ending = (result.stdout + capfd.readouterr().out).partition("Page: ")
+    assert all(
+        f"Also written: {name}" in ending for name in ("tables/runs.csv", "paper/t.tex", "runs.parquet", "f.pdf")
+    )
     assert sorted(path.name for path in (out / "tables").iterdir()) == ["classes.csv", "ranking.csv", "runs.csv"]
     runs = pd.read_csv(out / "tables/runs.csv")
     assert sorted(runs["method"]) == ["dta", "source_only"]
