@@ -54,7 +54,7 @@ def report_only(config: dict[str, Any], job: dict[str, Any]) -> None:
     run, epochs = spec.id, spec.training.epochs
     for epoch in range(1, epochs + 1):
         tune.report({"score": float(epoch), "epoch": epoch, "run": run, "classes_in_use": 10.0, "entropy": 0.5})
-    tune.report({"score": 1.0, "epoch": epochs, "run": run, "outcome": "done", "reason": ""})
+    tune.report({"score": 1.0, "epoch": epochs, "run": run, "outcome": "done", "reason": "", "mlflow_run_id": ""})
 
 
 def plan_of(runs: int, folder: Path, epochs: int = EPOCHS) -> Plan:
@@ -72,7 +72,7 @@ def measure(runs: int, folder: Path) -> dict[str, float]:
         view = ProgressView(Console(file=nowhere), runs, EPOCHS)
         used, started = _cpu(), time.monotonic()
         work = Work(plan.runs, EarlyStopping([], EPOCHS))
-        start = launch.Launch(plan, work, workspace, f"scale{runs}", Resources(), view)
+        start = launch.Launch((launch.Share(plan, work, f"scale{runs}"),), workspace, Resources(), view)
         errors = launch.run_tuner(start, launch.Interrupt(), Joined())
         wall, cpu = time.monotonic() - started, _cpu() - used
     assert (errors, view.done) == ({}, runs)

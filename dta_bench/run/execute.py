@@ -13,6 +13,7 @@ from dta_bench.cost import flop_counts, stages
 from dta_bench.errors import Diverged, UserError
 from dta_bench.errors.credentials import mask
 from dta_bench.evaluation import scenes
+from dta_bench.nn import device_settings
 from dta_bench.run import checkpoint, fingerprint, network_file, source_training, train
 from dta_bench.run.finish import FinishedRun, finish
 from dta_bench.run.network_card import card_of
@@ -116,6 +117,8 @@ def store_finished(
     if resolved.method.by_prompts:
         log.note("training", "none: one measurement without a step, which stands for all seeds")
         log.note("prompts", describe_prompts(resolved.benchmark.classes, **vars(resolved.params)))
+    if trained.spec.training.compile:
+        log.note("compiled", device_settings.describe_graphs(device_settings.count_graphs()))
     _store_network(trained, tags, log, workspace)
     _store(resolved, finished, log)
     if placement.checkpoint is not None:
@@ -151,6 +154,8 @@ def tags_of(resolved: Resolved, workspace: Workspace, placement: Placement) -> d
         "versions": " ".join(f"{k}={v}" for k, v in fingerprint.versions().items()),
         KEEP_TAG: workspace.keep_networks,
     }
+    settings = device_settings.describe_settings(resolved.spec.training, placement.device)
+    found |= {"device_settings": settings} if settings else {}
     found |= {f"note_{about}": note for about, note in resolved.splits.notes.items()}
     found |= {"command": workspace.command} if workspace.command else {}
     found |= source_training.tags(resolved, workspace.root, placement)

@@ -20,6 +20,7 @@ from dta_bench.errors import Diverged, UserError
 from dta_bench.evaluation.evaluator import Evaluation, Evaluator, LabelFreeEvaluation
 from dta_bench.nn import batch_norm, distributed, learner
 from dta_bench.nn.activation_checkpointing import recompute_activations
+from dta_bench.nn.device_settings import compile_parts, refuse_in_words, use_settings
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.nn.optimisation import learning_rate
@@ -93,6 +94,7 @@ class Run:
         self.resolved, self.placement = resolved, placement
         self.spec, self.splits, training = resolved.spec, resolved.splits, resolved.spec.training
         self.benchmark = resolved.benchmark.for_training(training)
+        use_settings(training, placement.device)
         torch.manual_seed(self.spec.seed)
         self.channels = resolved.backbone.channels
         self.network = self._build_network()
@@ -147,6 +149,8 @@ class Run:
             batch_norm.check_has_statistics(network, self.spec.backbone, "batchnorm")
         if training.batchnorm.get("statistics") == "frozen":
             batch_norm.freeze_backbone(network)
+        if training.compile:
+            compile_parts(network)
         return network.train()
 
     def _build_learner(self, first: Run | None) -> Learner:
@@ -214,7 +218,12 @@ class Run:
 
     def _take_step(self, source: Labelled, target: Unlabelled) -> None:
         self.learner.at = self.progress(self.step)
-        for name, value in self.learner.step_of_epoch(source, target).items():
+        try:
+            parts = self.learner.step_of_epoch(source, target)
+        except Exception as error:
+            refuse_in_words(error, self.spec.method, self.spec.training)
+            raise
+        for name, value in parts.items():
             before = self._sums_on_device.get(name, self.sums.get(name, 0.0))
             self._sums_on_device[name] = before + value.detach().double()  # to read it here would wait for the GPU
         distributed.average([statistic for statistic in self.learner.buffers() if statistic.is_floating_point()])

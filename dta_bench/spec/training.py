@@ -137,6 +137,10 @@ class Training(BaseModel):
             the image as evaluation sees it, ``fresh`` keeps none and computes the frozen part in every step.
         kept: the precision in which features are kept.
         lora_rank: for ``tune`` ``lora``: the rank of the adapters.
+        tf32: whether a GPU computes products of float32 with the 10 bits of TensorFloat-32.
+        deterministic: whether only algorithms are used that give the same bits each time; cuDNN then does not search
+            for the fastest ones.
+        compile: whether torch.compile compiles the body, the neck and the head of the network.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -178,6 +182,9 @@ class Training(BaseModel):
     views: int | Literal["fresh"] = 0
     kept: Kept = "float16"
     lora_rank: int = Field(default=LORA_RANK, gt=0)
+    tf32: bool = True
+    deterministic: bool = False
+    compile: bool = False
 
     @field_validator("schedule_options")
     @classmethod
@@ -231,6 +238,8 @@ class Training(BaseModel):
             raise ValueError("restate target estimates the statistics that batchnorm.statistics frozen keeps")
         if self.survey is not None and self.keeps_features:
             raise ValueError(f"survey {self.survey} is for training on images; on kept features all are measured")
+        if self.compile and self.checkpointing:
+            raise ValueError("compile plans itself what is kept for the backward pass; allowed: it or checkpointing")
         self._check_tune()
         return self
 

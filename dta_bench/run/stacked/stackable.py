@@ -20,6 +20,7 @@ def can_stack(spec: RunSpec) -> bool:
         training.keeps_features and bool(training.neck_width) and training.precision == "float32"
         and training.accumulate == training.devices == 1 and training.clip_norm is None and not training.batchnorm
         and not training.players and training.restate is None and training.survey is None
+        and not training.compile and not training.deterministic
     )  # fmt: skip
     if not plain or spec.method not in KNOWN:
         return False

@@ -1,0 +1,88 @@
+"""How the device computes a run: TF32, cuDNN's search for fast algorithms, deterministic algorithms, compiled parts."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from dta_bench.errors import UserError
+from dta_bench.nn.network import Network
+from dta_bench.spec.training import Training
+
+BACKEND = "inductor"
+MOST_GRAPHS = 64
+"""So many graphs one part of a network may need: its modes times which of its statistics, weights and inputs move."""
+COMPILER_FAILS = ("torch._dynamo", "torch._inductor")
+DOUBLE_BACKWARD = "does not currently support double backward"
+NOT_DETERMINISTIC = "does not have a deterministic implementation"
+
+
+def use_settings(training: Training, device: torch.device) -> None:
+    """Set for this process how its device computes from now on; on a CPU only ``deterministic`` matters."""
+    if training.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS has no other deterministic way
+    if training.deterministic != torch.are_deterministic_algorithms_enabled():  # setting it imports for seconds
+        torch.use_deterministic_algorithms(training.deterministic)
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = training.tf32
+        torch.backends.cudnn.benchmark = not training.deterministic
+
+
+def describe_settings(training: Training, device: torch.device) -> str:
+    """Say how the device computes; empty where nothing could be otherwise."""
+    said = ["deterministic algorithms alone"] if training.deterministic else []
+    if device.type == "cuda":
+        said.append(f"TF32 {'on' if training.tf32 else 'off'}")
+        said.append(f"cuDNN {'does not search' if training.deterministic else 'searches'} for the fastest algorithms")
+    return "; ".join([*said, *(["body, neck and head compiled"] if training.compile else [])])
+
+
+def compile_parts(network: Network) -> None:
+    """Let torch.compile compile the body, the neck and the head, each when it is first used in a new way.
+
+    The names of the weights stay. A copy of the network (a teacher) is not compiled. Dropout draws are those of a
+    network that is not compiled.
+    """
+    import torch._dynamo.config
+    import torch._inductor.config
+    from torch._dynamo.utils import counters
+
+    torch._dynamo.reset()  # type: ignore[no-untyped-call]  # graphs of a run before this one in the same process
+    counters.clear()
+    torch._dynamo.config.recompile_limit = MOST_GRAPHS  # type: ignore[attr-defined]
+    torch._dynamo.config.fail_on_recompile_limit_hit = True  # type: ignore[attr-defined]  # else it goes on uncompiled
+    torch._inductor.config.fallback_random = True  # type: ignore[attr-defined]
+    for part in (network.body, network.neck, network.head):
+        part.compile(backend=BACKEND)
+
+
+def count_graphs() -> int:
+    """How many graphs were compiled since :func:`compile_parts`."""
+    from torch._dynamo.utils import counters
+
+    return int(counters["stats"]["unique_graphs"])
+
+
+def describe_graphs(count: int) -> str:
+    """Say how many graphs a run has compiled."""
+    return (
+        f"{count} graphs were compiled for body, neck and head; those beyond one for each part are for evaluation, "
+        "other batch sizes, passes that move no statistics, and weights or inputs with and without a gradient"
+    )
+
+
+def refuse_in_words(error: Exception, method: str, training: Training) -> None:
+    """Raise what the user can mend, if a step failed because of how the device is asked to compute.
+
+    Raises:
+        UserError: the method cannot be compiled, or has no deterministic algorithm.
+    """
+    said = (str(error).splitlines() or [""])[0]
+    if training.deterministic and NOT_DETERMINISTIC in str(error):
+        raise UserError(
+            f"a step of {method} has no deterministic algorithm: {said}; give deterministic false"
+        ) from error
+    of_compiler = type(error).__module__.startswith(COMPILER_FAILS)
+    if training.compile and (of_compiler or DOUBLE_BACKWARD in str(error)):
+        raise UserError(f"{method} on this network cannot be compiled: {said}; give compile false") from error

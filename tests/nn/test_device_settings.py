@@ -1,0 +1,127 @@
+"""How the device computes: flags of the process, parts that are compiled and give the same, and refusals in words."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from small_runs import spec_of
+from torch import nn
+
+from dta_bench.errors import UserError
+from dta_bench.nn import device_settings
+from dta_bench.nn.device_settings import (
+    compile_parts,
+    count_graphs,
+    describe_settings,
+    refuse_in_words,
+    use_settings,
+)
+from dta_bench.nn.network import Network, evaluating, frozen_statistics
+from dta_bench.spec.training import Training
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture(autouse=True)
+def flags_as_they_were() -> Iterator[None]:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = before
+
+
+def training(**fields: object) -> Training:
+    return Training(**spec_of().training.model_dump() | fields)
+
+
+@pytest.mark.parametrize("tf32", [True, False])
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_a_gpu_computes_as_the_training_says_whatever_the_run_before_said(
+    tf32: bool, deterministic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    algorithms = [False]  # torch's own switch imports its compiler
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda on: algorithms.append(on))
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: algorithms[-1])
+    use_settings(training(tf32=not tf32, deterministic=not deterministic), CUDA)
+    use_settings(training(tf32=tf32, deterministic=deterministic), CUDA)
+    assert torch.backends.cuda.matmul.allow_tf32 == torch.backends.cudnn.allow_tf32 == tf32
+    assert algorithms[-1] == deterministic
+    assert torch.backends.cudnn.benchmark != deterministic
+
+
+def test_the_settings_are_said_in_words() -> None:
+    assert describe_settings(training(), CPU) == ""
+    assert describe_settings(training(), CUDA) == "TF32 on; cuDNN searches for the fastest algorithms"
+    said = describe_settings(training(tf32=False, deterministic=True, compile=True), CUDA)
+    assert said == (
+        "deterministic algorithms alone; TF32 off; cuDNN does not search for the fastest algorithms; "
+        "body, neck and head compiled"
+    )
+
+
+@pytest.mark.parametrize("field", [{"tf32": True}, {"deterministic": False}, {"compile": False}])
+def test_a_setting_at_its_default_leaves_the_identity_and_another_value_does_not(field: dict[str, bool]) -> None:
+    spec = spec_of()
+    ((name, value),) = field.items()
+    fields = spec.to_dict()
+    other = fields | {"training": fields["training"] | {name: not value}}
+    without = fields | {"training": {k: v for k, v in fields["training"].items() if k != name}}
+    assert type(spec).from_dict(without).id == spec.id != type(spec).from_dict(other).id
+
+
+def test_compile_and_checkpointing_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="allowed: it or checkpointing"):
+        training(compile=True, checkpointing=True)
+
+
+def small_network() -> Network:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    return Network(body, nn.Sequential(nn.Flatten(), nn.Dropout(0.5)), nn.Linear(2 * 4 * 4, 3))
+
+
+def test_compiled_parts_give_the_same_and_their_graphs_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced by Dynamo and run by torch, which needs no compiler; make test-slow compiles."""
+    monkeypatch.setattr(device_settings, "BACKEND", "eager")
+    images, found = torch.randn(5, 1, 6, 6), list[list[torch.Tensor]]()
+    for compiled in (False, True):
+        net = small_network()
+        if compiled:
+            compile_parts(net)
+        torch.manual_seed(1)
+        net(images).square().sum().backward()
+        with frozen_statistics(net.body), torch.no_grad():
+            net(images)
+        with evaluating(net), torch.no_grad():
+            logits = net(images)
+        found.append([logits, *(weight.grad for weight in net.parameters() if weight.grad is not None), *net.buffers()])
+        assert list(net.state_dict()) == list(small_network().state_dict())
+    for plain, same in zip(*found, strict=True):
+        torch.testing.assert_close(same, plain)
+    assert count_graphs() > 3
+
+
+class FailsInTheCompiler(Exception):
+    pass
+
+
+FailsInTheCompiler.__module__ = "torch._dynamo.exc"
+
+
+def test_what_cannot_be_compiled_is_refused_in_words() -> None:
+    compiled = training(compile=True)
+    for error in (
+        FailsInTheCompiler("call to mystery"),
+        RuntimeError("torch.compile with aot_autograd does not currently support double backward"),
+    ):
+        with pytest.raises(UserError, match=r"mine on this network cannot be compiled: .*; give compile false"):
+            refuse_in_words(error, "mine", compiled)
+
+
+def test_what_has_no_deterministic_algorithm_is_refused_in_words() -> None:
+    error = RuntimeError("adaptive_avg_pool2d_backward_cuda does not have a deterministic implementation")
+    with pytest.raises(UserError, match=r"mine has no deterministic algorithm: adaptive_avg"):
+        refuse_in_words(error, "mine", training(deterministic=True))
+
+
+def test_other_failures_stay_as_they_are() -> None:
+    refuse_in_words(RuntimeError("shapes differ"), "mine", training(compile=True, deterministic=True))
