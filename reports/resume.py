@@ -40,11 +40,13 @@ def tracked_only(config: dict[str, Any], job: dict[str, Any]) -> None:
     worker.enter_working_directory(job)
     spec, workspace = worker.RunSpec.from_dict(job["specs"][config["run"]]), Workspace(**job["workspace"])
     marks, inert = fingerprint.fingerprints(spec, workspace.root), set(job["inert"][spec.id])
-    log = workspace.tracker().open_run(spec, job["parent"], job["names"][spec.id], inert, marks)
+    log = workspace.tracker().open_run(spec, job["parents"][spec.id], job["names"][spec.id], inert, marks)
     log.log_epoch(1, {f"metric/{number}": 0.5 for number in range(METRICS)})
     log.flush()
     workspace.tracker().end_run(log.mlflow_run_id, "FINISHED")
-    tune.report({"score": 1.0, "epoch": 1, "run": spec.id, "outcome": "done", "reason": ""})
+    tune.report(
+        {"score": 1.0, "epoch": 1, "run": spec.id, "outcome": "done", "reason": "", "mlflow_run_id": log.mlflow_run_id}
+    )
 
 
 def drive(runs: int, folder: Path) -> None:

@@ -50,9 +50,9 @@ def compile_parts(network: Network) -> None:
 
     torch._dynamo.reset()  # type: ignore[no-untyped-call]  # graphs of a run before this one in the same process
     counters.clear()
-    torch._dynamo.config.recompile_limit = MOST_GRAPHS  # type: ignore[attr-defined]
-    torch._dynamo.config.fail_on_recompile_limit_hit = True  # type: ignore[attr-defined]  # else it goes on uncompiled
-    torch._inductor.config.fallback_random = True  # type: ignore[attr-defined]
+    torch._dynamo.config.recompile_limit = MOST_GRAPHS
+    torch._dynamo.config.fail_on_recompile_limit_hit = True  # else it goes on uncompiled
+    torch._inductor.config.fallback_random = True
     for part in (network.body, network.neck, network.head):
         part.compile(backend=BACKEND)
 

@@ -19,7 +19,12 @@ def kill_under_a_sweep(program: str, folder: Path) -> str:
     """
     driver = start(*SWEEP, cwd=folder)
     family = psutil.Process(driver.pid)
-    wait_until(lambda: any("ray::TrainRun" in title(child) for child in family.children(recursive=True)))
+
+    def trains() -> bool:
+        assert driver.poll() is None, driver.communicate()
+        return any("ray::TrainRun" in title(child) for child in family.children(recursive=True))
+
+    wait_until(trains)
     wait_until(lambda: any((folder / "runs").glob("*.pt")))
     (victim,) = [child for child in family.children(recursive=True) if title(child).split(" ")[0].endswith(program)]
     others = [child for child in family.children(recursive=True) if child != victim]
