@@ -48,7 +48,7 @@ def compile_parts(network: Network) -> None:
     import torch._inductor.config
     from torch._dynamo.utils import counters
 
-    torch._dynamo.reset()  # type: ignore[no-untyped-call]  # graphs of a run before this one in the same process
+    torch._dynamo.reset()  # graphs of a run before this one in the same process
     counters.clear()
     torch._dynamo.config.recompile_limit = MOST_GRAPHS
     torch._dynamo.config.fail_on_recompile_limit_hit = True  # else it goes on uncompiled

@@ -134,7 +134,8 @@ def _start_local(resources: Resources, devices: int) -> None:
 
 def _why_ray_does_not_start(error: Exception) -> str:
     said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-    busy = "; the machine may be too busy: run the same command again when it is not" if "timed out" in said or "Failed to start" in said else ""
+    is_late = "timed out" in said or "Failed to start" in said
+    busy = "; the machine may be too busy: run the same command again when it is not" if is_late else ""
     return f"Ray does not start on this machine: {said}{busy}"
 
 
