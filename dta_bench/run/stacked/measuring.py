@@ -44,15 +44,26 @@ class KnownLogits(FeatureEvaluator):
 def measure_together(heads: Mapping[int, tuple[StackedHeads, int]], runs: Sequence[Run]) -> None:
     """Predict the sets that an epoch ends with by all runs' heads; their evaluators then know the logits.
 
+    Runs have the features of their own frozen part: without pretrained weights each seed has another one.
+
     Args:
         heads: by a run's id in memory, the heads that it is a member of, and its number.
-        runs: on the same sets.
+        runs: on sets of the same images.
     """
     started = time.monotonic()
-    first, dtype = runs[0].splits, next(runs[0].learner.parameters()).dtype
-    subset = first.target_validation
-    sets = [first.source_validation.images, first.target_train.images, *([] if subset is None else [subset.images])]
-    for number, images in enumerate(sets):
+    alike: dict[tuple[int, ...], list[Run]] = {}
+    for run in runs:
+        alike.setdefault(tuple(id(images) for images in _sets(run)), []).append(run)
+    for own in alike.values():
+        _predict_together(heads, own)
+    for run in runs:
+        run.measuring_seconds += (time.monotonic() - started) / len(runs)
+
+
+def _predict_together(heads: Mapping[int, tuple[StackedHeads, int]], runs: Sequence[Run]) -> None:
+    """Predict the sets of runs that have the same features."""
+    dtype = next(runs[0].learner.parameters()).dtype
+    for number, images in enumerate(_sets(runs[0])):
         parts: list[list[NDArray[np.float32]]] = [[] for _ in runs]
         for at in range(0, len(images), ROWS):
             rows = as_input(images, range(at, min(at + ROWS, len(images)))).to(dtype)
@@ -61,8 +72,6 @@ def measure_together(heads: Mapping[int, tuple[StackedHeads, int]], runs: Sequen
                 found.append(stacked.predict(rows, member).float().numpy())
         for run, found in zip(runs, parts, strict=True):
             _evaluator(run).known[id(_sets(run)[number])] = np.concatenate(found)
-    for run in runs:
-        run.measuring_seconds += (time.monotonic() - started) / len(runs)
 
 
 def _sets(run: Run) -> list[Sequence[Image]]:

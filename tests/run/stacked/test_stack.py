@@ -77,9 +77,9 @@ def test_stacked_and_resumed_elsewhere_runs_end_as_they_would_alone(
         alone = training.train(resolve_on(run.spec, digits_benchmark, small_splits), Placement(CPU))
         stacked = finish(run)
         assert stacked.result.test.accuracy == pytest.approx(alone.result.test.accuracy, abs=2)
-        np.testing.assert_allclose(
-            stacked.arrays["target_test_logits"], alone.arrays["target_test_logits"], rtol=1e-2, atol=1e-2
-        )
+        for part in ("target_test", "target_validation", "target_train", "source_validation"):
+            found, expected = (one.arrays[f"{part}_logits"] for one in (stacked, alone))
+            np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-2, err_msg=f"{part} of seed {run.spec.seed}")
 
 
 def test_a_stack_is_of_plain_heads_of_one_training() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 SWEEP = (
     "sweep", "frozen_pair", "--benchmark", "fonts_digits", "--backbone", "conv3_tiny", "--stacked", "--parallel", "2",
-    "--points", "12", "--training", "epochs=3", "--confirm", "0", "--out", "store", "--json",
+    "--points", "12", "--training", "epochs=10", "--confirm", "0", "--out", "store", "--json",
 )  # fmt: skip
 
 
