@@ -97,3 +97,8 @@ def after_runs(names: Collection[str], run_id: str | None, places: str) -> list[
     reports = [f"dta-bench report {name}{places}  # what they show together" for name in list(names)[:1]]
     figures = [f"dta-bench figures {run_id}{places}  # what the best of them has learned"] if run_id else []
     return [*reports, *figures]
+
+
+def after_rm(places: str) -> list[str]:
+    """After runs have been removed."""
+    return [f"dta-bench runs{places}  # those that are left; the sweep of a removed run trains it again"]

@@ -60,10 +60,12 @@ def runs(
     with chatter_on_stderr() as stdout:
         if words and words[0] == REMOVE:
             refuse_unused(context, ["--method", "--methods", "--status", "--sort"], "with rm, which takes identities")
-            removed = _remove(workspace_of(DEFAULT_ROOT, out, tracking_uri).tracker(), words[1:], yes)
-            print_json({"removed": removed}, stdout) if as_json else print(
-                f"{count_of(len(removed), 'run')} removed", file=stdout
-            )
+            removed, freed = _remove(workspace_of(DEFAULT_ROOT, out, tracking_uri).tracker(), words[1:], yes)
+            if as_json:
+                print_json({"removed": removed, "freed_bytes": freed}, stdout)
+            else:
+                said = f"{count_of(len(removed), 'run')} removed, {freed / 2**20:.1f} MiB of files freed"
+                print_ending(said, endings.after_rm(same_places(out=out, tracking_uri=tracking_uri)), stdout)
             return
         refuse_unused(context, ["--yes"], "without rm")
         tracker = page_workspace_of(DEFAULT_ROOT, out, tracking_uri, out).tracker()
@@ -175,7 +177,8 @@ def _with_network(tracker: Tracker, listed: list[TrackedRun]) -> str | None:
     return next((run.run_id for run in finished[:MOST_LOOKED_INTO] if keeps_network(tracker, run)), None)
 
 
-def _remove(tracker: Tracker, names: list[str], yes: bool) -> list[str]:
+def _remove(tracker: Tracker, names: list[str], yes: bool) -> tuple[list[str], int]:
+    """Remove runs; returns their identities, and how many bytes their files had."""
     from dta_bench.report.predictions.find_run import find_run
 
     if not names:
@@ -191,6 +194,4 @@ def _remove(tracker: Tracker, names: list[str], yes: bool) -> list[str]:
             )
         names_of_runs = ", ".join(f"{run.run_id} ({run.name})" for run in found)
         typer.confirm(f"Remove {names_of_runs}?", abort=True, err=True)
-    for run in found:
-        tracker.remove_run(run.mlflow_run_id)
-    return [run.run_id for run in found]
+    return [run.run_id for run in found], sum(tracker.remove_run(run.mlflow_run_id) for run in found)

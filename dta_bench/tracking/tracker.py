@@ -187,20 +187,25 @@ class Tracker(SweepRuns):
         return True
 
     @with_retries
-    def remove_run(self, mlflow_run_id: str) -> None:
-        """Remove a run's files, and mark it as deleted; MLflow can restore its scores, not its files."""
-        folder = self._client.get_run(mlflow_run_id).info.artifact_uri
-        for name in self._files_of(mlflow_run_id):
+    def remove_run(self, mlflow_run_id: str) -> int:
+        """Remove a run's files, and mark it as deleted; MLflow can restore its scores, not its files.
+
+        Returns: how many bytes the files had.
+        """
+        folder, freed = self._client.get_run(mlflow_run_id).info.artifact_uri, 0
+        for name, size in self._files_of(mlflow_run_id):
             stored_files.remove(self.uri, folder, name)
+            freed += size
         logged_models.remove_models(self._client, mlflow_run_id)
         self._client.delete_run(mlflow_run_id)
+        return freed
 
-    def _files_of(self, mlflow_run_id: str, within: str | None = None) -> Iterator[str]:
+    def _files_of(self, mlflow_run_id: str, within: str | None = None) -> Iterator[tuple[str, int]]:
         for file in self._client.list_artifacts(mlflow_run_id, within):
             if file.is_dir:
                 yield from self._files_of(mlflow_run_id, file.path)
             else:
-                yield file.path
+                yield file.path, file.file_size or 0
 
     def predictions(self, run: TrackedRun, names: Collection[str] | None = None) -> Arrays:
         """Read a finished run's predictions by name (only ``names``, if given); see ``FinishedRun.arrays``."""

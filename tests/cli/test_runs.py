@@ -89,9 +89,18 @@ def test_figures_are_offered_of_the_best_run_that_kept_its_network(run: Run, out
     assert f"dta-bench figures {kept['run']} --out {out}" in run(f"runs --out {out}")
 
 
+def test_rm_says_how_much_is_freed_and_what_is_left(run: Run, out: Path) -> None:
+    first = listed(run, out)[0]
+    (files,) = out.glob(f"**/{first['mlflow_run_id']}/artifacts")
+    size = sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
+    said, following = run(f"runs rm {first['run']} --yes --out {out}").splitlines()
+    assert said == f"1 run removed, {size / 2**20:.1f} MiB of files freed"
+    assert following.startswith(f"Next: dta-bench runs --out {out}")
+
+
 def test_rm_marks_a_run_as_deleted_and_removes_its_files_alone(run: Run, out: Path) -> None:
     first, second = listed(run, out)
-    assert json.loads(run(f"runs rm {str(first['run'])[:6]} --yes --out {out} --json")) == {"removed": [first["run"]]}
+    assert json.loads(run(f"runs rm {str(first['run'])[:6]} --yes --out {out} --json"))["removed"] == [first["run"]]
     assert [row["run"] for row in listed(run, out)] == [second["run"]]
     kept = {path for path in out.rglob("*") if path.is_file()}
     assert not any(str(first["mlflow_run_id"]) in str(path) for path in kept)
