@@ -23,7 +23,7 @@ from dta_bench.spec.spelling import spell_metric
 from dta_bench.spec.train_command import train_command
 from dta_bench.tracking.imported_runs import FinishedElsewhere
 
-HEAD = ("benchmark", "method", "score", "spread", "seeds", "kind", "parameters", "metric", "backbone", "weights", "who")
+HEAD = ("benchmark", "method", "score", "spread", "seeds", "kind", "metric", "backbone", "weights", "who")
 NUMERIC = [name in ("score", "spread", "seeds") for name in HEAD]
 FRESH, OF_THE_SEARCH = "fresh", "of the search"
 Published = tuple[Manifest, FinishedElsewhere]
@@ -122,12 +122,13 @@ def _row(group: Sequence[Published]) -> dict[str, Any]:
     params = " ".join(f"{key}={value}" for key, value in spec.params.items())
     cells = [
         spec.benchmark, spec.method, f"{np.mean(scores):.1f}" if scores else "", spread, str(len(shown)),
-        FRESH if fresh else OF_THE_SEARCH, params, spell_metric(metric), spec.backbone, spec.weights, who,
+        FRESH if fresh else OF_THE_SEARCH, spell_metric(metric), spec.backbone, spec.weights, who,
     ]  # fmt: skip
     anchor = hashlib.sha256(" ".join(run.spec.id for _, run in group).encode()).hexdigest()[:12]
     return {
         "anchor": f"row-{anchor}",
         "cells": cells,
+        "params": params,
         "runs": [_run(m, run, metric) for m, run in shown],
     }
 

@@ -22,7 +22,7 @@ class RecipeScore(FrozenRecord):
 
     value: float
     ci95: Interval | None
-    """None where the pairs of a suite have no seeds in common."""
+    """None where the pairs of a suite do not have the same seeds."""
     over: str
     """What the interval is over: ``seeds and images``; ``images`` of one seed; ``nothing`` where there is none."""
     seeds: list[int]

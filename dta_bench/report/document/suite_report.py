@@ -104,7 +104,7 @@ class SuiteReport(Document):
         average_over: the pairs that every method has; averages are over these alone.
         average: method → mean of its scores over ``average_over``; empty where there are none.
         average_intervals: method → 95 % interval of that average over training seeds and new images, for these very
-            pairs; null where the pairs have no seeds in common.
+            pairs; null where the pairs do not have the same seeds.
         average_seeds: method → the seeds that all of these pairs have.
         comparisons: tests of the averages, each two methods.
         across: ranks, win rates and profiles over ``average_over``; null for fewer than two methods or pairs.

@@ -34,7 +34,7 @@ class SuiteAverages:
     Attributes:
         over: the pairs that every method has.
         average: method → mean of its scores.
-        intervals: method → its 95 % interval; None where its pairs have no seeds in common.
+        intervals: method → its 95 % interval; None where its pairs do not have the same seeds.
         seeds: method → how many seeds all pairs have.
         comparisons: tests of each two methods.
     """

@@ -49,7 +49,7 @@ def build_suite_report(
         stated=len(stated), pairs={one.pair.key: _pair_report(one) for one in choices},
         average_over=averages.over, average=averages.average, average_intervals=averages.intervals,
         average_seeds=averages.seeds, comparisons=averages.comparisons, across=_across(choices, averages),
-        missing=missing_cells(suite, stated, choices, root, tracker), notes=_notes(suite, choices),
+        missing=missing_cells(suite, stated, choices, root, tracker), notes=_notes(suite, choices, averages),
         printed=printed_tables(suite.name),
     )  # fmt: skip
 
@@ -82,7 +82,7 @@ def _score(choice: PairChoice, configuration: Configuration) -> SuiteScore:
     )  # fmt: skip
 
 
-def _notes(suite: Suite, choices: Sequence[PairChoice]) -> list[str]:
+def _notes(suite: Suite, choices: Sequence[PairChoice], averages: SuiteAverages) -> list[str]:
     notes = [choices[0].benchmark.splits_stated]
     if suite.file.protocol == "transductive":
         notes.append(
@@ -104,6 +104,11 @@ def _notes(suite: Suite, choices: Sequence[PairChoice]) -> list[str]:
     rules = sorted({one.rule for one in choices})
     if len(rules) > 1:
         notes.append(f"the pairs were chosen by different rules: {', '.join(rules)}")
+    without = [name for name, seeds in averages.seeds.items() if not seeds]
+    if without:
+        notes.append(
+            f"the averages of {', '.join(without)} have no interval and no test: not all pairs have the same seeds"
+        )
     mixed = {is_confirmation(c.seeds[0]) for one in choices for c in one.methods.values()}
     if len(mixed) > 1:
         notes.append(

@@ -100,17 +100,19 @@ def show_suite(report: SuiteReport, console: Console) -> None:
 
 def _table(report: SuiteReport, pages: Mapping[str, str]) -> Section:
     methods = ranking(report)
-    head = ["method", f"average of {len(report.average_over)}", "95 % interval", *report.pairs]
+    has_intervals = any(report.average_intervals.values())
+    of_average = [f"average of {len(report.average_over)}", *(["95 % interval"] if has_intervals else [])]
+    head = ["method", *of_average, *map(_arrow, report.pairs)]
     rows = []
     for name in methods:
         cells = [_score_cell(report.pairs[key].methods.get(name), pages.get(key)) for key in report.pairs]
         average = report.average.get(name)
-        shown = number_cell(average, absent=NO_AVERAGE)
-        rows.append([Cell(name), shown, interval_cell(report.average_intervals.get(name)), *cells])
+        interval = [interval_cell(report.average_intervals.get(name))] if has_intervals else []
+        rows.append([Cell(name), number_cell(average, absent=NO_AVERAGE), *interval, *cells])
     caption = (
         f"{spell_metric(report.headline)} on target test in percent, mean over seeds, of what the rule "
         f"{report.rule} chose of each method on each pair. Averages are over the pairs that every method has: "
-        f"{', '.join(report.average_over) or 'none'}."
+        f"{', '.join(map(_arrow, report.average_over)) or 'none'}."
     )
     return Section("table", "Methods by pairs", tables=[Table(head, rows, caption, strong=frozenset([0]))])
 
@@ -128,12 +130,12 @@ def _intervals(report: SuiteReport) -> Section:
         for key, pair in report.pairs.items():
             if (found := pair.methods.get(name)) is not None:
                 seeds = str(found.seeds)
-                rows.append(_interval_row(name, key, found.score, found.interval, seeds, _remark(found)))
+                rows.append(_interval_row(name, _arrow(key), found.score, found.interval, seeds, _remark(found)))
     words = [
         "A cell's interval (95 %) is of the expected score over training seeds and new images of its target. An "
         "average's interval is for these very pairs: the average over pairs of one seed is one number, images of "
-        "different targets are independent, and pairs with one target share its test images. Where the pairs have no "
-        "seeds in common there is none.",
+        "different targets are independent, and pairs with one target share its test images. A method that does not "
+        "have the same seeds on all of these pairs has none.",
     ]
     head = ["method", "pair", "score", "95 % interval", "seeds", ""]
     return Section("intervals", "Intervals", words, [Table(head, rows, folded="Every cell with its interval")])
@@ -195,7 +197,7 @@ def _across(report: SuiteReport) -> Section | None:
 def _missing(report: SuiteReport) -> Section | None:
     if not report.missing:
         return None
-    rows = [[Cell(m.pair), Cell(m.method or "all"), Cell(m.why)] for m in report.missing]
+    rows = [[Cell(_arrow(m.pair)), Cell(m.method or "all"), Cell(m.why)] for m in report.missing]
     words = ["These cells have no finished run; the commands below fill them."]
     commands = list(dict.fromkeys(m.command for m in report.missing))
     return Section("missing", "Missing", words, [Table(["pair", "method", "why"], rows)], commands=commands)
@@ -217,6 +219,11 @@ def _largest_figures(report: SuiteReport) -> list[tuple[str, str, str]]:
          _spelled(report.average_intervals[name]).strip(" ()"))
         for name in shown
     ]  # fmt: skip
+
+
+def _arrow(pair: str) -> str:
+    """A pair as the page writes it: no line ends within its arrow."""
+    return pair.replace("->", "\N{RIGHTWARDS ARROW}")
 
 
 def _screen(found: SuiteScore | None) -> str:

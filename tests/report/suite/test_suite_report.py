@@ -151,6 +151,8 @@ def test_an_average_of_pairs_with_other_seeds_has_no_interval(here: Path) -> Non
     store.sweep_pair("ink-to-photo", "dta", [0.8, 0.8], first_seed=1)
     found = report_of(store, here)
     assert found.average_intervals == {"dta": None}
+    assert "the averages of dta have no interval and no test: not all pairs have the same seeds" in found.notes
+    assert suite_page(found).sections[0].tables[0].head[:3] == ["method", "average of 2", "photo → ink"]
     assert found.average_seeds == {"dta": 0}
 
 
@@ -181,6 +183,6 @@ def test_the_json_has_pairs_by_name_and_the_page_says_the_same_in_both_forms(her
     (low, high), (first, *_) = found.average_intervals["dta"] or (0, 0), page.sections[0].tables[0].rows
     assert [cell.text for cell in first[:3]] == ["dta", f"{found.average['dta']:.1f}", f"{low:.1f} to {high:.1f}"]
     for text in (html(page), markdown(page)):
-        assert "photo -" in text
+        assert "photo → ink" in text
         assert f"{found.average['dta']:.1f}" in text
         assert "pairs/zoo.photo-to-ink/report.html" in text
