@@ -4,7 +4,8 @@
 
 DATA holds ``pacs``; FILE is a file of tf_efficientnet_lite0's weights. Everything is measured in one run, side by side,
 on the machine as it is: its load is printed, and CPU seconds beside those by the clock, which other work stretches.
-Each run and each stack is a process of its own with MLflow, one thread and its features on disk.
+Each run and each stack is a process of its own with MLflow, one thread and its features on disk. With
+``DTA_BENCH_CACHE=FOLDER`` the features of the pair are kept for the next call, also of a call that was stopped.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from dta_bench.run.execute import RunLabel
 from dta_bench.run.on_features import Keeper
 from dta_bench.run.placement import Placement, StopRequest
 from dta_bench.run.resolve import Resolved, resolve, resolve_on
-from dta_bench.run.stacked import stack
+from dta_bench.run.stacked import measuring, stack
 from dta_bench.run.stacked.execute import execute_stack
 from dta_bench.run.stacked.memory import stack_bytes
 from dta_bench.run.workspace import Workspace
@@ -134,7 +135,7 @@ def flops_of(jobs: Sequence[RunSpec], steps: int) -> float:
 
 def work(asked: argparse.Namespace) -> None:
     """What a process of its own does: train some runs alone or as a stack, and say what it took."""
-    for module in (train, stack):  # steps and measuring are told in CPU seconds
+    for module in (train, stack, measuring):  # steps and measuring are told in CPU seconds
         vars(module)["time"] = SimpleNamespace(monotonic=time.process_time)
     Path("/proc/self/clear_refs").write_text("5")  # the peak is from now on
     imports, started, cpu = megabytes(), time.perf_counter(), time.process_time()
