@@ -56,12 +56,11 @@ def _as_lines(found: dict[str, Any]) -> list[str]:
         counts = ", ".join(f"{name} {count}" for name, count in found["counts"].items())
         lines = [f"{found['list']}: {counts}", *[f"note: {note}" for note in found["notes"]]]
     else:
-        by = f" by the predictions of {found['run']}" if found["run"] else ""
+        by = f"by the predictions of {found['run']}" if found["run"] else "at random"
         lines = [
-            f"{found['list']}: {len(found['paths'])} of {found['of']} images, drawn {found['drawn']}{by}, "
-            f"seed {found['seed']}",
+            f"{found['list']}: {len(found['paths'])} of {found['of']} images, drawn {by}, seed {found['seed']}",
             f"{found['contact_sheet']} shows them; fill in the second column, then call this command again",
             *[f"note: {path} cannot be read" for path in found["unreadable"]],
             *([found["worth"]] if found["worth"] else []),
         ]
-    return [*lines, f"in the pair's file, under target: {found['yaml']}"]
+    return [*lines, f"Write into the pair's file, under target: {found['yaml']}"]
