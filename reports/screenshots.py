@@ -37,7 +37,7 @@ OF_PAGES = {
     "six": ("1400", "900", "420", "dark", "print"), "two": ("1400", "420"), "25": ("1400", "420", "dark", "print"),
     "nothing": ("1400", "420", "dark"), "segmentation": ("1400", "420", "print"),
 }  # fmt: skip
-TALLEST, COLOURS, SETTLE = 5200, 48, 20
+TALLEST, COLOURS, SETTLE = 5200, 128, 20
 SMALL = ["--seeds", "2", "--epochs", "2", "--confirm", "0"]
 SWEEPS = {
     "two": ["digits", "--method", "dta", "--points", "2", "--backbone", "conv3_tiny", *SMALL],
