@@ -11,13 +11,18 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+
+import psutil
 
 REFERENCE = "sum(i * i for i in range(10_000_000))"
 METRICS = 40  # as many as a run on ten classes has at its end
@@ -74,6 +79,37 @@ def cpu_seconds(command: list[str], environment: dict[str, str] | None = None, s
         raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}:\n{done.stderr}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def first_words(command: list[str], folder: Path, until: str = "") -> tuple[float, float]:
+    """Start a command that would go on for long, interrupt it once it has said something, and wait for its answer.
+
+    Args:
+        until: what it has said before it is interrupted; empty for its first line.
+
+    Returns: its CPU seconds until then, and the seconds from the interrupt to the next line that says that it stops.
+
+    Raises:
+        SystemExit: it ended without.
+    """
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        _wait_for_line(process.stderr, until)
+        used = psutil.Process(process.pid).cpu_times()
+        interrupted_at = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _wait_for_line(process.stderr, "stopping")
+        return used.user + used.system, time.monotonic() - interrupted_at
+    finally:
+        process.terminate()
+        process.stderr.read()
+        process.wait()
+
+
+def _wait_for_line(lines: Iterable[str], words: str) -> None:
+    if not any(words in line for line in lines):
+        raise SystemExit(f"it ended without saying {words!r}")
 
 
 def printed_number(code: str, *arguments: str) -> float:
@@ -145,6 +181,10 @@ def main() -> None:
         cache = {"DTA_BENCH_CACHE": str(folder / "cache")}
         dry = ("sweep", "visda", "--dry-run", "--out")
         empty = str(folder / "none")
+        sweep = [sys.executable, "-m", "dta_bench", "sweep", "fonts_digits", "--confirm", "0"]
+        waits.row("`sweep`, until its first line", 1, first_words(sweep, folder)[0])
+        what = "Ctrl-C while Ray starts, in seconds of the clock until it is answered"
+        waits.row(what, 1, first_words(sweep, folder, "starting Ray")[1])
         waits.command("`sweep visda --dry-run`, nothing counted yet", 11.5, *dry, empty, starts=1, **cache)
         waits.command("`sweep visda --dry-run`, counts kept, estimate included", 2.5, *dry, empty, **cache)
         (folder / "many").mkdir()

@@ -27,6 +27,28 @@ def test_a_command_that_fails_is_no_measurement() -> None:
         waits.cpu_seconds([sys.executable, "-c", "raise SystemExit(3)"])
 
 
+SAYS = """
+import signal, sys, time
+def answer(*_):
+    print("stopping; finished runs are kept", file=sys.stderr, flush=True)
+    raise SystemExit(1)
+signal.signal(signal.SIGINT, answer)
+print("planning ...", file=sys.stderr, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_command_is_interrupted_once_it_has_said_something_and_its_answer_is_waited_for(tmp_path: Path) -> None:
+    used, answered = waits.first_words([sys.executable, "-c", SAYS], tmp_path)
+    assert used > 0
+    assert 0 <= answered < 60
+
+
+def test_a_command_that_says_nothing_is_no_measurement(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="ended without saying 'Ray'"):
+        waits.first_words([sys.executable, "-c", "import sys; print('no', file=sys.stderr)"], tmp_path, "Ray")
+
+
 @pytest.mark.slow
 def test_every_run_of_a_drawn_store_is_finished_for_tracking(tmp_path: Path) -> None:
     count = waits.write_store(tmp_path, "fonts_digits", 2)
