@@ -39,7 +39,6 @@ from dta_bench.sweep.choose_runs import make_plan
 KEPT = Path(__file__).with_name("length.jsonl")
 PAIR, BACKBONE, SEEDS, EPOCH = "digits", "conv3_tiny", 3, 100
 LENGTHS = (500, 1000, 2000, 3000)
-TRAINING = ("batch_size=32", "decay_every=null", "channels_last=false")
 ENOUGH = 0.95
 LEFT_OUT = {"gta": "its generator takes about a second a step on one core, nearly three hours for three seeds"}
 INTRODUCTION = """# How long must a comparison train?
@@ -66,10 +65,14 @@ Scores = dict[str, NDArray[np.float64]]
 def plan_of(length: int) -> Plan:
     """Every method's first point with all stages inside ``length`` steps."""
     options = Options(
-        methods=("all",), points=1, seeds=SEEDS, epochs=length // EPOCH, backbones=(BACKBONE,),
-        training=(*TRAINING, f"measure_every={length // EPOCH}"),
+        methods=("all",),
+        points=1,
+        seeds=SEEDS,
+        epochs=length // EPOCH,
+        backbones=(BACKBONE,),
+        training=(f"measure_every={length // EPOCH}",),
         budget=f"steps={length}",
-    )  # fmt: skip
+    )
     return make_plan(f"compare_{PAIR}", search_space_file.read(f"compare_{PAIR}"), options)
 
 
