@@ -150,11 +150,18 @@ def kept_rows() -> list[dict[str, Any]]:
     return [json.loads(line) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
 
 
+def whole_seeds(rows: list[dict[str, Any]]) -> int:
+    """How many seeds every method has at all lengths, where it is two or more; else all are asked for."""
+    methods, found = {row["method"] for row in rows}, {(row["method"], row["seed"], row["steps"]) for row in rows}
+    whole = [seed for seed in range(SEEDS) if {(name, seed, at) for name in methods for at in LENGTHS} <= found]
+    return len(whole) if whole == list(range(len(whole))) and len(whole) > 1 else SEEDS
+
+
 def scores_of(rows: list[dict[str, Any]]) -> Scores:
-    """The accuracies of the methods that have all seeds and lengths; the others are still to be trained."""
+    """The accuracies of the methods that have all of these seeds and lengths; the others are still to be trained."""
     found = {(row["method"], row["seed"], row["steps"]): row["accuracy"] for row in rows}
-    methods = sorted({row["method"] for row in rows})
-    cells = {name: [[found.get((name, seed, at)) for at in LENGTHS] for seed in range(SEEDS)] for name in methods}
+    methods, seeds = sorted({row["method"] for row in rows}), range(whole_seeds(rows))
+    cells = {name: [[found.get((name, seed, at)) for at in LENGTHS] for seed in seeds] for name in methods}
     return {name: np.array(grid, dtype=float) for name, grid in cells.items() if all(None not in row for row in grid)}
 
 
@@ -170,7 +177,8 @@ def agreement(scores: Scores, at: int) -> tuple[float, float]:
     """
     cube = np.stack(list(scores.values()))  # (methods, seeds, lengths)
     of_means = stats.kendalltau(cube[:, :, at].mean(axis=1), cube[:, :, -1].mean(axis=1)).statistic
-    across = [stats.kendalltau(cube[:, a, at], cube[:, b, -1]).statistic for a, b in permutations(range(SEEDS), 2)]
+    pairs = permutations(range(cube.shape[1]), 2)
+    across = [stats.kendalltau(cube[:, a, at], cube[:, b, -1]).statistic for a, b in pairs]
     return float(of_means), float(np.mean(across))
 
 
@@ -183,13 +191,14 @@ def settled(scores: Scores) -> int:
 
 def page() -> str:
     """The page as Markdown."""
-    scores = scores_of(kept_rows())
+    kept = kept_rows()
+    scores, seeds = scores_of(kept), whole_seeds(kept)
     plan = plan_of(LENGTHS[-1])
     missing = sorted({spec.method for spec in plan.runs} - set(scores))
     by_end = sorted(scores, key=lambda name: -scores[name][:, -1].mean())
     rows = [(length, *agreement(scores, at)) for at, length in enumerate(LENGTHS)]
     text = INTRODUCTION.format(
-        methods=len(scores), pair=PAIR, backbone=BACKBONE, seeds=SEEDS, last=LENGTHS[-1], settled=settled(scores),
+        methods=len(scores), pair=PAIR, backbone=BACKBONE, seeds=seeds, last=LENGTHS[-1], settled=settled(scores),
         slack=100 - round(100 * ENOUGH),
         agreement="\n".join(f"| {length:,} | {means:.2f} | {across:.2f} |" for length, means, across in rows),
     )  # fmt: skip
@@ -201,8 +210,10 @@ def page() -> str:
         "",
     ]
     left_out = [f"`{name}` is not run: {reason}." for name, reason in LEFT_OUT.items()]
-    unfinished = [f"Not finished: {', '.join(name for name in missing if name not in LEFT_OUT)}."]
-    return "\n".join([*lines, *left_out, *(unfinished if set(missing) - set(LEFT_OUT) else [])])
+    unfinished = [name for name in missing if name not in LEFT_OUT]
+    if seeds < SEEDS:
+        unfinished.append(f"the seeds {seeds} to {SEEDS - 1}" if SEEDS - seeds > 1 else f"seed {seeds}")
+    return "\n".join([*lines, *left_out, *([f"Not finished: {', '.join(unfinished)}."] if unfinished else [])])
 
 
 def spell_cell(scores: NDArray[np.float64]) -> str:

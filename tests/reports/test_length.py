@@ -52,7 +52,20 @@ def test_a_method_without_all_its_runs_is_not_ranked() -> None:
         for seed in range(SEEDS)
         for at in LENGTHS
     ]
-    assert list(scores_of(rows[:-1])) == ["whole"]
+    without = [row for row in rows if (row["method"], row["seed"]) != ("part", 0)]
+    assert list(scores_of(without)) == ["whole"]
+
+
+def test_while_the_last_seed_is_trained_the_page_is_of_those_before() -> None:
+    rows = [
+        {"method": name, "seed": seed, "steps": at, "accuracy": 50.0}
+        for name in ("one", "other")
+        for seed in range(SEEDS)
+        for at in LENGTHS
+    ]
+    assert length.whole_seeds(rows) == SEEDS
+    assert length.whole_seeds(rows[:-1]) == SEEDS - 1
+    assert scores_of(rows[:-1])["one"].shape == (SEEDS - 1, len(LENGTHS))
 
 
 @pytest.mark.slow
