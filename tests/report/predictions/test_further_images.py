@@ -46,7 +46,7 @@ def test_a_score_is_told_to_be_inside_or_outside(right: int, place: str) -> None
     (line,) = [one for one in describe(found) if one.startswith("accuracy")]
     assert f"accuracy on the 200 images with a label: {right / 2:.1f} %" in line
     assert f"it is {place}" in line
-    assert ("unlike target test" in line) == (place != "inside")
+    assert ("unlike those of target test" in line) == (place != "inside")
 
 
 def test_fresh_seeds_say_what_is_expected_where_there_are_some() -> None:
