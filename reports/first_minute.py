@@ -21,7 +21,7 @@ COMMANDS = (
     "dta-bench runs digits --sort test",
 )
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "first-minute.svg"
-WIDTH, FIRST, LAST = 100, 16, 22
+WIDTH, FIRST, LAST = 100, 16, 24
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     console = Console(record=True, width=WIDTH, file=sys.stderr, force_terminal=True, legacy_windows=False)
     with tempfile.TemporaryDirectory() as folder:
         for command in COMMANDS:
-            console.print(Text(f"$ {command}", style="bold green"), soft_wrap=True)
+            console.print(Text(f"$ {command}", style="bold green"))
             console.print(Text(_shortened(_called(command, folder))))
     PICTURE.write_text(console.export_svg(title="dta-bench: the first minute", clear=True), encoding="utf-8")
 
