@@ -73,4 +73,7 @@ def merge_adapters(module: nn.Module) -> None:
         assert isinstance(weight, Tensor)
         del layer.parametrizations
         layer.__class__ = type(layer).__bases__[0]
+        others = dict(layer._parameters)
+        layer._parameters.clear()  # the weight comes first again: an export to timm goes by this order
         layer.register_parameter("weight", nn.Parameter(weight.detach(), requires_grad=trains))
+        layer._parameters.update(others)
