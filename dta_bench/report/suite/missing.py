@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,12 +29,14 @@ def missing_cells(
     methods = dict.fromkeys(name for one in choices for name in one.methods)
     like = _like(suite, choices, root, tracker)
     found = [
-        MissingCell(pair=pair.key, method=None, why=suite.missing(pair, root) or "not run", command=like.command(pair))
+        MissingCell(
+            pair=pair.key, method=None, why=suite.missing(pair, root) or "not run", command=like.command(pair, methods)
+        )
         for pair in stated
         if pair not in there
-    ]
+    ]  # fmt: skip
     return found + [
-        MissingCell(pair=pair.key, method=name, why="not run", command=like.command(pair, name))
+        MissingCell(pair=pair.key, method=name, why="not run", command=like.command(pair, [name]))
         for pair, one in there.items()
         for name in methods
         if name not in one.methods
@@ -55,11 +57,11 @@ class _Like:
     spec: RunSpec
     labels: int | None
 
-    def command(self, pair: SuitePair, method: str = "") -> str:
-        """The sweep of one pair, and of one method where it is named, as these runs were made."""
+    def command(self, pair: SuitePair, methods: Iterable[str]) -> str:
+        """The sweep of some methods on one pair, as these runs were made."""
         spec, suite = self.spec, self.suite
         words = ["dta-bench", "sweep", self.space or suite.name] + ["--benchmark", suite.name] * bool(self.space)
-        words += ["--pairs", f"{pair.source}->{pair.target}"] + ["--method", method] * bool(method)
+        words += ["--pairs", f"{pair.source}->{pair.target}", "--method", ",".join(methods)]
         words += ["--backbone", spec.backbone] + ["--weights", spec.weights] * (spec.weights != "none")
         words += ["--labels", str(self.labels)] * (self.labels is not None)
         own = search_space_file.read(self.space or suite.file.search_space or DEFAULT_OF_TASK[suite.file.task])

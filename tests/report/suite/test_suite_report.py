@@ -126,6 +126,17 @@ def test_the_command_of_a_missing_cell_plans_runs_like_those_that_are_there(
     assert all(run.training == training for run in runs)
 
 
+def test_the_command_of_a_missing_pair_plans_every_method_that_other_pairs_have(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store()
+    training = search_space_file.read("any_pair").training.model_copy(update={"image_size": (28, 28)})
+    for method in ("dann", "mcc", "source_only"):
+        store.add(dataclasses.replace(spec_of(method), benchmark="zoo.photo-to-ink", training=training), 0.5)
+    gap = next(cell for cell in report_of(store, here).missing if cell.pair == "ink -> photo")
+    assert {run.method for run in planned_by(gap.command, monkeypatch)} == {"dann", "mcc", "source_only"}
+
+
 def test_methods_without_a_pair_in_common_have_no_average(here: Path) -> None:
     store = Store()
     store.sweep_pair("photo-to-ink", "source_only", [0.5, 0.5])
