@@ -93,6 +93,19 @@ def _without_body(rows):  # type: ignore[no-untyped-def]
     return lambda self, store, _, *rest: rows(self, store, fail, *rest)
 
 
+def test_runs_of_one_frozen_part_estimate_its_target_statistics_once(
+    digits_benchmark: Benchmark, small_splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimated: list[torch.nn.Module] = []
+    estimate = on_features.restated_copy
+    monkeypatch.setattr(
+        on_features, "restated_copy", lambda *given: (estimated.append(made := estimate(*given)), made)[1]
+    )
+    for rate in (1e-3, 1e-2):
+        training.train(resolve_on(on("adabn", learning_rate=rate), digits_benchmark, small_splits), Placement(CPU))
+    assert len(estimated) == 1
+
+
 @pytest.mark.parametrize("method", ["se", "fixmatch"])
 def test_a_second_view_needs_views_and_takes_them(
     method: str, digits_benchmark: Benchmark, small_splits: Splits
