@@ -59,10 +59,8 @@ def answer(report: SuiteReport) -> str:
         words += f" Source-only has {baseline:.1f} %{_spelled(report.average_intervals['source_only'])}."
         found = next((c for c in report.comparisons if {c.first, c.second} == {best, "source_only"}), None)
         if found is not None:
-            shown = "they differ" if found.differs else "no difference is shown"
-            words += (
-                f" Of these averages, after Holm's correction for {len(report.comparisons)} pairs of methods: {shown}."
-            )
+            shown = "these two averages differ" if found.differs else "no difference between these two is shown"
+            words += f" After Holm's correction for {len(report.comparisons)} pairs of methods, {shown}."
     if len(report.average_over) < report.stated:
         words += " Averages are over the pairs that every method has; the others are named below."
     return words

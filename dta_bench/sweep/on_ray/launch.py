@@ -37,6 +37,14 @@ class Share:
     parent: str
 
 
+def shown_names(shares: Sequence[Share]) -> dict[str, str]:
+    """Identity → what progress calls the run: its name, with its sweep's before it where there are several."""
+    return {
+        run.id: f"{share.plan.name}: {share.plan.run_name(run)}" if len(shares) > 1 else share.plan.run_name(run)
+        for share in shares for run in share.work.runs
+    }  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Launch:
     """One start of a sweep: what is trained, where, and what shows its progress.
@@ -61,12 +69,8 @@ class Launch:
         return [run for share in self.shares for run in share.work.runs]
 
     def names(self) -> dict[str, str]:
-        """Identity → name; where there are several plans, with the plan's name before it."""
-        return {
-            run.id: f"{share.plan.name}: {share.plan.run_name(run)}" if len(self.shares) > 1
-            else share.plan.run_name(run)
-            for share in self.shares for run in share.work.runs
-        }  # fmt: skip
+        """Identity → what progress calls the run."""
+        return shown_names(self.shares)
 
 
 @dataclass

@@ -6,7 +6,7 @@ import dataclasses
 import multiprocessing
 import os
 import queue
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dta_bench.errors import Interrupted, UserError
@@ -14,7 +14,7 @@ from dta_bench.run.execute import RunLabel
 from dta_bench.run.placement import StopRequest
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.sweep.on_ray.launch import Share
+from dta_bench.sweep.on_ray.launch import Share, shown_names
 from dta_bench.sweep.on_ray.worker_deaths import RETRIES
 from dta_bench.sweep.progress_view import ProgressView
 from dta_bench.sweep.stacked import process
@@ -41,12 +41,13 @@ def train_stacks(
         Interrupted: Ctrl-C or SIGTERM; every run has saved its position.
         UserError: a process met something that the user has to mend, or was lost too often.
     """
-    left = []
+    left, names = [], shown_names(shares)
     for share in shares:
         is_free = share.work.queue is None and not share.work.early_stopping.rules
         stacks = stacks_of(share.work.runs) if is_free else []
         if stacks:
-            _Training(share, workspace, view).train(share_out(stacks, processes or len(os.sched_getaffinity(0))))
+            training = _Training(share, names, workspace, view)
+            training.train(share_out(stacks, processes or len(os.sched_getaffinity(0))))
         trained = {run.id for stack in stacks for run in stack}
         rest = tuple(run for run in share.work.runs if run.id not in trained)
         left.append(dataclasses.replace(share, work=dataclasses.replace(share.work, runs=rest)))
@@ -56,8 +57,8 @@ def train_stacks(
 class _Training:
     """The stacks of one plan in training, and what is known of their runs."""
 
-    def __init__(self, share: Share, workspace: Workspace, view: ProgressView) -> None:
-        self._share, self._workspace, self._view = share, workspace, view
+    def __init__(self, share: Share, names: Mapping[str, str], workspace: Workspace, view: ProgressView) -> None:
+        self._share, self._names, self._workspace, self._view = share, names, workspace, view
         self._runs = {run.id: run for run in share.work.runs}
         self._ended: set[str] = set()
         self._error = ""
@@ -124,7 +125,7 @@ class _Training:
             self._error = told[0]
             return
         run = self._runs[told[0]]
-        name = self._share.plan.run_name(run)
+        name = self._names[run.id]
         if kind == "epoch":
             self._view.epoch_done(name, told[1])
             return
