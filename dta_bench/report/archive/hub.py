@@ -12,6 +12,7 @@ from pathlib import Path
 from dta_bench.errors import UserError
 from dta_bench.errors.credentials import mask
 from dta_bench.report.archive.manifest import MANIFEST, RUNS, Manifest
+from dta_bench.spec.spelling import count_of
 
 PREFIX = "hf:"
 
@@ -55,7 +56,7 @@ def upload(folder: Path, manifest: Manifest, name: str) -> str:
     try:
         api.create_repo(repository, repo_type="dataset", exist_ok=True)
         adding = [CommitOperationAdd(path, content) for path, content in files.items()]
-        message = f"{manifest.runs} runs of {manifest.name}"
+        message = f"{count_of(manifest.runs, 'run')} of {manifest.name}"
         done = api.create_commit(repository, adding, commit_message=message, repo_type="dataset")
     except Exception as error:  # the hub's client raises many kinds of errors
         raise UserError(
@@ -82,10 +83,10 @@ def download(name: str) -> Path:
 
 def describe(manifest: Manifest) -> str:
     """What an archive's card on the hub says."""
-    benchmarks = "\n".join(f"* {name}: {count} runs" for name, count in manifest.benchmarks.items())
+    benchmarks = "\n".join(f"* {name}: {count_of(count, 'run')}" for name, count in manifest.benchmarks.items())
     return (
-        f"# Results of {manifest.name}\n\n{manifest.runs} runs, written by {manifest.made_by}; add them to a store "
-        f"with `dta-bench merge`.\n\n{benchmarks}"
+        f"# Results of {manifest.name}\n\n{count_of(manifest.runs, 'run')}, written by {manifest.made_by}; add them to a "
+        f"store with `dta-bench merge`.\n\n{benchmarks}"
     )
 
 

@@ -19,7 +19,7 @@ from dta_bench.report.archive.weights import BY_CONTENTS
 from dta_bench.report.html.page import render
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.seeds import is_confirmation
-from dta_bench.spec.spelling import spell_metric
+from dta_bench.spec.spelling import count_of, spell_metric
 from dta_bench.spec.train_command import train_command
 from dta_bench.tracking.imported_runs import FinishedElsewhere
 
@@ -72,7 +72,8 @@ def _answer(published: Sequence[Published], rows: Sequence[dict[str, Any]]) -> s
     benchmarks = {run.spec.benchmark for _, run in published}
     who = {manifest.name for manifest, _ in published}
     return (
-        f"{len(rows)} configurations of {len(published)} runs on {len(benchmarks)} benchmarks, published by "
+        f"{count_of(len(rows), 'configuration')} of {count_of(len(published), 'run')} on "
+        f"{count_of(len(benchmarks), 'benchmark')}, published by "
         f"{', '.join(sorted(who))}. Every row links to its runs, their specs and the command that repeats each."
     )
 
