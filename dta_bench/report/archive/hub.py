@@ -85,8 +85,8 @@ def describe(manifest: Manifest) -> str:
     """What an archive's card on the hub says."""
     benchmarks = "\n".join(f"* {name}: {count_of(count, 'run')}" for name, count in manifest.benchmarks.items())
     return (
-        f"# Results of {manifest.name}\n\n{count_of(manifest.runs, 'run')}, written by {manifest.made_by}; add them to a "
-        f"store with `dta-bench merge`.\n\n{benchmarks}"
+        f"# Results of {manifest.name}\n\n{count_of(manifest.runs, 'run')}, written by {manifest.made_by}; add them "
+        f"to a store with `dta-bench merge`.\n\n{benchmarks}"
     )
 
 
