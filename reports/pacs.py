@@ -1,10 +1,11 @@
 """PACS on frozen features, as a page: the figures of ``dta-bench report pacs --json``.
 
-    python reports/pacs.py --root DATA [--out OUT] > reports/pacs.md
+    python reports/pacs.py --root DATA [--out OUT] [--fine-tuned OTHER] > reports/pacs.md
     python reports/pacs.py --root DATA --cost shot,dta > reports/pacs_fine_tuned.json
 
-``make pacs`` first sweeps the pairs whose data are there. What has no finished run is named with its command.
-The second command measures a step of some methods where the whole network trains; the page says what runs would take.
+``make pacs`` first sweeps the pairs whose data are there, then one pair in OTHER where the whole network trains. What
+has no finished run is named with its command. The second command measures a step of some methods where the whole
+network trains; the page says what runs on all pairs would take.
 """
 
 from __future__ import annotations
@@ -59,13 +60,20 @@ class Runs:
     labels: list[int]
 
 
-def page(report: dict[str, Any], runs: Runs, cost: dict[str, Any] | None = None) -> str:
+def page(
+    report: dict[str, Any], runs: Runs, cost: dict[str, Any] | None = None,
+    fine_tuned: tuple[dict[str, Any], Runs] | None = None,
+) -> str:  # fmt: skip
     """The page of a suite's report as Markdown.
 
     Args:
         cost: of fine-tuned runs, as :func:`cost_of_fine_tuning` has it; None where it was not measured.
+        fine_tuned: the report of runs in which the whole network trained, and what they say of themselves.
     """
-    parts = [*_tables(report, runs.seconds), *_gains(report), *_ranks(report), *_fine_tuned(cost), *_missing(report)]
+    tuned = () if fine_tuned is None else _fine_tuned_pairs(*fine_tuned)
+    parts = [
+        *_tables(report, runs.seconds), *_gains(report), *_ranks(report), *tuned, *_fine_tuned(cost), *_missing(report),
+    ]  # fmt: skip
     return "\n\n".join(["# PACS on frozen features", _how(report, runs), *parts])
 
 
@@ -177,19 +185,38 @@ def cost_of_fine_tuning(methods: str, root: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _fine_tuned_pairs(report: dict[str, Any], runs: Runs) -> Iterator[str]:
+    """What came of the pairs on which the whole network was trained."""
+    pairs, training = report["pairs"], runs.training
+    methods = dict.fromkeys(name for pair in pairs.values() for name in pair["methods"])
+    seeds = {cell["seeds"] for pair in pairs.values() for cell in pair["methods"].values()}
+    words = (
+        f"{count_of(runs.count, 'run')} in which the whole network trained, at "
+        f"{'x'.join(map(str, training.image_size or ()))} pixels, {training.epochs} epochs at a learning rate of "
+        f"{training.learning_rate:g} in batches of {training.batch_size} and {training.batch_size}, each method at the "
+        f"first point of its sets, {' or '.join(map(str, sorted(seeds)))} seeds a cell: nothing was chosen. This is as "
+        "much as two processor cores did in a quarter of an hour, on one pair, and far from a recipe of this field."
+    )
+    rows = [
+        [name, *[_cell(pair["methods"].get(name)) for pair in pairs.values()], f"{runs.seconds.get(name, 0):.0f}"]
+        for name in sorted(methods, key=lambda name: -report["average"].get(name, 0.0))
+    ]
+    yield f"## Fine-tuned\n\n{textwrap.fill(words, 120)}\n\n{_table(['method', *pairs, 's a run'], rows)}"
+
+
 def _fine_tuned(cost: dict[str, Any] | None) -> Iterator[str]:
     if cost is None:
         return
     epochs, seeds, steps = search_space_file.read(WHOLE).training.epochs, 3, sum(cost["steps"].values())
     threads = f"{cost['device']}, {count_of(cost['threads'], 'thread')}"
     words = (
-        f"Not run. A step of the whole network on {BATCH} and {BATCH} images of {SIZE}x{SIZE} pixels was measured "
-        f"(`{cost['command']}`, {threads}); the pairs above have {steps} steps an epoch together, so the {epochs} "
-        f"epochs of `{WHOLE}` with one point of a method and {count_of(seeds, 'seed')} take:"
+        f"Not run on all pairs. A step of the whole network on {BATCH} and {BATCH} images of {SIZE}x{SIZE} pixels was "
+        f"measured (`{cost['command']}`, {threads}); the pairs above have {steps} steps an epoch together, so the "
+        f"{epochs} epochs of `{WHOLE}` with one point of a method and {count_of(seeds, 'seed')} take:"
     )
     rows = [[name, f"{of:.2f}", f"{of * steps * epochs * seeds / 3600:.1f}"] for name, of in cost["seconds"].items()]
     yield (
-        f"## Fine-tuned\n\n{textwrap.fill(words, 120, break_long_words=False)}\n\n"
+        f"## What fine-tuning takes\n\n{textwrap.fill(words, 120, break_long_words=False)}\n\n"
         f"{_table(['method', 's a step', 'hours'], rows)}\n\n"
         f"`dta-bench sweep {WHOLE} --benchmark {SUITE} --root DATA --backbone {BACKBONE} --weights FILE "
         f"--method METHODS --training 'image_size=[{SIZE},{SIZE}]' --points 1 --seeds {seeds} --confirm 0`"
@@ -224,18 +251,9 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
 
 
-def main() -> None:
-    """Print the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", required=True)
-    parser.add_argument("--out", default=".")
-    parser.add_argument("--cost", metavar="METHODS", help="measure these, fine-tuned, in place of printing the page")
-    asked = parser.parse_args()
-    if asked.cost:
-        print(json.dumps(cost_of_fine_tuning(asked.cost, asked.root), indent=1))
-        return
-    report = report_of(asked.root, asked.out)
-    tracker = Tracker(sqlite_uri(Path(asked.out) / "mlflow.db"), Path(asked.out))
+def read(root: str, out: str) -> tuple[dict[str, Any], Runs]:
+    """A store's report of the suite, and what its finished runs say of themselves."""
+    report, tracker = report_of(root, out), Tracker(sqlite_uri(Path(out) / "mlflow.db"), Path(out))
     found = [
         run for pair in report["pairs"].values() for run in tracker.runs(pair["benchmark"]) if run.status == "FINISHED"
     ]
@@ -247,8 +265,23 @@ def main() -> None:
         sys.exit(f"the runs have {len(trainings)} trainings, and the page is of one: make pacs in a folder of its own")
     seconds = {name: sum(of) / len(of) for name, of in times.items()}
     labels = sorted({run.spec.label_subset.size for run in found})
+    return report, Runs(len(found), Training.model_validate_json(trainings.pop()), seconds, labels)
+
+
+def main() -> None:
+    """Print the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", required=True)
+    parser.add_argument("--out", default=".")
+    parser.add_argument("--fine-tuned", metavar="OTHER", help="the store of runs in which the whole network trained")
+    parser.add_argument("--cost", metavar="METHODS", help="measure these, fine-tuned, in place of printing the page")
+    asked = parser.parse_args()
+    if asked.cost:
+        print(json.dumps(cost_of_fine_tuning(asked.cost, asked.root), indent=1))
+        return
     cost = json.loads(FINE_TUNED.read_text()) if FINE_TUNED.is_file() else None
-    print(page(report, Runs(len(found), Training.model_validate_json(trainings.pop()), seconds, labels), cost))
+    tuned = read(asked.root, asked.fine_tuned) if asked.fine_tuned else None
+    print(page(*read(asked.root, asked.out), cost, tuned))
 
 
 if __name__ == "__main__":

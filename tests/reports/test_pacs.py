@@ -88,5 +88,14 @@ def test_what_fine_tuning_would_take_is_steps_times_seconds_and_is_said_not_to_b
     text = page(report(), RUNS, cost)
     epochs = search_space_file.read("any_pair").training.epochs
     assert f"| dta | 2.00 | {150 * 2.0 * epochs * 3 / 3600:.1f} |" in text
-    assert "## Fine-tuned\n\nNot run." in text
-    assert "Fine-tuned" not in page(report(), RUNS)
+    assert "## What fine-tuning takes\n\nNot run on all pairs." in text
+    assert "ine-tun" not in page(report(), RUNS).replace("fine-tuned networks", "")
+
+
+def test_fine_tuned_runs_have_a_table_of_their_own_with_how_they_were_trained() -> None:
+    runs = replace(RUNS, count=9, training=TRAINING.model_copy(update={"epochs": 3, "image_size": (96, 96)}))
+    text = page(report(), RUNS, None, (report(), runs))
+    shown = " ".join(text[text.index("## Fine-tuned") :].split())
+    assert "9 runs in which the whole network trained, at 96x96 pixels, 3 epochs" in shown
+    assert "nothing was chosen" in shown
+    assert "| source_only |" in shown
