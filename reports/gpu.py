@@ -20,19 +20,20 @@ from pathlib import Path
 from queue import Queue
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from gpu_images import copied_ahead, standardise  # noqa: E402
-
-from dta_bench.cost import measure  # noqa: E402
-from dta_bench.cost.step import SOURCE_ONLY, BatchShape, ConfiguredMethod, build_learner  # noqa: E402
-from dta_bench.nn import pretrained  # noqa: E402
-from dta_bench.nn.learner import Learner, Progress  # noqa: E402
-from dta_bench.nn.network import IMAGENET, Labelled, Network, Unlabelled  # noqa: E402
-from dta_bench.spec.method_plugin import method_plugin  # noqa: E402
+from dta_bench.cost import measure
+from dta_bench.cost.step import SOURCE_ONLY, BatchShape, ConfiguredMethod, build_learner
+from dta_bench.data.device_path.copied_ahead import Batch, copied_ahead
+from dta_bench.data.device_path.device_part import MOVES, DevicePart
+from dta_bench.data.device_path.moves import Flip
+from dta_bench.nn import pretrained
+from dta_bench.nn.learner import Learner, Progress
+from dta_bench.nn.network import IMAGENET, Labelled, Network, Unlabelled
+from dta_bench.spec.method_plugin import method_plugin
 
 DTA = {
     "lambda_1": 2.0, "lambda_2": 0.02, "lambda_3": 0.2, "delta_e": 0.1, "delta_c": 0.01, "ramp_up_epochs": 30,
@@ -42,6 +43,7 @@ DTA = {
 READERS = 8
 TOGETHER = 4
 AHEAD = 4  # batches that readers may have ready
+OF = ("source", "target")
 
 
 @dataclass(frozen=True)
@@ -140,10 +142,10 @@ def flops_ratio(configured: ConfiguredMethod, name: str, shape: BatchShape) -> f
     return whole / base
 
 
-def drawn_images(shape: BatchShape) -> Iterator[tuple[Tensor, ...]]:
-    """Batches of decoded images, bytes, that ``READERS`` threads put together: source, target, labels, flips."""
+def drawn_images(shape: BatchShape) -> Iterator[Batch]:
+    """Batches of decoded images, bytes, that ``READERS`` threads put together, with their labels and flips."""
     kept = torch.randint(256, (4 * shape.size, *shape.image_size, shape.channels), dtype=torch.uint8)
-    ready: Queue[tuple[Tensor, ...]] = Queue(AHEAD)
+    ready: Queue[Batch] = Queue(AHEAD)
     stop = threading.Event()
 
     def read() -> None:
@@ -151,8 +153,9 @@ def drawn_images(shape: BatchShape) -> Iterator[tuple[Tensor, ...]]:
         while not stop.is_set():
             source, target = (torch.randint(len(kept), (shape.size,), generator=random) for _ in range(2))
             labels = torch.randint(shape.classes, (shape.size,), generator=random)
-            flips = torch.rand(shape.size, generator=random) < 0.5
-            ready.put((kept[source], kept[target], labels, flips))
+            batch = {"source": kept[source], "target": kept[target], "labels": labels}
+            flips = {MOVES.format(of): torch.randint(2, (shape.size, 1), generator=random) for of in OF}
+            ready.put(batch | flips)
 
     readers = [threading.Thread(target=read, daemon=True) for _ in range(READERS)]
     for reader in readers:
@@ -169,17 +172,17 @@ def drawn_images(shape: BatchShape) -> Iterator[tuple[Tensor, ...]]:
 def share_of_waiting(built: Learner, shape: BatchShape, sizes: Sizes) -> tuple[float, float]:
     """Source images a second from decoded images on, and the share of the time in which the host waited for a batch."""
     batches = copied_ahead(drawn_images(shape), sizes.device)
+    part = DevicePart((Flip(),), 0, IMAGENET, shape.channels, sizes.device)
     waited = 0.0
     for number in range(sizes.warm_up + sizes.steps):
         if number == sizes.warm_up:
             wait(sizes.device)
             began, waited = time.perf_counter(), 0.0
         asked = time.perf_counter()
-        source, target, labels, flips = next(batches)
+        batch = next(batches)
         waited += time.perf_counter() - asked
-        built.step_of_epoch(
-            Labelled(standardise(source, IMAGENET, flips), labels), Unlabelled(standardise(target, IMAGENET))
-        )
+        source, target = (part.images(batch, of) for of in OF)
+        built.step_of_epoch(Labelled(source, batch["labels"]), Unlabelled(target))
     wait(sizes.device)
     whole = time.perf_counter() - began
     return sizes.steps * shape.size / whole, waited / whole

@@ -19,8 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from dta_bench.data import image_cache, load, prefetch
-from dta_bench.data.batches import Batches, InputMaker
+from dta_bench.data.batches import Batches
 from dta_bench.data.benchmark_plugin import benchmark_of
+from dta_bench.data.input_maker import InputMaker
 from dta_bench.data.prefetch import PartBuffer
 from dta_bench.data.splits import split
 from dta_bench.domains.images import Image, LabelledImages, SelectedItems, Splits, UnlabelledImages, is_lazy

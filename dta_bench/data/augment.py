@@ -31,6 +31,7 @@ ViewKey = tuple[int, ...]
 """Names one view of one image by non-negative integers: (seed, epoch, domain, cycle, index)."""
 
 CUTS = ("center_crop", "random_crop")
+NOISE = r"noise\d*\.?\d+"
 ALLOWED = (
     "translateN, hflip, resize, resizeN, resizeHxW, center_crop, random_crop, random_resized_crop, cropHxW, strong, "
     "cutout, photometric, randaugmentN, noiseS; with source: or target: before it for one domain"
@@ -62,6 +63,10 @@ class Augmentation:
         size: the benchmark's image size (height, width) in pixels.
         ignore_index: the label of pixels that come in from outside the image.
 
+    Attributes:
+        noise: deviation of the noise.
+        python_random: what transforms draw from besides the generator of the key.
+
     Raises:
         UserError: a name is unknown.
     """
@@ -69,29 +74,39 @@ class Augmentation:
     def __init__(self, names: tuple[str, ...], domain: str, size: tuple[int, int], ignore_index: int = 255) -> None:
         own_names = names_for(names, domain)
         _check_cuts(own_names, size)
-        noises = [name for name in own_names if re.fullmatch(r"noise\d*\.?\d+", name)]
-        self._noise = sum(float(name.removeprefix("noise")) for name in noises)
+        noises = [name for name in own_names if re.fullmatch(NOISE, name)]
+        self.noise = sum(float(name.removeprefix("noise")) for name in noises)
         self._transforms = [
             transform for name in own_names if name not in noises for transform in _transforms(name, size, ignore_index)
         ]
-        self._python_random = random.Random()
+        self.python_random = random.Random()
 
     def __call__(
         self, image: Pixels, key: ViewKey, mask: NDArray[np.uint8] | None = None
     ) -> tuple[Pixels, NDArray[np.uint8] | None]:
         """The view that ``key`` names of an image (H, W, C) and of its label map (H, W), if it has one."""
+        moved, moved_mask, rng = self.without_noise(image, key, mask)
+        return self._with_noise(moved, rng), moved_mask
+
+    def without_noise(
+        self, image: Pixels, key: ViewKey, mask: NDArray[np.uint8] | None = None
+    ) -> tuple[Pixels, NDArray[np.uint8] | None, np.random.Generator]:
+        """As calling it, before the noise, with the generator that the noise is drawn from.
+
+        ``python_random`` then goes on where the transforms have left it.
+        """
         rng = np.random.default_rng(key)
-        self._python_random.seed(int(rng.integers(2**63)))  # transforms draw from both generators
+        self.python_random.seed(int(rng.integers(2**63)))  # transforms draw from both generators
         arrays: dict[str, Any] = {"image": image} if mask is None else {"image": image, "mask": mask}
         for transform in self._transforms:
-            transform.set_random_state(rng, self._python_random)
+            transform.set_random_state(rng, self.python_random)
             arrays = transform(**arrays)
-        return self._with_noise(arrays["image"], rng), arrays.get("mask")
+        return arrays["image"], arrays.get("mask"), rng
 
     def _with_noise(self, image: Pixels, rng: np.random.Generator) -> Pixels:
-        if not self._noise:
+        if not self.noise:
             return image
-        return image + np.float32(self._noise) * rng.standard_normal(image.shape, dtype=np.float32)
+        return image + np.float32(self.noise) * rng.standard_normal(image.shape, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -141,7 +156,7 @@ def shrink_for(names: tuple[str, ...], domain: str, size: tuple[int, int]) -> Sh
     for name in names_for(names, domain):
         if name in ("resize", "random_resized_crop"):
             return Shrink(size, exact=name == "resize")
-        if (stated := _stated_size(name)) is not None:
+        if (stated := stated_size(name)) is not None:
             return Shrink(stated, exact=True)
     return None
 
@@ -178,7 +193,7 @@ def evaluation_size(names: tuple[str, ...], size: tuple[int, int]) -> tuple[int,
     own_names = names_for(names, "evaluation")
     if not set(own_names) & set(CUTS):
         return size
-    return next(stated for name in own_names if (stated := _stated_size(name)) is not None)
+    return next(stated for name in own_names if (stated := stated_size(name)) is not None)
 
 
 def cut_middle(image: Pixels, size: tuple[int, int]) -> Pixels:
@@ -187,7 +202,7 @@ def cut_middle(image: Pixels, size: tuple[int, int]) -> Pixels:
     return image[top : top + size[0], left : left + size[1]]
 
 
-def _stated_size(name: str) -> tuple[int, int] | None:
+def stated_size(name: str) -> tuple[int, int] | None:
     """The size that ``resizeN`` or ``resizeHxW`` states; None for other names."""
     found = re.fullmatch(r"resize(\d+)(?:x(\d+))?", name)
     return None if found is None else (int(found[1]), int(found[2] or found[1]))
@@ -201,7 +216,7 @@ def _check_cuts(names: list[str], size: tuple[int, int]) -> None:
     """
     stated: tuple[int, int] | None = None
     for name in names:
-        stated = _stated_size(name) or stated
+        stated = stated_size(name) or stated
         if name in CUTS and (stated is None or stated[0] < size[0] or stated[1] < size[1]):
             raise UserError(
                 f"augmentation {name!r} cuts out {size[0]} x {size[1]} pixels and needs resizeN or resizeHxW of at"
@@ -223,18 +238,6 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     return resized.reshape(*size, -1)
 
 
-def look_up(image: NDArray[np.uint8], table: NDArray[np.float32], destination: NDArray[np.float32]) -> None:
-    """Write ``table[channel, value]`` for each value of an image.
-
-    Args:
-        image: (H, W, C).
-        table: (C, 256).
-        destination: (C, H, W), is written to.
-    """
-    for plane, values, written in zip(cv2.split(image), table, destination, strict=True):
-        cv2.LUT(plane, values, dst=written)
-
-
 def resize_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Resize a label map (H, W) to (height, width); each pixel takes the label of its nearest neighbour."""
     return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)  # type: ignore[no-any-return]
@@ -249,7 +252,7 @@ def _transforms(name: str, size: tuple[int, int], ignore_index: int) -> list[Any
         return [_strictly(A.HorizontalFlip, p=0.5)]
     if name == "resize":
         return [_Resize(size)]
-    if (stated := _stated_size(name)) is not None:
+    if (stated := stated_size(name)) is not None:
         return [_Resize(stated)]
     if name in CUTS:
         return [_strictly(A.CenterCrop if name == "center_crop" else A.RandomCrop, *size, p=1.0)]

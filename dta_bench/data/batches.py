@@ -6,27 +6,28 @@ that it would have had.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dta_bench.data import augment, prefetch
-from dta_bench.data.augment import Augmentation, ViewKey
+from dta_bench.data import prefetch
+from dta_bench.data.augment import ViewKey
+from dta_bench.data.device_path.byte_maker import ByteMaker
+from dta_bench.data.device_path.receive import Receiver
+from dta_bench.data.input_maker import InputMaker, SecondView
 from dta_bench.data.prefetch import PartBuffer, Parts
 from dta_bench.domains.images import Image, LabelledImages, UnlabelledImages, is_lazy
 from dta_bench.nn import distributed
 from dta_bench.nn.network import IMAGENET, Labelled, Normalisation, Unlabelled
 from dta_bench.spec.benchmark import Benchmark
 
-Pixels = NDArray[np.float32]
-SecondView = Literal["again", "strong"]
 SECOND_VIEW = 2
 """Takes the place of the domain in the key of a second view, so that its random draws differ from the first view's."""
+MOST_READERS_OF_MEMORY = 4
+"""Processes that make images in memory ready for a GPU; more of them take longer to start than they save."""
 
 
 class Batches:
@@ -43,13 +44,14 @@ class Batches:
         batch_size: images of each domain in a batch.
         seed: seed of the order and of the augmentation.
         channels: 1 or 3, as the network takes them.
-        workers: processes that decode and augment ahead; images that are in memory use none.
+        workers: processes that decode and augment ahead; images that are in memory use none, or few for a GPU.
         normalisation: channel means and deviations of the network's weights.
         second_view: gives each target image a second view in the batch: ``again`` by the benchmark's own augmentation,
             ``strong`` with the benchmark's strong view on top.
         source_odds: (source images,) the probability of each source image at each draw; None: every image comes once
             before any comes again.
         steps: of an epoch; None: as many as the epoch length gives. Both domains are then cut or repeated.
+        device: where images go as bytes, to be standardised and moved there; None: all of it is done on the host.
     """
 
     def __init__(
@@ -65,16 +67,26 @@ class Batches:
         second_view: SecondView | None = None,
         source_odds: NDArray[np.float64] | None = None,
         steps: int | None = None,
+        device: torch.device | None = None,
     ) -> None:
         self.source, self.target = source, target
-        self.workers = workers if is_lazy(source.images) or is_lazy(target.images) else 0
+        self.workers = _readers(workers, is_lazy(source.images) or is_lazy(target.images), device)
         self.source_odds = source_odds
         self.batch_size, self.seed = batch_size, seed
-        self._source_input = InputMaker(benchmark, "source", channels, normalisation)
-        self._target_input = InputMaker(benchmark, "target", channels, normalisation)
-        self._second_input = (
-            InputMaker(benchmark, "target", channels, normalisation, second_view) if second_view else None
-        )
+        views: dict[str, tuple[str, SecondView | None]] = {"source": ("source", None), "target": ("target", None)}
+        views |= {"second": ("target", second_view)} if second_view else {}
+        self._makers: dict[str, InputMaker | ByteMaker]
+        self._receiver: Receiver | None = None
+        if device is None:
+            self._makers = {
+                name: InputMaker(benchmark, domain, channels, normalisation, second)
+                for name, (domain, second) in views.items()
+            }
+        else:
+            own = {name: ByteMaker(benchmark, domain, channels, second) for name, (domain, second) in views.items()}
+            divisions = {name: maker.division for name, maker in own.items()}
+            self._receiver = Receiver(divisions, benchmark, channels, normalisation, device)
+            self._makers = {**own}
         sizes = {"source": len(source), "target": len(target), "larger": max(len(source), len(target))}
         self.steps = steps or max(1, sizes[benchmark.epoch_length] // batch_size)
 
@@ -91,31 +103,45 @@ class Batches:
         steps = prefetch.make_ahead(
             lambda step, buffer: self._write(*keys.of_step(step), buffer), range(start_step, self.steps), self.workers
         )
-        return (self._as_input(arrays, keys.of_step(step)[1]) for step, arrays in steps)
+        batches = (self._tensors(arrays, keys.of_step(step)[1]) for step, arrays in steps)
+        return map(_as_input, batches) if self._receiver is None else self._receiver.receive(batches)
 
     def _write(self, source: Sequence[ViewKey], target: Sequence[ViewKey], buffer: PartBuffer) -> None:
         """Write the views that the keys name, and the source's labels; a key ends in the image's index."""
         labels = []
         for row, key in enumerate(source):
-            image, mask = self._source_input.view(self.source.images[key[-1]], key, self._label_map(key[-1]))
-            self._source_input.write(image, row, len(source), buffer, "source")
+            image, label_map = self.source.images[key[-1]], self._label_map(key[-1])
+            mask = self._makers["source"].write_view(image, key, label_map, row, len(source), buffer, "source")
             labels.append(np.asarray(self.source.labels[key[-1]]) if mask is None else mask)
-        buffer.array("labels", (len(source), *labels[0].shape), np.int64)[...] = np.stack(labels)
+        maps_travel_as_bytes = self._receiver is not None and labels[0].ndim
+        kind = np.uint8 if maps_travel_as_bytes else np.int64
+        buffer.array("labels", (len(source), *labels[0].shape), kind)[...] = np.stack(labels)
         for row, key in enumerate(target):
             image = self.target.images[key[-1]]
-            self._target_input.write(self._target_input.view(image, key)[0], row, len(target), buffer, "target")
-            if self._second_input is not None:
+            self._makers["target"].write_view(image, key, None, row, len(target), buffer, "target")
+            if "second" in self._makers:
                 seed, epoch, _, *rest = key
-                second, _ = self._second_input.view(image, (seed, epoch, SECOND_VIEW, *rest))
-                self._second_input.write(second, row, len(target), buffer, "second")
+                again = (seed, epoch, SECOND_VIEW, *rest)
+                self._makers["second"].write_view(image, again, None, row, len(target), buffer, "second")
 
-    def _as_input(self, arrays: Parts, target: Sequence[ViewKey]) -> tuple[Labelled, Unlabelled]:
+    def _tensors(self, arrays: Parts, target: Sequence[ViewKey]) -> dict[str, Tensor]:
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        unlabelled = Unlabelled(tensors["target"], tensors.get("second"), torch.tensor([key[-1] for key in target]))
-        return Labelled(tensors["source"], tensors["labels"]), unlabelled
+        return tensors | {"index": torch.tensor([key[-1] for key in target])}
 
     def _label_map(self, index: int) -> NDArray[np.uint8] | None:
         return None if isinstance(self.source.labels, np.ndarray) else self.source.labels[index]
+
+
+def _readers(wanted: int, is_lazy: bool, device: torch.device | None) -> int:
+    """How many processes make batches ahead: on a CPU they would take the cores that train."""
+    if is_lazy:
+        return wanted
+    return min(wanted, MOST_READERS_OF_MEMORY) if device is not None and device.type == "cuda" else 0
+
+
+def _as_input(batch: dict[str, Tensor]) -> tuple[Labelled, Unlabelled]:
+    unlabelled = Unlabelled(batch["target"], batch.get("second"), batch["index"])
+    return Labelled(batch["source"], batch["labels"]), unlabelled
 
 
 class _EpochKeys:
@@ -204,116 +230,3 @@ def evaluation_batches(
     order = range(-(-len(images) // batch_size))
     batches = prefetch.make_ahead(write, order, workers if is_lazy(images) else 0)
     return (torch.from_numpy(arrays["images"]) for _, arrays in batches)
-
-
-class InputMaker:
-    """Makes network input of one domain's images, with or without augmentation.
-
-    Standardisation by an image's own mean and deviation comes before augmentation, as in French et al.: then the pixels
-    that a shift brings in have the image's own mean, and noise is in units of its deviation. Standardisation by the
-    channel means and deviations of the network's weights comes after augmentation.
-
-    Args:
-        benchmark: gives the image size, the standardisation, the augmentation and the crop.
-        domain: ``source``, ``target`` or ``evaluation``.
-        channels: 1 or 3, as the network takes them.
-        normalisation: channel means and deviations of the network's weights.
-        second_view: ``strong`` adds the benchmark's strong view.
-    """
-
-    def __init__(
-        self,
-        benchmark: Benchmark,
-        domain: str,
-        channels: int,
-        normalisation: Normalisation = IMAGENET,
-        second_view: SecondView | None = None,
-    ) -> None:
-        self._size, self._channels, self._normalisation = benchmark.image_size, channels, normalisation
-        self._per_sample = benchmark.standardisation == "per_sample"
-        names = benchmark.augmentation
-        self._keeps_sizes = augment.keeps_sizes(names, domain, self._size)
-        if benchmark.crop and domain != "evaluation":
-            names = (*names, "crop{}x{}".format(*benchmark.crop))
-        names = (*names, *benchmark.strong_view) if second_view == "strong" else names
-        self._augment = Augmentation(names, domain, benchmark.image_size, benchmark.ignore_index)
-        self._resized = augment.evaluation_size(benchmark.augmentation, self._size)
-
-    def view(
-        self, image: Image, key: ViewKey, mask: NDArray[np.uint8] | None = None
-    ) -> tuple[augment.Pixels, NDArray[np.uint8] | None]:
-        """The augmented view of an image that ``key`` names, and of its label map if there is one.
-
-        Returns:
-            (height, width, channels), for :meth:`write`, and (height, width) uint8 or None.
-        """
-        adapted: augment.Pixels = adapt_channels(image, self._channels)
-        if self._keeps_sizes:
-            adapted = augment.resize(adapted, self._size)
-            mask = mask if mask is None or mask.shape == self._size else augment.resize_labels(mask, self._size)
-        return self._augment(per_sample(adapted) if self._per_sample else adapted, key, mask)
-
-    def plain(self, image: Image) -> augment.Pixels:
-        """The image, resized and not augmented, for :meth:`write`: (height, width, channels).
-
-        Of an image that training sees in cuts of a larger one it is the middle.
-        """
-        resized = augment.resize(adapt_channels(image, self._channels), self._resized)
-        cut = augment.cut_middle(resized, self._size)
-        return per_sample(cut) if self._per_sample else cut
-
-    def write(self, view: augment.Pixels, row: int, rows: int, buffer: PartBuffer, name: str) -> None:
-        """Standardise a view and write it into a row of an array.
-
-        Args:
-            view: (height, width, channels).
-            row: where in the array, from 0.
-            rows: rows of the array.
-            buffer: the buffer that holds the array.
-            name: the array's name; its shape is (rows, channels, height, width).
-        """
-        height, width, channels = view.shape
-        array = buffer.array(name, (rows, channels, height, width), np.float32)
-        _standardise(view, None if self._per_sample else self._normalisation, array[row])
-
-
-def _standardise(view: augment.Pixels, normalisation: Normalisation | None, destination: Pixels) -> None:
-    """Write a view into (channels, height, width), standardised by channel moments; None: it is so already."""
-    if normalisation is None:
-        destination[...] = view.transpose(2, 0, 1)
-    elif view.dtype == np.uint8:
-        augment.look_up(view.astype(np.uint8, copy=False), _table(normalisation, view.shape[2]), destination)
-    else:
-        mean, deviation = _moments(normalisation, view.shape[2])
-        destination[...] = ((view - mean) / deviation).transpose(2, 0, 1)
-
-
-def adapt_channels(image: Image, channels: int) -> Image:
-    """Repeat grey for three channels, or take the rounded mean of three channels as grey; (height, width, channels)."""
-    if image.shape[2] == channels:
-        return image
-    if image.shape[2] == 1:
-        return np.repeat(image, channels, axis=2)
-    grey: Image = image.mean(axis=2, keepdims=True).round().astype(np.uint8)
-    return grey
-
-
-def per_sample(image: augment.Pixels) -> Pixels:
-    """Subtract an image's mean and divide by its deviation, over all pixels and channels; one colour becomes zeros."""
-    centred = image.astype(np.float32)
-    centred -= centred.mean()
-    deviation = np.sqrt(np.vdot(centred, centred) / centred.size)
-    return centred / max(deviation, np.float32(1e-3))  # type: ignore[no-any-return]
-
-
-@functools.cache
-def _table(normalisation: Normalisation, channels: int) -> Pixels:
-    """The standardised value of each pixel value 0..255, (channels, 256): a look-up is faster than a division."""
-    mean, deviation = _moments(normalisation, channels)
-    return ((np.arange(256, dtype=np.float32)[:, None] - mean) / deviation).T.copy()
-
-
-def _moments(normalisation: Normalisation, channels: int) -> tuple[Pixels, Pixels]:
-    """Means and deviations for values 0..255; for a grey image, the mean over the three colours."""
-    mean, deviation = (255 * np.array(values, dtype=np.float32) for values in (normalisation.mean, normalisation.std))
-    return (mean, deviation) if channels == len(mean) else (mean.mean(keepdims=True), deviation.mean(keepdims=True))

@@ -1,10 +1,11 @@
-"""How the device computes a run: TF32, cuDNN's search for fast algorithms, deterministic algorithms, compiled parts."""
+"""How the device computes a run: TF32, cuDNN's search for fast algorithms, the layout of images, compiled parts."""
 
 from __future__ import annotations
 
 import os
 
 import torch
+from torch import nn
 
 from dta_bench.errors import UserError
 from dta_bench.nn.network import Network
@@ -35,7 +36,22 @@ def describe_settings(training: Training, device: torch.device) -> str:
     if device.type == "cuda":
         said.append(f"TF32 {'on' if training.tf32 else 'off'}")
         said.append(f"cuDNN {'does not search' if training.deterministic else 'searches'} for the fastest algorithms")
+        if not training.channels_last and not training.keeps_features:
+            last = training.gpu_layout == "channels_last"
+            said.append("channels last in convolutional networks" if last else "channels before height and width")
     return "; ".join([*said, *(["body, neck and head compiled"] if training.compile else [])])
+
+
+def puts_channels_last(training: Training, device: torch.device, network: Network) -> bool:
+    """Whether images lie in memory with the channels last: as asked, and by default for convolutions on a GPU.
+
+    The network is convolutional if it has convolutions and its activation at CAdD's site is a map with its channels
+    first, so transformers that cut an image into patches are not.
+    """
+    if training.channels_last or device.type != "cuda" or training.keeps_features:
+        return training.channels_last
+    is_convolutional = network.feature_axis == 1 and any(isinstance(part, nn.Conv2d) for part in network.modules())
+    return is_convolutional and training.gpu_layout == "channels_last"
 
 
 def compile_parts(network: Network) -> None:

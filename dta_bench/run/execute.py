@@ -10,6 +10,7 @@ from typing import Literal
 
 from dta_bench import plugins
 from dta_bench.cost import flop_counts, stages
+from dta_bench.data.device_path.choice import data_path
 from dta_bench.errors import Diverged, UserError
 from dta_bench.errors.credentials import mask
 from dta_bench.evaluation import scenes
@@ -17,7 +18,7 @@ from dta_bench.nn import device_settings
 from dta_bench.run import checkpoint, fingerprint, network_file, source_training, train
 from dta_bench.run.finish import FinishedRun, finish
 from dta_bench.run.network_card import card_of
-from dta_bench.run.placement import Placement, Stopped, StopRequest
+from dta_bench.run.placement import Placement, Stopped, StopRequest, readers
 from dta_bench.run.resolve import Resolved
 from dta_bench.run.workspace import KEEP_TAG, Workspace
 from dta_bench.spec.prompts import describe_prompts
@@ -117,6 +118,8 @@ def store_finished(
     if resolved.method.by_prompts:
         log.note("training", "none: one measurement without a step, which stands for all seeds")
         log.note("prompts", describe_prompts(resolved.benchmark.classes, **vars(resolved.params)))
+    if waiting := trained.data_wait.note(placement.device, trained.placement.workers):
+        log.note("waiting", waiting)
     if trained.spec.training.compile:
         log.note("compiled", device_settings.describe_graphs(device_settings.count_graphs()))
     _store_network(trained, tags, log, workspace)
@@ -154,7 +157,7 @@ def tags_of(resolved: Resolved, workspace: Workspace, placement: Placement) -> d
         "versions": " ".join(f"{k}={v}" for k, v in fingerprint.versions().items()),
         KEEP_TAG: workspace.keep_networks,
     }
-    settings = device_settings.describe_settings(resolved.spec.training, placement.device)
+    settings = _describe_settings(resolved, placement)
     found |= {"device_settings": settings} if settings else {}
     found |= {f"note_{about}": note for about, note in resolved.splits.notes.items()}
     found |= {"command": workspace.command} if workspace.command else {}
@@ -162,17 +165,16 @@ def tags_of(resolved: Resolved, workspace: Workspace, placement: Placement) -> d
     return found | ({RECIPE: workspace.recipe} if workspace.recipe else {})
 
 
+def _describe_settings(resolved: Resolved, placement: Placement) -> str:
+    """How the device computes, and how images come to it; empty where nothing could be otherwise."""
+    training, device = resolved.spec.training, placement.device
+    path = data_path(resolved.benchmark.for_training(training), resolved.method.second_view, training, device)
+    return "; ".join(filter(None, [device_settings.describe_settings(training, device), path.said]))
+
+
 def placement_of(resolved: Resolved, workspace: Workspace, stop: StopRequest) -> Placement:
     """Where a run is trained on this machine."""
-    return Placement(checkpoint=workspace.checkpoint(resolved.spec.id), stop=stop, workers=_loader_workers())
-
-
-def _loader_workers() -> int:
-    """How many processes read ahead: as many as cores if a GPU computes, else one, or none on a single core."""
-    import torch
-
-    cores = torch.get_num_threads()
-    return cores if torch.cuda.is_available() else min(1, cores - 1)
+    return Placement(checkpoint=workspace.checkpoint(resolved.spec.id), stop=stop, workers=readers(workspace.readers))
 
 
 def _store_network(trained: train.Run, tags: dict[str, str], log: RunLog, workspace: Workspace) -> None:

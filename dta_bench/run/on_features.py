@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dta_bench.data.batches import SecondView, evaluation_batches
+from dta_bench.data.batches import evaluation_batches
+from dta_bench.data.input_maker import SecondView
 from dta_bench.data.kept_features.batches import FeatureBatches, ViewsOf
 from dta_bench.data.kept_features.compute import Frozen, complete
 from dta_bench.data.kept_features.image_keys import digests

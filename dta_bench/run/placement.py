@@ -45,3 +45,24 @@ class Placement:
     checkpoint_seconds: float = 600.0
     workers: int = 0
     stop: StopRequest = field(default_factory=StopRequest)
+
+
+def readers(wanted: int | None = None) -> int:
+    """How many processes read images ahead.
+
+    Args:
+        wanted: for a run on a GPU; None: the CPUs that this process may use for each of the GPUs that it sees.
+
+    Returns:
+        Without a GPU one, or none on a single core.
+    """
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not gpus:
+        return min(1, torch.get_num_threads() - 1)
+    if wanted is None:
+        import joblib  # knows also what a container may use
+
+        wanted = joblib.cpu_count() // gpus
+    return max(1, wanted)

@@ -15,16 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dta_bench.data.batches import Batches, class_counts
+from dta_bench.data.device_path.choice import data_path
 from dta_bench.domains.images import Image, SelectedItems
 from dta_bench.errors import Diverged, UserError
 from dta_bench.evaluation.evaluator import Evaluation, Evaluator, LabelFreeEvaluation
 from dta_bench.nn import batch_norm, distributed, learner
 from dta_bench.nn.activation_checkpointing import recompute_activations
-from dta_bench.nn.device_settings import compile_parts, refuse_in_words, use_settings
+from dta_bench.nn.device_settings import compile_parts, puts_channels_last, refuse_in_words, use_settings
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.nn.optimisation import learning_rate
 from dta_bench.run import checkpoint
+from dta_bench.run.data_wait import DataWait
 from dta_bench.run.finish import FinishedRun, finish
 from dta_bench.run.on_features import FeatureEvaluator, keep_features
 from dta_bench.run.placement import Placement, Stopped
@@ -81,6 +83,7 @@ class Run:
         step: how many steps of the current epoch are done.
         total_steps: of all epochs.
         sums: each part of the loss, summed over the current epoch's steps.
+        data_wait: how long this process has waited for batches, of this stage alone.
         seconds: of training steps, the first stage included.
         measuring_seconds: of the evaluations after epochs, the first stage included.
         best: the epoch with the highest headline metric on the labelled subset, and that metric in percent; epoch 0
@@ -98,11 +101,12 @@ class Run:
         torch.manual_seed(self.spec.seed)
         self.channels = resolved.backbone.channels
         self.network = self._build_network()
+        path = data_path(self.benchmark, resolved.method.second_view, training, placement.device)
         images = Batches(
             self.splits.source_train, self.splits.target_train, self.benchmark, training.batch_size, self.spec.seed,
             self.channels, workers=placement.workers, normalisation=self.network.normalisation,
             second_view=resolved.method.second_view, source_odds=self._source_odds(),
-            steps=training.iterations_per_epoch,
+            steps=training.iterations_per_epoch, device=placement.device if path.on_device else None,
         )  # fmt: skip
         self.kept = (
             keep_features(resolved, self.network, self.benchmark, placement) if training.keeps_features else None
@@ -121,6 +125,7 @@ class Run:
         self._check_lengths()
         self.sums: dict[str, float] = {}
         self._sums_on_device: dict[str, Tensor] = {}
+        self.data_wait = DataWait()
         self.seconds: float = first.seconds if first else 0.0
         self.measuring_seconds: float = first.measuring_seconds if first else 0.0
         self.best = {"epoch": 0.0, "validation": -1.0}
@@ -141,7 +146,7 @@ class Run:
         training = self.spec.training
         network = self.resolved.backbone.build(len(self.benchmark.classes), self.spec.weights)
         network = network.to(self.placement.device)
-        if training.channels_last:
+        if puts_channels_last(training, self.placement.device, network):
             network = network.to(memory_format=torch.channels_last)
         if training.checkpointing:
             recompute_activations(network)
@@ -158,7 +163,9 @@ class Run:
         classes, targets = self.benchmark.classes, len(self.splits.target_train)
         before = first.learner if first else None
         has_weights = self.spec.weights != "none"
-        setting = Setting(self.spec.training, len(classes), shape, targets, before, classes, has_weights)
+        last = puts_channels_last(self.spec.training, self.placement.device, self.network)
+        training = self.spec.training.model_copy(update={"channels_last": last})
+        setting = Setting(training, len(classes), shape, targets, before, classes, has_weights)
         return learner.build(self.resolved.method, self.network, self.resolved.params, setting)
 
     def _source_odds(self) -> NDArray[np.float64] | None:
@@ -184,7 +191,8 @@ class Run:
         """
         started = time.monotonic()
         self.begin_epoch()
-        for source, target in self.batches.epoch(self.epoch, self.step) if self.total_steps else ():
+        batches = self.batches.epoch(self.epoch, self.step) if self.total_steps else ()
+        for source, target in self.data_wait.watch(batches):
             self._take_step(source, target)
             self.step += 1
             self._save_if_due(started)

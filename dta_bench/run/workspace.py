@@ -27,6 +27,7 @@ class Workspace:
         skip_unreadable: leave out images that cannot be read, instead of stopping at the first.
         keep_networks: which runs' final networks are kept.
         command: what the user typed; kept with each run.
+        readers: processes that read images ahead for a run on a GPU; None: the CPUs of this process for each GPU.
         recipe: the name of the recipe that the command follows, named changed if it is; kept with each run.
         to: the folder for a page and its files; empty for one in ``out``.
     """
@@ -39,6 +40,7 @@ class Workspace:
     command: str = ""
     to: str = ""
     recipe: str = ""
+    readers: int | None = None
 
     def checkpoint(self, run_id: str) -> Path:
         """Path of the checkpoint of a run that is not finished."""

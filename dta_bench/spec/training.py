@@ -98,7 +98,7 @@ class Training(BaseModel):
             for ``schedule`` ``step``.
         batch_size: images of *each* domain in a batch.
         precision: of forward passes; weights are float32.
-        channels_last: whether tensors of images lie in memory with the channels last.
+        channels_last: whether tensors of images lie in memory with the channels last, on any device.
         accumulate: pieces into which a device's part of a batch is split; their gradients are averaged.
         devices: devices over which a batch is split first (CPUs where there are no GPUs).
         checkpointing: whether activations are computed again in the backward pass instead of kept.
@@ -141,6 +141,10 @@ class Training(BaseModel):
         deterministic: whether only algorithms are used that give the same bits each time; cuDNN then does not search
             for the fastest ones.
         compile: whether torch.compile compiles the body, the neck and the head of the network.
+        data_on_device: whether images go to the device as bytes and are standardised, moved by whole pixels and given
+            noise there; None: where that is a GPU.
+        gpu_layout: how tensors of images of convolutional networks lie in a GPU's memory, unless ``channels_last``
+            says it for every device.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -185,6 +189,8 @@ class Training(BaseModel):
     tf32: bool = True
     deterministic: bool = False
     compile: bool = False
+    data_on_device: bool | None = None
+    gpu_layout: Literal["channels_last", "contiguous"] = "channels_last"
 
     @field_validator("schedule_options")
     @classmethod

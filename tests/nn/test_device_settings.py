@@ -13,6 +13,7 @@ from dta_bench.nn.device_settings import (
     compile_parts,
     count_graphs,
     describe_settings,
+    puts_channels_last,
     refuse_in_words,
     use_settings,
 )
@@ -50,20 +51,25 @@ def test_a_gpu_computes_as_the_training_says_whatever_the_run_before_said(
 
 def test_the_settings_are_said_in_words() -> None:
     assert describe_settings(training(), CPU) == ""
-    assert describe_settings(training(), CUDA) == "TF32 on; cuDNN searches for the fastest algorithms"
-    said = describe_settings(training(tf32=False, deterministic=True, compile=True), CUDA)
+    assert describe_settings(training(), CUDA) == (
+        "TF32 on; cuDNN searches for the fastest algorithms; channels last in convolutional networks"
+    )
+    said = describe_settings(training(tf32=False, deterministic=True, compile=True, gpu_layout="contiguous"), CUDA)
     assert said == (
         "deterministic algorithms alone; TF32 off; cuDNN does not search for the fastest algorithms; "
-        "body, neck and head compiled"
+        "channels before height and width; body, neck and head compiled"
     )
 
 
-@pytest.mark.parametrize("field", [{"tf32": True}, {"deterministic": False}, {"compile": False}])
-def test_a_setting_at_its_default_leaves_the_identity_and_another_value_does_not(field: dict[str, bool]) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("tf32", False), ("deterministic", True), ("compile", True), ("data_on_device", True), ("data_on_device", False),
+     ("gpu_layout", "contiguous")],
+)  # fmt: skip
+def test_a_setting_at_its_default_leaves_the_identity_and_another_value_does_not(name: str, value: object) -> None:
     spec = spec_of()
-    ((name, value),) = field.items()
     fields = spec.to_dict()
-    other = fields | {"training": fields["training"] | {name: not value}}
+    other = fields | {"training": fields["training"] | {name: value}}
     without = fields | {"training": {k: v for k, v in fields["training"].items() if k != name}}
     assert type(spec).from_dict(without).id == spec.id != type(spec).from_dict(other).id
 
@@ -71,6 +77,26 @@ def test_a_setting_at_its_default_leaves_the_identity_and_another_value_does_not
 def test_compile_and_checkpointing_exclude_each_other() -> None:
     with pytest.raises(ValueError, match="allowed: it or checkpointing"):
         training(compile=True, checkpointing=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "device", "last"),
+    [({}, CUDA, True), ({}, CPU, False), ({"gpu_layout": "contiguous"}, CUDA, False),
+     ({"channels_last": True}, CPU, True), ({"gpu_layout": "contiguous", "channels_last": True}, CUDA, True),
+     ({"tune": "head"}, CUDA, False)],
+)  # fmt: skip
+def test_a_convolutional_network_has_its_channels_last_on_a_gpu(
+    fields: dict[str, object], device: torch.device, last: bool
+) -> None:
+    assert puts_channels_last(training(**fields), device, small_network()) == last
+
+
+def test_a_network_of_tokens_keeps_its_layout_on_a_gpu() -> None:
+    tokens = small_network()
+    tokens.feature_axis = 2
+    assert not puts_channels_last(training(), CUDA, tokens)
+    plain = Network(nn.Linear(2, 2), nn.Identity(), nn.Linear(2, 2))
+    assert not puts_channels_last(training(), CUDA, plain)
 
 
 def small_network() -> Network:

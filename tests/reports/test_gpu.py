@@ -1,42 +1,16 @@
-"""The measurement on a GPU runs where there is none; its images are those of the CPU's way."""
+"""The measurement on a GPU runs where there is none."""
 
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 from documentation import ROOT
 
-from dta_bench.data import batches
-from dta_bench.nn.network import IMAGENET, Normalisation
-
 sys.path.insert(0, str(ROOT / "reports"))
 import gpu
-from gpu_images import copied_ahead, standardise
 
 NOT_NEEDED = ("ray", "mlflow", "optuna", "albumentations", "lmdb")
-
-
-def images(count: int = 5) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (count, 6, 7, 3), dtype=np.uint8)
-
-
-@pytest.mark.parametrize("normalisation", [IMAGENET, Normalisation((0.5,) * 3, (0.25,) * 3), None])
-def test_bytes_that_are_standardised_on_the_device_are_the_cpus_images(normalisation: Normalisation | None) -> None:
-    given, flipped = images(), np.array([True, False, True, False, False])
-    expected = np.zeros((5, 3, 6, 7), np.float32)
-    for image, flip, row in zip(given, flipped, expected, strict=True):
-        view = np.ascontiguousarray(image[:, ::-1]) if flip else image
-        batches._standardise(batches.per_sample(view) if normalisation is None else view, normalisation, row)
-    found = standardise(torch.from_numpy(given), normalisation, torch.from_numpy(flipped))
-    assert np.abs(found.numpy() - expected).max() < 1e-5
-
-
-def test_batches_that_are_copied_ahead_come_whole_and_in_order() -> None:
-    given = [(torch.full((2,), number), torch.full((1,), -number)) for number in range(4)]
-    found = list(copied_ahead(given, torch.device("cpu")))
-    assert [[part.tolist() for part in batch] for batch in found] == [[p.tolist() for p in batch] for batch in given]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -1,5 +1,6 @@
 """Inside an epoch nothing reads a value from the device: it would wait for all that the device still computes."""
 
+import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -8,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 from small_runs import spec_of
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from dta_bench.data.device_path.receive import Receiver
 from dta_bench.domains.images import Splits
 from dta_bench.run.placement import Placement
 from dta_bench.run.resolve import resolve_on
@@ -54,6 +57,21 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counted
 
 
+class SizesReadFromTheDevice(TorchDispatchMode):
+    """Counts operators whose output's size depends on values: a GPU is waited for until the size is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = Counter[str]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        by_mask = name == "index" and any(at is not None and at.dtype == torch.bool for at in args[1])
+        if by_mask or name in ("nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive"):
+            self.found[name] += 1
+        return func(*args, **kwargs or {})
+
+
 def run_of(method: str, benchmark: Benchmark, splits: Splits) -> Run:
     run = Run(resolve_on(spec_of(method), benchmark, splits), Placement(CPU))
     run.begin_epoch()
@@ -79,6 +97,39 @@ def test_a_step_reads_no_value(
     for source, target in batches:
         run._take_step(source, target)
     assert not reads
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_size_in_a_step_depends_on_values(method: str, digits_benchmark: Benchmark, small_splits: Splits) -> None:
+    run = run_of(method, digits_benchmark, small_splits)
+    with SizesReadFromTheDevice() as sizes:
+        run._take_step(*next(iter(run.batches.epoch(1))))
+    assert not sizes.found
+
+
+def test_a_size_that_depends_on_values_would_be_counted() -> None:
+    with SizesReadFromTheDevice() as sizes:
+        values = torch.arange(3)
+        values[values > 1], values[torch.tensor([0])], values.unique()
+    assert sizes.found == {"nonzero": 1, "_unique2": 1} or sizes.found == {"index": 1, "_unique2": 1}
+
+
+def test_batches_are_made_on_the_device_without_waiting_for_it(
+    reads: Counter[str], digits_benchmark: Benchmark, small_splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of("source_only")
+    spec = dataclasses.replace(spec, training=spec.training.model_copy(update={"data_on_device": True}))
+    run = Run(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))
+    written, receive = list[Any](), Receiver.receive
+    monkeypatch.setattr(Receiver, "receive", lambda _, batches: written.extend(batches))
+    run.batches.epoch(1)
+    assert run.batches._receiver is not None  # type: ignore[union-attr]
+    reads.clear()
+    with SizesReadFromTheDevice() as sizes:
+        made = list(receive(run.batches._receiver, written))  # type: ignore[union-attr]
+    assert len(made) == run.batches.steps
+    assert not reads
+    assert not sizes.found
 
 
 def test_the_means_of_an_epoch_are_those_of_the_values_of_its_steps(

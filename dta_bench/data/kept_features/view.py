@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dta_bench.data import augment
 from dta_bench.data.augment import ViewKey
-from dta_bench.data.batches import InputMaker, SecondView
+from dta_bench.data.input_maker import InputMaker, SecondView
 from dta_bench.domains.images import Image
 from dta_bench.nn.network import Normalisation
 from dta_bench.spec.benchmark import Benchmark

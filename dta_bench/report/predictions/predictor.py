@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dta_bench.data import augment
-from dta_bench.data.batches import adapt_channels
+from dta_bench.data.standardise import adapt_channels
 from dta_bench.domains.image_files import read_image
 from dta_bench.domains.images import Image
 from dta_bench.errors import UserError

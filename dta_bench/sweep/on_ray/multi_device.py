@@ -15,6 +15,7 @@ from dta_bench.errors import UserError
 from dta_bench.run.placement import Stopped, StopRequest
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import node_verdict, worker
+from dta_bench.sweep.on_ray.node_readers import readers_of_run
 from dta_bench.sweep.on_ray.tune_space import RUN
 from dta_bench.sweep.on_ray.worker import Config, Job
 
@@ -130,7 +131,8 @@ def replica(job: Job) -> None:
     from dta_bench.run.workspace import Workspace
 
     torch.set_num_threads(job["threads"])
-    spec, workspace, stop = RunSpec.from_dict(job["specs"][job[RUN]]), Workspace(**job["workspace"]), PreemptionNotice()
+    spec, stop = RunSpec.from_dict(job["specs"][job[RUN]]), PreemptionNotice()
+    workspace = Workspace(**job["workspace"] | {"readers": readers_of_run()})
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         train.report(worker.epoch_report(spec, job, epoch, metrics))

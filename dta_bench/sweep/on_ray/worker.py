@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dta_bench.errors import UserError, call_masked
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.on_ray import node_verdict
+from dta_bench.sweep.on_ray.node_readers import readers_of_run
 from dta_bench.sweep.on_ray.run_beats import RunBeat, beat_file
 from dta_bench.sweep.on_ray.tune_space import RUN
 
@@ -81,7 +82,7 @@ def run_one(config: Config, job: Job) -> None:
         beat.epoch_done(epoch)
         tune.report(epoch_report(spec, job, epoch, metrics))
 
-    workspace = Workspace(**job["workspace"])
+    workspace = Workspace(**job["workspace"] | {"readers": readers_of_run()})
     beat.note("loading its data")
     resolved = resolve(spec, workspace.root, workspace.skip_unreadable)  # without the data: Tune tries another node
     beat.note("epoch 1")
