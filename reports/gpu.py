@@ -20,7 +20,6 @@ from pathlib import Path
 from queue import Queue
 
 import torch
-from torch import nn
 from torch.nn.functional import cross_entropy
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -30,7 +29,8 @@ from dta_bench.cost.step import SOURCE_ONLY, BatchShape, ConfiguredMethod, build
 from dta_bench.data.device_path.copied_ahead import Batch, copied_ahead
 from dta_bench.data.device_path.device_part import MOVES, DevicePart
 from dta_bench.data.device_path.moves import Flip
-from dta_bench.nn import pretrained
+from dta_bench.nn import device_settings, pretrained
+from dta_bench.nn.device_settings import begin_step, compile_parts
 from dta_bench.nn.learner import Learner, Progress
 from dta_bench.nn.network import IMAGENET, Labelled, Network, Unlabelled
 from dta_bench.spec.method_plugin import method_plugin
@@ -131,7 +131,12 @@ def learner_of(configured: ConfiguredMethod, name: str, shape: BatchShape, devic
 def method_step(built: Learner, shape: BatchShape, device: torch.device) -> Callable[[], object]:
     """A whole training step on one batch that lies on the device."""
     source, target = shape.random(device)
-    return lambda: built.step_of_epoch(source, target)
+
+    def step() -> None:
+        begin_step(built.setting.training, device)
+        built.step_of_epoch(source, target)
+
+    return step
 
 
 def flops_ratio(configured: ConfiguredMethod, name: str, shape: BatchShape) -> float:
@@ -190,9 +195,11 @@ def share_of_waiting(built: Learner, shape: BatchShape, sizes: Sizes) -> tuple[f
 
 def compiled(built: Learner, toy: bool) -> Learner:
     """The same learner with body, neck and head compiled for launches of little work."""
-    for part in ("body", "neck", "head"):
-        module: nn.Module = getattr(built.net, part)
-        module.compile(backend="eager") if toy else module.compile(mode="reduce-overhead")
+    if toy:
+        device_settings.BACKEND = "eager"  # compiles nothing
+    training = built.setting.training.model_copy(update={"compile": "reduce_overhead"})
+    built.setting = dataclasses.replace(built.setting, training=training)
+    compile_parts(built.net, training)
     return built
 
 

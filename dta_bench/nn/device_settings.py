@@ -15,6 +15,7 @@ BACKEND = "inductor"
 MOST_GRAPHS = 64
 """So many graphs one part of a network may need: its modes times which of its statistics, weights and inputs move."""
 COMPILER_FAILS = ("torch._dynamo", "torch._inductor")
+OF_CUDA_GRAPHS = ("CUDAGraphs", "CUDA graph")
 DOUBLE_BACKWARD = "does not currently support double backward"
 NOT_DETERMINISTIC = "does not have a deterministic implementation"
 
@@ -39,7 +40,12 @@ def describe_settings(training: Training, device: torch.device) -> str:
         if not training.channels_last and not training.keeps_features:
             last = training.gpu_layout == "channels_last"
             said.append("channels last in convolutional networks" if last else "channels before height and width")
-    return "; ".join([*said, *(["body, neck and head compiled"] if training.compile else [])])
+    graphs = " and repeated as CUDA graphs" if _has_cuda_graphs(training, device) else ""
+    return "; ".join([*said, *([f"body, neck and head compiled{graphs}"] if training.compile else [])])
+
+
+def _has_cuda_graphs(training: Training, device: torch.device) -> bool:
+    return training.compile == "reduce_overhead" and device.type == "cuda"
 
 
 def puts_channels_last(training: Training, device: torch.device, network: Network) -> bool:
@@ -54,11 +60,14 @@ def puts_channels_last(training: Training, device: torch.device, network: Networ
     return is_convolutional and training.gpu_layout == "channels_last"
 
 
-def compile_parts(network: Network) -> None:
+def compile_parts(network: Network, training: Training) -> None:
     """Let torch.compile compile the body, the neck and the head, each when it is first used in a new way.
 
     The names of the weights stay. A copy of the network (a teacher) is not compiled. Dropout draws are those of a
     network that is not compiled.
+
+    Args:
+        training: whose ``compile`` is not False.
     """
     import torch._dynamo.config
     import torch._inductor.config
@@ -69,8 +78,15 @@ def compile_parts(network: Network) -> None:
     torch._dynamo.config.recompile_limit = MOST_GRAPHS
     torch._dynamo.config.fail_on_recompile_limit_hit = True  # else it goes on uncompiled
     torch._inductor.config.fallback_random = True
+    mode = {"mode": "reduce-overhead"} if training.compile == "reduce_overhead" else {}
     for part in (network.body, network.neck, network.head):
-        part.compile(backend=BACKEND)
+        part.compile(backend=BACKEND, **mode)
+
+
+def begin_step(training: Training, device: torch.device) -> None:
+    """Say that a step begins: from here on CUDA graphs may write over what the step before has computed."""
+    if _has_cuda_graphs(training, device):
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
 
 def count_graphs() -> int:
@@ -92,12 +108,16 @@ def refuse_in_words(error: Exception, method: str, training: Training) -> None:
     """Raise what the user can mend, if a step failed because of how the device is asked to compute.
 
     Raises:
-        UserError: the method cannot be compiled, or has no deterministic algorithm.
+        UserError: the method cannot be compiled or repeated as CUDA graphs, or has no deterministic algorithm.
     """
     said = (str(error).splitlines() or [""])[0]
     if training.deterministic and NOT_DETERMINISTIC in str(error):
         raise UserError(
             f"a step of {method} has no deterministic algorithm: {said}; give deterministic false"
+        ) from error
+    if training.compile == "reduce_overhead" and any(name in str(error) for name in OF_CUDA_GRAPHS):
+        raise UserError(
+            f"{method} on this network cannot be repeated as CUDA graphs: {said}; give compile true"
         ) from error
     of_compiler = type(error).__module__.startswith(COMPILER_FAILS)
     if training.compile and (of_compiler or DOUBLE_BACKWARD in str(error)):

@@ -21,7 +21,7 @@ from dta_bench.errors import Diverged, UserError
 from dta_bench.evaluation.evaluator import Evaluation, Evaluator, LabelFreeEvaluation
 from dta_bench.nn import batch_norm, distributed, learner
 from dta_bench.nn.activation_checkpointing import recompute_activations
-from dta_bench.nn.device_settings import compile_parts, puts_channels_last, refuse_in_words, use_settings
+from dta_bench.nn.device_settings import begin_step, compile_parts, puts_channels_last, refuse_in_words, use_settings
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.nn.optimisation import learning_rate
@@ -155,7 +155,7 @@ class Run:
         if training.batchnorm.get("statistics") == "frozen":
             batch_norm.freeze_backbone(network)
         if training.compile:
-            compile_parts(network)
+            compile_parts(network, training)
         return network.train()
 
     def _build_learner(self, first: Run | None) -> Learner:
@@ -226,6 +226,7 @@ class Run:
 
     def _take_step(self, source: Labelled, target: Unlabelled) -> None:
         self.learner.at = self.progress(self.step)
+        begin_step(self.spec.training, self.placement.device)
         try:
             parts = self.learner.step_of_epoch(source, target)
         except Exception as error:

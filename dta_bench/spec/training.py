@@ -140,7 +140,8 @@ class Training(BaseModel):
         tf32: whether a GPU computes products of float32 with the 10 bits of TensorFloat-32.
         deterministic: whether only algorithms are used that give the same bits each time; cuDNN then does not search
             for the fastest ones.
-        compile: whether torch.compile compiles the body, the neck and the head of the network.
+        compile: whether torch.compile compiles the body, the neck and the head of the network; ``reduce_overhead`` also
+            records what a GPU is asked to do and repeats it at once (CUDA graphs), for networks of little work.
         data_on_device: whether images go to the device as bytes and are standardised, moved by whole pixels and given
             noise there; None: where that is a GPU.
         gpu_layout: how tensors of images of convolutional networks lie in a GPU's memory, unless ``channels_last``
@@ -188,7 +189,7 @@ class Training(BaseModel):
     lora_rank: int = Field(default=LORA_RANK, gt=0)
     tf32: bool = True
     deterministic: bool = False
-    compile: bool = False
+    compile: bool | Literal["reduce_overhead"] = False
     data_on_device: bool | None = None
     gpu_layout: Literal["channels_last", "contiguous"] = "channels_last"
 

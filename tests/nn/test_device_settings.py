@@ -10,6 +10,7 @@ from torch import nn
 from dta_bench.errors import UserError
 from dta_bench.nn import device_settings
 from dta_bench.nn.device_settings import (
+    begin_step,
     compile_parts,
     count_graphs,
     describe_settings,
@@ -63,7 +64,8 @@ def test_the_settings_are_said_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("tf32", False), ("deterministic", True), ("compile", True), ("data_on_device", True), ("data_on_device", False),
+    [("tf32", False), ("deterministic", True), ("compile", True), ("compile", "reduce_overhead"),
+     ("data_on_device", True), ("data_on_device", False),
      ("gpu_layout", "contiguous")],
 )  # fmt: skip
 def test_a_setting_at_its_default_leaves_the_identity_and_another_value_does_not(name: str, value: object) -> None:
@@ -112,7 +114,7 @@ def test_compiled_parts_give_the_same_and_their_graphs_are_counted(monkeypatch: 
     for compiled in (False, True):
         net = small_network()
         if compiled:
-            compile_parts(net)
+            compile_parts(net, training(compile=True))
         torch.manual_seed(1)
         net(images).square().sum().backward()
         with frozen_statistics(net.body), torch.no_grad():
@@ -124,6 +126,37 @@ def test_compiled_parts_give_the_same_and_their_graphs_are_counted(monkeypatch: 
     for plain, same in zip(*found, strict=True):
         torch.testing.assert_close(same, plain)
     assert count_graphs() > 3
+
+
+@pytest.mark.parametrize(("compile_", "mode"), [(True, {}), ("reduce_overhead", {"mode": "reduce-overhead"})])
+def test_each_part_is_compiled_in_the_mode_that_is_asked_for(
+    compile_: object, mode: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[dict[str, str]]()
+    monkeypatch.setattr(nn.Module, "compile", lambda _, **given: asked.append(given))
+    compile_parts(small_network(), training(compile=compile_))
+    assert asked == [{"backend": "inductor"} | mode] * 3
+
+
+def test_graphs_of_a_gpu_are_told_where_a_step_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[str]()
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: told.append("a step"))
+    begin_step(training(compile=True), CUDA)
+    begin_step(training(compile="reduce_overhead"), CPU)
+    assert told == []
+    begin_step(training(compile="reduce_overhead"), CUDA)
+    assert told == ["a step"]
+    assert describe_settings(training(compile="reduce_overhead"), CPU) == "body, neck and head compiled"
+    assert describe_settings(training(compile="reduce_overhead"), CUDA).endswith("compiled and repeated as CUDA graphs")
+
+
+def test_what_cannot_be_repeated_as_cuda_graphs_is_refused_in_words() -> None:
+    error = RuntimeError("Error: accessing tensor output of CUDAGraphs that has been overwritten by a subsequent run.")
+    with pytest.raises(
+        UserError, match=r"mine on this network cannot be repeated as CUDA graphs: .*; give compile true"
+    ):
+        refuse_in_words(error, "mine", training(compile="reduce_overhead"))
+    refuse_in_words(error, "mine", training(compile=True))
 
 
 class FailsInTheCompiler(Exception):

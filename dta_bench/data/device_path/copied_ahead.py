@@ -20,7 +20,7 @@ def copied_ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Bat
     if device.type != "cuda":
         yield from ({name: part.to(device) for name, part in batch.items()} for batch in batches)
         return
-    stream = torch.cuda.Stream(device)
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     waiting: _Copy | None = None
     for batch in batches:
         copy = _Copy(batch, stream, device)
