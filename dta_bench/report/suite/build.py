@@ -16,6 +16,7 @@ from dta_bench.report.suite.chosen import PairChoice, choose
 from dta_bench.report.suite.missing import missing_cells
 from dta_bench.report.suite.printed import printed_tables
 from dta_bench.spec.seeds import is_confirmation
+from dta_bench.spec.spelling import count_of
 from dta_bench.tracking import Tracker
 
 
@@ -108,6 +109,12 @@ def _notes(suite: Suite, choices: Sequence[PairChoice], averages: SuiteAverages)
     if without:
         notes.append(
             f"the averages of {', '.join(without)} have no interval and no test: not all pairs have the same seeds"
+        )
+    cells = [len(c.runs) for one in choices for c in one.methods.values()]
+    if 1 in cells:
+        notes.append(
+            f"{cells.count(1)} of {count_of(len(cells), 'cell')} have one seed: their intervals, and those of averages "
+            "over them, are over test images only, and do not hold how much training varies"
         )
     mixed = {is_confirmation(c.seeds[0]) for one in choices for c in one.methods.values()}
     if len(mixed) > 1:

@@ -51,12 +51,10 @@ def answer(report: SuiteReport) -> str:
     ranked = ranking(report)
     best, value = ranked[0], report.average[ranked[0]]
     over = f"{len(report.average_over)} of {report.stated} pairs"
-    words = (
-        f"{best} has the highest average, {value:.1f} % {metric} over {over}{_spelled(report.average_intervals[best])}."
-    )
+    words = f"{best} has the highest average, {value:.1f} % {metric} over {over}{_spelled(report, best)}."
     baseline = report.average.get("source_only")
     if baseline is not None and best != "source_only":
-        words += f" Source-only has {baseline:.1f} %{_spelled(report.average_intervals['source_only'])}."
+        words += f" Source-only has {baseline:.1f} %{_spelled(report, 'source_only')}."
         found = next((c for c in report.comparisons if {c.first, c.second} == {best, "source_only"}), None)
         if found is not None:
             shown = "these two averages differ" if found.differs else "no difference between these two is shown"
@@ -130,10 +128,10 @@ def _intervals(report: SuiteReport) -> Section:
                 seeds = str(found.seeds)
                 rows.append(_interval_row(name, _arrow(key), found.score, found.interval, seeds, _remark(found)))
     words = [
-        "A cell's interval (95 %) is of the expected score over training seeds and new images of its target. An "
-        "average's interval is for these very pairs: the average over pairs of one seed is one number, images of "
-        "different targets are independent, and pairs with one target share its test images. A method that does not "
-        "have the same seeds on all of these pairs has none.",
+        "A cell's interval (95 %) is of the expected score over training seeds and new images of its target; with one "
+        "seed it is over test images only. An average's interval is for these very pairs: the average over pairs of "
+        "one seed is one number, images of different targets are independent, and pairs with one target share its "
+        "test images. A method that does not have the same seeds on all of these pairs has none.",
     ]
     head = ["method", "pair", "score", "95 % interval", "seeds", ""]
     return Section("intervals", "Intervals", words, [Table(head, rows, folded="Every cell with its interval")])
@@ -214,7 +212,7 @@ def _largest_figures(report: SuiteReport) -> list[tuple[str, str, str]]:
     shown = [name for name in dict.fromkeys([*ranked[:1], "source_only"]) if name in report.average]
     return [
         (f"{name}, average of {len(report.average_over)} pairs", f"{report.average[name]:.1f} %",
-         _spelled(report.average_intervals[name]).strip(" ()"))
+         _spelled(report, name).strip(" ()"))
         for name in shown
     ]  # fmt: skip
 
@@ -228,5 +226,8 @@ def _screen(found: SuiteScore | None) -> str:
     return "" if found is None else f"{found.score:.1f}"
 
 
-def _spelled(interval: Interval | None) -> str:
-    return f" ({interval[0]:.1f} to {interval[1]:.1f})" if interval else ""
+def _spelled(report: SuiteReport, method: str) -> str:
+    """The interval of a method's average in brackets; of one seed it says that it is over test images only."""
+    interval = report.average_intervals[method]
+    of_one = ", over test images only" if report.average_seeds[method] == 1 else ""
+    return f" ({interval[0]:.1f} to {interval[1]:.1f}{of_one})" if interval else ""

@@ -197,3 +197,14 @@ def test_the_json_has_pairs_by_name_and_the_page_says_the_same_in_both_forms(her
         assert "photo → ink" in text
         assert f"{found.average['dta']:.1f}" in text
         assert "pairs/zoo.photo-to-ink/report.html" in text
+
+
+def test_an_interval_of_one_seed_is_said_to_be_over_test_images_only(here: Path) -> None:
+    store = Store()
+    both_ways(store, "dta", [0.6], [0.8])
+    both_ways(store, "source_only", [0.5, 0.5], [0.7, 0.7])
+    found = report_of(store, here)
+    assert any(note.startswith("2 of 4 cells have one seed: their intervals") for note in found.notes)
+    answer = suite_page(found).answer
+    assert answer.count("over test images only") == 1
+    assert answer.index("over test images only") < answer.index("Source-only")
