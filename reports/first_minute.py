@@ -15,6 +15,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from dta_bench.report.files import SVG
+
 COMMANDS = (
     "dta-bench list benchmarks --task segmentation",
     "dta-bench sweep digits --method dta,adabn --points 1 --seeds 2 --epochs 2 --backbone conv3_tiny --confirm 0",
@@ -31,7 +33,8 @@ def main() -> None:
         for command in COMMANDS:
             console.print(Text(f"$ {command}", style="bold green"))
             console.print(Text(_shortened(_called(command, folder))))
-    PICTURE.write_text(console.export_svg(title="dta-bench: the first minute", clear=True), encoding="utf-8")
+    drawn = console.export_svg(title="dta-bench: the first minute", code_format=SVG, unique_id="first-minute")
+    PICTURE.write_text(drawn, encoding="utf-8")
 
 
 def _called(command: str, folder: str) -> str:

@@ -1,10 +1,11 @@
 """The pictures of docs/: the page of a report with 2, 6 and 25 methods, without a difference; MLflow's.
 
-``python reports/screenshots.py WORK`` (``make screenshots``) makes small stores in WORK, or goes on with those that are
-there, and takes the pictures into docs/pictures/; it needs Debian's chromium and chromium-driver. Pages of 2 methods,
-of segmentation and of MLflow are of real runs of two epochs. The others are of drawn outcomes (screenshot_stores.py):
-these show what a page looks like, and no result. The README's picture is taken anew if the runs of ``make comparison``
-are there. Look at them after a change of the page, or of MLflow's version.
+``python reports/screenshots.py WORK`` (``make screenshots``) makes small stores in WORK, or goes on with those that
+are there, and takes the pictures into docs/pictures/; it needs Debian's chromium and chromium-driver. Words behind
+WORK, such as ``page-25 mlflow``, take only the pictures whose names begin so. Pages of 2 methods, of segmentation and
+of MLflow are of real runs of two epochs. The others are of drawn outcomes (screenshot_stores.py): these show what a
+page looks like, and no result. The README's picture is taken anew if the runs of ``make comparison`` are there. Look
+at them after a change of the page, or of MLflow's version.
 """
 
 import base64
@@ -24,6 +25,8 @@ from urllib.parse import quote
 import screenshot_stores as stores
 from headless_browser import ABSENT, available, browser, wait_for
 from PIL import Image
+
+from dta_bench.report.html.charts.colours import ON_DARK, ON_LIGHT
 
 HERE = Path(__file__).resolve().parents[1]
 PICTURES = HERE / "docs" / "pictures"
@@ -46,28 +49,27 @@ SWEEPS = {
 """Page → the real sweep that it is of."""
 
 
-def main(work: Path) -> None:
-    """Make the stores and take all pictures; end with one sentence if there is no browser."""
+def main(work: Path, only: tuple[str, ...]) -> None:
+    """Make the stores and take the pictures whose names begin like one of ``only``; say so if there is no browser."""
     if not available():
         raise SystemExit(ABSENT)
     PICTURES.mkdir(parents=True, exist_ok=True)
     pages = _pages(work)
     for name, views in OF_PAGES.items():
         for view in views:
-            _page(pages[name], f"page-{name}-{view}", view)
-    if (compared := HERE / "reports" / "compare_digits" / "report.html").is_file():
+            if f"page-{name}-{view}".startswith(only):
+                _page(pages[name], f"page-{name}-{view}", view)
+    compared = HERE / "reports" / "compare_digits" / "report.html"
+    if compared.is_file() and "report-light".startswith(only):
         _page(compared, "report-light", "1400", tallest=1500)
-    _mlflow_pages(work / "two")
+    if any(word.startswith("mlflow") for word in only) or "mlflow".startswith(only):
+        _mlflow_pages(work / "two", only)
 
 
 def _pages(work: Path) -> dict[str, Path]:
-    """The page of each store; what is there already is not made again."""
+    """The page of each store, made anew; runs that are there already are not made again."""
     drawn = {"six": (stores.SIX, 0.01), "25": (stores.twenty_five(), 0.01), "nothing": (stores.nothing(), 0.03)}
-    pages = {name: work / name / "reports" / "fonts_digits" / "report.html" for name in drawn}
-    for name, (rates, noise) in drawn.items():
-        if not pages[name].is_file():
-            (work / name).mkdir(parents=True, exist_ok=True)
-            stores.draw_store(work / name, rates, noise)
+    pages = {name: stores.draw_store(work / name, rates, noise) for name, (rates, noise) in drawn.items()}
     for name, words in SWEEPS.items():
         command = [sys.executable, "-m", "dta_bench", "sweep", *words, "--out", str(work / name), "--quiet"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -92,10 +94,19 @@ def _keep(driver: Any, picture: str, **how: Any) -> None:
     """Keep what the browser shows as docs/pictures/<picture>.png, in few colours so that it stays small."""
     shown = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", **how})
     image = Image.open(io.BytesIO(base64.b64decode(shown["data"]))).convert("RGB")
-    image.quantize(COLOURS).save(PICTURES / f"{picture}.png", optimize=True)
+    _in_few_colours(image).save(PICTURES / f"{picture}.png", optimize=True)
 
 
-def _mlflow_pages(out: Path) -> None:
+def _in_few_colours(image: Image.Image) -> Image.Image:
+    """The image in COLOURS colours, those of the figures among them: thin lines have too few pixels to be kept else."""
+    of_figures = [bytes.fromhex(colour[1:]) for palette in (ON_LIGHT, ON_DARK) for colour in palette.values()]
+    most_frequent = image.quantize(COLOURS - len(of_figures)).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*most_frequent[: 3 * (COLOURS - len(of_figures))], *b"".join(of_figures)])
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+def _mlflow_pages(out: Path, only: tuple[str, ...]) -> None:
     """Take pictures of MLflow's pages on a store, from the link that ``dta-bench ui`` prints."""
     command = [sys.executable, "-m", "dta_bench", "ui", "--out", str(out), "--port", str(PORT)]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -105,6 +116,8 @@ def _mlflow_pages(out: Path) -> None:
     try:
         _wait_for_port(PORT)
         for picture, (address, text) in _addresses(out, link[0]).items():
+            if not f"mlflow-{picture}".startswith(only):
+                continue
             with browser(1500, 900) as driver:
                 driver.get(address)
                 wait_for(driver, text)
@@ -150,4 +163,4 @@ def _wait_for_port(port: int, seconds: float = 300) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), tuple(sys.argv[2:]) or ("",))

@@ -43,7 +43,7 @@ def after_check(kind: str, name: str, fails: bool, places: str) -> list[str]:
     return {
         "method": [f"dta-bench train digits --method {name} --epochs 1  # a first run"],
         "backbone": [f"dta-bench train digits --backbone {name} --epochs 1  # a first run, if digits are its task"],
-        "benchmark": [f"dta-bench sweep {name}{places} --dry-run  # the sets of a search space on it"],
+        "benchmark": [f"dta-bench sweep {name}{places} --dry-run  # what a sweep would run on it"],
         "search-space": [_dry_run(name)],
         "cluster": [f"ray up {shlex.quote(name)}  # starts the cluster"],
     }[kind]

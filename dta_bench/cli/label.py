@@ -18,7 +18,7 @@ def label(
     budget: Annotated[int | None, typer.Option(min=1, help="How many images to label. Default: 100.")] = None,
     drawn: Annotated[
         str | None,
-        typer.Option(help="random, or predicted: each class has the share that a run predicts it by. Default: random."),
+        typer.Option(help="random, or predicted: of each class the share that a run predicts. Default: random."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw. Default: 0.")] = None,
     run: Annotated[

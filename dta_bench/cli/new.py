@@ -17,7 +17,7 @@ def new(
     kind: Annotated[
         str, typer.Argument(autocompletion=lambda: list(KINDS), help=f"What to write: {', '.join(KINDS)}.")
     ],
-    name: Annotated[str, typer.Argument(help="Its name, on the command line and of its file.")],
+    name: Annotated[str, typer.Argument(help="Its name on the command line, and its file's name.")],
     as_json: Json = False,
 ) -> None:
     """Write a commented starting file for a plug-in of yours.
@@ -31,5 +31,5 @@ def new(
     if as_json:
         print_json({"file": str(written.path), "check": written.check, "try": written.trial})
     else:
-        following = [f"{written.check}  # what holds of its contract", f"{written.trial}  # a first run"]
+        following = [f"{written.check}  # which parts of its contract hold", f"{written.trial}  # a first run"]
         print_ending(f"{written.path}: edit it; it works as it stands", following, sys.stdout)

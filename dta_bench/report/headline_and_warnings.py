@@ -131,7 +131,7 @@ def warnings(report: Report) -> list[str]:
             " (partial adaptation is not handled)."
         )
     sentences += _bad_ends(report)
-    sentences += [f"Left out, they cannot be read: {names}." for names in report.unreadable]
+    sentences += [f"Left out because they cannot be read: {names}." for names in report.unreadable]
     if report.whole:
         scores = ", ".join(f"{spell_metric(key)} {value:.1f} %" for key, value in report.whole.measured.items())
         sentences.append(
@@ -141,8 +141,8 @@ def warnings(report: Report) -> list[str]:
         measured = report.enlarged_labels.measured.items()
         scores = ", ".join(f"{spell_metric(key)} {value:.1f} %" for key, value in measured)
         sentences.append(
-            "Label maps are larger than predictions, whose logits are enlarged to their size; with predicted labels "
-            f"enlarged instead: {scores}."
+            "The network's output is smaller than the label maps, so its logits are enlarged to their size. With "
+            f"predicted labels enlarged instead: {scores}."
         )
     if report.too_few_seeds:
         sentences.append(
@@ -157,7 +157,7 @@ def warnings(report: Report) -> list[str]:
         )
     sentences += _counted_twice_or_not_at_all(report)
     if report.budget is not None:
-        sentences.append(f"Every run has the budget {report.budget}; a first stage counts.")
+        sentences.append(f"Every run has the budget {report.budget}; a first stage is a part of it.")
     if report.trained_parts:
         sentences.append(f"Only a part of the network trains ({' | '.join(report.trained_parts)}).")
     sentences += _untrained(report)
@@ -178,7 +178,7 @@ def _untrained(report: Report) -> list[str]:
     return [
         f"{spell_method(method).capitalize()} was not trained, neither on the source nor on the target: it compares "
         f'images with prompts for the class names ("{templates}"). One run stands for all seeds, its interval is over '
-        "test images, and it is none of the tested pairs."
+        "test images, and no pair with it is tested."
         for method, templates in prompts.items()
     ]
 
@@ -197,8 +197,8 @@ def _counted_twice_or_not_at_all(report: Report) -> list[str]:
     sentences = []
     if report.mixed_code:
         sentences.append(
-            f"Mixed code: runs of {'; '.join(report.mixed_code)} were made by several versions of the code; what they"
-            " differ by may be the code."
+            f"Mixed code: runs of {'; '.join(report.mixed_code)} were made by several versions of the code, which"
+            " may be why they differ."
         )
     if report.unverified_data:
         sentences.append(
@@ -207,7 +207,7 @@ def _counted_twice_or_not_at_all(report: Report) -> list[str]:
         )
     if report.disagreements:
         sentences.append(
-            f"Runs that have other scores in a merged archive: {len(report.disagreements)}, such as"
+            f"Runs whose scores differ in a merged archive: {len(report.disagreements)}, such as"
             f" {report.disagreements[0]}."
         )
     if report.repeated_runs:
@@ -216,11 +216,13 @@ def _counted_twice_or_not_at_all(report: Report) -> list[str]:
             " finished one that started last counts."
         )
     if report.newer_runs:
-        sentences.append(f"Left out, their spec has fields of a newer dta-bench: {count_of(report.newer_runs, 'run')}.")
+        sentences.append(
+            f"Left out because their spec has fields of a newer dta-bench: {count_of(report.newer_runs, 'run')}."
+        )
     if report.refused_specs:
         count = len(report.refused_specs)
         sentences.append(
-            f"Left out, this dta-bench does not allow their stored spec: {count_of(count, 'run')}"
+            f"Left out because this dta-bench does not allow their stored spec: {count_of(count, 'run')}"
             f" ({report.refused_specs[0]})."
         )
     return sentences

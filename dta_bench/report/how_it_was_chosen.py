@@ -112,5 +112,5 @@ def _chance_of_best(report: Report) -> list[str]:
         held, count = held + chances[count], count + 1
     return [
         f"By these labels the chosen configuration is the best of the {len(chances)} compared with probability"
-        f" {chosen:.2f}; {count_of(count, 'configuration')} share {100 * CREDIBLE:.0f} % of the probability."
+        f" {chosen:.2f}; {count_of(count, 'configuration')} together have {100 * CREDIBLE:.0f} %."
     ]

@@ -95,7 +95,7 @@ def serve_ui(uri: str, out: Path, host: str, port: int | None, open_page: Callab
         print("this store can only be read: what is changed on these pages is not kept", file=sys.stderr)
     else:
         _remember_port(uri, port)
-    print("the pages are there in some seconds; Ctrl-C ends them", file=sys.stderr)
+    print("the pages are ready in a few seconds; Ctrl-C ends them", file=sys.stderr)
     if open_page and first:
         threading.Thread(target=_open_when_served, args=(host, port, open_page, first), daemon=True).start()
     _serve(tracker.opened_uri, out, host, port)
@@ -140,4 +140,4 @@ def _serve(uri: str, out: Path, host: str, port: int) -> None:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
     else:
-        raise UserError(f"MLflow's server ended with status {status}; its own words are above")
+        raise UserError(f"MLflow's server ended with status {status}; its own message is above")

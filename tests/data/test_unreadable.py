@@ -58,7 +58,7 @@ def test_a_run_stops_with_the_path_or_leaves_the_image_out(root: Path) -> None:
     from dta_bench.report.headline_and_warnings import warnings
 
     report = build_report(workspace(root, True).tracker(), "visda", "labels")
-    assert f"Left out, they cannot be read: 1: {BROKEN}." in warnings(report)
+    assert f"Left out because they cannot be read: 1: {BROKEN}." in warnings(report)
 
 
 def test_without_the_image_the_data_have_another_fingerprint(root: Path) -> None:

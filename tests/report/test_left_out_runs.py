@@ -35,7 +35,7 @@ def test_a_run_whose_spec_is_no_longer_allowed_is_counted_with_the_reason(tracke
     report = build_report(tracker, "fonts_digits", "labels")
     assert report.runs == 1
     told = " ".join(screen_of(report).split())
-    assert "Left out, this dta-bench does not allow their stored spec: 1 run (source_only seed=0:" in told
+    assert "Left out because this dta-bench does not allow their stored spec: 1 run (source_only seed=0:" in told
     assert "training.optimizer is 'lion<b>'" in told
     assert "lion<b>" not in markdown_of(report)
 

@@ -52,7 +52,7 @@ def test_two_budgets_are_never_in_one_table_and_the_report_says_so(first: str, s
     assert (report.budget, report.budgets_left_out, report.left_out) == (first, [second or None], 1)
     assert len(report.leaderboard) == 2
     said = " ".join(screen_of(report).split())
-    assert f"Every run has the budget {first}; a first stage counts." in said
+    assert f"Every run has the budget {first}; a first stage is a part of it." in said
     assert f"another budget (here: {first}; left out: {second or 'none'}), not compared here." in said
 
 
@@ -89,4 +89,4 @@ def test_the_other_reading_of_enlarged_label_maps_is_told() -> None:
     report = report_of(runs, benchmark_of("fonts_digits"))
     assert report.enlarged_labels is not None
     said = " ".join(screen_of(report).split())
-    assert "with predicted labels enlarged instead: accuracy 41.0 %, mean class accuracy 40.0 %." in said
+    assert "With predicted labels enlarged instead: accuracy 41.0 %, mean class accuracy 40.0 %." in said

@@ -351,6 +351,16 @@ def test_a_report_of_a_real_store_is_kept_as_files(tmp_path: Path, digits_benchm
     assert f"| {digits_benchmark.classes[0]} |" in text
 
 
+def test_the_page_says_what_is_shaded_where_there_is_a_ramp(tmp_path: Path, digits_benchmark: Benchmark) -> None:
+    tracker = Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
+    tracker.check()
+    tracker.experiment(digits_benchmark)
+    finish(tracker, spec_of(), 0.8)
+    assert "Shaded: the ramp, the epochs in which the perturbation of dta grows." in markdown_of(
+        build_report(tracker, "fonts_digits", "entropy")
+    )
+
+
 def test_flops_are_those_that_the_runs_noted_and_counted_anew_only_where_they_did_not(
     tmp_path: Path, digits_benchmark: Benchmark
 ) -> None:

@@ -49,10 +49,11 @@ def write_site(archives: Sequence[Path], folder: Path) -> int:
     text = render(
         "site.html", title="Results", answer=_answer(published, rows), head=HEAD, numeric=NUMERIC, rows=rows,
         archives=manifests, notes=[
-            "A row is one configuration: the mean over its fresh seeds where it has some, else over the seeds of the "
-            "search, which flatter what they chose: these stand below the others of their benchmark. The spread is the "
-            "standard deviation over these seeds. Rows of one benchmark may differ in training and in the labelled "
-            "subset; their specs say how. No test is made here: dta-bench merge and dta-bench report compare runs.",
+            "A row is one configuration. Its score is the mean over its fresh seeds where it has some, else over the "
+            "seeds of the search, which show what they chose better than it is; such rows stand below the others of "
+            "their benchmark. The spread is the standard deviation over the same seeds. Rows of one benchmark may "
+            "differ in training and in the labelled subset; their specs say how. No test is made here: dta-bench merge "
+            "and dta-bench report compare runs.",
             *_weights_of_files(published),
             *_disagreements(published),
         ],
@@ -83,8 +84,8 @@ def _weights_of_files(published: Sequence[Published]) -> list[str]:
     if not any(run.spec.weights.startswith(BY_CONTENTS) for _, run in published):
         return []
     return [
-        f"Weights named {BY_CONTENTS} and digits are a file, by the first digits of the SHA-256 of its contents; in a "
-        "command write where you have it."
+        f"Weights named {BY_CONTENTS} and digits are a file, named by the first digits of the SHA-256 of its contents; "
+        "in a command, write the path of your copy."
     ]
 
 
@@ -101,7 +102,7 @@ def _disagreements(published: Sequence[Published]) -> list[str]:
     ]  # fmt: skip
     if not disputed:
         return []
-    return [f"Two archives have other scores of one run; the first one's stands in its row: {'; '.join(disputed)}."]
+    return [f"Two archives have different scores for one run; its row shows that of the first: {'; '.join(disputed)}."]
 
 
 def _configurations(published: Iterable[Published]) -> list[list[Published]]:

@@ -47,7 +47,7 @@ def show_paper(table: PaperTable, console: Console) -> None:
     for command in commands:
         console.print(f"  {command}", highlight=False, soft_wrap=True)
     if missing := _methods_not_here(table):
-        console.print(f"Not here as methods: {', '.join(missing)}.", highlight=False)
+        console.print(f"Methods that dta-bench does not have: {', '.join(missing)}.", highlight=False)
 
 
 def _side_by_side(table: PaperTable) -> Section:
@@ -102,7 +102,7 @@ def _by_class(table: PaperTable) -> Section | None:
         rows.append(_class_row(cell, "printed", per_class, names, [averages.get(metric) for metric in metrics]))
         if ours := cell.ours:
             rows.append(_class_row(cell, "ours", ours.per_class, names, [ours.average(metric) for metric in metrics]))
-    caption = "Of a printed row the average in its own metric is as printed; the other follows from its classes."
+    caption = "A printed row's average in its own metric is as printed; the other one is computed from its classes."
     return Section("classes", "Class by class", tables=[Table(head, rows, caption)])
 
 
@@ -123,7 +123,7 @@ def _to_fill(table: PaperTable) -> Section | None:
         return None
     words = ["Each command fills its cells; --epochs and --points make it smaller, and the page then says so."]
     if missing:
-        words.append(f"Not here as methods, and so without a command: {', '.join(missing)}.")
+        words.append(f"Methods that dta-bench does not have, and so without a command: {', '.join(missing)}.")
     return Section("fill", "What would fill the empty cells", words if commands else words[1:], commands=commands)
 
 

@@ -43,7 +43,7 @@ def model_card(card: NetworkCard, scores: list[str], how: str) -> str:
         "Input": [
             f"Images are resized to {height} x {width} pixels (height x width), {card.channels} channels, "
             f"{view}. They are standardised {_standardised(card)}.",
-            "`dta-bench predict` and `dta_bench.load` do all of this; other programs have to.",
+            "`dta-bench predict` and `dta_bench.load` do all of this; other programs have to do it themselves.",
         ],
         "Trained on": [
             f"Labelled images of {benchmark.source}, and images of {benchmark.target} without their labels; "
@@ -79,7 +79,7 @@ def how_chosen(run: TrackedRun | None) -> str:
     rules = sorted(tag.removeprefix(CHOSEN_BY) for tag in run.tags if tag.startswith(CHOSEN_BY))
     if not rules:
         return "no report has chosen it"
-    return f"chosen by {' and by '.join(f'rule {rule}' for rule in rules)}, as the last report by it says"
+    return f"chosen by {' and by '.join(f'rule {rule}' for rule in rules)}, in the last report by it"
 
 
 def scores_of(tracker: Tracker, run: TrackedRun) -> list[str]:

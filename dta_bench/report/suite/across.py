@@ -19,8 +19,8 @@ WITHIN = (0.0, 1.0, 2.0, 5.0, 10.0)
 """Points below the best method of a pair."""
 WHY_NO_TEST = (
     "These are descriptions of these pairs, without a test. Pairs that share a domain are not independent, and the "
-    "usual test (Friedman's, with Nemenyi's critical difference) takes them so: in simulated suites of 5 equal "
-    "methods, each of which suits some domains better, it called methods different at 5 % in 18 % of suites of 3 "
+    "usual test (Friedman's, with Nemenyi's critical difference) treats them as independent. In simulated suites of 5 "
+    "equal methods, each of which suits some domains better, it called methods different at 5 % in 18 % of suites of 3 "
     "domains and in 69 % of 8."
 )
 

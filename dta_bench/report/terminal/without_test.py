@@ -67,7 +67,7 @@ def _spell_estimate(estimate: Estimate) -> str:
             f"; on pairs of ours it was off by {_spell(estimate.mean_error)} points on average, "
             f"{_spell(estimate.worst_error)} at worst, mostly too {side}"
         )
-    return f"Estimate, no measurement: accuracy {estimate.accuracy:.1f} % by {estimate.published}{off}."
+    return f"Estimate, not a measurement: accuracy {estimate.accuracy:.1f} % by {estimate.published}{off}."
 
 
 def _shares(known: WithoutTest) -> Table:

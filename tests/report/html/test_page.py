@@ -73,6 +73,15 @@ def test_the_page_knows_light_dark_and_print() -> None:
     assert "@media print" in text
 
 
+def test_paper_has_nothing_to_click_and_no_link_to_this_machine() -> None:
+    on_paper = html(page_with("plain")).partition("@media print {")[2]
+    assert ".tools, fieldset, .runs { display: none; }" in on_paper
+
+
+def test_the_lines_of_a_table_stay_under_its_sticky_cells() -> None:
+    assert "border-collapse: separate" in html(page_with("plain"))  # a cell that sticks covers collapsed ones
+
+
 def colours(text: str, block: str) -> dict[str, str]:
     """The colours that a part of the style sheet sets."""
     start = text.index(block)

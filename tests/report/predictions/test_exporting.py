@@ -163,6 +163,6 @@ def test_a_card_says_which_rules_chose_the_run() -> None:
     runs = Runs()
     runs.add(spec_of("dta"), 0.5)
     run = dataclasses.replace(runs.tracked[0], tags=runs.tracked[0].tags | {"chosen_by_labels": "yes"})
-    assert how_chosen(run) == "chosen by rule labels, as the last report by it says"
+    assert how_chosen(run) == "chosen by rule labels, in the last report by it"
     assert how_chosen(runs.tracked[0]) == "no report has chosen it"
     assert "file" in how_chosen(None)

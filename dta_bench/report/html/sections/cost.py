@@ -24,9 +24,10 @@ def cost_section(report: Report) -> Section | None:
     head = ["method", "backbone", "device", "runs", "median time per run", "time ratio", "FLOPs ratio"]
     by_method = sorted(cost.by_method, key=lambda one: (one.backbone, one.seconds_a_run))
     caption = (
-        "Ratios are to source-only. Time: the median of a run's training, first stage included, without evaluation, on"
-        " the machine as busy as it was. FLOPs: of all training steps, first stages included, as they are after every"
-        f" ramp, {_who_counted(cost)}. Passes between steps, such as for pseudo-labels, are only in the time."
+        "Ratios are to source-only. Time: the median of a run's training, first stage included, without evaluation;"
+        " other work on the machine makes it longer. FLOPs: of all training steps, first stages included, as they are"
+        f" after every ramp, {_who_counted(cost)}. Passes between steps, such as for pseudo-labels, are"
+        " only in the time."
     )
     table = Table(head, [_row(one) for one in by_method], caption, sortable=True)
     return Section("cost", "Cost", words, [table], _scatters(report, cost), beside=True)
@@ -76,7 +77,7 @@ def _gpu_share(hours: float) -> str:
 def _who_counted(cost: Cost) -> str:
     """Where the FLOPs come from."""
     counted_here = cost.flops_counted
-    by_whom = f"by each run or, of {counted_here}, for this page"
+    by_whom = f"by each run, or for this page ({count_of(counted_here, 'run')})"
     if not counted_here:
         by_whom = "by each run"
     elif counted_here == cost.runs:

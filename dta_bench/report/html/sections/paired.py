@@ -9,7 +9,7 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Comparison
 from dta_bench.report.html.page import Cell, Section, Table
 from dta_bench.report.html.sections.cells import count_cell, interval_cell
-from dta_bench.spec.spelling import count_of, spell_metric
+from dta_bench.spec.spelling import spell_metric
 
 OPEN_PAIRS = 15
 """Pairs that are seen without unfolding."""
@@ -20,11 +20,11 @@ def paired_section(report: Report) -> Section | None:
     pairs = report.comparisons
     if not pairs:
         return None
+    corrected = f"; p values are corrected by Holm for {len(pairs)} pairs" if len(pairs) > 1 else ""
     words = [
         f"Each method with the configuration that the rule chose for it, in {spell_metric(report.headline)} on target"
-        f" test, on the same images. Variances between seeds are moderated over the methods; p values are corrected by"
-        f" Holm for {count_of(len(pairs), 'pair')}, and all claims together are false in 5 % of reports at most"
-        " where the methods' seeds spread alike."
+        f" test, on the same images. Variances between seeds are moderated over the methods{corrected}: where the"
+        " methods' seeds spread alike, at most 5 % of such tables hold a false claim of a difference."
     ]
     words += untested_sentences(report)
     return Section("paired", "Method against method", words, tables=_tables(pairs))

@@ -35,7 +35,7 @@ def ranking_section(report: Report) -> Section:
 def _ranking_without_test(report: Report) -> Section:
     """All configurations in the order of the rule, without a figure of target test."""
     words = [
-        f"Ranked by the score of the rule {report.rule}; a higher score is better by that rule alone."
+        f"Ranked by the score of the rule {report.rule}; a higher score is better only by that rule."
         f" Held-out source is {spell_metric(report.headline)} at the last epoch, mean over seeds, on another domain."
     ]
     rows, subset = report.leaderboard, report.subset is not None

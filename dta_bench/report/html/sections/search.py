@@ -102,7 +102,7 @@ def _regret_figure(report: Report, replayed: Sequence[ReplayedSearch]) -> Figure
     caption = (
         "Mean regret against epochs spent, replayed on the kept grid; one colour per search, one dash per stop rule."
     )
-    caption += f" The same line in brackets: {', '.join(shared)}." if shared else ""
+    caption += f" Searches that draw the same line stand in brackets: {', '.join(shared)}." if shared else ""
     return Figure(lines(series, axes), caption)
 
 

@@ -31,6 +31,9 @@ def training_section(report: Report) -> Section | None:
     if selected := report.curves.get("selected"):
         figures += _loss_parts(report, selected[0])
     words = ["Results are read at the last epoch, whatever came before."]
+    if _ramp(report):
+        method = side_name(report, "selected")
+        words.append(f"Shaded: the ramp, the epochs in which the perturbation of {method} grows.")
     tables = [_ended_table(report, report.ended)] if report.ended else []
     return Section("training", "Inside the runs", words, tables, figures, beside=True)
 
@@ -83,7 +86,7 @@ def _loss_parts(report: Report, run: SeedCurves) -> list[Figure]:
     ]  # fmt: skip
     ramp = _ramp(report)
     axes = Axes("Parts of the loss", "epoch", "loss", span=ramp, span_name="ramp" if ramp else "")
-    caption = f"Each part of {side_name(report, 'selected')}'s loss before its weight, seed {run.seed}."
+    caption = f"Each part of {side_name(report, 'selected')}'s loss, before it is weighted; seed {run.seed}."
     return [Figure(lines(series, axes), caption, links_to(report, "selected", [run]))]
 
 

@@ -51,7 +51,7 @@ def without_test_section(report: Report) -> Section | None:
         head = ["estimate", "accuracy, %", "mean error, points", "largest error", "mostly"]
         caption = (
             "Published estimates of the accuracy on the target, for the selected configuration, with the errors that "
-            "they had on pairs of ours where the truth is known. They are no measurement."
+            "they had on pairs of ours where the truth is known. They are not measurements."
         )
         tables.append(Table(head, rows, caption))
     return Section("without-test", "What is known without target labels", words, tables)
