@@ -26,6 +26,7 @@ import screenshot_stores as stores
 from headless_browser import ABSENT, available, browser, wait_for
 from PIL import Image
 
+from dta_bench.evaluation.scenes import CITYSCAPES
 from dta_bench.report.html.charts.colours import ON_DARK, ON_LIGHT
 
 HERE = Path(__file__).resolve().parents[1]
@@ -98,11 +99,12 @@ def _keep(driver: Any, picture: str, **how: Any) -> None:
 
 
 def _in_few_colours(image: Image.Image) -> Image.Image:
-    """The image in COLOURS colours, those of the figures among them: thin lines have too few pixels to be kept else."""
-    of_figures = [bytes.fromhex(colour[1:]) for palette in (ON_LIGHT, ON_DARK) for colour in palette.values()]
-    most_frequent = image.quantize(COLOURS - len(of_figures)).getpalette() or []
+    """The image in COLOURS colours, those of curves and label maps among them: rare ones would be exchanged else."""
+    kept = [bytes.fromhex(colour[1:]) for palette in (ON_LIGHT, ON_DARK) for colour in palette.values()]
+    kept += [bytes(colour) for colour in CITYSCAPES.values()]
+    most_frequent = image.quantize(COLOURS - len(kept)).getpalette() or []
     palette = Image.new("P", (1, 1))
-    palette.putpalette([*most_frequent[: 3 * (COLOURS - len(of_figures))], *b"".join(of_figures)])
+    palette.putpalette([*most_frequent[: 3 * (COLOURS - len(kept))], *b"".join(kept)])
     return image.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
