@@ -82,7 +82,7 @@ def test_a_run_that_two_labs_have_otherwise_is_shown_by_the_merge_and_by_each_re
 def test_a_site_names_the_runs_that_its_archives_have_otherwise(here: Path) -> None:
     write_site([here / "of_A", here / "of_B"], here / "site")
     page = (here / "site/index.html").read_text()
-    assert "other scores of one run" in page
+    assert "Two archives have different scores for one run" in page
     assert f"{PAIR} source_only seed=1: lab A 60.75 %, lab B 70.25 %" in page
     write_site([here / "of_A"], here / "site")
     assert "other scores of one run" not in (here / "site/index.html").read_text()
