@@ -98,7 +98,7 @@ def _notes(suite: Suite, choices: Sequence[PairChoice], averages: SuiteAverages)
         )
     disputed = [f"{one.pair.key} {run}" for one in choices for run in disagreements(list(one.methods.values()))]
     if disputed:
-        notes.append(f"runs whose scores differ in a merged archive: {len(disputed)}, such as {disputed[0]}")
+        notes.append(f"runs that have other scores in a merged archive: {len(disputed)}, such as {disputed[0]}")
     trainings = {one.methods[name].runs[0].spec.training.model_dump_json() for one in choices for name in one.methods}
     if len(trainings) > 1:
         notes.append(f"the pairs were trained in {len(trainings)} ways; an average over them compares unlike things")

@@ -75,7 +75,7 @@ def test_a_run_that_two_labs_have_otherwise_is_shown_by_the_merge_and_by_each_re
     (disputed,) = build_report(tracker, PAIR, None).disagreements
     assert f"lab A and lab B have test/accuracy {ours:.8g} and {theirs:.8g}" in disputed
     notes = build_suite_report(suite_plugin("zoo"), tracker, None, here / "data").notes
-    assert any("runs whose scores differ in a merged archive: 1" in note for note in notes)
+    assert any("runs that have other scores in a merged archive: 1" in note for note in notes)
 
 
 @pytest.mark.usefixtures("both")
