@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LeaderboardRow
+from dta_bench.spec.declared_method import trains_nothing
 
-BESIDE = ("knn", "zero_shot", "target_only")
-"""Rows that stand beside the gain where they were run: neighbours, prompts, and the oracle as the upper mark."""
+FIRST, LAST = "knn", "target_only"
+"""Rows that stand beside the gain where they were run: neighbours, and the oracle as the upper mark; between them what
+trains nothing."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class OfBackbone:
     Attributes:
         best: the first of the rule's order that competes; its ``difference`` is the gain over source-only.
         source_only: None where it was not run.
-        beside: method of :data:`BESIDE` → its row, those that were run.
+        beside: method that stands beside the gain → its row, those that were run.
     """
 
     backbone: str
@@ -29,13 +32,27 @@ class OfBackbone:
 
 def by_backbone(report: Report) -> list[OfBackbone]:
     """One entry for each backbone with a configuration that competes, in the rule's order; none for a single one."""
-    found = list[OfBackbone]()
+    found, names = list[OfBackbone](), _beside(report)
     for row in report.competing:
-        if row.backbone not in {one.backbone for one in found} and row.method not in BESIDE:
+        if row.backbone not in {one.backbone for one in found} and row.method not in names:
             own = {other.method: other for other in reversed(report.leaderboard) if other.backbone == row.backbone}
-            beside = {name: own[name] for name in BESIDE if name in own}
+            beside = {name: own[name] for name in names if name in own}
             found.append(OfBackbone(row.backbone, row, own.get("source_only"), beside))
     return found if len(found) > 1 else []
+
+
+def beside_any(found: Sequence[OfBackbone]) -> list[str]:
+    """The methods that stand beside the gain on one backbone or more, in their order."""
+    return sorted({name for one in found for name in one.beside}, key=_place)
+
+
+def _beside(report: Report) -> list[str]:
+    methods = {row.method for row in report.leaderboard}
+    return sorted((name for name in methods if name in (FIRST, LAST) or trains_nothing(name)), key=_place)
+
+
+def _place(method: str) -> tuple[int, str]:
+    return {FIRST: 0, LAST: 2}.get(method, 1), method
 
 
 def sentence(one: OfBackbone) -> str:

@@ -28,12 +28,6 @@ from dta_bench.spec.seeds import is_confirmation
 from dta_bench.tracking import TrackedRun, Tracker
 
 METRICS = ("accuracy", "mean_class_accuracy", "miou")
-BASELINES = ("source_only", "target_only", "zero_shot")  # shown beside the others; they never compete for selection
-WITHOUT_SEEDS = ("zero_shot",)
-"""Baselines that train nothing: one run stands for all seeds, and confirmation would only repeat it."""
-NEVER_TESTED = ("target_only", *WITHOUT_SEEDS)
-"""Baselines that a suite's paired tests leave out."""
-
 LOST = 0.1
 """A class is nearly lost whose accuracy is under this share of the mean of all classes."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dta_bench.report.configurations import BASELINES, WITHOUT_SEEDS, Configuration
+from dta_bench.report.baselines import is_baseline
+from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.scores import Confirmation
 from dta_bench.report.selection.ranking import choices, rank
+from dta_bench.spec.declared_method import trains_nothing
 from dta_bench.spec.seeds import confirmation_seeds
 
 PARENT = "mlflow.parentRunId"
@@ -29,7 +31,7 @@ def for_tests(chosen: Sequence[Configuration]) -> tuple[list[Configuration], lis
         By their confirmation runs, those that have some, if there are two or more, and the methods of the others; else
         all by the search's runs.
     """
-    chosen = [c for c in chosen if c.method not in WITHOUT_SEEDS]
+    chosen = [c for c in chosen if not trains_nothing(c.method)]
     confirmed = [c.shown for c in chosen if c.confirmation]
     if len(confirmed) < 2:
         return [c.searched for c in chosen], []
@@ -49,10 +51,10 @@ def summarise_confirmation(
         The record, and the ids (``id()``) of what the rule of sweeps chooses today; what is confirmed besides was
         confirmed earlier.
     """
-    chosen = [c for c in choices([c for c, _ in rank(group, rule, headline)]) if c.method not in WITHOUT_SEEDS]
+    chosen = [c for c in choices([c for c, _ in rank(group, rule, headline)]) if not trains_nothing(c.method)]
     wanted = {id(c): _wanted(c, requested) for c in chosen}
     most = max(wanted.values(), default=0)
-    wanted |= {id(c): most for c in chosen if c.method in BASELINES}  # another sweep may have searched them before
+    wanted |= {id(c): most for c in chosen if is_baseline(c.method)}  # another sweep may have searched them before
     seeds = confirmation_seeds(most)
     known = sorted({*seeds, *(run.spec.seed for c in chosen for run in c.confirmation)})
     done = sum(len(c.confirmation) for c in chosen)

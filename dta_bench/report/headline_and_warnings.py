@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dta_bench.report.configurations import WITHOUT_SEEDS
 from dta_bench.report.confirmation_sentences import describe_seeds, unconfirmed_sentences
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Difference
 from dta_bench.report.paper.published import not_compared_sentences
+from dta_bench.spec.declared_method import trains_nothing
 from dta_bench.spec.spelling import count_of, spell_bounds, spell_method, spell_metric
 from dta_bench.spec.target_labels import CONSEQUENCES
 
@@ -173,13 +173,15 @@ def warnings(report: Report) -> list[str]:
 
 def _untrained(report: Report) -> list[str]:
     """What predicts without any training, and by which prompts, a sentence for each."""
-    rows = [row for row in report.leaderboard if row.method in WITHOUT_SEEDS]
-    prompts = {row.method: str(row.params.get("templates", "")) for row in reversed(rows)}
+    untrained = {method for method in {row.method for row in report.leaderboard} if trains_nothing(method)}
+    rows = [row for row in report.leaderboard if row.method in untrained]
+    templates = {row.method: row.params.get("templates") for row in reversed(rows)}
+    prompts = {method: f' ("{text}")' if text else "" for method, text in templates.items()}
     return [
         f"{spell_method(method).capitalize()} was not trained, neither on the source nor on the target: it compares "
-        f'images with prompts for the class names ("{templates}"). One run stands for all seeds, its interval is over '
+        f"images with prompts for the class names{quoted}. One run stands for all seeds, its interval is over "
         "test images, and no pair with it is tested."
-        for method, templates in prompts.items()
+        for method, quoted in prompts.items()
     ]
 
 

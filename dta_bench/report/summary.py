@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from dta_bench.report.averages import averages, target_scores
-from dta_bench.report.configurations import BASELINES, Configuration, comparable_groups
+from dta_bench.report.baselines import baselines
+from dta_bench.report.configurations import Configuration, comparable_groups
 from dta_bench.report.confirmation import for_tests, on_like_seeds, summarise_confirmation
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import EarlyStop
@@ -72,6 +73,7 @@ def summarise(
     eligible = competitors([c for c, _ in ranked])
     chosen = next(iter(eligible), None)
     competing = {id(c) for c in eligible}
+    beside = baselines(c.method for c in group)
     tested, untested = for_tests(_best_of_each_method([c for c, _ in ranked]))
     uncertainty = Uncertainty(tested if measured else [], headline)
     bands = _bands(tested, uncertainty, headline) if measured else {}
@@ -89,7 +91,7 @@ def summarise(
         runs=sum(len(c.every_run) for c in group),
         left_out=len(configurations) - len(group),
         compared=len(eligible),
-        too_few_seeds=sum(c.method not in BASELINES for c in group) - len(eligible),
+        too_few_seeds=sum(c.method not in beside for c in group) - len(eligible),
         target_labels=situation,
         subset=labelled_subset(group),
         confirmation=confirmation,

@@ -5,9 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from dta_bench import plugins
+from dta_bench.errors import UserError
 from dta_bench.spec.declared_module import DeclaredModule
 from dta_bench.spec.method_plugin import MethodPlugin, method_plugin, read
 from dta_bench.spec.search_space import Point
@@ -15,6 +20,10 @@ from dta_bench.spec.search_space import Point
 
 class DeclaredMethod(MethodPlugin):
     """What a method's file declares. Its ``module`` takes from the whole file what only that has, such as ``loss``."""
+
+    def params(self, values: Mapping[str, Any]) -> Any:
+        """As :meth:`MethodPlugin.params`."""
+        return validator(self.params_type).validate_python(dict(values))
 
     def before(self, values: Point) -> tuple[MethodPlugin, Point] | None:
         """Return the method of the first stage with all its parameters; None for a method of one stage."""
@@ -40,6 +49,23 @@ def declared_method(name: str) -> MethodPlugin:
         return _declared(plugins.composed(name), file, file.stat().st_mtime_ns)
     except Exception:  # the whole file may do without, or says what is wrong
         return method_plugin(name)
+
+
+def trains_nothing(name: str) -> bool:
+    """Whether a method trains nothing and predicts by prompts: one run stands for all its seeds.
+
+    Of a method that is no longer there, or whose file does not run, this is taken not to be so.
+    """
+    try:
+        return declared_method(name).by_prompts
+    except UserError:
+        return False
+
+
+@functools.lru_cache(maxsize=256)
+def validator(params: type) -> TypeAdapter[Any]:
+    """What checks the values of a method's ``Params``; made once, which takes longer than to check all of them."""
+    return TypeAdapter(params)
 
 
 @functools.lru_cache(maxsize=256)

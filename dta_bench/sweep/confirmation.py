@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dta_bench.report.configurations import BASELINES, WITHOUT_SEEDS, group_runs
+from dta_bench.report.baselines import is_baseline
 from dta_bench.report.selection.default_rule import default_rule
-from dta_bench.report.selection.ranking import choices, rank
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.seeds import confirmation_seeds
@@ -77,10 +76,13 @@ def chosen_configurations(plan: Plan, tracker: Tracker) -> list[RunSpec]:
     runs = [run for run in _standing(plan, tracker) if run.run_id in searched and run.status == "FINISHED"]
     if not runs:
         return []
+    from dta_bench.report.configurations import group_runs
+    from dta_bench.report.selection.ranking import choices, rank  # import scipy, which a plan does without
+
     ranked = rank(group_runs(tracker, runs), rule_of(plan), plan.benchmark.headline)
     chosen = choices([configuration for configuration, _ in ranked])
-    baselines = [c for c in chosen[1:] if c.method in BASELINES]
-    others = [c for c in chosen[1:] if c.method not in BASELINES]
+    baselines = [c for c in chosen[1:] if is_baseline(c.method)]
+    others = [c for c in chosen[1:] if not is_baseline(c.method)]
     return [c.runs[0].spec for c in (*chosen[:1], *baselines, *others)]
 
 
@@ -92,7 +94,7 @@ def reported_runs(plan: Plan) -> set[str]:
 
 def _with_seeds(chosen: Iterable[RunSpec], plan: Plan) -> tuple[RunSpec, ...]:
     """The chosen runs with each confirmation seed; what trains nothing gives the same with any, and has none."""
-    trained = [run for run in chosen if run.method not in WITHOUT_SEEDS]
+    trained = [run for run in chosen if not plan.method_plugins[run.method].by_prompts]
     return tuple(_every_seed(trained, confirmation_seeds(plan.confirm)))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tiny_clip import write_tiny_clip
 
+from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
@@ -35,6 +36,15 @@ def test_it_is_one_run_whatever_the_points_and_seeds_and_is_not_confirmed(weight
     plan = plan_of(backbones=("tiny_clip",), methods=("dta", "zero_shot"), weights=weights, confirm=3)
     assert runs_of(plan) == [("tiny_clip", 0)]
     assert plan.points_by_method() == {"dta": 2, "zero_shot": 1}
+    assert {run.method for run in _with_seeds(plan.runs, plan)} == {"dta", "source_only"}
+
+
+def test_a_method_of_the_users_own_that_trains_nothing_is_not_confirmed_either(weights: str) -> None:
+    Path("methods").mkdir()
+    text = plugins.path("method", "zero_shot").read_text()
+    Path("methods/mine.py").write_text(text)
+    plan = plan_of(backbones=("tiny_clip",), methods=("dta", "mine"), weights=weights, confirm=3)
+    assert [run.seed for run in plan.runs if run.method == "mine"] == [0]
     assert {run.method for run in _with_seeds(plan.runs, plan)} == {"dta", "source_only"}
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from dta_bench import plugins
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
-from dta_bench.report.configurations import BASELINES, group_runs
+from dta_bench.report.baselines import is_baseline
+from dta_bench.report.configurations import group_runs
 from dta_bench.report.document.paper_table import OurScores, PaperCell, PaperTable
 from dta_bench.report.document.published_figures import PublishedRow
 from dta_bench.report.html.page import html, markdown
@@ -99,7 +100,7 @@ def _our_scores(tracker: Tracker, row: PublishedRow, runs: list[TrackedRun]) -> 
     benchmark = benchmark_of(row.benchmark)
     report = summarise(benchmark, group_runs(tracker, runs), runs, "labels")
     first = report.leaderboard[0]
-    side = row.method if row.method in BASELINES else "selected"
+    side = row.method if is_baseline(str(row.method)) else "selected"
     return OurScores(
         **report.scores_by_side()[str(side)].model_dump(), params=first.params, epochs=report.training.epochs,
         weights=runs[0].spec.weights, compared=max(1, report.compared), mlflow_run_ids=first.mlflow_run_ids,

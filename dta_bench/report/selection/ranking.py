@@ -6,7 +6,8 @@ import contextlib
 import math
 from collections.abc import Sequence
 
-from dta_bench.report.configurations import BASELINES, Configuration
+from dta_bench.report.baselines import baselines
+from dta_bench.report.configurations import Configuration
 from dta_bench.report.selection.rules import Unavailable, competitors, scores
 
 
@@ -25,7 +26,8 @@ def rank(group: Sequence[Configuration], rule: str, headline: str) -> list[tuple
     with contextlib.suppress(Unavailable):  # what does not compete may be older, and have stored less
         values |= _scores_by_id(others, rule, headline)
     pairs = [(c, values[id(c)]) for c in group]
-    return sorted(pairs, key=lambda pair: (pair[0].method in BASELINES, -len(pair[0].runs), -_sort_value(pair[1])))
+    beside = baselines(c.method for c in group)
+    return sorted(pairs, key=lambda pair: (pair[0].method in beside, -len(pair[0].runs), -_sort_value(pair[1])))
 
 
 def choices(ranked: Sequence[Configuration]) -> list[Configuration]:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from dta_bench.errors import UserError
 from dta_bench.evaluation.label_free import label_free_criteria
-from dta_bench.report.configurations import BASELINES, Configuration, StoredRun
+from dta_bench.report.baselines import baselines
+from dta_bench.report.configurations import Configuration, StoredRun
 from dta_bench.report.selection import validators
 
 Rule = Callable[[Sequence[Configuration], str], list[float]]
@@ -139,7 +140,8 @@ def competitors(configurations: Sequence[Configuration]) -> list[Configuration]:
 
     With fewer seeds a configuration could win by luck.
     """
-    candidates = [c for c in configurations if c.method not in BASELINES]
+    beside = baselines(c.method for c in configurations)
+    candidates = [c for c in configurations if c.method not in beside]
     most = max((len(c.runs) for c in candidates), default=0)
     return [c for c in candidates if len(c.runs) == most]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dta_bench.data.suite_plugin import Suite, SuitePair
 from dta_bench.errors import UserError
-from dta_bench.report.configurations import NEVER_TESTED, Configuration
+from dta_bench.report.baselines import is_in_tests_of_a_suite
+from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.suite_report import Across, SuitePairReport, SuiteReport, SuiteScore
 from dta_bench.report.origins import disagreements
 from dta_bench.report.suite.across import across_pairs
@@ -61,7 +62,7 @@ def _across(choices: Sequence[PairChoice], averages: SuiteAverages) -> Across | 
         {
             name: [one.methods[name].mean("test", one.benchmark.headline) for one in common]
             for name in averages.average
-            if name not in NEVER_TESTED
+            if is_in_tests_of_a_suite(name)
         }
     )
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.data.suite_plugin import Suite, SuitePair
-from dta_bench.report.configurations import NEVER_TESTED, Configuration, group_runs
+from dta_bench.report.baselines import is_in_tests_of_a_suite
+from dta_bench.report.configurations import Configuration, group_runs
 from dta_bench.report.selection.ranking import choices, rank
 from dta_bench.report.summary import reported_group, rule_or_default
 from dta_bench.report.uncertainty import Uncertainty
@@ -86,6 +87,6 @@ def _choose(
     own = [c for c in group if (c.backbone, c.weights) == network]
     chosen = choices([c for c, _ in rank(own, rule, benchmark.headline)]) if own else []
     methods = {c.method: c.shown for c in chosen if c.shown.has("test")}
-    uncertainty = Uncertainty([c for c in methods.values() if c.method not in NEVER_TESTED], benchmark.headline)
+    uncertainty = Uncertainty([c for c in methods.values() if is_in_tests_of_a_suite(c.method)], benchmark.headline)
     left_out = others + len(group) - len(own)
     return PairChoice(pair, benchmark, rule, methods, uncertainty, sum(len(c.every_run) for c in own), left_out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dta_bench.report.by_backbone import OfBackbone, by_backbone, sentence
+from dta_bench.report.by_backbone import OfBackbone, beside_any, by_backbone, sentence
 from dta_bench.report.confirmation_sentences import count_fresh
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import differing_params
@@ -18,7 +18,7 @@ def backbones_section(report: Report) -> Section | None:
     found = by_backbone(report)
     if not found or report.target_labels in ("none", "subset"):
         return None
-    beside = [name for name in ("knn", "zero_shot", "target_only") if any(name in one.beside for one in found)]
+    beside = beside_any(found)
     names = differing_params(report.leaderboard)
     head = [
         "backbone", f"chosen by {report.rule}", "target test, %", "source-only, %", "gain, points", "95 % interval",
