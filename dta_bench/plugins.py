@@ -18,7 +18,6 @@ import sys
 import time
 import traceback
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -194,7 +193,7 @@ def explain(error: BaseException) -> str:
 
 def _plugin_files(kind: str) -> dict[str, Path]:
     """Files by the plug-in's name; the folder that comes first wins. Unchanged folders are not read again."""
-    folders = tuple(_folders(FOLDERS[kind]))
+    folders = _folders(FOLDERS[kind])
     changed = tuple(map(_changed_at, folders))
     if max(changed) > time.time_ns() - SETTLED:  # a file that is written in the same tick would not be seen
         return _read_folders.__wrapped__(kind, folders, changed, tuple(sys.path))
@@ -241,11 +240,15 @@ def _read_entry_points(plural: str, _: tuple[str, ...]) -> dict[str, tuple[str, 
     return found
 
 
-def _folders(plural: str) -> Iterator[Path]:
-    yield Path.cwd() / plural
-    yield PACKAGE / plural
-    if (PACKAGE.parent / "pyproject.toml").is_file():
-        yield PACKAGE.parent / plural
+def _folders(plural: str) -> tuple[Path, ...]:
+    return _folders_of(plural, Path.cwd(), PACKAGE)
+
+
+@functools.lru_cache(maxsize=256)
+def _folders_of(plural: str, here: Path, package: Path) -> tuple[Path, ...]:
+    """The same, worked out once: a plan of thousands of runs asks for plug-ins as often."""
+    beside = [package.parent / plural] if (package.parent / "pyproject.toml").is_file() else []
+    return here / plural, package / plural, *beside
 
 
 def _import_plugin(kind: str, name: str, file: Path) -> ModuleType:

@@ -10,6 +10,7 @@ from dta_bench.cli.terminal import print_ending, print_json
 if TYPE_CHECKING:
     from dta_bench.run.workspace import Workspace
     from dta_bench.spec.plan import Plan
+    from dta_bench.spec.run_spec import RunSpec
 
 
 def print_plan(
@@ -24,7 +25,7 @@ def print_plan(
     from dta_bench.cost.budget_plan import budget_plan, describe_budget
     from dta_bench.cost.sweep_estimate import describe, estimate
     from dta_bench.data.benchmark_plugin import benchmark_plugin
-    from dta_bench.run.code_fingerprint import code_fingerprint
+    from dta_bench.run.code_fingerprint import fingerprints_of_many
     from dta_bench.spec.recipe import describe as describe_recipe
     from dta_bench.spec.row_origins import describe_origins, origins
     from dta_bench.spec.seeds import confirmation_seeds
@@ -38,12 +39,16 @@ def print_plan(
     tracker = workspace.tracker()
     tracker.check_address()
     stored = tracker.runs(plan.file.benchmark)
+    code_fingerprint = fingerprints_of_many()
 
-    state = state_of(plan.runs, stored, lambda run: {CODE: code_fingerprint(run)})  # a dry run needs no data
+    def marks(run: RunSpec) -> dict[str, str]:
+        return {CODE: code_fingerprint(run)}  # a dry run needs no data
+
+    state = state_of(plan.runs, stored, marks)
     confirming = expect_runs(plan, tracker, search_is_over=count_runs(plan, state, tracker) == 0)
     confirming_to_do = confirming.runs
     if confirming.known:
-        confirming_to_do = state_of(confirming.runs, stored, lambda run: {CODE: code_fingerprint(run)}).to_do
+        confirming_to_do = state_of(confirming.runs, stored, marks).to_do
     budget = budget_plan(plan, workspace.root)
     to_do = len(state.to_do) - len(state.running)
     has_test = benchmark_plugin(plan.file.benchmark).has_test(Path(workspace.root))

@@ -16,6 +16,7 @@ from dta_bench.spec.spelling import count_of, spell_gpu_hours, spell_notes
 if TYPE_CHECKING:
     from dta_bench.run.workspace import Workspace
     from dta_bench.spec.plan import Options, Plan
+    from dta_bench.spec.run_spec import RunSpec
     from dta_bench.sweep.on_ray.cluster import Resources
     from dta_bench.sweep.phases import Phases
     from dta_bench.sweep.suite import SuitePlan
@@ -129,18 +130,23 @@ def _row(
     stacked: bool,
 ) -> dict[str, Any]:  # fmt: skip
     from dta_bench.cost.sweep_estimate import estimate
-    from dta_bench.run.code_fingerprint import code_fingerprint
+    from dta_bench.run.code_fingerprint import fingerprints_of_many
     from dta_bench.spec.row_origins import overruled
     from dta_bench.sweep.confirmation import expect_runs
     from dta_bench.sweep.done_runs import CODE, state_of
     from dta_bench.sweep.work import count_runs
 
     stored = tracker.runs(plan.file.benchmark)
-    state = state_of(plan.runs, stored, lambda run: {CODE: code_fingerprint(run)})  # a dry run compares no data
+    code_fingerprint = fingerprints_of_many()
+
+    def marks(run: RunSpec) -> dict[str, str]:
+        return {CODE: code_fingerprint(run)}  # a dry run compares no data
+
+    state = state_of(plan.runs, stored, marks)
     confirming = expect_runs(plan, tracker, search_is_over=count_runs(plan, state, tracker) == 0)
     to_confirm = confirming.runs
     if confirming.known:
-        to_confirm = state_of(confirming.runs, stored, lambda run: {CODE: code_fingerprint(run)}).to_do
+        to_confirm = state_of(confirming.runs, stored, marks).to_do
     to_do = [*state.to_do, *to_confirm]
     runs = len(plan.runs) + len(confirming.runs)
     of_stacks = {}

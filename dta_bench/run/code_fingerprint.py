@@ -10,8 +10,9 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from dta_bench import plugins
 from dta_bench.run import syntax_digest
@@ -142,6 +143,21 @@ OURS = Code(plugins.PACKAGE)
 def code_fingerprint(spec: RunSpec) -> str:
     """Fingerprint of the code that decides the numbers of a run."""
     return OURS.fingerprint(plugin_files(spec))
+
+
+def fingerprints_of_many() -> Callable[[RunSpec], str]:
+    """:func:`code_fingerprint` for many runs in a row, which looks up the plug-ins of a method once."""
+    known: dict[tuple[Any, ...], str] = {}
+    has_stages = functools.cache(lambda method: declared_method(method).first_stage is not None)
+
+    def fingerprint(spec: RunSpec) -> str:
+        of_stages = tuple(sorted(spec.params.items())) if has_stages(spec.method) else ()
+        key = spec.benchmark, spec.backbone, spec.method, of_stages
+        if key not in known:
+            known[key] = code_fingerprint(spec)
+        return known[key]
+
+    return fingerprint
 
 
 def plugin_files(spec: RunSpec) -> frozenset[Path]:

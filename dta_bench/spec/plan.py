@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from dta_bench.spec.benchmark import Benchmark
@@ -149,7 +150,9 @@ class Plan:
 
     def defaults(self, method: str) -> Point:
         """Return every parameter of a method with its default."""
-        return self.method_plugins[method].defaults()
+        if method not in self._known_defaults:
+            self._known_defaults[method] = self.method_plugins[method].defaults()
+        return dict(self._known_defaults[method])
 
     def space(self, method: str) -> SearchSpace:
         """Return a method's search space: its own if it has one and the file is of another method, else the file's.
@@ -157,6 +160,20 @@ class Plan:
         Where the method takes the file's rows, their values are in its sets too. On features of a frozen network its
         own sets lack the values that need images.
         """
+        if method not in self._known_spaces:
+            self._known_spaces[method] = self._make_space(method)
+        return self._known_spaces[method]
+
+    @cached_property
+    def _known_defaults(self) -> dict[str, Point]:
+        """What is the same for every run of a method is worked out once: a plan may have thousands."""
+        return {}
+
+    @cached_property
+    def _known_spaces(self) -> dict[str, SearchSpace]:
+        return {}
+
+    def _make_space(self, method: str) -> SearchSpace:
         own = self.own_sets(method)
         if own is None:
             return self.file.space(set(self.defaults(method)))

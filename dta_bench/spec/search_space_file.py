@@ -15,7 +15,7 @@ from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.spec import yaml_file
 from dta_bench.spec.budget import canonical
-from dta_bench.spec.declared_method import declared_method
+from dta_bench.spec.declared_method import declared_method, validator
 from dta_bench.spec.run_spec import LabelSubset, Training
 from dta_bench.spec.search_space import Point, SearchSpace, Value
 from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED
@@ -242,7 +242,7 @@ def parameter_problems(params: type, values: Point) -> list[str]:
     """
     known = {field.name for field in dataclasses.fields(params)}
     try:
-        TypeAdapter(params).validate_python({name: value for name, value in values.items() if name in known})
+        validator(params).validate_python({name: value for name, value in values.items() if name in known})
     except ValidationError as refused:
         return [_explain(error) for error in refused.errors()]
     except UserError as refused_by_itself:

@@ -11,6 +11,8 @@ import yaml
 
 from dta_bench.errors import UserError
 
+FASTEST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""LibYAML where PyYAML was built with it: it reads ten times as fast, and sweeps of all methods read 40 files."""
 NULL = "tag:yaml.org,2002:null"
 KINDS = {"int": "a number", "float": "a number", "bool": "true or false", "timestamp": "a date", "null": "nothing"}
 
@@ -28,10 +30,7 @@ def read_mapping(path: Path, allowed: Iterable[str], texts: Mapping[str, bool] |
     """
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, yaml.SafeLoader)
-        _refuse_repeated_keys(path, node)
-        _refuse_words_of_yaml(path, node, texts or {})
-        content = yaml.safe_load(text)
+        content = _checked(path, text, texts or {})
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -43,6 +42,25 @@ def read_mapping(path: Path, allowed: Iterable[str], texts: Mapping[str, bool] |
     if not isinstance(content, dict):
         raise UserError(f"{path} holds {type(content).__name__}; allowed: {', '.join(allowed)}")
     return content
+
+
+def _checked(path: Path, text: str, texts: Mapping[str, bool]) -> Any:
+    """The content of a YAML file whose keys and words are as they have to be; see :func:`read_mapping`."""
+    try:
+        return _checked_by(FASTEST, path, text, texts)
+    except (yaml.YAMLError, RecursionError):  # PyYAML's own parser says it in the words that people look for
+        return _checked_by(yaml.SafeLoader, path, text, texts)
+
+
+def _checked_by(kind: Any, path: Path, text: str, texts: Mapping[str, bool]) -> Any:
+    loader = kind(text)
+    try:
+        node = loader.get_single_node()
+        _refuse_repeated_keys(path, node)
+        _refuse_words_of_yaml(path, node, texts)
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _refuse_repeated_keys(path: Path, node: yaml.Node | None) -> None:

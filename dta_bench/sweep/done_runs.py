@@ -55,34 +55,37 @@ def state_of(
         stops: whether this sweep stops runs early; one that does not takes up what another has stopped.
     """
     known = {run.run_id: run for run in standing_runs(tracked)[0]}
+    by_id = {run.id: run for run in runs}  # an identity is a hash, and there may be thousands
+    today = {run_id: marks(run) for run_id, run in by_id.items() if run_id in known}
     done, diverged, running, to_do, stale, stopped = [], [], [], [], [], []
-    for run in runs:
-        found = known.get(run.id)
-        changes = _changes(found, marks(run)) if found is not None else ""
+    for run_id in by_id:
+        found = known.get(run_id)
+        changes = _changes(found, today[run_id]) if found is not None else ""
         if found is not None and found.status == "FINISHED" and not changes:
-            done.append(run)
+            done.append(run_id)
             continue
         if found is not None and found.tags.get("diverged") and not changes:
-            diverged.append(run)
+            diverged.append(run_id)
             continue
         if found is not None and stops and STOPPED in found.tags and not changes:
-            stopped.append(run)
+            stopped.append(run_id)
             continue
         if found is not None and found.status == "RUNNING":
-            running.append(run)
-        to_do.append(run)
+            running.append(run_id)
+        to_do.append(run_id)
         if found is not None and changes:
             stale.append((found, changes))
     old = {run_id for run_id, run in known.items() if code_fingerprint.is_old_scheme(run.tags)}
-    other = {run.run_id for run, _ in stale}
+    other, ended = {run.run_id for run, _ in stale}, (*done, *diverged, *stopped)
+
+    def specs(identities: Iterable[str]) -> tuple[RunSpec, ...]:
+        return tuple(by_id[run_id] for run_id in identities)
+
     return State(
-        tuple(done), tuple(diverged), tuple(running), tuple(to_do), tuple(stale), tuple(stopped),
-        old_scheme=tuple(run for run in (*done, *diverged, *stopped) if run.id in old),
-        old_checkpoints=tuple(run for run in to_do if run.id in old - other),
-        unverified=tuple(
-            run for run in (*done, *diverged, *stopped)
-            if _is_unverified(known[run.id], marks(run))
-        ),
+        specs(done), specs(diverged), specs(running), specs(to_do), tuple(stale), specs(stopped),
+        old_scheme=specs(run_id for run_id in ended if run_id in old),
+        old_checkpoints=specs(run_id for run_id in to_do if run_id in old - other),
+        unverified=specs(run_id for run_id in ended if _is_unverified(known[run_id], today[run_id])),
     )  # fmt: skip
 
 

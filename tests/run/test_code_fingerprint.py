@@ -257,3 +257,10 @@ def imports_of(file: Path) -> set[str]:
 
 def test_the_fingerprint_names_its_scheme() -> None:
     assert re.fullmatch("ast1:[0-9a-f]{12}", code_fingerprint.code_fingerprint(CLASSIFICATION))
+
+
+def test_of_many_runs_each_has_the_fingerprint_that_it_has_alone() -> None:
+    of_many = code_fingerprint.fingerprints_of_many()
+    stages = spec_of("shot")
+    runs = [CLASSIFICATION, replace(CLASSIFICATION, seed=1), SEGMENTATION, stages, CLASSIFICATION]
+    assert [of_many(run) for run in runs] == [code_fingerprint.code_fingerprint(run) for run in runs]

@@ -52,11 +52,13 @@ def check_prompts(plan: Plan) -> None:
 def leave_out(plan: Plan) -> Plan:
     """The plan without the methods, but for the first, that cannot run on its features or read prompts."""
     out = {method: reason for method in plan.methods[1:] if (reason := obstacle_to_prompts(plan, method))}
-    out |= {
-        method: reason for method in plan.methods[1:] if method not in out
-        for point in plan.space(method).points() or [{}]
-        if (reason := obstacle(plan.spec(plan.backbones[0], method, 0, point), plan.method_plugins[method]))
-    }  # fmt: skip
+    if plan.training.tune == "head":
+        at_points = dataclasses.replace(plan, budget="")  # how long a run is says nothing of what it needs
+        out |= {
+            method: reason for method in plan.methods[1:] if method not in out
+            for point in plan.space(method).points() or [{}]
+            if (reason := obstacle(at_points.spec(plan.backbones[0], method, 0, point), plan.method_plugins[method]))
+        }  # fmt: skip
     return dataclasses.replace(plan, methods=tuple(m for m in plan.methods if m not in out), left_out=out)
 
 

@@ -11,6 +11,7 @@ import yaml
 import dta_bench
 from dta_bench.report.document.published_figures import LaterWork, PublishedFigures, PublishedRow
 from dta_bench.report.document.report import Report
+from dta_bench.spec import yaml_file
 from dta_bench.spec.spelling import spell_metric
 
 
@@ -73,7 +74,7 @@ def read_shipped(name: str) -> Any:
     for folder in (package, package.parent):
         path = folder / "reports" / name
         if path.exists():
-            return yaml.safe_load(path.read_text(encoding="utf-8"))
+            return yaml.load(path.read_text(encoding="utf-8"), yaml_file.FASTEST)
     raise FileNotFoundError(f"reports/{name} is part of every installation, but is missing from this one")
 
 
