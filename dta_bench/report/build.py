@@ -60,7 +60,7 @@ def build_report(
     if only is None and not tracker.can_only_be_read:
         chosen = report.leaderboard[0].every_mlflow_run_id if report.selected else []
         with contextlib.suppress(Exception):  # a store that may only be read has its report all the same
-            tracker.experiment(benchmark)  # an older store has no saved view yet
+            tracker.keep_view(benchmark)
             tracker.mark_chosen(stored, report.rule, chosen)
     report = report.with_parts(link=ui_link(tracker.uri, runs[0].experiment_id))
     return add_details(report, tracker, runs)

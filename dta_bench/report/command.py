@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,6 @@ from rich.console import Console
 from dta_bench import plugins
 from dta_bench.errors import UserError
 from dta_bench.report import kept_report
-from dta_bench.report.build import build_report
 from dta_bench.report.document import frozen_record
 from dta_bench.report.document.frozen_record import Document
 from dta_bench.report.document.replay import Replay
@@ -22,8 +21,6 @@ from dta_bench.report.exports.write import Exports, write_exports
 from dta_bench.report.files import write_report
 from dta_bench.report.html.page import Page, html, markdown
 from dta_bench.report.html.report_page import report_page
-from dta_bench.report.paper import tables
-from dta_bench.report.paper.render import paper_page, show_paper
 from dta_bench.report.terminal.show import show_report
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec import search_space_file
@@ -37,12 +34,17 @@ class FinishedReport:
     """A report, or a table of the paper, in all its forms."""
 
     document: Document
-    page: Page
+    make_page: Callable[[], Page]
     show: Callable[[Console], None]
     file: Path
     """Where the HTML page is kept."""
     beside: Sequence[Path] = ()
     """Further files that were asked for, such as tables for LaTeX."""
+
+    @cached_property
+    def page(self) -> Page:
+        """The page, made when it is first asked for: a terminal shows none of it."""
+        return self.make_page()
 
     def json_object(self) -> dict[str, Any]:
         """The document as plain dicts and lists."""
@@ -100,14 +102,17 @@ def report_runs(
         about = name, rule, confirm, link, [path.read_text() if path.exists() else "" for path in replays]
         state = kept_report.digest_of_state(tracker, benchmark, about)
         if (unchanged := kept_report.read_unchanged(folder, state)) is not None:
-            return _finished(unchanged, folder)
-    report = build_report(tracker, benchmark, rule, only, workspace.root, confirm)
+            return _finished(unchanged, folder, partial(report_page, unchanged))
+    from dta_bench.report import build  # with scipy, which an unchanged report needs none of
+
+    report = build.build_report(tracker, benchmark, rule, only, workspace.root, confirm)
     report = _add_replay(report, replays)
     if report.headline == "miou":
         from dta_bench.report.features import label_strips  # with torch, which takes as much memory as all of the rest
 
         report = label_strips.add_pictures(report, tracker, folder)
-    write_report(report, folder)
+    page = report_page(report)
+    write_report(report, folder, page)
     beside = write_exports(report, workspace, exports or Exports())
     if images:
         from dta_bench.report.features import worst_images  # reads images, for which other reports need no torch
@@ -115,11 +120,13 @@ def report_runs(
         beside.append(worst_images.write_worst_images(report, tracker, workspace, folder))
     if state:
         kept_report.note_state(folder, state)
-    return _finished(report, folder, beside)
+    return _finished(report, folder, lambda: page, beside)
 
 
-def _finished(report: Report, folder: Path, beside: Sequence[Path] = ()) -> FinishedReport:
-    return FinishedReport(report, report_page(report), partial(show_report, report), folder / "report.html", beside)
+def _finished(
+    report: Report, folder: Path, make_page: Callable[[], Page], beside: Sequence[Path] = ()
+) -> FinishedReport:
+    return FinishedReport(report, make_page, partial(show_report, report), folder / "report.html", beside)
 
 
 def _add_replay(report: Report, files: list[Path]) -> Report:
@@ -138,12 +145,15 @@ def report_recipes(workspace: Workspace) -> FinishedReport:
     table = recipe_table(workspace.tracker(), workspace.root)
     folder = workspace.make_page_folder("recipes")
     write_recipes(table, folder)
-    return FinishedReport(table, recipe_page(table), partial(show_recipes, table), folder / "recipes.html")
+    return FinishedReport(table, partial(recipe_page, table), partial(show_recipes, table), folder / "recipes.html")
 
 
 def report_paper(name: str, workspace: Workspace) -> FinishedReport:
     """A table of the paper rebuilt, kept as files."""
+    from dta_bench.report.paper import tables
+    from dta_bench.report.paper.render import paper_page, show_paper
+
     table = tables.paper_table(workspace.tracker(), name)
     folder = workspace.make_page_folder("paper")
     tables.write_paper(table, folder)
-    return FinishedReport(table, paper_page(table), partial(show_paper, table), folder / f"{table.paper}.html")
+    return FinishedReport(table, partial(paper_page, table), partial(show_paper, table), folder / f"{table.paper}.html")

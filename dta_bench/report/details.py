@@ -14,7 +14,8 @@ from dta_bench.errors import UserError
 from dta_bench.report.document.frozen_record import Curve
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import ConfusionMatrix, Cost, EndedRun, MethodCost, SeedCurves
-from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS, method_plugin
+from dta_bench.spec.declared_method import declared_method
+from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS
 from dta_bench.tracking import TrackedRun, Tracker
 
 RUN_FLOPS = "run_flops_ratio"
@@ -132,7 +133,7 @@ def _noted_flops(run: TrackedRun) -> float | None:
     if spec.budget is not None or spec.params.get(SOURCE_ONLY_EPOCHS):
         return None
     with contextlib.suppress(UserError):
-        return of_step if method_plugin(spec.method).first_stage is None else None
+        return of_step if declared_method(spec.method).first_stage is None else None
     return None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dta_bench.report.document.report import Report
-from dta_bench.report.html.page import html, markdown
+from dta_bench.report.html.page import Page, html, markdown
 from dta_bench.report.html.report_page import report_page
 from dta_bench.report.terminal.show import show_report
 
@@ -34,10 +34,14 @@ SVG = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http:/
 """
 
 
-def write_report(report: Report, folder: Path) -> None:
-    """Keep ``report.json``, ``.html``, its Markdown twin ``.md``, and ``.svg`` (what the screen shows)."""
+def write_report(report: Report, folder: Path, page: Page | None = None) -> None:
+    """Keep ``report.json``, ``.html``, its Markdown twin ``.md``, and ``.svg`` (what the screen shows).
+
+    Args:
+        page: of the report, where it has been made already.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    page = report_page(report)
+    page = page or report_page(report)
     texts = {
         "json": json.dumps(report.json_object(), indent=2) + "\n", "html": html(page), "md": markdown(page),
         "svg": _screen_as_svg(report),

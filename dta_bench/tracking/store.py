@@ -50,6 +50,11 @@ class Store:
         """Whether runs are read from a copy of the store, so that nothing can be written."""
         return read_only_store.is_read_only(self.uri)
 
+    @property
+    def _database(self) -> Path | None:
+        """The SQLite file, checked, from which runs are read without MLflow; None for another store."""
+        return None if self.can_only_be_read else store_file.sqlite_path(self.opened_uri)
+
     def check_address(self) -> None:
         """Check within seconds that there is something to read from: a kind of store that MLflow has, and that answers.
 
@@ -115,13 +120,21 @@ class Store:
                 f"the MLflow experiment {benchmark.name} has been deleted; bring it back with"
                 f" mlflow experiments restore -x {found.experiment_id}, or name another folder with --out"
             )
-        for key, view in ui_metadata.saved_view(benchmark.headline).items():
-            if found.tags.get(key) != view:
-                self._client.set_experiment_tag(found.experiment_id, key, view)
-        for key, kind in ui_metadata.KIND.items():
-            if key not in found.tags:  # a user may have chosen another
-                self._client.set_experiment_tag(found.experiment_id, key, kind)
+        for key, value in ui_metadata.tags_to_set(benchmark.headline, found.tags).items():
+            self._client.set_experiment_tag(found.experiment_id, key, value)
         return str(found.experiment_id)
+
+    def keep_view(self, benchmark: Benchmark) -> None:
+        """Save the view of the runs page in a store that has none yet, or one of an earlier version.
+
+        Raises:
+            Exception: of MLflow, where it cannot be written.
+        """
+        path = self._database
+        if path is None or ui_metadata.tags_to_set(
+            benchmark.headline, sqlite_runs.experiment_tags(path, benchmark.name)
+        ):
+            self.experiment(benchmark)
 
     def _experiment_named(self, benchmark: str) -> Any:
         """A benchmark's experiment, also one that an earlier version named in decomposed form, if there is one."""
@@ -145,7 +158,7 @@ class Store:
         """
         if not self.exists():
             return
-        if not self.can_only_be_read and (path := store_file.sqlite_path(self.opened_uri)) is not None:
+        if (path := self._database) is not None:
             yield from sqlite_runs.runs_with_tags(path, benchmark, tags)
             return
         experiment = self._experiment_named(benchmark)

@@ -54,6 +54,11 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
 
 
+def connect_to_write(path: Path) -> sqlite3.Connection:
+    """Open a database that is there; a file that is not is an error, and is not made."""
+    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=rw", uri=True)
+
+
 def identities(path: Path, most: int) -> list[tuple[str, str]]:
     """Identity and name of the runs in a store, the latest first; without MLflow, for a shell that completes a word."""
     query = (
@@ -169,7 +174,7 @@ def _connect_for_check(path: Path) -> sqlite3.Connection:
     """Connect so that SQLite can take back what a killed program left half written, where the file can be written."""
     if not os.access(path, os.W_OK):
         return connect_read_only(path)
-    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=rw", uri=True)
+    return connect_to_write(path)
 
 
 def _check_header(path: Path, shown: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,11 +18,11 @@ from dta_bench.tracking.tracked_run import TrackedRun
 
 
 @contextlib.contextmanager
-def on_this_machine(client: Any, uri: str, run: TrackedRun, name: str) -> Iterator[Path]:
+def on_this_machine(client: Callable[[], Any], uri: str, run: TrackedRun, name: str) -> Iterator[Path]:
     """A file of a run's artifacts, on this machine within the block.
 
     Args:
-        client: of MLflow.
+        client: gives MLflow's, which is asked for only where it is needed: it takes seconds to import.
         uri: of the store.
 
     Raises:
@@ -36,7 +36,7 @@ def on_this_machine(client: Any, uri: str, run: TrackedRun, name: str) -> Iterat
         yield local
         return
     with tempfile.TemporaryDirectory() as folder:
-        yield Path(client.download_artifacts(run.mlflow_run_id, name, folder))
+        yield Path(client().download_artifacts(run.mlflow_run_id, name, folder))
 
 
 def remove(uri: str, artifact_uri: str, name: str) -> None:

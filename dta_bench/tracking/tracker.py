@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import logged_models, metric_names, stored_files, ui_metadata
-from dta_bench.tracking.retry import with_retries
+from dta_bench.tracking import logged_models, metric_names, sqlite_runs, stored_files, ui_metadata
+from dta_bench.tracking.retry import wait_while_locked, with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 from dta_bench.tracking.sweep_runs import SweepRuns
 from dta_bench.tracking.tracked_run import TrackedRun, UnreadableSpecError, read_run
@@ -117,20 +117,26 @@ class Tracker(SweepRuns):
         self._client.update_run(run.info.run_id, status="RUNNING", name=name)
 
     def mark_chosen(self, runs: Iterable[TrackedRun], rule: str, chosen: Collection[str]) -> None:
-        """Tag the chosen runs with ``chosen_by_<rule>``, and take the tag from all others.
+        """Tag the chosen runs with ``chosen_by_<rule>``, and take the tag from all others; SQLite without MLflow.
 
         Args:
             runs: all runs that may have the tag.
             rule: the selection rule.
             chosen: the chosen runs' ids in MLflow.
         """
-        tag = f"{CHOSEN_BY}{rule}"
+        tag, changes = f"{CHOSEN_BY}{rule}", dict[str, str | None]()
         for run in runs:
-            is_chosen, was_chosen = run.mlflow_run_id in chosen, tag in run.tags
-            if is_chosen and not was_chosen:
-                self._client.set_tag(run.mlflow_run_id, tag, "yes")
-            elif was_chosen and not is_chosen:
-                self._client.delete_tag(run.mlflow_run_id, tag)
+            is_chosen = run.mlflow_run_id in chosen
+            if is_chosen != (tag in run.tags):
+                changes[run.mlflow_run_id] = "yes" if is_chosen else None
+        if changes and (path := self._database) is not None:
+            wait_while_locked(self.uri, sqlite_runs.change_tag, path, tag, changes)
+            return
+        for mlflow_run_id, value in changes.items():
+            if value is None:
+                self._client.delete_tag(mlflow_run_id, tag)
+            else:
+                self._client.set_tag(mlflow_run_id, tag, value)
 
     def supersede(self, mlflow_run_id: str) -> None:
         """Take a run's identity away, because other data or code made it; nothing else is deleted."""
@@ -146,15 +152,26 @@ class Tracker(SweepRuns):
         Returns: metric → its epochs in ascending order, and its value at each of them; of an epoch that was logged
             twice (after a restart) the last value.
         """
-        histories = {}
+        histories, stored = {}, self._stored_histories(run, keys)
         for key in keys:
-            by_epoch = {m.step: float(m.value) for m in self._stored_history(run, key)}
+            by_epoch = dict(stored[key])
             epochs = sorted(by_epoch)
             histories[key] = (epochs, [by_epoch[epoch] for epoch in epochs])
         return histories
 
-    def _stored_history(self, run: TrackedRun, key: str) -> Any:
-        return self._client.get_metric_history(run.mlflow_run_id, metric_names.encode(key))
+    def _stored_histories(self, run: TrackedRun, keys: Collection[str]) -> dict[str, list[tuple[int, float]]]:
+        """Metric → (epoch, value) as they were logged. A SQLite file is read without MLflow."""
+        if (path := self._database) is not None:
+            names = {metric_names.encode(key): key for key in keys}
+            found = wait_while_locked(self.uri, sqlite_runs.histories, path, run.mlflow_run_id, list(names))
+            return {key: found[name] for name, key in names.items()}
+        return {
+            key: [
+                (int(logged.step), float(logged.value))
+                for logged in self._client.get_metric_history(run.mlflow_run_id, metric_names.encode(key))
+            ]
+            for key in keys
+        }
 
     def read_text(self, run: TrackedRun, name: str) -> str:
         """Read a text file of a run's artifacts, such as ``confusion.csv``."""
@@ -219,5 +236,5 @@ class Tracker(SweepRuns):
         Raises:
             UserError: a server says that it is a file of this machine, which would show any file in a report.
         """
-        with stored_files.on_this_machine(self._client, self.uri, run, name) as path:
+        with stored_files.on_this_machine(lambda: self._client, self.uri, run, name) as path:
             yield path

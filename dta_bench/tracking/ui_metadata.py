@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from dta_bench.domains import data_fingerprint
@@ -41,6 +42,12 @@ def saved_view(headline: str) -> dict[str, str]:
     ]  # fmt: skip
     view = {"selectedColumns": columns, "orderByKey": chosen_by, "orderByAsc": False}
     return {f"mlflow.sharedViewState.{VIEW}": json.dumps(view)}
+
+
+def tags_to_set(headline: str, known: Mapping[str, str]) -> dict[str, str]:
+    """The tags that an experiment lacks: its saved view, and its type, of which a user may have chosen another."""
+    view = {key: value for key, value in saved_view(headline).items() if known.get(key) != value}
+    return view | {key: kind for key, kind in KIND.items() if key not in known}
 
 
 def source_tags(provenance: dict[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What only plans or checks imports neither torch nor MLflow, once the counts that it needs are kept."""
+"""What only plans, checks or reports imports neither torch nor MLflow, once the counts that it needs are kept."""
 
 import io
 import json
@@ -14,12 +14,13 @@ from dta_bench import plugins
 from dta_bench.cli.arguments import options_of, plan_of, workspace_of
 from dta_bench.cli.sweep_plan import print_plan
 
+STATISTICS = ("scipy", "scipy.stats", "networkx", "sklearn", "pandas", "matplotlib")
 HEAVY = ("torch", "mlflow", "optuna", "albumentations", "ray", "sqlalchemy", "open_clip", "transformers")
 LIGHT = f"""
 import json, sys
 from dta_bench.cli import app
 app(sys.argv[1:], standalone_mode=False)
-print(json.dumps(sorted(sys.modules.keys() & set({HEAVY!r}))), file=sys.stderr)
+print(json.dumps(sorted(sys.modules.keys() & set({(*HEAVY, *STATISTICS)!r}))), file=sys.stderr)
 """
 
 
@@ -68,3 +69,18 @@ print(json.dumps(sorted(sys.modules.keys() & set({(*HEAVY, "numpy", "pydantic", 
     environment = os.environ | {"PYTHONPATH": str(plugins.PACKAGE.parent)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert json.loads(done.stdout) == []
+
+
+def test_a_report_is_made_without_torch_and_mlflow_and_shown_again_without_statistics(
+    out: Path, finished_store: Path
+) -> None:
+    """What is chosen is marked in the store all the same."""
+    shutil.copytree(finished_store, out / "runs")
+    command = ["report", "fonts_digits", "--out", "runs"]
+    printed, imported = imported_by(*command)
+    assert set(imported) <= {"scipy"}
+    assert any(
+        "chosen_by_labels" in run.tags
+        for run in workspace_of(Path(), Path("runs"), None).tracker().runs("fonts_digits")
+    )
+    assert imported_by(*command) == (printed, [])

@@ -9,7 +9,7 @@ from rich.console import Console
 from small_runs import spec_of
 
 from dta_bench.cli.arguments import workspace_of
-from dta_bench.report import command, kept_report
+from dta_bench.report import build, command, kept_report
 from dta_bench.report.command import FinishedReport
 from dta_bench.run.workspace import Workspace
 
@@ -33,7 +33,7 @@ def shown(finished: FinishedReport) -> str:
 
 def test_what_is_read_back_is_what_was_made(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     made = report(workspace)
-    monkeypatch.setattr(command, "build_report", lambda *_: pytest.fail("it was made again"))
+    monkeypatch.setattr(build, "build_report", lambda *_: pytest.fail("it was made again"))
     read = report(workspace)
     assert read.document == made.document
     assert (read.text("html"), read.text("markdown"), shown(read)) == (
@@ -47,8 +47,8 @@ def test_a_change_of_a_run_of_a_file_or_of_the_code_makes_it_again(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = list[str]()
-    build = command.build_report
-    monkeypatch.setattr(command, "build_report", lambda *given: made.append("made") or build(*given))
+    make = build.build_report
+    monkeypatch.setattr(build, "build_report", lambda *given: made.append("made") or make(*given))
     report(workspace)
     workspace.tracker().open_run(spec_of("mcd"), None, "another", set(), {})
     report(workspace)

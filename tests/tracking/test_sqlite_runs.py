@@ -9,7 +9,10 @@ import pytest
 from mlflow.entities import Metric
 from small_runs import spec_of
 
-from dta_bench.tracking import Tracker, sqlite_runs, store_file
+from dta_bench.data.benchmark_plugin import benchmark_of
+from dta_bench.tracking import Tracker, sqlite_runs, store_file, ui_metadata
+
+VIEW_TAG = f"mlflow.sharedViewState.{ui_metadata.VIEW}"
 
 
 @pytest.fixture
@@ -66,3 +69,32 @@ def test_a_store_that_another_program_is_writing_is_waited_for(tmp_path: Path) -
         with pytest.raises(sqlite3.OperationalError, match="locked") as locked:
             sqlite_runs.runs_with_tags(tmp_path / "mlflow.db", "fonts_digits", ["run_id"])
     assert store_file.is_locked(locked.value)
+
+
+def test_histories_are_those_that_mlflow_gives(tracker: Tracker) -> None:
+    odd = tracker.runs("fonts_digits")[-1]
+    keys = ["nan", "infinite", "twice", "not there"]
+    found = sqlite_runs.histories(tracker.out / "mlflow.db", odd.mlflow_run_id, keys)
+    theirs = {key: tracker._client.get_metric_history(odd.mlflow_run_id, key) for key in keys}
+    assert str(found) == str({key: [(m.step, m.value) for m in metrics] for key, metrics in theirs.items()})
+    assert found["twice"] == [(2, 1.0), (3, 2.0)]
+
+
+def test_mlflow_finds_the_tag_that_was_set_and_not_the_one_that_was_taken_away(tracker: Tracker) -> None:
+    first, second = tracker.runs("fonts_digits")[:2]
+    tracker.mark_chosen([first, second], "labels", [first.mlflow_run_id])
+    tracker.mark_chosen(tracker.runs("fonts_digits"), "labels", [second.mlflow_run_id])
+    tags = [tracker._client.get_run(run.mlflow_run_id).data.tags for run in (first, second)]
+    assert tags == [first.tags, second.tags | {"chosen_by_labels": "yes"}]
+
+
+def test_tags_of_an_experiment_are_those_that_mlflow_gives(tracker: Tracker) -> None:
+    found = sqlite_runs.experiment_tags(tracker.out / "mlflow.db", "fonts_digits")
+    assert found == tracker._experiment_named("fonts_digits").tags
+    assert sqlite_runs.experiment_tags(tracker.out / "mlflow.db", "digits") == {}
+
+
+def test_a_saved_view_that_an_older_store_lacks_is_kept_in_it(tracker: Tracker) -> None:
+    tracker._client.set_experiment_tag(tracker._experiment_named("fonts_digits").experiment_id, VIEW_TAG, "older")
+    tracker.keep_view(benchmark_of("fonts_digits"))
+    assert "selectedColumns" in tracker._experiment_named("fonts_digits").tags[VIEW_TAG]

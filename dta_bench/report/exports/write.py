@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dta_bench.errors import UserError
-from dta_bench.report.configurations import StoredRun
 from dta_bench.report.document.report import Report
 from dta_bench.report.exports.made_by import MadeBy
 from dta_bench.run import fingerprint
@@ -59,6 +58,8 @@ def write_exports(report: Report, workspace: Workspace, exports: Exports) -> lis
     Raises:
         UserError: one cannot be written.
     """
+    if exports == Exports():
+        return []
     made_by = MadeBy(fingerprint.commit(), workspace.command)
     written: list[Path] = []
     if exports.csv is not None:
@@ -84,6 +85,7 @@ def write_exports(report: Report, workspace: Workspace, exports: Exports) -> lis
 
 
 def _frames(report: Report, workspace: Workspace, made_by: MadeBy) -> dict[str, pd.DataFrame]:
+    from dta_bench.report.configurations import StoredRun
     from dta_bench.report.exports.frames import class_frame, ranked_frame, runs_frame
 
     tracker = workspace.tracker()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from scipy.stats import spearmanr
-
 from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.scores import ChosenConfiguration, RuleRow
@@ -73,5 +71,7 @@ def _first_best(values: list[float]) -> int:
 def _rank_correlation(values: list[float], truth: list[float]) -> float | None:
     if len(set(values)) < 2 or len(set(truth)) < 2:
         return None
+    from scipy.stats import spearmanr  # takes as long to import as most reports to make
+
     correlation = float(spearmanr(values, truth).statistic)
     return None if math.isnan(correlation) else correlation

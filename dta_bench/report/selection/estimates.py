@@ -12,7 +12,6 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from dta_bench.report.configurations import Configuration, StoredRun
@@ -70,6 +69,8 @@ def temperature(logits: Floats, labels: Indices) -> float:
     def loss(log_temperature: float) -> float:
         log_p = log_softmax(logits / np.exp(log_temperature), axis=1)
         return -float(log_p[np.arange(len(labels)), labels].mean())
+
+    from scipy.optimize import minimize_scalar  # takes long to import, and few reports need it
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 

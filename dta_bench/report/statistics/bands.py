@@ -5,8 +5,6 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable, Sequence
 
-import networkx
-
 
 def letters(ranked: Sequence[str], different: Iterable[tuple[str, str]]) -> dict[str, str]:
     """A compact letter display (Piepho, J. Comput. Graph. Stat. 2004): methods that share a letter are not told apart.
@@ -18,6 +16,11 @@ def letters(ranked: Sequence[str], different: Iterable[tuple[str, str]]) -> dict
     Returns:
         Method → its letters; ``a`` is the group of the best. Every group is as large as can be.
     """
+    different = list(different)
+    if not different:
+        return dict.fromkeys(ranked, _letter(0))
+    import networkx  # takes a third of a second
+
     place = {method: i for i, method in enumerate(ranked)}
     alike = networkx.complete_graph(list(ranked))
     alike.remove_edges_from(different)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from dta_bench.report.statistics.crossed_model import LEVEL, CrossedModel, Floats
 
@@ -37,5 +37,5 @@ def probabilities_of_best(model: CrossedModel, draws: int = DRAWS) -> Floats:
 def _seed_variances(model: CrossedModel) -> Floats:
     """Variances of the means from seeds (M,), as wide as a normal distribution with their t intervals."""
     moderated = model.moderated
-    ratio = stats.t.isf(LEVEL / 2, np.maximum(moderated.degrees, 1)) / stats.norm.isf(LEVEL / 2)
+    ratio = special.stdtrit(np.maximum(moderated.degrees, 1), LEVEL / 2) / special.ndtri(LEVEL / 2)
     return np.where(model.seeds > 1, ratio**2 * moderated.variances / model.seeds, 0.0)

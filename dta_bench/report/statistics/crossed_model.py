@@ -19,7 +19,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from dta_bench.report.statistics.map_outcomes import MapOutcomes
 from dta_bench.report.statistics.outcomes import Outcomes, influences, scores_by_seed
@@ -191,4 +191,4 @@ def image_covariances(averaged: Floats, residuals: Floats) -> Floats:
 
 def squared_half_width(level: float | Floats, degrees: Floats | Ints | int, variances: Floats) -> Floats:
     """The square of half the width of a t interval, in points squared; ``level`` is 1 less its coverage."""
-    return np.asarray(stats.t.isf(np.asarray(level) / 2, degrees) ** 2 * variances)
+    return np.asarray(special.stdtrit(degrees, np.asarray(level) / 2) ** 2 * variances)

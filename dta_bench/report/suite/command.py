@@ -45,4 +45,4 @@ def report_suite(
     texts = {"json": json.dumps(report.json_object(), indent=2) + "\n", "html": html(page), "md": markdown(page)}
     for ending, text in texts.items():
         (folder / f"report.{ending}").write_text(text, encoding="utf-8")
-    return FinishedReport(report, page, partial(show_suite, report), folder / "report.html")
+    return FinishedReport(report, lambda: page, partial(show_suite, report), folder / "report.html")

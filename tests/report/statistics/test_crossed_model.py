@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
-from dta_bench.report.statistics.crossed_model import OWN_LEVEL, crossed_model, evidence
+from dta_bench.report.statistics.crossed_model import OWN_LEVEL, crossed_model, evidence, squared_half_width
 from dta_bench.report.statistics.outcomes import Outcomes
 
 
@@ -78,3 +78,11 @@ def test_a_higher_coverage_never_has_a_narrower_interval(methods: int, seeds: in
     model = crossed_model([evidence(crossed(seeds, images, seed + m, 0.1), "accuracy") for m in range(methods)])
     assert (model.half_widths(0.01) >= model.half_widths(0.05)).all()
     assert np.isfinite(model.half_widths(0.05)).all()
+
+
+def test_half_of_a_width_is_by_the_quantile_of_scipy_stats_to_the_last_digit() -> None:
+    degrees = np.array([0.5, 1, 2, 7.25, 399, 1e9, np.inf, 0, np.nan])
+    for level in (0.05, 0.01, 0.05 / 630, 1.0):
+        expected = stats.t.isf(level / 2, degrees) ** 2 * 3.0
+        assert squared_half_width(level, degrees, np.full(9, 3.0)).tobytes() == expected.tobytes()
+    assert -special.ndtri(0.025) == stats.norm.isf(0.025)
