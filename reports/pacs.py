@@ -190,12 +190,14 @@ def _fine_tuned_pairs(report: dict[str, Any], runs: Runs) -> Iterator[str]:
     pairs, training = report["pairs"], runs.training
     methods = dict.fromkeys(name for pair in pairs.values() for name in pair["methods"])
     seeds = {cell["seeds"] for pair in pairs.values() for cell in pair["methods"].values()}
+    minutes = sum(runs.seconds.values()) * runs.count / len(runs.seconds) / 60
     words = (
         f"{count_of(runs.count, 'run')} in which the whole network trained, at "
         f"{'x'.join(map(str, training.image_size or ()))} pixels, {training.epochs} epochs at a learning rate of "
         f"{training.learning_rate:g} in batches of {training.batch_size} and {training.batch_size}, each method at the "
-        f"first point of its sets, {' or '.join(map(str, sorted(seeds)))} seeds a cell: nothing was chosen. This is as "
-        "much as two processor cores did in a quarter of an hour, on one pair, and far from a recipe of this field."
+        f"first point of its sets, {' or '.join(map(str, sorted(seeds)))} seeds a cell: nothing was chosen. They took "
+        f"{minutes:.0f} minutes in all, one core a run, on a busy machine. This is one pair and a short training, far "
+        "from a recipe of this field."
     )
     rows = [
         [name, *[_cell(pair["methods"].get(name)) for pair in pairs.values()], f"{runs.seconds.get(name, 0):.0f}"]
