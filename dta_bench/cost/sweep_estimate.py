@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypedDict
 
+from dta_bench import plugins
 from dta_bench.cost.flop_counts import flops_per_image, flops_ratio
+from dta_bench.cost.kept_counts import kept
 from dta_bench.cost.stages import stages_of
-from dta_bench.data.benchmark_plugin import benchmark_plugin
+from dta_bench.data.benchmark_plugin import BenchmarkPlugin, benchmark_plugin
 from dta_bench.data.suite_plugin import Suite, SuitePair, shared_training, suite_of_benchmark
+from dta_bench.domains.images import Domains
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.declared_method import declared_method
@@ -185,8 +188,30 @@ def _counted_sizes(suite: Suite, pair: SuitePair) -> dict[str, int] | None:
 @functools.lru_cache(maxsize=64)
 def _sizes_of_data(benchmark: str, root: str) -> dict[str, int]:
     """The images of both domains; read without what augments them, which imports torch."""
-    loaded = benchmark_plugin(benchmark).load(Path(root))
-    return {"source": len(loaded.source_train), "target_train": len(loaded.target_train)}
+    plugin = benchmark_plugin(benchmark)
+
+    @functools.cache
+    def loaded() -> Domains:
+        return plugin.load(Path(root))
+
+    counts: dict[str, Callable[[], int]] = {
+        "source": lambda: len(loaded().source_train), "target_train": lambda: len(loaded().target_train),
+    }  # fmt: skip
+    if not _is_in_libraries(plugin, root):
+        return {name: count() for name, count in counts.items()}
+    return {name: int(kept(("images", benchmark, name), [plugin.file], count)) for name, count in counts.items()}
+
+
+def _is_in_libraries(plugin: BenchmarkPlugin, root: str) -> bool:
+    """Whether a shipped benchmark needs no data of the user: installed libraries have all of it, or it is drawn.
+
+    How many images those are is kept on disk, as reading them takes seconds.
+    """
+    return (
+        plugin.file.parent == plugins.PACKAGE / "benchmarks"
+        and plugin.archives is list
+        and not (plugin.by_hand or plugin.folders(Path(root)))
+    )
 
 
 def _first_stages(runs: Iterable[RunSpec]) -> list[RunSpec]:
