@@ -14,6 +14,7 @@ from dta_bench.sweep.on_ray.multi_device import network_interface
 ONE_RUN = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1", "--confirm", "0")
 
 
+@pytest.mark.slow  # a minute or more; `outcomes` below holds how replicas end, and the cluster tier kills one too
 def test_a_run_on_two_devices_survives_the_death_of_a_replica_with_every_epoch(tmp_path: Path) -> None:
     driver = start(*ONE_RUN, "--epochs", "10", "--training", "devices=2", "--json", cwd=tmp_path)
     replicas: list[psutil.Process] = []
