@@ -25,7 +25,8 @@ def probabilities_of_best(model: CrossedModel, draws: int = DRAWS) -> Floats:
     between = max(float(spread - by_chance), 0.0)
     if between == 0:
         return np.full(methods, 1 / methods)
-    gain = between * np.linalg.inv(between * np.eye(methods) + errors)
+    # estimated covariances can be singular, as where runs collapse alike: the pseudo-inverse is the inverse elsewhere
+    gain = between * np.linalg.pinv(between * np.eye(methods) + errors, hermitian=True)
     expected = model.means.mean() + gain @ (model.means - model.means.mean())
     covariance = between * (np.eye(methods) - gain)
     drawn = np.random.default_rng(0).multivariate_normal(

@@ -43,3 +43,13 @@ def test_what_is_called_the_best_with_a_probability_is_the_best_at_least_as_ofte
     for low, high in ((0.2, 0.4), (0.4, 0.6), (0.6, 0.8)):
         group = (claims >= low) & (claims < high)
         assert claims[group].mean() < hits[group].mean() + 0.05
+
+
+def test_a_singular_estimate_of_the_errors_still_gives_probabilities() -> None:
+    covariances = np.array([[0.5, -1.0], [-1.0, 0.5]])
+    of_two = CrossedModel(
+        np.array([70.0, 72.0]), np.zeros(2), np.full(2, 2), covariances, 1000, np.full(2, False)
+    )  # fmt: skip
+    found = probabilities_of_best(of_two)
+    assert found.sum() == pytest.approx(1)
+    assert found[1] >= found[0]
