@@ -67,6 +67,15 @@ class Evidence:
         """How many seeds there are."""
         return len(self.by_seed)
 
+    @property
+    def is_testable(self) -> bool:
+        """Whether the seeds say how far apart seeds can be (:data:`LEAST_COLLAPSED_SEEDS`)."""
+        return bool(_is_testable(np.array(self.seeds), np.array(self.collapsed)))
+
+
+def _is_testable(seeds: Ints, collapsed: Ints) -> Bools:
+    return np.asarray((seeds > 1) & ~((collapsed >= seeds) & (seeds < LEAST_COLLAPSED_SEEDS)))
+
 
 def evidence(outcomes: Outcomes | MapOutcomes, metric: str, collapsed: int = 0) -> Evidence:
     """The evidence of one method's outcomes; ``collapsed`` is how many of its runs have collapsed."""
@@ -117,8 +126,7 @@ class CrossedModel:
     @cached_property
     def testable(self) -> Bools:
         """(..., M): whether the method's seeds say how far apart its seeds can be (:data:`LEAST_COLLAPSED_SEEDS`)."""
-        all_collapsed = self.collapsed >= self.seeds
-        return np.asarray((self.seeds > 1) & ~(all_collapsed & (self.seeds < LEAST_COLLAPSED_SEEDS)))
+        return _is_testable(self.seeds, self.collapsed)
 
     @cached_property
     def image_variances(self) -> Floats:
@@ -159,7 +167,8 @@ def crossed_model(
     everyone = [*evidences, *others]
     averaged = np.stack([e.averaged for e in evidences])
     covariances = np.zeros((len(everyone), len(everyone)))
-    residuals = np.array([e.residual / e.seeds for e in evidences])
+    # what of seed and image together is taken from the images' variance here comes with the seeds' own, if that counts
+    residuals = np.array([e.residual / e.seeds if e.is_testable else 0.0 for e in evidences])
     covariances[: len(evidences), : len(evidences)] = image_covariances(averaged, residuals)
     helps = [*([True] * len(evidences) if compared is None else compared), *[True] * len(others)]
     return CrossedModel(

@@ -86,3 +86,11 @@ def test_half_of_a_width_is_by_the_quantile_of_scipy_stats_to_the_last_digit() -
         expected = stats.t.isf(level / 2, degrees) ** 2 * 3.0
         assert squared_half_width(level, degrees, np.full(9, 3.0)).tobytes() == expected.tobytes()
     assert -special.ndtri(0.025) == stats.norm.isf(0.025)
+
+
+def test_the_interval_of_two_collapsed_runs_is_that_of_their_mean_over_test_images() -> None:
+    """Each names one class of three, another one: their own spread is 0, and the images still decide their mean."""
+    first, second = np.arange(27) < 9, (np.arange(27) >= 9) & (np.arange(27) < 18)
+    model = crossed_model([evidence(outcomes(np.stack([first, second])), "accuracy", collapsed=2)])
+    mean_of_both = 50.0 * (first + second.astype(float))
+    assert model.half_widths() == pytest.approx([stats.t.isf(0.025, 26) * stats.sem(mean_of_both)])
