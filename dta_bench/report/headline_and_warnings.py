@@ -86,10 +86,19 @@ def _spell_seeds_needed(report: Report, difference: Difference) -> str:
 
 
 def _confirming_command(report: Report, seeds: int) -> str:
-    """The sweep that made the runs, with so many confirmation seeds; that of the benchmark where several made them."""
+    """The sweep that made the runs, with so many seeds; where several did, none is named: each plans other runs.
+
+    Confirmation runs are of what the rule of sweeps chooses. Another rule's choice gets more seeds by the search alone.
+    """
+    chosen, confirmation = report.leaderboard[0], report.confirmation
+    is_of_another_rule = chosen.search is None and 0 < confirmation.requested <= confirmation.done
+    option = "--seeds" if is_of_another_rule else "--confirm"
     sweeps = [line for line in report.commands or () if line.startswith("dta-bench sweep ")]
-    swept = sweeps[0] if len(sweeps) == 1 else f"dta-bench sweep {report.benchmark}"
-    return f"{re.sub(r' --confirm[ =][0-9]+', '', swept)} --confirm {seeds}"
+    swept = {re.sub(rf" (--confirm|{option})[ =][0-9]+", "", line) for line in sweeps}
+    if len(swept) > 1:
+        return f"the sweep that made the chosen runs, with {option} {seeds} ({len(swept)} sweeps made this table)"
+    (command,) = swept or {f"dta-bench sweep {report.benchmark}"}
+    return f"{command} {option} {seeds}"
 
 
 def spell_interval(bounds: Interval | None, seeds: int) -> str:

@@ -15,6 +15,7 @@ from dta_bench.errors import UserError
 from dta_bench.report.build import build_report
 from dta_bench.report.configurations import StoredRun
 from dta_bench.report.document.report import Report
+from dta_bench.report.document.scores import Confirmation
 from dta_bench.report.files import write_report
 from dta_bench.report.headline_and_warnings import answer, warnings
 from dta_bench.report.html import page
@@ -172,11 +173,18 @@ def test_where_no_difference_is_shown_the_command_with_enough_seeds_is_named(run
     assert f"dta-bench sweep fonts_digits --confirm {needed.as_seen}" in answer(report)
 
 
+def test_a_choice_that_sweeps_do_not_confirm_gets_more_seeds_of_the_search(runs: Runs, pair: Benchmark) -> None:
+    runs.sweep("dta", [0.62, 0.56])
+    runs.sweep("source_only", [0.5, 0.55])
+    confirmed = Confirmation(seeds=[1000, 1001], requested=4, done=4)  # of what another rule chose
+    assert "dta-bench sweep fonts_digits --seeds " in answer(report_of(runs, pair).with_parts(confirmation=confirmed))
+
+
 @pytest.mark.parametrize(
     ("ran", "named"),
     [
         (["dta-bench sweep compare_fonts_digits --methods all --confirm 2"], "compare_fonts_digits --methods all"),
-        (["dta-bench sweep one", "dta-bench sweep another"], "fonts_digits"),
+        (["dta-bench sweep one --confirm 2", "dta-bench sweep one --confirm 4"], "one"),
         (["dta-bench train fonts_digits --seed 3"], "fonts_digits"),
     ],
 )
@@ -187,6 +195,14 @@ def test_that_command_is_the_one_sweep_that_made_the_runs(
     runs.sweep("source_only", [0.5, 0.55])
     report = report_of(runs, pair).model_copy(update={"commands": ran})
     assert re.search(rf"dta-bench sweep {named} --confirm \d+$", answer(report))
+
+
+def test_no_command_is_named_where_several_sweeps_made_the_runs(runs: Runs, pair: Benchmark) -> None:
+    runs.sweep("dta", [0.62, 0.56])
+    runs.sweep("source_only", [0.5, 0.55])
+    said = answer(report_of(runs, pair).with_parts(commands=["dta-bench sweep one", "dta-bench sweep another"]))
+    assert "dta-bench sweep" not in said
+    assert "(2 sweeps made this table)" in said
 
 
 def test_methods_that_cannot_be_told_apart_share_a_letter(runs: Runs, pair: Benchmark) -> None:
