@@ -111,7 +111,7 @@ def remove_kept_networks(plan: SuitePlan, workspace: Workspace, console: Console
     Those of a source with pairs that were not asked for, or whose data are missing, stay; this is told.
     """
     open_sources = {pair.source for pair in plan.suite.pairs() if pair.key not in plan.plans}
-    tracker, staying = workspace.tracker(), set[Path]()
+    tracker, staying = workspace.tracker(), dict[Path, str]()
     for pair in plan.pairs:
         if pair.key not in plan.plans:
             continue
@@ -119,13 +119,14 @@ def remove_kept_networks(plan: SuitePlan, workspace: Workspace, console: Console
         ours = filter(KEY.fullmatch, keys)  # a tag of a store that others write to is no path
         for folder in (Path(workspace.out) / "runs" / FOLDER / key for key in ours):
             if pair.source in open_sources:
-                staying.add(folder)
+                staying[folder] = pair.source
             else:
                 shutil.rmtree(folder, ignore_errors=True)
-    kept = [file.stat().st_size for folder in staying for file in folder.glob("*.pt")]
+    kept = [(staying[folder], file.stat().st_size) for folder in staying for file in folder.glob("*.pt")]
     if kept:
+        sources = sorted({source for source, _ in kept})
         console.print(
-            f"note: networks trained on {', '.join(sorted(open_sources))} stay in runs/{FOLDER} "
-            f"({sum(kept) / 1e6:.0f} MB) for pairs that were not run; without them these pairs train on their source "
+            f"note: networks trained on {', '.join(sources)} stay in runs/{FOLDER} "
+            f"({sum(size for _, size in kept) / 1e6:.0f} MB) for pairs that were not run; without them these pairs train on their source "
             "again", highlight=False, soft_wrap=True, markup=False,
         )  # fmt: skip

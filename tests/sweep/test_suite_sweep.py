@@ -128,6 +128,7 @@ def test_networks_on_a_source_go_when_all_its_pairs_are_swept_and_else_it_is_tol
     assert other.exists()
     told = said.file.getvalue()  # type: ignore[attr-defined]
     assert ("stay in runs/source" in told) == stays
+    assert "clay" not in told  # nothing was trained on a domain that is missing
 
 
 def test_several_queues_are_one_and_each_learns_of_its_own_runs(here: Path) -> None:
