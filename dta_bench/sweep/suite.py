@@ -125,8 +125,9 @@ def remove_kept_networks(plan: SuitePlan, workspace: Workspace, console: Console
     kept = [(staying[folder], file.stat().st_size) for folder in staying for file in folder.glob("*.pt")]
     if kept:
         sources = sorted({source for source, _ in kept})
+        megabytes = sum(size for _, size in kept) / 1e6
         console.print(
-            f"note: networks trained on {', '.join(sources)} stay in runs/{FOLDER} "
-            f"({sum(size for _, size in kept) / 1e6:.0f} MB) for pairs that were not run; without them these pairs train on their source "
-            "again", highlight=False, soft_wrap=True, markup=False,
+            f"note: networks trained on {', '.join(sources)} stay in runs/{FOLDER} ({megabytes:.0f} MB) for pairs that "
+            "were not run; without them these pairs train on their source again",
+            highlight=False, soft_wrap=True, markup=False,
         )  # fmt: skip

@@ -51,7 +51,9 @@ def answer(report: SuiteReport) -> str:
     ranked = ranking(report)
     best, value = ranked[0], report.average[ranked[0]]
     over = f"{len(report.average_over)} of {report.stated} pairs"
-    words = f"{best} has the highest average, {value:.1f} % {metric} over {over}{_spelled(report, best)}."
+    equal = [name for name in ranked if name in report.average and report.average[name] == value]
+    has = f"{best} has" if len(equal) == 1 else f"{', '.join(equal)} share"
+    words = f"{has} the highest average, {value:.1f} % {metric} over {over}{_spelled(report, best)}."
     baseline = report.average.get("source_only")
     if baseline is not None and best != "source_only":
         words += f" Source-only has {baseline:.1f} %{_spelled(report, 'source_only')}."

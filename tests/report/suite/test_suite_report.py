@@ -208,3 +208,10 @@ def test_an_interval_of_one_seed_is_said_to_be_over_test_images_only(here: Path)
     answer = suite_page(found).answer
     assert answer.count("over test images only") == 1
     assert answer.index("over test images only") < answer.index("Source-only")
+
+
+def test_methods_with_one_highest_average_share_it(here: Path) -> None:
+    store = Store()
+    for method in ("dta", "mcc"):
+        both_ways(store, method, [0.6, 0.6], [0.8, 0.8])
+    assert suite_page(report_of(store, here)).answer.startswith("dta, mcc share the highest average, ")
