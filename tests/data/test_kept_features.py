@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import stat
@@ -142,6 +143,22 @@ def test_a_damaged_file_counts_as_not_there(harm: str, folder: Path) -> None:
     again = features(open_store("a network"), body, images)
     torch.testing.assert_close(again, first, rtol=0, atol=0)
     assert len(images) < body.seen < 2 * len(images)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_file_that_cannot_be_opened_now_stays_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, body = pictures(), Counting()
+    first = features(open_store("a network"), body, images)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "memmap", refuse)
+        store = open_store("a network")
+    again = features(store, body, images)
+    torch.testing.assert_close(again, first, rtol=0, atol=0)
+    assert body.seen == len(images)
 
 
 def test_the_folder_is_its_owners_alone(folder: Path) -> None:

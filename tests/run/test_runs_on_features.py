@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
@@ -27,6 +28,9 @@ PLAIN = {"views": "fresh", "augmentation": []}
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DTA_BENCH_CACHE", str(tmp_path / "cache"))
+    # frozen parts of earlier tests live until Python collects them, with stores in those tests' folders
+    monkeypatch.setattr(on_features, "_parts", WeakValueDictionary())
+    monkeypatch.setattr(on_features, "_restated", {})
 
 
 def on(method: str = "dta", **fields: object) -> RunSpec:

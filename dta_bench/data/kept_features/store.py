@@ -59,8 +59,9 @@ class FeatureStore:
             return
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             if path.name not in self._read:
-                self._read.add(path.name)
-                self._take(path)
+                with contextlib.suppress(OSError):  # gone, or no more files may be open: the file may still be whole
+                    self._take(path)
+                    self._read.add(path.name)
 
     def _take(self, path: Path) -> None:
         found = _open(path)
@@ -83,8 +84,9 @@ class FeatureStore:
         path = self._write(keys, rows, error)
         if path is not None:
             self._read.add(path.name)
-            if (found := _open(path)) is not None:
-                rows = found[1]  # mapped: the memory of this process is free again
+            with contextlib.suppress(OSError):
+                if (found := _open(path)) is not None:
+                    rows = found[1]  # mapped: the memory of this process is free again
         self.error = max(self.error, error)
         self._rows |= {key: (rows, number) for number, key in enumerate(keys)}
 
@@ -179,7 +181,11 @@ def _checksum(keys: Sequence[bytes], rows: Rows) -> str:
 
 
 def _open(path: Path) -> tuple[list[bytes], Rows, float] | None:
-    """Keys, rows (mapped into memory) and error of a file; None if it is not whole."""
+    """Keys, rows (mapped into memory) and error of a file; None if it is not whole.
+
+    Raises:
+        OSError: the file cannot be read now, which says nothing of what is in it.
+    """
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -192,7 +198,7 @@ def _open(path: Path) -> tuple[list[bytes], Rows, float] | None:
         if len(keys) != len(arrays["rows"]) or about["checksum"] != _checksum(keys, arrays["rows"]):
             return None
         return keys, arrays["rows"], float(about["error"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
