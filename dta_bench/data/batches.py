@@ -16,7 +16,7 @@ from torch import Tensor
 from dta_bench.data import prefetch
 from dta_bench.data.augment import ViewKey
 from dta_bench.data.device_path.byte_maker import ByteMaker
-from dta_bench.data.device_path.receive import Receiver
+from dta_bench.data.device_path.receive import Receiver, standardised_there
 from dta_bench.data.input_maker import InputMaker, SecondView
 from dta_bench.data.prefetch import PartBuffer, Parts
 from dta_bench.domains.images import Image, LabelledImages, UnlabelledImages, is_lazy
@@ -203,6 +203,7 @@ def evaluation_batches(
     batch_size: int,
     normalisation: Normalisation = IMAGENET,
     workers: int = 0,
+    device: torch.device | None = None,
 ) -> Iterator[Tensor]:
     """All images in order, resized and standardised, without augmentation.
 
@@ -213,20 +214,26 @@ def evaluation_batches(
         batch_size: images in a batch; the last batch may be short.
         normalisation: channel means and deviations of the network's weights.
         workers: processes that decode ahead; images that are in memory use none.
+        device: where images go as bytes, to be standardised there; None: they are standardised on the host.
 
     Returns:
-        Tensors (batch, channels, height, width) float.
+        Tensors (batch, channels, height, width) float, on the host or on ``device``.
 
     Raises:
         UserError: an image cannot be read.
     """
-    input_maker = InputMaker(benchmark, "evaluation", channels, normalisation)
+    maker = InputMaker(benchmark, "evaluation", channels, normalisation)
 
     def write(batch: int, buffer: PartBuffer) -> None:
         indices = range(batch * batch_size, min((batch + 1) * batch_size, len(images)))
         for row, i in enumerate(indices):
-            input_maker.write(input_maker.plain(images[i]), row, len(indices), buffer, "images")
+            if device is None:
+                maker.write(maker.plain(images[i]), row, len(indices), buffer, "images")
+            else:
+                pixels = maker.plain_bytes(images[i])
+                buffer.array("images", (len(indices), *pixels.shape), np.uint8)[row] = pixels
 
     order = range(-(-len(images) // batch_size))
-    batches = prefetch.make_ahead(write, order, workers if is_lazy(images) else 0)
-    return (torch.from_numpy(arrays["images"]) for _, arrays in batches)
+    made = prefetch.make_ahead(write, order, workers if is_lazy(images) else 0)
+    batches = (torch.from_numpy(arrays["images"]) for _, arrays in made)
+    return batches if device is None else standardised_there(batches, benchmark, channels, normalisation, device)

@@ -80,9 +80,13 @@ class InputMaker:
 
         Of an image that training sees in cuts of a larger one it is the middle.
         """
+        pixels = self.plain_bytes(image)
+        return per_sample(pixels) if self._per_sample else pixels
+
+    def plain_bytes(self, image: Image) -> augment.Pixels:
+        """As :meth:`plain`, but always bytes: standardisation is left to the device."""
         resized = augment.resize(adapt_channels(image, self._channels), self._resized)
-        cut = augment.cut_middle(resized, self._size)
-        return per_sample(cut) if self._per_sample else cut
+        return augment.cut_middle(resized, self._size)
 
     def write(self, view: augment.Pixels, row: int, rows: int, buffer: PartBuffer, name: str) -> None:
         """Standardise a view and write it into a row of an array.

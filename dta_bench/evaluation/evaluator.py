@@ -71,6 +71,7 @@ class Evaluator:
         device: where to compute.
         window: size (height, width) of the windows that predict a label map; None: the whole image.
         workers: processes that decode images ahead.
+        data_on_device: whether images go to the device as bytes and are standardised there; None: if it is a GPU.
     """
 
     network: Network | Learner
@@ -80,6 +81,7 @@ class Evaluator:
     device: torch.device
     window: tuple[int, int] | None = None
     workers: int = 0
+    data_on_device: bool | None = None
 
     def evaluate(self, images: LabelledImages) -> Evaluation:
         """Predict images and compare the predictions with the labels."""
@@ -137,9 +139,11 @@ class Evaluator:
 
     def batches(self, images: Sequence[Image]) -> Iterator[Tensor]:
         """Batches of network input of images, in order: (B, C, H, W)."""
+        on_device = self.device.type == "cuda" if self.data_on_device is None else self.data_on_device
         return evaluation_batches(
-            images, self.benchmark, self.channels, self.batch_size, self.network.normalisation, self.workers
-        )
+            images, self.benchmark, self.channels, self.batch_size, self.network.normalisation, self.workers,
+            self.device if on_device else None,
+        )  # fmt: skip
 
 
 def _own(items: Sequence[Item]) -> Sequence[Item]:

@@ -284,7 +284,7 @@ class Run:
         kind = Evaluator if self.kept is None else FeatureEvaluator
         return kind(
             self.learner, self.benchmark, self.channels, 2 * training.piece, placement.device, training.window,
-            workers=placement.workers,
+            workers=placement.workers, data_on_device=training.data_on_device,
         )  # fmt: skip
 
     def restate_statistics(self) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dta_bench.data.batches import MOST_READERS_OF_MEMORY, Batches
+from dta_bench.data.batches import MOST_READERS_OF_MEMORY, Batches, evaluation_batches
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.data.device_path.byte_maker import ByteMaker
 from dta_bench.data.device_path.choice import data_path
@@ -150,6 +150,19 @@ def test_batches_that_are_copied_ahead_come_whole_and_in_order() -> None:
     assert [{k: v.tolist() for k, v in b.items()} for b in found] == [
         {k: v.tolist() for k, v in b.items()} for b in given
     ]
+
+
+@pytest.mark.parametrize("standardisation", ["imagenet", "per_sample"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("names", [(), ("resize16", "random_crop", "hflip", "noise1")])
+def test_images_that_are_measured_travel_as_bytes_too(
+    names: tuple[str, ...], channels: int, standardisation: str
+) -> None:
+    own, images = benchmark(*names, standardisation=standardisation), noisy(7, size=(20, 18))
+    host, there = (list(evaluation_batches(images, own, channels, 3, HALVES, device=one)) for one in (None, CPU))
+    assert [len(batch) for batch in there] == [3, 3, 1]
+    for found, expected in zip(there, host, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=BOUND)
 
 
 def test_images_in_memory_have_few_readers_for_a_gpu_and_none_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

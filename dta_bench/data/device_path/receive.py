@@ -34,7 +34,7 @@ class Receiver:
         device: torch.device,
     ) -> None:
         self._ignored, self._device = benchmark.ignore_index, device
-        by_channel = None if benchmark.standardisation == "per_sample" else normalisation
+        by_channel = _by_channel(benchmark, normalisation)
         self._parts = {
             name: DevicePart(own.moves, own.noise, by_channel, channels, device) for name, own in divisions.items()
         }
@@ -53,3 +53,20 @@ class Receiver:
             return labels
         moves = batch.get(MOVES.format("source"))
         return self._parts["source"].moved(labels[..., None], moves, self._ignored)[..., 0].long()
+
+
+def standardised_there(
+    batches: Iterable[Tensor], benchmark: Benchmark, channels: int, normalisation: Normalisation, device: torch.device
+) -> Iterator[Tensor]:
+    """Network input on the device, of batches (B, H, W, C) of bytes on the host, which are not augmented.
+
+    Returns:
+        (B, C, H, W) float32 each.
+    """
+    part = DevicePart((), 0.0, _by_channel(benchmark, normalisation), channels, device)
+    for batch in copied_ahead(({"images": images} for images in batches), device):
+        yield part.images(batch, "images")
+
+
+def _by_channel(benchmark: Benchmark, normalisation: Normalisation) -> Normalisation | None:
+    return None if benchmark.standardisation == "per_sample" else normalisation
