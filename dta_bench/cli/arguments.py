@@ -154,7 +154,7 @@ def parse_keep_networks(text: str | None, keep_network: bool) -> Keep:
 
 def workspace_of(
     root: Path, out: Path, tracking_uri: str | None, *, skip_unreadable: bool = False, keep_networks: Keep = "small",
-    reads_only: bool = False, to: Path | None = None, recipe: str = "",
+    reads_only: bool = False, to: Path | None = None, recipe: str = "", local_checkpoints: Path | None = None,
 ) -> Workspace:  # fmt: skip
     """Where the data, the runs and the store are, as absolute paths.
 
@@ -162,6 +162,7 @@ def workspace_of(
         reads_only: the command writes nothing into ``out``.
         to: the folder for a page; where it is given, nothing is written into ``out`` either.
         recipe: the name of the recipe that the command follows.
+        local_checkpoints: a folder on each machine's own disk, to which checkpoints go first.
 
     Raises:
         UserError: ``out`` cannot be written to, though the command has to.
@@ -178,11 +179,13 @@ def workspace_of(
     _check_out(out, writes=not (reads_only or to))
     if to is not None:
         to = typed_paths.absolute(to)
+    local = "" if local_checkpoints is None else str(typed_paths.absolute(local_checkpoints))
     uri = tracking_uri or sqlite_uri(out / "mlflow.db")
     typed = shlex.join(["dta-bench", *mask_command(sys.argv[1:])])
     return Workspace(
-        str(typed_paths.absolute(root)), str(out), uri, skip_unreadable, keep_networks, typed, str(to or ""), recipe
-    )
+        str(typed_paths.absolute(root)), str(out), uri, skip_unreadable, keep_networks, typed, str(to or ""), recipe,
+        local=local,
+    )  # fmt: skip
 
 
 def page_workspace_of(root: Path, out: Path, tracking_uri: str | None, to: Path | None) -> Workspace:

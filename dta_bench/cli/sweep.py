@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -147,6 +148,13 @@ def sweep(
     price: Annotated[float | None, typer.Option(min=0, help="For the cost: the price of a GPU for an hour.")] = None,
     keep_networks: KeepNetworks = None,
     keep_network: KeepNetwork = False,
+    local_checkpoints: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder on each machine's own disk: checkpoints go there first, and are copied to --out every 30 "
+            "minutes and when a run is stopped. Default: they go to --out at once.",
+        ),
+    ] = None,
     pairs: Annotated[
         list[str] | None,
         typer.Option("--pairs", help="Of a suite, only these pairs: 'photo->sketch', 'photo->*'. May be repeated."),
@@ -190,7 +198,7 @@ def sweep(
             of_suite = plan_of_suite(name, options, pairs or (), benchmark, root)
             workspace = workspace_of(
                 root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep, reads_only=dry_run,
-                recipe=of_suite.recipe,
+                recipe=of_suite.recipe, local_checkpoints=local_checkpoints,
             )  # fmt: skip
             if dry_run:
                 print_suite_plan(of_suite, workspace, as_json, stdout, rate, price, stacked)
@@ -205,7 +213,7 @@ def sweep(
         plan = plan_of(name, options, benchmark, root)
         workspace = workspace_of(
             root, out, tracking_uri, skip_unreadable=skip_unreadable, keep_networks=keep, reads_only=dry_run,
-            recipe=plan.recipe,
+            recipe=plan.recipe, local_checkpoints=local_checkpoints,
         )  # fmt: skip
         if dry_run:
             print_plan(plan, workspace, as_json, stdout, rate, price, stacked)

@@ -40,6 +40,7 @@ VALUES = {
     "labels_seed": "SEED",
     "latex": "FILE",
     "licence": "LICENCE",
+    "local_checkpoints": "FOLDER",
     "method": "METHOD",
     "mirror": "URL",
     "name": "NAME",
@@ -96,7 +97,7 @@ GROUPS = {
     "What is shown": ("select", "paper", "recipes", "status", "sort"),
     "On which machines": ("parallel", "stacked", "cpus_per_run", "gpus_per_run", "address", "nodes", "wait"),
     "What it would cost": ("dry_run", "rate", "price"),
-    "Where things are": ("root", "out", "tracking_uri", "host", "port"),
+    "Where things are": ("root", "out", "tracking_uri", "local_checkpoints", "host", "port"),
     "Output": (
         "as_html", "as_markdown", "csv", "latex", "parquet", "pdf", "images", "keep_networks", "keep_network", "to",
         "open_page", "yes", "quiet", "as_json", "help",

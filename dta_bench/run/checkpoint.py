@@ -1,57 +1,23 @@
-"""A run's checkpoint: what it holds, written whole or not at all, and read without running code from it."""
+"""Files of checkpoints: written whole or not at all, and read without running code from them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
 import torch
 
 from dta_bench.errors import UserError
-from dta_bench.nn import distributed
-
-if TYPE_CHECKING:
-    from dta_bench.run.train import Run
 
 FORMAT = 1
-
-
-def save_run(run: Run, seconds: float) -> None:
-    """Save the position of a run in its checkpoint, if it has one; of several replicas, the first writes.
-
-    Args:
-        seconds: how long the run has trained so far.
-    """
-    path, device = run.placement.checkpoint, run.placement.device
-    if path is None:
-        return
-    random, on_cuda = distributed.gather(torch.get_rng_state(), device), device.type == "cuda"
-    random_cuda = distributed.gather(torch.cuda.get_rng_state(device), device) if on_cuda else None
-    state = dict(run.resolved.fingerprints) | {
-        "run_id": run.spec.id, "epoch": run.epoch, "step": run.step, "sums": run.sums, "best": run.best,
-        "seconds": seconds, "measuring_seconds": run.measuring_seconds, "learner": run.learner.position(),
-        "asked": run.subset_queries, "random": random, "random_cuda": random_cuda,
-    }  # fmt: skip
-    if not distributed.rank():
-        save(path, state)
-    distributed.any_replica(False, device)  # no replica goes on or ends before the checkpoint is written
-
-
-def resume_run(run: Run) -> None:
-    """Put a run at the position of its checkpoint, if there is one of this run with the same data, code and weights."""
-    path = run.placement.checkpoint
-    state = load(path, {"run_id": run.spec.id} | dict(run.resolved.fingerprints)) if path else None
-    if state is None:
-        return
-    run.learner.restore(state["learner"])
-    run.epoch, run.step, run.sums = state["epoch"], state["step"], state["sums"]
-    run.best, run.subset_queries = state["best"], state["asked"]
-    run.seconds, run.measuring_seconds = state["seconds"], state["measuring_seconds"]
-    torch.set_rng_state(state["random"][distributed.rank()])
-    if state["random_cuda"] is not None:
-        torch.cuda.set_rng_state(state["random_cuda"][distributed.rank()], run.placement.device)
+WRITING, PREVIOUS = ".writing", ".previous"
+SUFFIXES = (".pt", WRITING, PREVIOUS)
+"""Of the files of a checkpoint."""
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -65,18 +31,28 @@ def save(path: Path, state: dict[str, Any]) -> None:
     Raises:
         UserError: the folder cannot be written (permissions, full disk).
     """
-    unfinished = path.with_suffix(".writing")
+    _write(path, lambda file: torch.save(state | {"format": FORMAT}, file))
+
+
+def write_whole(path: Path, source: BinaryIO) -> None:
+    """As :func:`save`, with what an open file holds."""
+    _write(path, lambda file: shutil.copyfileobj(source, file, 2**20))
+
+
+def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    unfinished = path.with_suffix(WRITING)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("wb") as file:
-            torch.save(state | {"format": FORMAT}, file)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
             path.replace(_previous(path))
         unfinished.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError, its cause as context
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         cause = error if isinstance(error, OSError) else error.__context__
         why = getattr(cause, "strerror", None) or error
         raise UserError(f"cannot write the checkpoint {path}: {why}; free space or choose another --out") from error
@@ -105,7 +81,7 @@ def discard(path: Path) -> None:
 
 
 def _previous(path: Path) -> Path:
-    return path.with_suffix(".previous")
+    return path.with_suffix(PREVIOUS)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

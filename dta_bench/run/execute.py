@@ -6,6 +6,7 @@ import contextlib
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from dta_bench import plugins
@@ -15,7 +16,7 @@ from dta_bench.errors import Diverged, UserError
 from dta_bench.errors.credentials import mask
 from dta_bench.evaluation import scenes
 from dta_bench.nn import device_settings
-from dta_bench.run import checkpoint, fingerprint, network_file, source_training, train
+from dta_bench.run import fingerprint, local_checkpoint, network_file, position, source_training, train
 from dta_bench.run.finish import FinishedRun, finish
 from dta_bench.run.network_card import card_of
 from dta_bench.run.placement import Placement, Stopped, StopRequest, readers
@@ -124,8 +125,7 @@ def store_finished(
         log.note("compiled", device_settings.describe_graphs(device_settings.count_graphs()))
     _store_network(trained, tags, log, workspace)
     _store(resolved, finished, log)
-    if placement.checkpoint is not None:
-        checkpoint.discard(placement.checkpoint)
+    position.discard(placement)
     subset = finished.result.validation
     score = (0.0 if subset is None else getattr(subset, resolved.benchmark.headline)) or 0.0
     return RunOutcome("done", score, result=finished.result, mlflow_run_id=log.mlflow_run_id)
@@ -174,7 +174,9 @@ def _describe_settings(resolved: Resolved, placement: Placement) -> str:
 
 def placement_of(resolved: Resolved, workspace: Workspace, stop: StopRequest) -> Placement:
     """Where a run is trained on this machine."""
-    return Placement(checkpoint=workspace.checkpoint(resolved.spec.id), stop=stop, workers=readers(workspace.readers))
+    own_disk = local_checkpoint.make_folder(Path(workspace.local)) if workspace.local else None
+    checkpoint, workers = workspace.checkpoint(resolved.spec.id), readers(workspace.readers)
+    return Placement(checkpoint=checkpoint, own_disk=own_disk, stop=stop, workers=workers)
 
 
 def _store_network(trained: train.Run, tags: dict[str, str], log: RunLog, workspace: Workspace) -> None:

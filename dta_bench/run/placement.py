@@ -35,6 +35,8 @@ class Placement:
     Attributes:
         device: the process's GPU if it has one, else the CPU.
         checkpoint: the file; None writes no checkpoint.
+        own_disk: a folder on this machine's own disk, to which the checkpoint goes first; it is then copied now and
+            then, and at a stop; None: it goes to ``checkpoint`` at once.
         checkpoint_seconds: how old a checkpoint may become inside an epoch; a killed run loses at most that much.
         workers: how many processes read image files ahead; batches are the same for any number of them.
         stop: looked at after every step.
@@ -42,6 +44,7 @@ class Placement:
 
     device: torch.device = field(default_factory=_device)
     checkpoint: Path | None = None
+    own_disk: Path | None = None
     checkpoint_seconds: float = 600.0
     workers: int = 0
     stop: StopRequest = field(default_factory=StopRequest)

@@ -25,7 +25,7 @@ from torch import Tensor
 from dta_bench.data.suite_plugin import shared_training
 from dta_bench.errors import UserError
 from dta_bench.nn.learner import Progress
-from dta_bench.run import checkpoint, fingerprint, train
+from dta_bench.run import checkpoint, fingerprint, position, train
 from dta_bench.run.placement import Placement, Stopped
 from dta_bench.run.resolve import Resolved
 
@@ -167,7 +167,7 @@ def train_first_stage(resolved: Resolved, root: str, placement: Placement) -> tr
         return train.train_first_stage(resolved, placement)
     own = placement.checkpoint.parent / "first" / f"{first.spec.id}.pt"
     own.parent.mkdir(parents=True, exist_ok=True)
-    run = train.Run(first, dataclasses.replace(placement, checkpoint=own))
+    run = train.Run(first, dataclasses.replace(placement, checkpoint=own, own_disk=None))
     shared = _starting_from(run, shared)
     if shared.done < shared.epochs:
         with FileLock(own.with_suffix(".lock")):  # runs with another second stage have the same checkpoint
@@ -203,7 +203,7 @@ def _starting_from(run: train.Run, shared: SharedTraining) -> SharedTraining:
 
 
 def _train(run: train.Run, shared: SharedTraining, on_epoch: train.OnEpoch = lambda *_: None) -> train.Run:
-    checkpoint.resume_run(run)
+    position.resume_run(run)
     if shared.done == shared.epochs:
         return _take_epochs(run, shared, on_epoch)
     with shared.lock(run.placement):

@@ -25,7 +25,7 @@ from dta_bench.nn.device_settings import begin_step, compile_parts, puts_channel
 from dta_bench.nn.learner import Learner, Progress, Setting
 from dta_bench.nn.network import Labelled, Network, Unlabelled
 from dta_bench.nn.optimisation import learning_rate
-from dta_bench.run import checkpoint
+from dta_bench.run import position
 from dta_bench.run.data_wait import DataWait
 from dta_bench.run.finish import FinishedRun, finish
 from dta_bench.run.on_features import FeatureEvaluator, keep_features
@@ -67,7 +67,7 @@ def train_first_stage(resolved: Resolved, placement: Placement) -> Run | None:
     shared.parent.mkdir(parents=True, exist_ok=True)
     with nullcontext() if distributed.rank() else FileLock(shared.with_suffix(".lock")):
         distributed.any_replica(False, placement.device)  # all replicas wait for the one that holds the lock
-        return Run(first, dataclasses.replace(placement, checkpoint=shared)).train_to_the_end()
+        return Run(first, dataclasses.replace(placement, checkpoint=shared, own_disk=None)).train_to_the_end()
 
 
 class Run:
@@ -136,7 +136,7 @@ class Run:
 
     def train_to_the_end(self, on_epoch: OnEpoch = lambda *_: None) -> Run:
         """Train from the checkpoint, if there is one, to the end of the last epoch."""
-        checkpoint.resume_run(self)
+        position.resume_run(self)
         while self.epoch <= self.spec.training.epochs:
             on_epoch(self.epoch, self.train_epoch())
             self.start_next_epoch()
@@ -351,4 +351,4 @@ class Run:
     def _save(self, seconds: float) -> None:
         self._read_sums()
         self._saved_at = time.monotonic()
-        checkpoint.save_run(self, seconds)
+        position.save_run(self, seconds)

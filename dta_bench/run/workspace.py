@@ -30,6 +30,7 @@ class Workspace:
         readers: processes that read images ahead for a run on a GPU; None: the CPUs of this process for each GPU.
         recipe: the name of the recipe that the command follows, named changed if it is; kept with each run.
         to: the folder for a page and its files; empty for one in ``out``.
+        local: a folder on each machine's own disk, to which checkpoints go first; empty for none.
     """
 
     root: str
@@ -41,6 +42,7 @@ class Workspace:
     to: str = ""
     recipe: str = ""
     readers: int | None = None
+    local: str = ""
 
     def checkpoint(self, run_id: str) -> Path:
         """Path of the checkpoint of a run that is not finished."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from dta_bench.errors import Diverged, UserError
 from dta_bench.nn.network import Network
 from dta_bench.nn.pretrained import BackbonePlugin
-from dta_bench.run import checkpoint, execute
+from dta_bench.run import execute, position
 from dta_bench.run.execute import RunLabel, RunOutcome
 from dta_bench.run.finish import finish
 from dta_bench.run.placement import Placement, Stopped, StopRequest
@@ -58,7 +58,7 @@ def execute_stack(
         log = workspace.tracker().open_run(resolved.spec, label.parent, label.name, set(label.inert), tags)
         try:
             run = Run(resolved, placement)
-            checkpoint.resume_run(run)
+            position.resume_run(run)
         except UserError as error:
             log.fail(str(error))
             on_end(resolved.spec.id, RunOutcome("failed", reason=str(error)))

@@ -12,7 +12,7 @@ from small_runs import spec_of
 
 from dta_bench.domains.images import Splits
 from dta_bench.methods import dta
-from dta_bench.run import checkpoint
+from dta_bench.run import position
 from dta_bench.run import train as training
 from dta_bench.run.finish import finish
 from dta_bench.run.placement import Placement, Stopped, StopRequest
@@ -44,7 +44,7 @@ def build(specs: tuple[RunSpec, ...], benchmark: Benchmark, splits: Splits, fold
     runs, states = [], []
     for one in specs:
         run = Run(resolve_on(one, benchmark, splits), Placement(CPU, folder / f"{one.id}.pt", stop=stop))
-        checkpoint.resume_run(run)
+        position.resume_run(run)
         runs.append(run)
         states.append(torch.get_rng_state())
     return Stack(runs, states)
