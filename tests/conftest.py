@@ -35,6 +35,18 @@ def own_image_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["DTA_BENCH_CACHE"] = str(tmp_path_factory.mktemp("image_cache"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def tables_of_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow makes the tables of a store once a process; further stores get a copy."""
+    from mlflow_tables import client_that_copies
+
+    from dta_bench.tracking import connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "client", client_that_copies(tmp_path_factory.mktemp("tables") / "mlflow.db"))
+        yield
+
+
 def cut(images: LabelledImages, count: int) -> LabelledImages:
     """The first ``count`` images of a set."""
     return LabelledImages(images.images[:count], np.asarray(images.labels)[:count], images.ids[:count])

@@ -1,4 +1,7 @@
-"""The command as a user types it: a process of its own, its exit status, what is on stdout."""
+"""The command as a user types it: its exit status, what is on stdout and stderr.
+
+What a process of its own is needed for has one; the others run here, where the libraries are imported already.
+"""
 
 import contextlib
 import json
@@ -12,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import commands, dta_bench, refused
+from command_line import commands, dta_bench, dta_bench_here, refused
 from typer.core import TyperArgument, TyperOption
 from typer.testing import CliRunner
 
@@ -60,7 +63,7 @@ def test_quiet_leaves_progress_and_notes_out(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("command", ["train", "sweep"])
 def test_what_takes_long_can_be_quiet(command: str, tmp_path: Path) -> None:
-    assert "--quiet" in dta_bench(command, "--help", cwd=tmp_path).stdout
+    assert "--quiet" in dta_bench_here(command, "--help", cwd=tmp_path).stdout
 
 
 def test_help_answers_in_under_a_second_of_cpu(tmp_path: Path) -> None:
@@ -130,7 +133,7 @@ def test_list_names_every_plug_in_with_a_summary(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("space", "points"), [("visda", 120), ("gta5_cityscapes", 12)])
 def test_dry_run_counts_the_papers_points_without_data(space: str, points: int, tmp_path: Path) -> None:
-    plan = json.loads(dta_bench("sweep", space, "--dry-run", "--json", cwd=tmp_path).stdout)
+    plan = json.loads(dta_bench_here("sweep", space, "--dry-run", "--json", cwd=tmp_path).stdout)
     assert plan["points"] == points
     swept = [run for run in plan["runs"] if run["method"] == "dta"]
     assert len({run["id"] for run in swept}) == len(swept) == points
@@ -139,7 +142,7 @@ def test_dry_run_counts_the_papers_points_without_data(space: str, points: int, 
 
 
 def test_dry_run_puts_the_row_of_table_a1_first(tmp_path: Path) -> None:
-    plan = json.loads(dta_bench("sweep", "visda", "--points", "3", "--dry-run", "--json", cwd=tmp_path).stdout)
+    plan = json.loads(dta_bench_here("sweep", "visda", "--points", "3", "--dry-run", "--json", cwd=tmp_path).stdout)
     assert plan["points"] == 3
     first = plan["runs"][0]["params"]
     row = {"lambda_1": 2, "lambda_2": 0.02, "lambda_3": 0.2, "delta_e": 0.1, "delta_c": 0.01, "epsilon": 15}
@@ -147,7 +150,7 @@ def test_dry_run_puts_the_row_of_table_a1_first(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_leaves_nothing_behind(tmp_path: Path) -> None:
-    dta_bench("sweep", "visda", "--dry-run", "--json", cwd=tmp_path)
+    dta_bench_here("sweep", "visda", "--dry-run", "--json", cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -159,19 +162,19 @@ def test_an_unknown_search_space_is_refused_with_near_matches(tmp_path: Path) ->
     ("option", "wrong", "near"), [("--method", "dtaa", "dta"), ("--backbone", "resnet5", "resnet50")]
 )
 def test_an_unknown_plug_in_is_refused_with_near_matches(option: str, wrong: str, near: str, tmp_path: Path) -> None:
-    said = refused(dta_bench("sweep", "visda", option, wrong, "--dry-run", cwd=tmp_path))
+    said = refused(dta_bench_here("sweep", "visda", option, wrong, "--dry-run", cwd=tmp_path))
     assert wrong in said
     assert near in said
 
 
 def test_missing_data_says_what_to_put_where(tmp_path: Path) -> None:
-    said = refused(dta_bench("sweep", "visda", "--points", "1", "--root", str(tmp_path / "nowhere"), cwd=tmp_path))
+    said = refused(dta_bench_here("sweep", "visda", "--points", "1", "--root", str(tmp_path / "nowhere"), cwd=tmp_path))
     assert "image_list.txt" in said
     assert str(tmp_path / "nowhere") in said
 
 
 def test_a_value_outside_its_set_is_refused(tmp_path: Path) -> None:
-    said = refused(dta_bench("sweep", "visda", "--points", "121", "--dry-run", cwd=tmp_path))
+    said = refused(dta_bench_here("sweep", "visda", "--points", "121", "--dry-run", cwd=tmp_path))
     assert "121" in said
     assert "120" in said
 
@@ -182,20 +185,20 @@ def test_every_error_of_a_file_comes_at_once(tmp_path: Path) -> None:
         "benchmark: digits\ntrainig: {epochs: 3}\ntraining: {epochs: -1, optimizer: lion, learning_rate: 1e-3,"
         " batch_size: 8}\nbackbones: {conv3_fc2: {lambda_1: 2}}\n"
     )
-    said = refused(dta_bench("sweep", "mine", "--dry-run", cwd=tmp_path))
+    said = refused(dta_bench_here("sweep", "mine", "--dry-run", cwd=tmp_path))
     for expected in ("mine.yaml", "trainig", "training.epochs", "training.optimizer", "lion", "adam"):
         assert expected in said
 
 
 def test_an_unwritable_output_folder_is_refused_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    said = refused(dta_bench("sweep", "fonts_digits", "--out", str(tmp_path / "file"), cwd=tmp_path))
+    said = refused(dta_bench_here("sweep", "fonts_digits", "--out", str(tmp_path / "file"), cwd=tmp_path))
     assert "file" in said
 
 
 def test_an_mlflow_server_out_of_reach_is_refused_before_training(tmp_path: Path) -> None:
     arguments = ("sweep", "fonts_digits", "--points", "1", "--tracking-uri", "http://127.0.0.1:9")
-    said = refused(dta_bench(*arguments, cwd=tmp_path))
+    said = refused(dta_bench_here(*arguments, cwd=tmp_path))
     assert "127.0.0.1:9" in said
 
 
@@ -204,7 +207,7 @@ def test_a_user_folder_comes_before_what_is_shipped(tmp_path: Path) -> None:
     (tmp_path / "backbones" / "mine.py").write_text(
         '"""My own net."""\ntask = "classification"\ndef build(n, w): ...\n'
     )
-    found: dict[str, Any] = json.loads(dta_bench("list", "--json", cwd=tmp_path).stdout)
+    found: dict[str, Any] = json.loads(dta_bench_here("list", "--json", cwd=tmp_path).stdout)
     assert {"name": "mine", "summary": "My own net."} in found["backbones"]
 
 
@@ -221,13 +224,13 @@ def test_torch_and_torchvision_of_two_builds_are_told_in_one_sentence(tmp_path: 
 
 @pytest.mark.parametrize("setting", ["kl=foo", "lambda_2=-1", "lambda_3=nan", "lambda_2=abc", "unheard=1", "lambda_2"])
 def test_a_value_that_a_method_cannot_take_is_refused_before_anything_is_written(setting: str, tmp_path: Path) -> None:
-    said = refused(dta_bench("train", "digits", "--set", setting, "--json", cwd=tmp_path))
+    said = refused(dta_bench_here("train", "digits", "--set", setting, "--json", cwd=tmp_path))
     assert setting.partition("=")[0] in said
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_label_subset_larger_than_target_train_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    said = refused(dta_bench("train", "digits", "--labels", "5000", cwd=tmp_path))
+    said = refused(dta_bench_here("train", "digits", "--labels", "5000", cwd=tmp_path))
     assert "5000" in said
     assert "1197" in said
     assert list(tmp_path.iterdir()) == []

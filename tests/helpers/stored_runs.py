@@ -4,8 +4,10 @@ import dataclasses
 import io
 from collections.abc import Collection
 from typing import Any
+from unittest import mock
 
 import numpy as np
+from matplotlib.figure import Figure
 from rich.console import Console
 from small_runs import spec_of
 
@@ -19,7 +21,7 @@ from dta_bench.report.summary import summarise
 from dta_bench.report.terminal.show import show_report
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunResult, RunSpec
-from dta_bench.tracking import TrackedRun, Tracker
+from dta_bench.tracking import TrackedRun, Tracker, run_log
 
 IMAGES, CLASSES = 400, 10
 LABELS = np.arange(IMAGES) % CLASSES
@@ -124,4 +126,5 @@ def finish(tracker: Tracker, spec: RunSpec, rate: float) -> None:
         "target_validation_ids": np.array(["a"]),
     }  # fmt: skip
     log = tracker.open_run(spec, None, f"{spec.method} seed={spec.seed}", set(), {"data_fingerprint": "d"})
-    log.finish(RunResult(spec.id, scored, scored, scored, False, 2, 1.0, 0.5), arrays, confusion, names)
+    with mock.patch.object(run_log, "_figure", return_value=Figure(figsize=(1, 1))):  # to draw it takes longer than all
+        log.finish(RunResult(spec.id, scored, scored, scored, False, 2, 1.0, 0.5), arrays, confusion, names)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from command_line import dta_bench_here, refused
 from real_sweeps import start, wait_until
 
 from dta_bench.data.benchmark_plugin import benchmark_of
@@ -73,11 +74,9 @@ def test_a_second_sweep_of_one_store_is_refused_until_the_first_is_dead(tmp_path
     store = ("--tracking-uri", f"sqlite:///{tmp_path / 'mlflow.db'}", "--root", str(tmp_path))
     first = start(*SWEEP, *store, "--out", str(tmp_path / "a"), cwd=tmp_path)
     wait_until((tmp_path / "a" / "runs" / "ray").exists)
-    second = start(*SWEEP, *store, "--out", str(tmp_path / "b"), cwd=tmp_path)
-    _, stderr = second.communicate(timeout=120)
-    assert second.returncode == 2, stderr
-    assert "another sweep or training is at work on this run in the same store, at " in stderr
-    assert f"{tmp_path / 'a'}; wait for it" in stderr
+    said = refused(dta_bench_here(*SWEEP, *store, "--out", str(tmp_path / "b"), cwd=tmp_path))
+    assert "another sweep or training is at work on this run in the same store, at " in said
+    assert f"{tmp_path / 'a'}; wait for it" in said
     kill(first)
     third = start(*SWEEP, *store, "--out", str(tmp_path / "b"), "--json", cwd=tmp_path)
     stdout, stderr = third.communicate(timeout=300)

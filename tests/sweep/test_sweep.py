@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
+from command_line import dta_bench_here, json_of, refused
 from real_sweeps import run_json, start, title, tracked, wait_until
 
 from dta_bench.data.benchmark_plugin import benchmark_of
@@ -30,13 +31,13 @@ def test_a_sweep_trains_selects_reports_and_is_not_repeated(tmp_path: Path) -> N
     first = {run.mlflow_run_id: run.metrics for run in tracked(tmp_path)}
     assert len(first) == 3
 
-    again = run_json(*TINY, cwd=tmp_path)
+    again = json_of(*TINY, cwd=tmp_path)
     assert again["test"] == found["test"]
     assert {run.mlflow_run_id: run.metrics for run in tracked(tmp_path)} == first
 
-    more = run_json(*TINY[:4], "--points", "3", "--seeds", "1", "--confirm", "0", "--dry-run", cwd=tmp_path)
+    more = json_of(*TINY[:4], "--points", "3", "--seeds", "1", "--confirm", "0", "--dry-run", cwd=tmp_path)
     assert (more["done"], more["to_do"]) == (3, 1)
-    report = run_json("report", "fonts_digits", "--select", "oracle", cwd=tmp_path)
+    report = json_of("report", "fonts_digits", "--select", "oracle", cwd=tmp_path)
     assert report["rule"] == "oracle"
 
 
@@ -75,7 +76,7 @@ def test_a_run_that_diverges_or_breaks_fails_with_its_reason_and_the_sweep_goes_
     assert found["failed"].keys() == {"dta lambda_2=3e+38 seed=0", "mistaken seed=0"}
     assert "stopped being finite" in found["failed"]["dta lambda_2=3e+38 seed=0"]
     assert found["failed"]["mistaken seed=0"].endswith("mistaken.py, line 12: LookupError: a mistake of the user's")
-    plan = run_json("sweep", "diverging", "--dry-run", cwd=tmp_path)
+    plan = json_of("sweep", "diverging", "--dry-run", cwd=tmp_path)
     assert (plan["done"], plan["diverged"], plan["to_do"]) == (1, 1, 1)
 
 
@@ -169,17 +170,17 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 
 def test_a_cluster_that_does_not_answer_is_refused_within_seconds(tmp_path: Path) -> None:
-    process = start(*TINY, "--address", "127.0.0.1:9", cwd=tmp_path)
-    stdout, stderr = process.communicate(timeout=300)
-    assert (process.returncode, stdout) == (2, "")
-    assert stderr.splitlines()[-1] == "dta-bench: no Ray cluster answers at 127.0.0.1:9: [Errno 111] Connection refused"
+    result = dta_bench_here(*TINY, "--address", "127.0.0.1:9", cwd=tmp_path)
+    assert result.stdout == ""
+    assert (
+        refused(result).splitlines()[-1]
+        == "dta-bench: no Ray cluster answers at 127.0.0.1:9: [Errno 111] Connection refused"
+    )
 
 
 def test_nodes_without_a_cluster_are_refused(tmp_path: Path) -> None:
-    process = start(*TINY, "--nodes", "2", cwd=tmp_path)
-    _, stderr = process.communicate(timeout=300)
-    assert process.returncode == 2
-    assert "2 worker nodes are to be waited for, but no cluster is named" in stderr.splitlines()[-1]
+    said = refused(dta_bench_here(*TINY, "--nodes", "2", cwd=tmp_path))
+    assert "2 worker nodes are to be waited for, but no cluster is named" in said.splitlines()[-1]
 
 
 CONFIRMING = (*TINY[:2], "--epochs", "3", "--points", "2", "--seeds", "1", "--confirm", "2", "--parallel", "2")

@@ -1,14 +1,16 @@
 """``train`` obeys the same rules as a sweep: one command a folder, and a run that is done is not trained again."""
 
+import json
 import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import dta_bench_here, json_of, refused
 from filelock import FileLock
 from local_server import mlflow_server
-from real_sweeps import run_json, start, tracked, wait_until
+from real_sweeps import start, tracked, wait_until
 from rich.console import Console
 
 from dta_bench.cli.arguments import options_of, plan_of
@@ -27,30 +29,29 @@ def stored(cwd: Path) -> list[tuple[Any, ...]]:
 
 
 def test_a_run_that_is_done_is_shown_again_and_not_trained(tmp_path: Path) -> None:
-    first = run_json(*TRAIN, cwd=tmp_path)
+    first = json_of(*TRAIN, cwd=tmp_path)
     before = stored(tmp_path)
-    again = start(*TRAIN, "--json", cwd=tmp_path)
-    _, stderr = again.communicate(timeout=300)
-    assert again.returncode == 0, stderr
-    assert "is done; its result is shown again, nothing is trained" in stderr
-    assert "epoch 1/1" not in stderr
+    again = dta_bench_here(*TRAIN, "--json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "is done; its result is shown again, nothing is trained" in again.stderr
+    assert "epoch 1/1" not in again.stderr
     assert stored(tmp_path) == before
-    second = run_json(*TRAIN, cwd=tmp_path)
+    second = json.loads(again.stdout)
     assert (first.pop("done_before"), second.pop("done_before")) == (False, True)
     assert second["test"] == first["test"]
     assert second["run_id"] == first["run_id"]
 
 
 def test_a_dry_run_counts_a_run_of_other_code_as_one_to_do(tmp_path: Path) -> None:
-    run_json(*TRAIN, cwd=tmp_path)
+    json_of(*TRAIN, cwd=tmp_path)
     dry = (*SWEEP, "--dry-run")
-    before = run_json(*dry, cwd=tmp_path)
+    before = json_of(*dry, cwd=tmp_path)
     assert (before["done"], before["of_other_code"]) == (1, 0)
     (run,) = tracked(tmp_path)
     Workspace(str(tmp_path), str(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()._client.set_tag(
         run.mlflow_run_id, "code_fingerprint", "ast1:000000000000"
     )
-    after = run_json(*dry, cwd=tmp_path)
+    after = json_of(*dry, cwd=tmp_path)
     assert (after["done"], after["of_other_code"], after["to_do"]) == (0, 1, 1)
 
 
@@ -58,11 +59,7 @@ def test_train_and_sweep_share_the_lock_of_their_folder(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     with FileLock(tmp_path / "runs" / "sweep.lock").acquire(timeout=0):
         for command in (TRAIN, SWEEP):
-            refused = start(*command, cwd=tmp_path)
-            _, stderr = refused.communicate(timeout=300)
-            assert refused.returncode == 2
-            assert "another sweep is running in" in stderr
-            assert "Traceback" not in stderr
+            assert "another sweep is running in" in refused(dta_bench_here(*command, cwd=tmp_path))
     assert not (tmp_path / "mlflow.db").exists()
 
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from command_line import dta_bench_here, refused
 from real_sweeps import listening_addresses, start, title, tracked, wait_until
 
+from dta_bench.cli.arguments import options_of, plan_of
+from dta_bench.errors import UserError
+from dta_bench.sweep.on_ray.gpu_share import gpus_for
 from dta_bench.sweep.on_ray.multi_device import network_interface
 
 ONE_RUN = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1", "--confirm", "0")
@@ -50,25 +54,24 @@ def run_history(out: Path, run: object) -> list[tuple[int, float]]:
     ("options", "message"),
     [
         (("--training", "devices=3"), "batch_size 64 does not fall into 3 equal pieces (accumulate 1 times devices 3)"),
-        (("--training", "devices=2", "--gpus-per-run", "0.5"), "a run on 2 devices has a GPU on each of them"),
         (("--training", "devices=2", "--stop", "asha"), "--stop asha ends runs on one device alone, and these take 2"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_in_one_sentence(
     options: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    process = start(*ONE_RUN, "--epochs", "1", *options, cwd=tmp_path)
-    _, stderr = process.communicate(timeout=300)
-    assert process.returncode == 2
-    assert message in stderr
-    assert "Traceback" not in stderr
+    assert message in refused(dta_bench_here(*ONE_RUN, "--epochs", "1", *options, cwd=tmp_path))
+
+
+def test_a_share_of_a_gpu_is_refused_for_a_run_on_two_devices() -> None:
+    plan = plan_of("fonts_digits", options_of(training=["devices=2"]))
+    with pytest.raises(UserError, match=r"a run on 2 devices has a GPU on each of them; leave out --gpus-per-run 0\.5"):
+        gpus_for(plan, 0.5)
 
 
 def test_train_refuses_several_devices_and_names_sweep(tmp_path: Path) -> None:
-    process = start("train", "fonts_digits", "--epochs", "1", "--training", "devices=2", cwd=tmp_path)
-    _, stderr = process.communicate(timeout=300)
-    assert process.returncode == 2
-    assert "a run on 2 devices needs Ray, which train leaves alone; use sweep" in stderr
+    said = refused(dta_bench_here("train", "fonts_digits", "--epochs", "1", "--training", "devices=2", cwd=tmp_path))
+    assert "a run on 2 devices needs Ray, which train leaves alone; use sweep" in said
 
 
 @pytest.fixture(scope="module")
