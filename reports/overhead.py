@@ -28,7 +28,7 @@ seeds: 8
 confirm: 0
 training:
   {{epochs: {EPOCHS}, optimizer: adam, learning_rate: 1e-3, decay_every: 15, decay_factor: 0.1, batch_size: 64,
-    channels_last: true}}
+    channels_last: true, measure_every: 4}}
 """
 
 
