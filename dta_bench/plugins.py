@@ -18,6 +18,7 @@ import sys
 import time
 import traceback
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -108,6 +109,11 @@ def suite_of(benchmark: str) -> str:
     """The suite that a benchmark is a pair of, by its name: ``pacs`` of ``pacs.photo-to-sketch``; empty for others."""
     suite, _, pair = composed(benchmark).rpartition(".")
     return suite if TO in pair and suite in _plugin_files("suite") else ""
+
+
+def pairs_of_suite(suite: str, benchmarks: Iterable[str]) -> list[str]:
+    """Return those benchmarks that are pairs of a suite."""
+    return [benchmark for benchmark in benchmarks if suite_of(benchmark) == composed(suite)]
 
 
 def is_benchmark(name: str) -> bool:

@@ -11,12 +11,14 @@ from dta_bench.cli.completion import complete
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, TrackingUri
 from dta_bench.cli.terminal import chatter_on_stderr, console, print_ending, print_json, same_places
 
-SIDE = "A sweep or a benchmark in --out, or the folder of another store (another sweep's --out)."
+SIDE = "A sweep, a benchmark or a suite in --out, or the folder of another store (another sweep's --out)."
 
 
 def compare(
-    first: Annotated[str, typer.Argument(autocompletion=complete("search_space", "benchmark"), help=SIDE)],
-    second: Annotated[str, typer.Argument(autocompletion=complete("search_space", "benchmark"), help="The other one.")],
+    first: Annotated[str, typer.Argument(autocompletion=complete("search_space", "benchmark", "suite"), help=SIDE)],
+    second: Annotated[
+        str, typer.Argument(autocompletion=complete("search_space", "benchmark", "suite"), help="The other one.")
+    ],
     select: Annotated[
         str | None, typer.Option(help="The selection rule that chooses of each method. Default: that of report.")
     ] = None,
@@ -29,6 +31,7 @@ def compare(
     A row for each method: what the rule chose on each side, its score on target test, and the difference.
     """
     with chatter_on_stderr() as stdout:
+        from dta_bench import plugins
         from dta_bench.report.compare import compare as compare_sides
         from dta_bench.report.terminal.compare import show_compared
 
@@ -39,5 +42,5 @@ def compare(
             return
         show_compared(compared, console(stdout))
         places = same_places(out=out, tracking_uri=tracking_uri)
-        benchmark = compared.rows[0].benchmark
-        print_ending("", [f"dta-bench report {benchmark}{places} --open  # intervals, tests and curves"], stdout)
+        name = first if plugins.is_suite(first) else compared.rows[0].benchmark
+        print_ending("", [f"dta-bench report {name}{places} --open  # intervals, tests and curves"], stdout)

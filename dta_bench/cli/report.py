@@ -25,7 +25,7 @@ def report(
         str | None,
         typer.Argument(
             autocompletion=complete("benchmark", "search_space", "suite"),
-            help="A benchmark, a search space or a suite.",
+            help="A benchmark, a search space, a suite, or a sweep of the store.",
         ),
     ] = None,
     select: Annotated[
@@ -94,16 +94,17 @@ def report(
         elif recipes:
             finished = command.report_recipes(workspace)
         elif plugins.is_suite(name or ""):
-            finished = _report_suite(context, name, select, workspace)
+            in_places = same_places(root=root, out=out, tracking_uri=tracking_uri)
+            finished = _report_suite(context, name, select, workspace, in_places)
         else:
             exports = Exports(csv, latex, parquet, pdf)
             exports.check()
             finished = command.report_runs(name or "", select, workspace, exports=exports, images=images)
         places = same_places(out=out, tracking_uri=tracking_uri)
-        print_report(finished, form, stdout, _next_commands(name, select, places), open_page)
+        print_report(finished, form, stdout, _next_commands(name, finished, select, places), open_page)
 
 
-def _next_commands(name: str | None, select: str | None, places: str) -> list[str]:
+def _next_commands(name: str | None, finished: FinishedReport, select: str | None, places: str) -> list[str]:
     """What a reader of a benchmark's report may want next."""
     if name is None:
         return [f"dta-bench ui{places}  # the runs in MLflow"]
@@ -112,14 +113,18 @@ def _next_commands(name: str | None, select: str | None, places: str) -> list[st
     compare = [] if select == "all" or plugins.is_suite(name) else [
         f"dta-bench report {name} --select all{places}  # every selection rule on the same runs"
     ]  # fmt: skip
-    return [*compare, f"dta-bench runs {name}{places}  # the runs and their scores",
+    known = plugins.is_suite(name) or plugins.is_benchmark(name) or name in plugins.names("search_space")
+    listed = name if known else finished.json_object()["benchmark"]  # a sweep is no name that runs takes
+    return [*compare, f"dta-bench runs {listed}{places}  # the runs and their scores",
             f"dta-bench ui{places}  # the same in MLflow"]  # fmt: skip
 
 
-def _report_suite(context: typer.Context, name: str | None, select: str | None, workspace: Workspace) -> FinishedReport:
+def _report_suite(
+    context: typer.Context, name: str | None, select: str | None, workspace: Workspace, places: str
+) -> FinishedReport:
     from dta_bench.report.suite.command import report_suite
 
     refuse_unused(context, ["--csv", "--latex", "--parquet", "--pdf", "--images"], "on a suite; name one of its pairs")
     if select == "all":
         raise UserError("--select all compares rules on one benchmark; name a pair of the suite")
-    return report_suite(name or "", select, workspace)
+    return report_suite(name or "", select, workspace, places=places)

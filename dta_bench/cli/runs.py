@@ -34,8 +34,9 @@ def runs(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]... | rm RUN...",
-            autocompletion=complete("benchmark", "search_space"),
-            help="Benchmarks or search spaces to list, default all; or rm and the beginnings of identities to remove.",
+            autocompletion=complete("benchmark", "search_space", "suite"),
+            help="Benchmarks, search spaces or suites to list, default all; or rm and the beginnings of identities to "
+            "remove.",
         ),
     ] = None,
     method: Annotated[
@@ -86,7 +87,7 @@ def _listed(tracker: Tracker, names: Any, methods: tuple[str, ...], states: tupl
     if not tracker.exists():
         raise UserError(f"there are no runs in {tracker.uri}; run a sweep there first, or name its --out")
     benchmarks = list(tracker.experiments())
-    wanted = {_benchmark_of(name) for name in names}
+    wanted = {benchmark for name in names for benchmark in _benchmarks_of(name, benchmarks)}
     if unknown := sorted(wanted - set(benchmarks)):
         raise UserError(f"{tracker.uri} has no runs of {', '.join(unknown)}; it has: {', '.join(benchmarks) or 'none'}")
     standing = [
@@ -98,12 +99,14 @@ def _listed(tracker: Tracker, names: Any, methods: tuple[str, ...], states: tupl
     ]
 
 
-def _benchmark_of(name: str) -> str:
-    """The benchmark of a search space; any other name stays."""
+def _benchmarks_of(name: str, stored: list[str]) -> list[str]:
+    """The benchmark of a search space, or the pairs of a suite that have runs; any other name stays."""
     from dta_bench import plugins
     from dta_bench.spec import search_space_file
 
-    return search_space_file.read(name).benchmark if name in plugins.names("search_space") else name
+    if plugins.is_suite(name):
+        return plugins.pairs_of_suite(name, stored) or [name]
+    return [search_space_file.read(name).benchmark if name in plugins.names("search_space") else name]
 
 
 def _row(run: TrackedRun) -> dict[str, Any]:

@@ -22,22 +22,32 @@ class OfBackbone:
         best: the first of the rule's order that competes; its ``difference`` is the gain over source-only.
         source_only: None where it was not run.
         beside: method that stands beside the gain → its row, those that were run.
+        first: the first of the rule's order; another than ``best`` where that stands beside the gain.
     """
 
     backbone: str
     best: LeaderboardRow
     source_only: LeaderboardRow | None
     beside: dict[str, LeaderboardRow]
+    first: LeaderboardRow
+
+    def ranked_above(self) -> list[str]:
+        """Which row the rule ranks above ``best`` though it adapts no network, in words; else nothing."""
+        if self.first is self.best:
+            return []
+        test = "" if self.first.test is None else f" ({self.first.test:.1f} %)"
+        return [f"the rule's first is {self.first.method}{test}, which adapts no network"]
 
 
 def by_backbone(report: Report) -> list[OfBackbone]:
     """One entry for each backbone with a configuration that competes, in the rule's order; none for a single one."""
-    found, names = list[OfBackbone](), _beside(report)
+    found, names, first = list[OfBackbone](), _beside(report), dict[str, LeaderboardRow]()
     for row in report.competing:
+        first.setdefault(row.backbone, row)
         if row.backbone not in {one.backbone for one in found} and row.method not in names:
             own = {other.method: other for other in reversed(report.leaderboard) if other.backbone == row.backbone}
             beside = {name: own[name] for name in names if name in own}
-            found.append(OfBackbone(row.backbone, row, own.get("source_only"), beside))
+            found.append(OfBackbone(row.backbone, row, own.get("source_only"), beside, first[row.backbone]))
     return found if len(found) > 1 else []
 
 

@@ -24,8 +24,9 @@ from dta_bench.report.html.report_page import report_page
 from dta_bench.report.terminal.show import show_report
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec import search_space_file
-from dta_bench.tracking import ui_link
+from dta_bench.tracking import Tracker, ui_link
 
+PARENT = "mlflow.parentRunId"
 Form = Literal["screen", "json", "html", "markdown"]
 
 
@@ -75,7 +76,8 @@ def report_runs(
     """The report of a benchmark's runs, or of a search space's benchmark's, kept as files.
 
     Args:
-        name: a benchmark or a search space; with ``benchmark``, what the folder of the files is called.
+        name: a benchmark, a search space, or a sweep of the store; with ``benchmark``, what the folder of the files is
+            called.
         rule: a selection rule, or ``all``; None takes the default.
         only: identities of the runs to report; None reports all.
         confirm: how many confirmation runs of each configuration were asked for; None asks the store.
@@ -87,11 +89,13 @@ def report_runs(
         UserError: no such name, no finished run, or an unknown rule.
     """
     name = plugins.composed(name)
+    tracker = workspace.tracker()
     if benchmark is None:
         is_space = name in plugins.names("search_space")
         benchmark = search_space_file.benchmark_of(name) if is_space else name
+        if not is_space and not plugins.is_benchmark(name) and (of_sweep := runs_of_sweep(tracker, name)):
+            benchmark, only = of_sweep
     plugins.path("benchmark", benchmark)
-    tracker = workspace.tracker()
     tracker.check_address()  # a server that is away is waited for only by runs that would lose something
     folder = workspace.make_page_folder(name)
     kept = Path(workspace.out) / "reports"
@@ -121,6 +125,18 @@ def report_runs(
     if state:
         kept_report.note_state(folder, state)
     return _finished(report, folder, lambda: page, beside)
+
+
+def runs_of_sweep(tracker: Tracker, name: str) -> tuple[str, set[str]] | None:
+    """The benchmark of a sweep of this name, and the identities of its runs; None where the store has no such sweep.
+
+    A search space on another benchmark than its own is such a sweep: ``frozen_pair_fonts_digits``.
+    """
+    for benchmark in tracker.experiments() if tracker.exists() else ():
+        parents = {parent for parent, called in tracker.sweeps(benchmark).items() if called == name}
+        if parents:
+            return benchmark, {run.run_id for run in tracker.runs(benchmark) if run.tags.get(PARENT) in parents}
+    return None
 
 
 def _finished(

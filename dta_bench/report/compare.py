@@ -62,7 +62,7 @@ class Side:
 
 
 def compare(first: str, second: str, rule: str | None, workspace: Workspace) -> ComparedSides:
-    """Compare two sides, each a sweep or a benchmark of the store in ``workspace``, or the folder of another store.
+    """Compare two sides, each a sweep, a benchmark or a suite of ``workspace``, or the folder of another store.
 
     Raises:
         UserError: a side is none of these, or has no finished run.
@@ -87,8 +87,11 @@ def _side(name: str, workspace: Workspace) -> Side:
         return Side(name, tracker, sweep=name, benchmarks=(search_space_file.read(name).benchmark,))
     if plugins.is_benchmark(name):
         return Side(name, tracker, sweep=name, benchmarks=(name,))
+    if plugins.is_suite(name):
+        return Side(name, tracker, benchmarks=tuple(plugins.pairs_of_suite(name, tracker.experiments())))
     raise UserError(
-        f"{name!r} is no sweep, no benchmark, and no folder with a store (mlflow.db); dta-bench list shows names"
+        f"{name!r} is no sweep, no benchmark, no suite, and no folder with a store (mlflow.db);"
+        " dta-bench list shows names"
     )
 
 

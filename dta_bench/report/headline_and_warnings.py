@@ -11,7 +11,7 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Difference
 from dta_bench.report.paper.published import not_compared_sentences
 from dta_bench.spec.declared_method import trains_nothing
-from dta_bench.spec.spelling import count_of, spell_bounds, spell_method, spell_metric
+from dta_bench.spec.spelling import count_of, spell_bounds, spell_gain, spell_method, spell_metric
 from dta_bench.spec.target_labels import CONSEQUENCES
 
 MOST_NAMES = 10
@@ -33,7 +33,7 @@ def answer(report: Report) -> str:
     if report.difference is None or report.source_only is None:
         return f"{result}; source-only has not been run beside it."
     difference, source_only = report.difference, report.source_only.average(headline)
-    bounds = spell_bounds(difference.ci95, signed=True)
+    bounds = spell_gain(difference.ci95, difference.seeds)
     gap = f"{difference.points:+.1f} points vs. source-only's {source_only:.1f} % (95 % interval {bounds})"
     if difference.confirmed != test.confirmed:
         gap += ", both on the seeds of the search, because source-only has no confirmation runs"

@@ -9,6 +9,7 @@ from dta_bench.report.configurations import Configuration
 from dta_bench.report.document.run_details import LabelledSubset, Provenance
 from dta_bench.tracking import DISAGREEMENT, RECIPE
 
+ERROR = ", largest relative error "  # stands in that tag before the error, where features are rounded
 FEATURES = "note_features"  # the tag of a run with the features that it was trained on
 UNREADABLE = "note_unreadable"  # the tag of a run that left images out
 
@@ -54,16 +55,28 @@ def followed_recipes(group: Sequence[Configuration]) -> list[str]:
 
 
 def trained_parts(group: Sequence[Configuration]) -> list[str]:
-    """Which part of the network the runs trained, and on which kept features, each sentence once; not for all of it."""
-    said = set()
+    """Which part of the network the runs trained, each once, with the kept features; nothing where all of it trained.
+
+    Features that differ in their error alone are one, with the largest error.
+    """
+    said = dict[str, dict[str, str]]()
     for run in (run for configuration in group for run in configuration.every_run):
         training = run.spec.training
         if training.tune != "all":
             width = training.neck_width
             neck = "" if width is None else f", a bottleneck of {width}" if width else ", a linear probe"
             features = run.tracked.tags.get(FEATURES, "")
-            said.add(f"tune {training.tune}{neck}" + (f"; features: {features}" if features else ""))
-    return sorted(said)
+            kept, _, error = features.partition(ERROR)
+            known = said.setdefault(f"tune {training.tune}{neck}", {})
+            known[kept] = max(known.get(kept, ""), error, key=lambda text: float(text or 0))
+    return [
+        part + ("; features: " if any(known) else "") + " or ".join(_with_error(*one) for one in sorted(known.items()))
+        for part, known in sorted(said.items())
+    ]
+
+
+def _with_error(kept: str, error: str) -> str:
+    return f"{kept}{ERROR}{error}" if error else kept
 
 
 def unreadable(group: list[Configuration]) -> list[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+WIDEST = 100.0
+"""Points between the ends of a difference's interval, above which its figures say nothing."""
+
 
 def spell_metric(metric: str) -> str:
     """Spell a metric's key in words: ``mean_class_accuracy`` → mean class accuracy, ``miou`` → mean IoU."""
@@ -49,9 +52,22 @@ def spell_bounds(bounds: tuple[float, float], *, digits: int = 1, signed: bool =
     return " to ".join(f"{end:{'+' if signed else ''}.{digits}f}" for end in bounds)
 
 
+def spell_gain(bounds: tuple[float, float], seeds: int) -> str:
+    """Spell the interval of a difference of two percentages: ``-0.4 to +2.0``, cut at -100 and +100.
+
+    One wider than :data:`WIDEST` is spelled in words: ``too wide to say anything with 2 seeds``.
+    """
+    low, high = bounds
+    if high - low > WIDEST:
+        return f"too wide to say anything with {count_of(seeds, 'seed')}"
+    return spell_bounds((max(low, -100.0), min(high, 100.0)), signed=True)
+
+
 def spell_gpu_hours(hours: float) -> str:
-    """Spell GPU hours: ``12.3 GPU hours``; of a little ``less than 0.1 GPU hours``."""
-    return "less than 0.1 GPU hours" if hours < 0.05 else f"{hours:.1f} GPU hours"
+    """Spell GPU hours: ``12.3 GPU hours``; of less than one ``14 GPU minutes``, ``less than 1 GPU minute``."""
+    if hours < 1 / 60:
+        return "less than 1 GPU minute"
+    return f"{hours:.1f} GPU hours" if hours >= 1 else count_of(round(60 * hours), "GPU minute")
 
 
 def spell_seeds(seeds: Sequence[int]) -> str:

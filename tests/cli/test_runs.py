@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from command_line import refusal
 from small_runs import spec_of
+from stored_runs import finish
 from typer.testing import CliRunner
 
 from dta_bench import cli
@@ -56,6 +57,14 @@ def test_methods_states_and_order_are_chosen(run: Run, out: Path) -> None:
     assert len(listed(run, out, "fonts_digits --status finished")) == 2
     tests = [row["test"] for row in listed(run, out, "--sort test")]
     assert tests == sorted(tests, reverse=True)
+
+
+def test_a_suite_lists_the_runs_of_its_pairs(run: Run, out: Path) -> None:
+    tracker = Tracker(store_file.sqlite_uri(out / "mlflow.db"), out)
+    tracker.experiment(benchmark_of("digits_suite.fonts-to-optdigits"))
+    spec = dataclasses.replace(spec_of("mcc"), benchmark="digits_suite.fonts-to-optdigits")
+    finish(tracker, spec, 0.7)
+    assert [row["run"] for row in listed(run, out, "digits_suite")] == [spec.id]
 
 
 def test_the_table_has_a_line_for_each_run_and_what_all_share_once(run: Run, out: Path) -> None:

@@ -22,12 +22,12 @@ ACCURACY = {
 }
 
 
-def report_of(folder: Path, backbones: list[str]) -> Report:
+def report_of(folder: Path, backbones: list[str], **others: float) -> Report:
     tracker = Tracker(f"sqlite:///{folder / 'mlflow.db'}", folder)
     tracker.check()
     tracker.experiment(benchmark_of("fonts_digits"))
     for backbone in backbones:
-        for method, accuracy in ACCURACY[backbone].items():
+        for method, accuracy in (ACCURACY[backbone] | others).items():
             for seed in (0, 1, 2):
                 finish(tracker, dataclasses.replace(spec_of(method, seed), backbone=backbone), accuracy)
     return build_report(tracker, "fonts_digits", "labels")
@@ -57,3 +57,13 @@ def test_a_report_of_one_backbone_has_no_such_section(tmp_path: Path) -> None:
     report = report_of(tmp_path, ["conv9_fc1"])
     assert by_backbone(report) == []
     assert backbones_section(report) is None
+
+
+def test_where_the_rule_ranks_the_neighbours_first_the_row_names_them(tmp_path: Path) -> None:
+    report = report_of(tmp_path, [*ACCURACY], knn=0.97)
+    assert report.leaderboard[0].method == "knn"
+    (said,) = by_backbone(report)[0].ranked_above()
+    assert said.startswith("the rule's first is knn (")
+    console = Console(file=io.StringIO(), width=200)
+    show_backbones(report, console)
+    assert "knn" in console.file.getvalue()  # type: ignore[attr-defined]

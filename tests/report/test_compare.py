@@ -1,5 +1,6 @@
 """Two sweeps or two stores on the same rows."""
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -60,9 +61,20 @@ def test_two_sweeps_of_one_store_are_told_apart_by_their_parent_runs(tmp_path: P
     assert 15 < row.difference < 25
 
 
+def test_a_suite_stands_for_its_pairs_that_have_runs(tmp_path: Path) -> None:
+    workspace = store(tmp_path / "out", {"dta": 0.6})
+    tracker = workspace.tracker()
+    for pair in ("fonts-to-optdigits", "optdigits-to-fonts"):
+        name = f"digits_suite.{pair}"
+        tracker.experiment(benchmark_of(name))
+        finish(tracker, dataclasses.replace(spec_of("dta"), benchmark=name), 0.7)
+    rows = compare("digits_suite", "digits_suite", None, workspace).rows
+    assert [row.benchmark for row in rows] == ["digits_suite.fonts-to-optdigits", "digits_suite.optdigits-to-fonts"]
+
+
 def test_what_is_neither_a_sweep_nor_a_store_is_refused(tmp_path: Path) -> None:
     workspace = store(tmp_path / "out", {"dta": 0.6})
-    with pytest.raises(UserError, match="'nonsense' is no sweep, no benchmark, and no folder with a store"):
+    with pytest.raises(UserError, match="'nonsense' is no sweep, no benchmark, no suite, and no folder with a store"):
         compare("nonsense", "fonts_digits", None, workspace)
     with pytest.raises(UserError, match="start_fonts_digits has no finished run in sqlite:"):
         compare("start_fonts_digits", "fonts_digits", None, workspace)

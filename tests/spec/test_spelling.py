@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 import dta_bench
-from dta_bench.spec.spelling import count_of, join_words, label_run, spell_method, spell_metric, spell_value
+from dta_bench.spec.spelling import (
+    count_of,
+    join_words,
+    label_run,
+    spell_gain,
+    spell_gpu_hours,
+    spell_method,
+    spell_metric,
+    spell_value,
+)
 
 PACKAGE = Path(dta_bench.__file__).parent
 
@@ -31,6 +40,18 @@ def test_a_number_of_things_is_singular_only_for_one(number: int, noun: str, spe
 
 def test_words_are_joined_as_in_a_sentence() -> None:
     assert [join_words(words) for words in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+
+
+def test_the_interval_of_a_gain_is_cut_at_what_is_possible_and_said_in_words_where_it_says_nothing() -> None:
+    assert spell_gain((-0.44, 2.0), 3) == "-0.4 to +2.0"
+    assert spell_gain((20.0, 104.0), 3) == "+20.0 to +100.0"
+    assert spell_gain((-110.0, 102.0), 2) == "too wide to say anything with 2 seeds"
+
+
+def test_a_little_of_a_gpu_is_spelled_in_minutes() -> None:
+    assert [spell_gpu_hours(hours) for hours in (0.001, 0.25, 12.34)] == [
+        "less than 1 GPU minute", "15 GPU minutes", "12.3 GPU hours",
+    ]  # fmt: skip
 
 
 def test_only_baselines_are_spelled_with_a_hyphen() -> None:

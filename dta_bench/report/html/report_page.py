@@ -19,7 +19,7 @@ from dta_bench.report.html.sections.search import search_section
 from dta_bench.report.html.sections.selection import selection_section
 from dta_bench.report.html.sections.training import training_section
 from dta_bench.report.html.sections.without_test import without_test_section
-from dta_bench.spec.spelling import count_of, spell_bounds, spell_metric
+from dta_bench.spec.spelling import count_of, spell_gain, spell_metric
 
 
 def report_page(report: Report) -> Page:
@@ -51,7 +51,7 @@ def _largest_figures(report: Report) -> list[tuple[str, str, str]]:
     interval = f"{spell_interval(bounds, test.seeds)}, {describe_seeds(test.confirmed)}" if bounds else ""
     shown = [(f"Target test, {spell_metric(report.headline)}", f"{average:.1f} %", interval)]
     if difference:
-        ends = spell_bounds(difference.ci95, signed=True)
+        ends = spell_gain(difference.ci95, difference.seeds)
         tested = "they differ" if difference.differs else "no difference is shown"
         shown.append((
             "vs. source-only", f"{difference.points:+.1f}", f"points (95 % interval {ends}): {tested}",

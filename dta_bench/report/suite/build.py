@@ -23,7 +23,7 @@ from dta_bench.tracking import Tracker
 
 def build_suite_report(
     suite: Suite, tracker: Tracker, rule: str | None, root: Path, only: Collection[str] | None = None,
-    pairs: Sequence[SuitePair] = (),
+    pairs: Sequence[SuitePair] = (), places: str = "",
 ) -> SuiteReport:  # fmt: skip
     """The report of a suite.
 
@@ -32,6 +32,7 @@ def build_suite_report(
         root: the data root, for what is missing.
         only: identities of the runs to report; None: all.
         pairs: to report; none for all that the suite states, and any other pair of it that has runs.
+        places: the options that lead a command to the same data and store, with a space before each.
 
     Raises:
         UserError: no finished run of any pair, or an unknown rule.
@@ -51,7 +52,7 @@ def build_suite_report(
         stated=len(stated), pairs={one.pair.key: _pair_report(one) for one in choices},
         average_over=averages.over, average=averages.average, average_intervals=averages.intervals,
         average_seeds=averages.seeds, comparisons=averages.comparisons, across=_across(choices, averages),
-        missing=missing_cells(suite, stated, choices, root, tracker), notes=_notes(suite, choices, averages),
+        missing=missing_cells(suite, stated, choices, root, tracker, places), notes=_notes(suite, choices, averages),
         printed=printed_tables(suite.name),
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.data.suite_plugin import Suite, SuitePair
@@ -14,10 +14,28 @@ from dta_bench.report.selection.ranking import choices, rank
 from dta_bench.report.summary import reported_group, rule_or_default
 from dta_bench.report.uncertainty import Uncertainty
 from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.declared_method import trains_nothing
 from dta_bench.tracking import Tracker, standing_runs
 
 Network = tuple[str, str]
 """Backbone and weights."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """How large the searches of a pair's configurations were, as the options of a sweep say it.
+
+    Attributes:
+        points: of each method.
+        seeds: of most configurations.
+        first_seed: the lowest.
+        confirm: the most confirmation runs of a configuration.
+    """
+
+    points: Mapping[str, int] = field(default_factory=dict)
+    seeds: int = 1
+    first_seed: int = 0
+    confirm: int = 0
 
 
 @dataclass(frozen=True)
@@ -29,6 +47,7 @@ class PairChoice:
         uncertainty: intervals of these.
         runs: how many finished runs the pair's group has.
         left_out: how many of its configurations are of another training, labelled subset, data or network.
+        searched: how large the searches of these configurations were.
     """
 
     pair: SuitePair
@@ -38,6 +57,7 @@ class PairChoice:
     uncertainty: Uncertainty
     runs: int
     left_out: int
+    searched: Searched = field(default_factory=Searched)
 
 
 def choose(
@@ -89,4 +109,15 @@ def _choose(
     methods = {c.method: c.shown for c in chosen if c.shown.has("test")}
     uncertainty = Uncertainty([c for c in methods.values() if is_in_tests_of_a_suite(c.method)], benchmark.headline)
     left_out = others + len(group) - len(own)
-    return PairChoice(pair, benchmark, rule, methods, uncertainty, sum(len(c.every_run) for c in own), left_out)
+    runs = sum(len(c.every_run) for c in own)
+    return PairChoice(pair, benchmark, rule, methods, uncertainty, runs, left_out, _searched(own))
+
+
+def _searched(configurations: Sequence[Configuration]) -> Searched:
+    points = Counter(c.method for c in configurations)
+    seeds = [[run.spec.seed for run in c.searched.runs] for c in configurations if not trains_nothing(c.method)]
+    counts = Counter(len(own) for own in seeds if own)
+    return Searched(
+        points, counts.most_common(1)[0][0] if counts else 1, min((own[0] for own in seeds if own), default=0),
+        max((len(c.confirmation) for c in configurations), default=0),
+    )  # fmt: skip

@@ -18,7 +18,7 @@ from dta_bench.run.workspace import Workspace
 
 def report_suite(
     name: str, rule: str | None, workspace: Workspace, only: Collection[str] | None = None,
-    pairs: Sequence[SuitePair] = (), with_pairs: bool = True,
+    pairs: Sequence[SuitePair] = (), with_pairs: bool = True, places: str = "",
 ) -> FinishedReport:  # fmt: skip
     """The report of a suite, kept as ``report.json``, ``.html`` and ``.md``, with the pages of its pairs in ``pairs/``.
 
@@ -27,20 +27,21 @@ def report_suite(
         only: identities of the runs to report; None: all.
         pairs: to report; none for all of the suite.
         with_pairs: make the page of each pair too.
+        places: the options that lead a command to the same data and store, with a space before each.
 
     Raises:
         UserError: no such suite, no finished run, or an unknown rule.
     """
     suite, tracker = suite_plugin(name), workspace.tracker()
     tracker.check_address()
-    report = build_suite_report(suite, tracker, rule, Path(workspace.root), only, pairs)
+    report = build_suite_report(suite, tracker, rule, Path(workspace.root), only, pairs, places)
     folder, pages = workspace.make_page_folder(suite.name), dict[str, str]()
     if with_pairs:
         for key, pair in report.pairs.items():
             own = replace(workspace, to=str(folder / "pairs" / pair.benchmark))
             report_runs(pair.benchmark, rule, own)
             pages[key] = f"pairs/{pair.benchmark}/report.html"
-    page = suite_page(report, pages)
+    page = suite_page(report, pages, places)
     folder.mkdir(parents=True, exist_ok=True)
     texts = {"json": json.dumps(report.json_object(), indent=2) + "\n", "html": html(page), "md": markdown(page)}
     for ending, text in texts.items():

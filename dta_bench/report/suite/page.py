@@ -12,15 +12,22 @@ from rich.table import Table as ScreenTable
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.suite_report import SuiteReport, SuiteScore
 from dta_bench.report.html.page import Cell, Page, Section, Table
-from dta_bench.report.html.sections.cells import interval_cell, number_cell
+from dta_bench.report.html.sections.cells import gain_cell, interval_cell, number_cell
 from dta_bench.report.suite.printed import printed_section
 from dta_bench.spec.spelling import spell_metric
 
 NO_AVERAGE = "-"
+COLLAPSED = "*"
+"""Stands behind the score of a cell in which some runs collapsed."""
 
 
-def suite_page(report: SuiteReport, pages: Mapping[str, str] = MappingProxyType({})) -> Page:
-    """The page of a suite's report; ``pages`` are the addresses of its pairs' own pages, by pair."""
+def suite_page(report: SuiteReport, pages: Mapping[str, str] = MappingProxyType({}), places: str = "") -> Page:
+    """The page of a suite's report.
+
+    Args:
+        pages: the addresses of its pairs' own pages, by pair.
+        places: the options that lead a command to the same data and store, with a space before each.
+    """
     sections = [
         _table(report, pages),
         _intervals(report),
@@ -28,7 +35,7 @@ def suite_page(report: SuiteReport, pages: Mapping[str, str] = MappingProxyType(
         _across(report),
         printed_section(report),
         _missing(report),
-        _how(report),
+        _how(report, places),
     ]
     return Page(
         title=f"{report.suite}: {len(report.pairs)} of {report.stated} pairs",
@@ -89,6 +96,8 @@ def show_suite(report: SuiteReport, console: Console) -> None:
             of, *[f"{report.average[name]:.1f}" if name in report.average else NO_AVERAGE for name in methods]
         )
     console.print(shown)
+    if collapsed := _collapsed(report):
+        console.print(f"{COLLAPSED} has collapsed runs: {collapsed}", highlight=False, soft_wrap=True, markup=False)
     for note in report.notes[1:]:
         console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
     for cell in report.missing:
@@ -156,7 +165,7 @@ def _differences(report: SuiteReport) -> Section | None:
         return None
     rows = [
         [
-            Cell(c.first), Cell(c.second), Cell(f"{c.points:+.1f}", number=True), interval_cell(c.ci95, signed=True),
+            Cell(c.first), Cell(c.second), Cell(f"{c.points:+.1f}", number=True), gain_cell(c),
             Cell("" if c.p_holm is None else f"{c.p_holm:.3f}", number=True), Cell("differ" if c.differs else ""),
         ]
         for c in sorted(report.comparisons, key=lambda c: (not c.differs, -abs(c.points)))
@@ -201,12 +210,12 @@ def _missing(report: SuiteReport) -> Section | None:
     return Section("missing", "Missing", words, [Table(["pair", "method", "why"], rows)], commands=commands)
 
 
-def _how(report: SuiteReport) -> Section:
+def _how(report: SuiteReport, places: str) -> Section:
     words = [
         f"Network: {report.backbone}, weights {report.weights}. Splits: {report.notes[0]}.",
         "Choices are made on each pair by itself. A method's cells may have different parameters.",
     ]
-    return Section("how", "How it was made", words, commands=[f"dta-bench report {report.suite}"])
+    return Section("how", "How it was made", words, commands=[f"dta-bench report {report.suite}{places}"])
 
 
 def _largest_figures(report: SuiteReport) -> list[tuple[str, str, str]]:
@@ -225,7 +234,14 @@ def _arrow(pair: str) -> str:
 
 
 def _screen(found: SuiteScore | None) -> str:
-    return "" if found is None else f"{found.score:.1f}"
+    return "" if found is None else f"{found.score:.1f}{COLLAPSED if found.collapsed else ''}"
+
+
+def _collapsed(report: SuiteReport) -> str:
+    """Which cells have collapsed runs, and how many of how many."""
+    cells = [(name, key, one) for name in ranking(report) for key, pair in report.pairs.items()
+             if (one := pair.methods.get(name)) is not None and one.collapsed]  # fmt: skip
+    return "; ".join(f"{name} on {key} ({one.collapsed} of {one.seeds})" for name, key, one in cells)
 
 
 def _spelled(report: SuiteReport, method: str) -> str:

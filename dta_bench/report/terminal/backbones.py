@@ -8,7 +8,7 @@ from rich.table import Table
 
 from dta_bench.report.by_backbone import by_backbone, sentence
 from dta_bench.report.document.report import Report
-from dta_bench.spec.spelling import spell_bounds
+from dta_bench.spec.spelling import spell_gain
 
 
 def show_backbones(report: Report, console: Console) -> None:
@@ -24,10 +24,11 @@ def show_backbones(report: Report, console: Console) -> None:
     table.add_column("verdict")
     for one in found:
         gain, source = one.best.difference, one.source_only
+        best = "\n".join([one.best.method, *one.ranked_above()])
         table.add_row(
-            escape(one.backbone), one.best.method, "" if one.best.test is None else f"{one.best.test:.1f}",
+            escape(one.backbone), best, "" if one.best.test is None else f"{one.best.test:.1f}",
             "" if source is None or source.test is None else f"{source.test:.1f}",
             "" if gain is None else f"{gain.points:+.1f}",
-            "" if gain is None else spell_bounds(gain.ci95, signed=True), sentence(one),
+            "" if gain is None else spell_gain(gain.ci95, gain.seeds), sentence(one),
         )  # fmt: skip
     console.print(table)

@@ -1,6 +1,8 @@
 """A suite's report: methods by pairs, averages only over pairs that all have, missing cells named with a command."""
 
 import dataclasses
+import io
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from drawn_suites import write_domains, write_suite
+from rich.console import Console
 from small_runs import spec_of
 from stored_runs import Runs
 from typer.testing import CliRunner
@@ -20,7 +23,7 @@ from dta_bench.errors import UserError
 from dta_bench.report.document.suite_report import SuiteReport
 from dta_bench.report.html.page import html, markdown
 from dta_bench.report.suite.build import build_suite_report
-from dta_bench.report.suite.page import suite_page
+from dta_bench.report.suite.page import show_suite, suite_page
 from dta_bench.spec import search_space_file
 from dta_bench.spec.run_spec import LabelSubset, RunSpec
 from dta_bench.sweep.suite import SuitePlan
@@ -135,6 +138,35 @@ def test_the_command_of_a_missing_pair_plans_every_method_that_other_pairs_have(
         store.add(dataclasses.replace(spec_of(method), benchmark="zoo.photo-to-ink", training=training), 0.5)
     gap = next(cell for cell in report_of(store, here).missing if cell.pair == "ink -> photo")
     assert {run.method for run in planned_by(gap.command, monkeypatch)} == {"dann", "mcc", "source_only"}
+
+
+def test_the_command_of_a_missing_pair_has_the_size_of_the_searches_and_the_places(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store()
+    for weight in (0.1, 0.3):
+        for seed in (100, 101):
+            spec = dataclasses.replace(spec_of("mcc", seed=seed, weight=weight), benchmark="zoo.photo-to-ink")
+            store.add(
+                dataclasses.replace(spec, training=spec.training.model_copy(update={"image_size": (28, 28)})), 0.5
+            )
+    tracker = store.tracker()
+    found = build_suite_report(suite_plugin("zoo"), tracker, None, here / "data", places=" --out 'my runs'")
+    gap = next(cell for cell in found.missing if cell.pair == "ink -> photo")
+    assert " --points 2 --seeds 2 --first-seed 100 --confirm 0 --epochs " in gap.command
+    assert gap.command.endswith(" --out 'my runs'")
+    assert len([run for run in planned_by(gap.command, monkeypatch) if run.method == "mcc"]) == 4
+
+
+def test_the_terminal_says_which_cells_have_collapsed_runs(here: Path) -> None:
+    store = Store()
+    store.sweep_pair("photo-to-ink", "dta", [0.6])
+    store.sweep_pair("photo-to-ink", "dta", [0.1], first_seed=1, collapsed=True)
+    console = Console(file=io.StringIO(), width=100)
+    show_suite(report_of(store, here), console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert re.search(r"photo -> ink +│ +\d+\.\d\* │", said)
+    assert "* has collapsed runs: dta on photo -> ink (1 of 2)" in said
 
 
 def test_methods_without_a_pair_in_common_have_no_average(here: Path) -> None:

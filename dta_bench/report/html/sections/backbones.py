@@ -7,7 +7,7 @@ from dta_bench.report.confirmation_sentences import count_fresh
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import differing_params
 from dta_bench.report.html.page import Cell, Section, Table
-from dta_bench.report.html.sections.cells import interval_cell, number_cell
+from dta_bench.report.html.sections.cells import gain_cell, number_cell
 from dta_bench.report.html.sections.links import first_run_page
 from dta_bench.report.labels import label_row
 from dta_bench.spec.spelling import spell_method, spell_metric
@@ -35,11 +35,12 @@ def backbones_section(report: Report) -> Section | None:
 
 def _row(report: Report, one: OfBackbone, names: list[str], beside: list[str]) -> list[Cell]:
     gain, source = one.best.difference, one.source_only
+    chosen = "; ".join([label_row(one.best, names, False), *one.ranked_above()])
     return [
-        Cell(one.backbone), Cell(label_row(one.best, names, False), first_run_page(report, one.best)),
+        Cell(one.backbone), Cell(chosen, first_run_page(report, one.best)),
         number_cell(one.best.test), number_cell(source.test if source else None),
         Cell(f"{gain.points:+.1f}" if gain else "", number=True),
-        interval_cell(gain.ci95 if gain else None, signed=True), Cell(sentence(one)),
+        gain_cell(gain), Cell(sentence(one)),
         *(number_cell(one.beside[name].test if name in one.beside else None) for name in beside),
         Cell(count_fresh(one.best), number=True),
     ]  # fmt: skip

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dta_bench.report.document.frozen_record import Interval
+from dta_bench.report.document.scores import Comparison, Difference
 from dta_bench.report.html.page import Cell
-from dta_bench.spec.spelling import spell_bounds
+from dta_bench.spec.spelling import spell_bounds, spell_gain
 
 
 def number_cell(value: float | None, digits: int = 1, absent: str = "") -> Cell:
@@ -17,6 +18,11 @@ def count_cell(count: int) -> Cell:
     return Cell(str(count), number=True)
 
 
-def interval_cell(bounds: Interval | None, *, signed: bool = False) -> Cell:
-    """Both ends of an interval, signed where it is of a difference; empty where there is none."""
-    return Cell(spell_bounds(bounds, signed=signed) if bounds else "", number=True)
+def interval_cell(bounds: Interval | None) -> Cell:
+    """Both ends of a score's interval; empty where there is none."""
+    return Cell(spell_bounds(bounds) if bounds else "", number=True)
+
+
+def gain_cell(gain: Difference | Comparison | None) -> Cell:
+    """The interval of a difference of two scores; empty where there is none."""
+    return Cell(spell_gain(gain.ci95, gain.seeds) if gain else "", number=True)

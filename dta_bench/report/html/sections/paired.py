@@ -8,7 +8,7 @@ from dta_bench.report.confirmation_sentences import untested_sentences
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Comparison
 from dta_bench.report.html.page import Cell, Section, Table
-from dta_bench.report.html.sections.cells import count_cell, interval_cell
+from dta_bench.report.html.sections.cells import count_cell, gain_cell
 from dta_bench.spec.spelling import spell_metric
 
 OPEN_PAIRS = 15
@@ -48,7 +48,7 @@ def _row(pair: Comparison) -> list[Cell]:
     shown = "they differ" if pair.differs else "no difference is shown" if pair.p_holm is not None else "not tested"
     return [
         Cell(pair.first), Cell(pair.second), Cell(f"{pair.points:+.1f}", number=True),
-        interval_cell(pair.ci95, signed=True), count_cell(pair.seeds), Cell(p, number=True), Cell(shown),
+        gain_cell(pair), count_cell(pair.seeds), Cell(p, number=True), Cell(shown),
         Cell(_needed(pair)),
     ]  # fmt: skip
 

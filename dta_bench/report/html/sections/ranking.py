@@ -11,7 +11,7 @@ from dta_bench.report.html.page import Cell, Section, Table
 from dta_bench.report.html.sections.cells import count_cell, interval_cell, number_cell
 from dta_bench.report.html.sections.links import first_run_page
 from dta_bench.report.labels import label_row
-from dta_bench.spec.spelling import spell_bounds, spell_metric
+from dta_bench.spec.spelling import spell_gain, spell_metric
 
 OPEN_ROWS, MANY = 15, 20
 """Rows of the ranking that are seen at first, where there are many."""
@@ -85,7 +85,7 @@ def _row(report: Report, rank: int, row: LeaderboardRow, label: str, scale: RowS
     if scale is not None and row.test is not None and row.ci95 is not None:
         look = SIDE_COLOURS.get("selected" if row.competes else row.method, 3)
         drawing = row_interval(row.test, row.ci95, scale, look)
-    against = f"{gap.points:+.1f} ({spell_bounds(gap.ci95, signed=True)})" if gap else ""
+    against = f"{gap.points:+.1f} ({spell_gain(gap.ci95, gap.seeds)})" if gap else ""
     return [
         Cell(str(rank) if row.competes else "-", number=True, key=float(rank)),
         Cell(label, first_run_page(report, row)),
