@@ -15,6 +15,7 @@ from dta_bench.errors import UserError
 from dta_bench.errors.credentials import mask_command
 
 if TYPE_CHECKING:
+    from dta_bench.cost.wall_time import Machines
     from dta_bench.run.workspace import Keep, Workspace
     from dta_bench.spec.plan import Options, Plan
 
@@ -27,6 +28,7 @@ def options_of(
     method: Sequence[str] | None = None,
     points: int | None = None,
     seeds: int | None = None,
+    first_seed: int = 0,
     confirm: int | None = None,
     epochs: int | None = None,
     weights: str = "none",
@@ -64,7 +66,7 @@ def options_of(
         points=points, seeds=seeds, epochs=epochs,
         labels=labels, weights=weights, training=settings, search=search, stop=stop or ("none",),
         recipe=recipe or "", label_seed=labels_seed, labels_drawn=labels_drawn, confirm=confirm,
-        budget=budget,
+        budget=budget, first_seed=first_seed,
     )  # fmt: skip
 
 
@@ -90,6 +92,14 @@ def parse_gpus_per_run(text: str | None) -> float | Literal["auto"] | None:
     if not 0 <= gpus < float("inf"):
         raise UserError(f"--gpus-per-run {text} is neither a number from 0 up nor auto")
     return gpus
+
+
+def machines_of(gpus: int | None, share: float | Literal["auto"] | None, parallel: int | None) -> Machines:
+    """What would train, for the time of a dry run: ``--gpus``, ``--gpus-per-run`` and ``--parallel``."""
+    from dta_bench.cost.wall_time import Machines
+
+    is_auto = share == "auto"
+    return Machines(gpus, 1.0 if share is None or share == "auto" else share, parallel, is_auto)
 
 
 def refuse_unused(context: typer.Context, options: Sequence[str], why: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dta_bench.cli.arguments import (
+    machines_of,
     options_of,
     parse_gpus_per_run,
     parse_keep_networks,
@@ -84,6 +85,16 @@ def sweep(
         int | None,
         typer.Option(min=1, help="Run every point with seeds 0 to N-1, at most 1000. Default: the search space's."),
     ] = None,
+    first_seed: Annotated[
+        int,
+        typer.Option(
+            "--first-seed",
+            min=0,
+            max=999,
+            help="Begin with this seed, and confirmation at 1000 above it: with numbers of its own, a second lab makes "
+            "fresh seeds.",
+        ),
+    ] = 0,
     confirm: Annotated[
         int | None,
         typer.Option(
@@ -146,6 +157,13 @@ def sweep(
         ),
     ] = None,
     price: Annotated[float | None, typer.Option(min=0, help="For the cost: the price of a GPU for an hour.")] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="For the time: so many GPUs train at once, with one run each or as --gpus-per-run and --parallel say.",
+        ),
+    ] = None,
     keep_networks: KeepNetworks = None,
     keep_network: KeepNetwork = False,
     local_checkpoints: Annotated[
@@ -175,15 +193,15 @@ def sweep(
     from dta_bench.cost import kept_counts
 
     if not dry_run:
-        refuse_unused(context, ["--price", "--images-per-second"], "without --dry-run")
+        refuse_unused(context, ["--price", "--images-per-second", "--gpus"], "without --dry-run")
     if not nodes:
         refuse_unused(context, ["--wait"], "without --nodes")
-    gpus = parse_gpus_per_run(gpus_per_run)
+    share = parse_gpus_per_run(gpus_per_run)
     keep = parse_keep_networks(keep_networks, keep_network)
     options = options_of(
-        backbone=backbone, method=method, points=points, seeds=seeds, epochs=epochs, weights=weights,
-        training=training, tune=tune, recipe=recipe, budget=budget, labels=labels, labels_seed=labels_seed,
-        labels_drawn=labels_drawn, search=search, stop=stop, confirm=confirm,
+        backbone=backbone, method=method, points=points, seeds=seeds, first_seed=first_seed, epochs=epochs,
+        weights=weights, training=training, tune=tune, recipe=recipe, budget=budget, labels=labels,
+        labels_seed=labels_seed, labels_drawn=labels_drawn, search=search, stop=stop, confirm=confirm,
     )  # fmt: skip
     console = stderr_console(quiet)
     with chatter_on_stderr() as stdout, acknowledged_interrupts(), Phases(console) as phases:
@@ -201,13 +219,15 @@ def sweep(
                 recipe=of_suite.recipe, local_checkpoints=local_checkpoints,
             )  # fmt: skip
             if dry_run:
-                print_suite_plan(of_suite, workspace, as_json, stdout, rate, price, stacked)
+                print_suite_plan(
+                    of_suite, workspace, as_json, stdout, rate, price, stacked, machines_of(gpus, share, parallel)
+                )
                 return
             phases.begin("importing what trains")
             from dta_bench.sweep.on_ray.cluster import Resources
 
-            resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait, stacked)
-            places = same_places(out=out, tracking_uri=tracking_uri)
+            resources = Resources(parallel, cpus_per_run, share, address, nodes, wait, stacked)
+            places = same_places(root=root, out=out, tracking_uri=tracking_uri)
             run_suite(of_suite, workspace, resources, console, as_json, stdout, open_page, places, phases)
             return
         plan = plan_of(name, options, benchmark, root)
@@ -216,14 +236,14 @@ def sweep(
             recipe=plan.recipe, local_checkpoints=local_checkpoints,
         )  # fmt: skip
         if dry_run:
-            print_plan(plan, workspace, as_json, stdout, rate, price, stacked)
+            print_plan(plan, workspace, as_json, stdout, rate, price, stacked, machines_of(gpus, share, parallel))
             return
         phases.begin("importing what trains")
         from dta_bench.sweep.confirmation import reported_runs
         from dta_bench.sweep.on_ray.cluster import Resources
         from dta_bench.sweep.sweep import sweep as run_sweep
 
-        resources = Resources(parallel, cpus_per_run, gpus, address, nodes, wait, stacked)
+        resources = Resources(parallel, cpus_per_run, share, address, nodes, wait, stacked)
         swept = run_sweep(plan, workspace, resources, console, phases)
         phases.close()
         if swept.failed and not swept.done:
@@ -236,7 +256,7 @@ def sweep(
         _describe_parent(plan, workspace, finished)
         places = same_places(out=out, tracking_uri=tracking_uri)
         following = [
-            f"dta-bench report {plan.benchmark.name}{places} --open  # the page of all runs of {plan.benchmark.name}",
+            f"dta-bench report {plan.name}{places} --open  # this page again, with what was run since",
             f"dta-bench runs {plan.benchmark.name}{places}  # the runs and their scores",
             f"dta-bench ui{places}  # the same in MLflow",
         ]

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from dta_bench.cli.terminal import print_ending, print_json
 
 if TYPE_CHECKING:
+    from dta_bench.cost.sweep_estimate import Estimate
+    from dta_bench.cost.wall_time import Machines, WallTime
     from dta_bench.run.workspace import Workspace
     from dta_bench.spec.plan import Plan
     from dta_bench.spec.run_spec import RunSpec
 
 
+LISTED = 40
+"""So many runs are listed whole; of more, the first half of that."""
+
+
 def print_plan(
     plan: Plan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None,
-    stacked: bool = False,
+    stacked: bool = False, machines: Machines | None = None,
 ) -> None:  # fmt: skip
     """Print the runs of a plan, how many of them are done, and what the others would cost.
 
     Args:
         stacked: whether what can be stacked is; the memory that this takes is then said.
+        machines: what would train, for the time that it would take; None: nobody said.
     """
     from dta_bench.cost.budget_plan import budget_plan, describe_budget
     from dta_bench.cost.sweep_estimate import describe, estimate
+    from dta_bench.cost.wall_time import Machines, describe_wall_time
     from dta_bench.data.benchmark_plugin import benchmark_plugin
     from dta_bench.run.code_fingerprint import fingerprints_of_many
     from dta_bench.spec.recipe import describe as describe_recipe
     from dta_bench.spec.row_origins import describe_origins, origins
-    from dta_bench.spec.seeds import confirmation_seeds
     from dta_bench.spec.spelling import count_of
     from dta_bench.spec.target_labels import describe_target_labels, target_labels
     from dta_bench.sweep.confirmation import describe_confirmation, expect_runs
@@ -36,7 +44,7 @@ def print_plan(
     from dta_bench.sweep.kept_networks import describe_sizes, expected_sizes
     from dta_bench.sweep.work import count_runs
 
-    tracker = workspace.tracker()
+    machines, tracker = machines or Machines(), workspace.tracker()
     tracker.check_address()
     stored = tracker.runs(plan.file.benchmark)
     code_fingerprint = fingerprints_of_many()
@@ -57,6 +65,7 @@ def print_plan(
     )
     if as_json:
         costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
+        time = time_of([(costs, state.to_do, confirming_to_do)], machines, plan.training.devices)
         networks = expected_sizes(plan, workspace.keep_networks, confirming.runs)
         runs = [
             {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params}
@@ -64,7 +73,7 @@ def print_plan(
         ]
         rows = {f"{m} {b}": origins(plan, b, m) for b in plan.backbones for m in plan.methods}
         confirmation = {
-            "seeds": list(confirmation_seeds(plan.confirm)), "runs": len(confirming.runs),
+            "seeds": list(plan.confirmation_seeds), "runs": len(confirming.runs),
             "done": len(confirming.runs) - len(confirming_to_do), "to_do": len(confirming_to_do),
         }  # fmt: skip
         found = {
@@ -72,12 +81,16 @@ def print_plan(
             "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
             "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale),
             "origins": rows, "recipe": plan.recipe, "budget": budget,
-            "confirmation": confirmation, "target_labels": situation, "estimate": costs, "networks": networks,
+            "confirmation": confirmation, "target_labels": situation, "estimate": costs, "time": time,
+            "networks": networks,
         }  # fmt: skip
         print_json(found, stdout)
         return
-    for run in plan.runs:
+    shown = plan.runs if len(plan.runs) <= LISTED else plan.runs[: LISTED // 2]
+    for run in shown:
         print(f"{run.id}  {run.backbone:<12} {plan.run_name(run)}", file=stdout)
+    if len(shown) < len(plan.runs):
+        print(f"and {len(plan.runs) - len(shown)} more runs; --json lists all", file=stdout)
     if plan.recipe:
         print(describe_recipe(plan.recipe), file=stdout)
     for line in [*describe_origins(plan), *describe_budget(plan, budget)]:
@@ -91,11 +104,36 @@ def print_plan(
     if confirming.runs:
         print(describe_confirmation(plan, confirming, len(confirming_to_do)), file=stdout)
     print(f"labels of the target: {describe_target_labels(situation)}", file=stdout)
-    stdout.flush()  # the plan is there while the cost is counted
-    print(describe(estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)), file=stdout)
     print(describe_sizes(expected_sizes(plan, workspace.keep_networks, confirming.runs)), file=stdout)
     if stacked:
         from dta_bench.sweep.stacked.describe import describe_stacks
 
         print(describe_stacks(plan, state.to_do, workspace.root), file=stdout)
+    stdout.flush()  # the plan is there while the cost is counted
+    costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
+    print(describe(costs), file=stdout)
+    time = time_of([(costs, state.to_do, confirming_to_do)], machines, plan.training.devices)
+    if time is not None:
+        print(describe_wall_time(time, machines, costs["device"]), file=stdout)
     print_ending("", ["the same command without --dry-run  # runs them"], stdout)
+
+
+def time_of(
+    counted: Sequence[tuple[Estimate, Sequence[RunSpec], Sequence[RunSpec]]], machines: Machines, devices: int
+) -> WallTime | None:
+    """How long the runs of one or more plans would take together; None where there is no estimate.
+
+    Args:
+        counted: of each plan what it costs, its runs of the search, and those that confirm.
+        devices: of one run.
+
+    Raises:
+        UserError: a run needs more GPUs than there are.
+    """
+    from dta_bench.cost.wall_time import wall_time
+
+    if any(costs["why"] or costs["too_small"] for costs, _, _ in counted):
+        return None
+    search = [costs["run_hours"][run.id] for costs, runs, _ in counted for run in runs]
+    confirmation = [costs["run_hours"][run.id] for costs, _, runs in counted for run in runs]
+    return wall_time((search, confirmation), machines, devices)

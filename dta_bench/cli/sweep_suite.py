@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rich.console import Console
 
 from dta_bench.cli.output import print_report
+from dta_bench.cli.sweep_plan import time_of
 from dta_bench.cli.terminal import open_in_browser, print_json
 from dta_bench.errors import UserError
-from dta_bench.spec.spelling import count_of, spell_gpu_hours, spell_notes
+from dta_bench.spec.spelling import count_of, spell_notes
 
 if TYPE_CHECKING:
+    from dta_bench.cost.sweep_estimate import Estimate
+    from dta_bench.cost.wall_time import Machines
     from dta_bench.run.workspace import Workspace
     from dta_bench.spec.plan import Options, Plan
     from dta_bench.spec.run_spec import RunSpec
@@ -61,7 +64,9 @@ def run_suite(
     if not swept.failed:
         remove_kept_networks(plan, workspace, console)
     only = set[str]().union(*(reported_runs(one) for one in plans))
-    finished = report_suite(plan.suite.name, None, workspace, only=only, pairs=plan.pairs, with_pairs=False)
+    finished = report_suite(
+        plan.suite.name, None, workspace, only=only, pairs=plan.pairs, with_pairs=False, places=places
+    )
     if as_json:
         print_json(finished.json_object() | {"skipped": plan.skipped, "failed": swept.failed}, stdout)
     else:
@@ -74,26 +79,31 @@ def run_suite(
 
 def print_suite_plan(
     plan: SuitePlan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None,
-    stacked: bool = False,
+    stacked: bool = False, machines: Machines | None = None,
 ) -> None:  # fmt: skip
     """Print the pairs of a suite's sweep with their runs, how many are done, and hours and price of the others.
 
     Args:
         stacked: whether what can be stacked is; what is stacked on each pair, and its memory, is then said.
+        machines: what would train, for the time that it would take; None: nobody said.
     """
+    from dta_bench.cost.sweep_estimate import spell_amount
+    from dta_bench.cost.wall_time import Machines, describe_wall_time
     from dta_bench.spec.recipe import describe as describe_recipe
 
-    tracker = workspace.tracker()
+    machines, tracker = machines or Machines(), workspace.tracker()
     tracker.check_address()
     trained = set[str]()
     rows = {key: _row(one, tracker, workspace, (rate, price), trained, stacked) for key, one in plan.plans.items()}
+    devices = next(iter(plan.plans.values())).training.devices
+    time = time_of([(row["estimate"], *row.pop("phases")) for row in rows.values()], machines, devices)
     costs = [row["estimate"]["cost"] for row in rows.values()]
     total = {
         "runs": sum(row["runs"] for row in rows.values()), "done": sum(row["done"] for row in rows.values()),
         "to_do": sum(row["to_do"] for row in rows.values()),
         "gpu_hours": sum(row["estimate"]["gpu_hours"] for row in rows.values()),
         "of_other_code": sum(row["of_other_code"] for row in rows.values()),
-        "price": price, "cost": None if None in costs else sum(costs),
+        "price": price, "cost": None if None in costs else sum(costs), "time": time,
     }  # fmt: skip
     if as_json:
         found = {"suite": plan.suite.name, "recipe": plan.recipe, "pairs": rows, "skipped": plan.skipped}
@@ -106,23 +116,37 @@ def print_suite_plan(
         print(line, file=stdout)
     width = max(map(len, rows))
     for key, row in rows.items():
-        cost = "" if row["estimate"]["cost"] is None else f", {row['estimate']['cost']:.2f}"
-        why = f"  (no estimate: {row['estimate']['why']})" if row["estimate"]["why"] else ""
         print(
-            f"{key:<{width}}  {row['runs']} runs with confirmation: {row['done']} done, {row['to_do']} to do, "
-            f"{spell_gpu_hours(row['estimate']['gpu_hours'])}{cost}{why}", file=stdout,
+            f"{key:<{width}}  {row['runs']} runs with confirmation: {row['done']} done, {row['to_do']} to do"
+            f"{_spell_cost(row['estimate'])}", file=stdout,
         )  # fmt: skip
     for key, row in rows.items():
         if stacked:
             print(f"{key:<{width}}  {row['stacked']}", file=stdout)
     if total["of_other_code"]:
         print(f"{total['of_other_code']} of these runs were made by other code; they will run again", file=stdout)
+    device = next(iter(rows.values()))["estimate"]["device"]
+    unmeasured = next((row["estimate"]["too_small"] for row in rows.values() if row["estimate"]["too_small"]), "")
     money = "" if total["cost"] is None else f", {total['cost']:.2f} at {price:g} an hour"
+    amount = "" if time is None else f", {spell_amount(total['gpu_hours'], device)}{money}"
     print(
         f"{count_of(len(rows), 'pair')}, {count_of(total['runs'], 'run')}: {total['done']} done, "
-        f"{total['to_do']} to do, {spell_gpu_hours(total['gpu_hours'])}{money}; "
-        f"{count_of(len(plan.skipped), 'pair')} skipped", file=stdout,
+        f"{total['to_do']} to do{amount}; {count_of(len(plan.skipped), 'pair')} skipped", file=stdout,
     )  # fmt: skip
+    if unmeasured:
+        print(f"no estimate: {unmeasured}", file=stdout)
+    if time is not None:
+        print(describe_wall_time(time, machines, device), file=stdout)
+
+
+def _spell_cost(costs: Estimate) -> str:
+    """What a pair's runs cost, behind a comma; nothing where the line below the pairs says why it is not known."""
+    from dta_bench.cost.sweep_estimate import spell_amount
+
+    if costs["why"] or costs["too_small"]:
+        return f"  (no estimate: {costs['why']})" if costs["why"] else ""
+    money = "" if costs["cost"] is None else f", {costs['cost']:.2f}"
+    return f", {spell_amount(costs['gpu_hours'], costs['device'])}{money}"
 
 
 def _row(
@@ -158,5 +182,5 @@ def _row(
         "benchmark": plan.file.benchmark, "runs": runs, "done": runs - len(to_do), "to_do": len(to_do),
         "estimate": estimate(plan, to_do, workspace.root, *prices, trained), "labels": plan.label_subset.size,
         "notes": [*plan.notes(), *overruled(plan)], "of_other_code": len(state.stale),
-        **of_stacks,
+        "phases": (state.to_do, to_confirm), **of_stacks,
     }  # fmt: skip

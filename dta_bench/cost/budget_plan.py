@@ -10,6 +10,9 @@ from dta_bench.errors import UserError
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
 
+MANY = 8
+"""From more methods than that on, one line holds them all."""
+
 
 class MethodBudget(TypedDict):
     """A method's first point on one backbone.
@@ -46,10 +49,13 @@ def budget_plan(plan: Plan, root: str) -> list[MethodBudget]:
 
 
 def describe_budget(plan: Plan, found: list[MethodBudget]) -> list[str]:
-    """A line for each method: what of the budget it trains, and how much that is."""
+    """What of the budget each method trains, and how much that is: a line for each, or one line where they are many."""
     several = len(plan.backbones) > 1
-    return [
-        f"budget {plan.budget}, {one['method']}{' on ' + one['backbone'] if several else ''}: "
+    parts = [
+        f"{one['method']}{' on ' + one['backbone'] if several else ''}: "
         + (f"not known: {one['why']}" if one["why"] else describe_stages(one["stages"]))
         for one in found
     ]
+    if len(parts) > MANY:
+        return [f"budget {plan.budget}: " + "; ".join(part.replace("; ", ", ") for part in parts)]
+    return [f"budget {plan.budget}, {part}" for part in parts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypedDict
@@ -12,6 +13,7 @@ from dta_bench import plugins
 from dta_bench.cost.flop_counts import flops_per_image, flops_ratio
 from dta_bench.cost.kept_counts import kept
 from dta_bench.cost.stages import stages_of
+from dta_bench.cost.wall_time import spell_hours
 from dta_bench.data.benchmark_plugin import BenchmarkPlugin, benchmark_plugin
 from dta_bench.data.suite_plugin import Suite, SuitePair, shared_training, suite_of_benchmark
 from dta_bench.domains.images import Domains
@@ -24,6 +26,8 @@ from dta_bench.spec.spelling import count_of, spell_gpu_hours
 
 ASSUMED_FLOPS_PER_SECOND = 20e12
 """FLOP/s that a data-centre GPU is assumed to sustain in float32 where nobody measured."""
+SHORTEST_STEP = 2e-3
+"""Seconds. A step whose FLOPs take less at that rate mostly waits for its launches: FLOPs do not say how long it is."""
 FORWARD_SHARE = 1 / 3
 """The part of a source-only step that a forward pass is."""
 
@@ -39,6 +43,10 @@ class Estimate(TypedDict):
         price: of one GPU for an hour; None if it was not given.
         cost: ``gpu_hours`` times ``price``.
         by_method: GPU hours of each method.
+        run_hours: identity of a run → its GPU hours; a first stage counts for the first run that starts from it.
+        device: whose hours these are: ``GPU``, or ``device`` where steps are so small that a CPU may well train them.
+        too_small: why no assumed rate says how long these steps take, and how to measure one; else empty. The numbers
+            are then those of the assumed rate, and a plan does not print them.
         why: why there is no estimate; empty if there is one.
     """
 
@@ -51,6 +59,9 @@ class Estimate(TypedDict):
     price: float | None
     cost: float | None
     by_method: dict[str, float]
+    run_hours: dict[str, float]
+    device: str
+    too_small: str
     why: str
 
 
@@ -78,16 +89,20 @@ def estimate(
     except UserError as error:
         return Estimate(
             runs=len(wanted), steps=0, images=0, images_per_second=0, measured=False, gpu_hours=0, price=price,
-            cost=None, by_method={}, why=str(error),
+            cost=None, by_method={}, run_hours={}, device="GPU", too_small="", why=str(error),
         )  # fmt: skip
     by_method = dict[str, float]()
     for run, _, hours in costs:
         by_method[run.method] = by_method.get(run.method, 0.0) + hours
+    is_small = plan.training.batch_size * of_image / ASSUMED_FLOPS_PER_SECOND < SHORTEST_STEP
     steps, gpu_hours = sum(own for _, own, _ in costs), sum(by_method.values())
     return Estimate(
         runs=len(wanted), steps=steps, images=steps * plan.training.batch_size, images_per_second=per_second,
         measured=rate is not None, gpu_hours=gpu_hours, price=price,
-        cost=None if price is None else gpu_hours * price, by_method=by_method, why="",
+        cost=None if price is None else gpu_hours * price, by_method=by_method,
+        run_hours=_hours_of_runs(wanted, {run.id: hours for run, _, hours in costs}),
+        device="device" if is_small else "GPU", too_small=_how_to_measure(plan) if is_small and rate is None else "",
+        why="",
     )  # fmt: skip
 
 
@@ -132,21 +147,53 @@ def _evaluated_area(plan: Plan) -> float:
     return height * width / (crop_height * crop_width)
 
 
-def describe(found: Estimate) -> str:
-    """Say the estimate in one sentence; with more than one method, a second line gives the hours of each."""
-    if found["why"]:
-        return f"no estimate: {found['why']}"
-    basis = "as given" if found["measured"] else "assumed; give --images-per-second, measured by dta-bench profile"
-    cost = "" if found["cost"] is None else f", {found['cost']:.2f} at {found['price']:g} an hour"
-    dearest = sorted(found["by_method"].items(), key=lambda item: -item[1])
-    by_method = "\nGPU hours by method: " + ", ".join(f"{name} {hours:.1f}" for name, hours in dearest)
-    if all(hours < 0.05 for _, hours in dearest):  # every figure would be 0.0
-        dearest = []
+def _hours_of_runs(wanted: Iterable[RunSpec], hours: dict[str, float]) -> dict[str, float]:
+    """Identity of a run → its GPU hours; those of a first stage belong to the first run that starts from it."""
+    found = {run.id: hours[run.id] for run in wanted}
+    left = {run: spent for run, spent in hours.items() if run not in found}
+    for run in wanted:
+        found[run.id] += sum(left.pop(stage.spec.id, 0.0) for stage in stages_of(run)[:-1])
+    return found
+
+
+def _how_to_measure(plan: Plan) -> str:
+    """Why these steps have no estimate, and the command that measures their rate."""
+    what = f"a step of {plan.backbones[0]} is so small that no assumed rate says how long it takes"
+    if plan.training.keeps_features:
+        return f"{what}; try a few runs first: the same command with --points 1 --seeds 1 --confirm 0"
+    size = plan.training.image_size
+    words = ["dta-bench", "profile", plan.benchmark.name, "--backbone", plan.backbones[0]]
+    words += ["--batch", str(plan.training.batch_size), *(["--image-size", str(size[0])] if size else [])]
     return (
-        f"Estimate: {spell_gpu_hours(found['gpu_hours'])}{cost} for {count_of(found['runs'], 'run')}, which is "
-        f"{found['steps']:.0f} source-only steps at {found['images_per_second']:.0f} source images per second ({basis})"
-        f"{by_method if len(dearest) > 1 else ''}"
+        f"{what}; measure it where it will train, on a GPU or a CPU: {shlex.join(words)}  and give the images/s of"
+        " source_only as --images-per-second"
     )
+
+
+def describe(found: Estimate) -> str:
+    """Say the estimate in one sentence, with the hours of each method where there are several; or why there is none."""
+    if found["why"] or found["too_small"]:
+        return f"no estimate: {found['why'] or found['too_small']}"
+    basis = "as given" if found["measured"] else "assumed; give --images-per-second, measured by dta-bench profile"
+    cost = "" if found["cost"] is None else f", {found['cost']:.2f} at {found['price']:g} an hour,"
+    amount = spell_amount(found["gpu_hours"], found["device"])
+    return (
+        f"Estimate: {amount}{cost} for {count_of(found['runs'], 'run')}{_by_method(found)}, which is "
+        f"{found['steps']:.0f} source-only steps at {found['images_per_second']:.0f} source images per second ({basis})"
+    )
+
+
+def spell_amount(hours: float, device: str) -> str:
+    """Spell the hours of an estimate: ``12.3 GPU hours``, or ``14 minutes of one device``."""
+    return spell_gpu_hours(hours) if device == "GPU" else f"{spell_hours(hours)} of one device (GPU or CPU)"
+
+
+def _by_method(found: Estimate) -> str:
+    """The hours of each method, the dearest first; nothing where every figure would be 0.0, or for one method."""
+    dearest = sorted(found["by_method"].items(), key=lambda item: -item[1])
+    if len(dearest) < 2 or all(hours < 0.05 for _, hours in dearest):
+        return ""
+    return f" (hours by method: {', '.join(f'{name} {hours:.1f}' for name, hours in dearest)})"
 
 
 def epoch_lengths(plan: Plan, root: str) -> tuple[int, int]:

@@ -55,7 +55,8 @@ def summarise_confirmation(
     wanted = {id(c): _wanted(c, requested) for c in chosen}
     most = max(wanted.values(), default=0)
     wanted |= {id(c): most for c in chosen if is_baseline(c.method)}  # another sweep may have searched them before
-    seeds = confirmation_seeds(most)
+    first = min((run.spec.seed for c in chosen for run in c.searched.runs), default=0)  # of the first sweep of several
+    seeds = confirmation_seeds(max((_asked(c, requested) for c in chosen), default=0), first)
     known = sorted({*seeds, *(run.spec.seed for c in chosen for run in c.confirmation)})
     done = sum(len(c.confirmation) for c in chosen)
     return Confirmation(seeds=known, requested=sum(wanted.values()), done=done), set(wanted)
@@ -63,5 +64,8 @@ def summarise_confirmation(
 
 def _wanted(configuration: Configuration, requested: Mapping[str, int]) -> int:
     """How many confirmation runs the sweeps of a configuration make of it; at least those that there are."""
-    parents = [requested.get(run.tracked.tags.get(PARENT, ""), 0) for run in configuration.runs]
-    return max(len(configuration.confirmation), *parents)
+    return max(len(configuration.confirmation), _asked(configuration, requested))
+
+
+def _asked(configuration: Configuration, requested: Mapping[str, int]) -> int:
+    return max((requested.get(run.tracked.tags.get(PARENT, ""), 0) for run in configuration.runs), default=0)

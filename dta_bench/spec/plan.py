@@ -16,6 +16,7 @@ from dta_bench.spec.prompts import SLOT, describe_prompts, has_text_tower
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 from dta_bench.spec.search_space import RAMP, Point, SearchSpace
 from dta_bench.spec.search_space_file import SearchSpaceFile
+from dta_bench.spec.seeds import confirmation_seeds
 from dta_bench.spec.spelling import count_of, join_words, label_run
 
 PARAMETERS_OF_THE_FILE = (RAMP, "start", SOURCE_ONLY_EPOCHS)
@@ -35,7 +36,8 @@ class Options:
     Attributes:
         methods: may hold :data:`ALL`; without ``points``, each method then gets as many as the smallest space has.
         points: number of points of each method's space.
-        seeds: number of seeds of each point: 0, 1, 2, ...
+        seeds: number of seeds of each point: 0, 1, 2, ..., or from ``first_seed`` on.
+        first_seed: of the search; confirmation runs begin as far from 1000.
         labels: images in the labelled subset.
         weights: pretrained weights of the backbones; ``none`` for random ones.
         training: settings as ``key=value``.
@@ -63,6 +65,7 @@ class Options:
     confirm: int | None = None
     recipe: str = ""
     budget: str | None = None
+    first_seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Plan:
         stop: stop rules.
         recipe: the name of the recipe that a sweep follows; empty: none. If ``--training`` changes it, it is named so.
         confirm: number of confirmation runs of what is chosen of each method, and of each baseline.
+        first_seed: of the search, from which the seeds of confirmation runs follow.
         budget: what all stages of a run together may train; empty: no budget.
         lengths: a run → the lengths of its stages under the budget, see :class:`dta_bench.spec.budget.Budget`.
         left_out: method of :data:`ALL` → why it is none of the sweep's.
@@ -100,6 +104,7 @@ class Plan:
     search: str = "grid"
     stop: tuple[str, ...] = ("none",)
     confirm: int = 0
+    first_seed: int = 0
     recipe: str = ""
     budget: str = ""
     lengths: Callable[[str, RunSpec], tuple[float, ...]] | None = field(default=None, repr=False)
@@ -122,8 +127,13 @@ class Plan:
         return not self.method_plugins[method].by_prompts or has_text_tower(backbone)
 
     def seeds_of(self, method: str) -> tuple[int, ...]:
-        """Return the seeds of a method's search runs: the first alone where nothing trains, as all would be equal."""
-        return self.seeds[:1] if self.method_plugins[method].by_prompts else self.seeds
+        """Return the seeds of a method's search runs: 0 alone where nothing trains, as all would be equal."""
+        return (0,) if self.method_plugins[method].by_prompts else self.seeds
+
+    @property
+    def confirmation_seeds(self) -> tuple[int, ...]:
+        """The seeds of the sweep's confirmation runs."""
+        return confirmation_seeds(self.confirm, self.first_seed)
 
     def spec(self, backbone: str, method: str, seed: int, point: Point) -> RunSpec:
         """Make the run at one point: the point over the file's row for the backbone over the method's defaults."""

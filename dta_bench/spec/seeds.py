@@ -11,6 +11,10 @@ def is_confirmation(seed: int) -> bool:
     return seed >= FIRST_CONFIRMATION_SEED
 
 
-def confirmation_seeds(count: int) -> tuple[int, ...]:
-    """Return the first ``count`` confirmation seeds."""
-    return tuple(range(FIRST_CONFIRMATION_SEED, FIRST_CONFIRMATION_SEED + count))
+def confirmation_seeds(count: int, first: int = 0) -> tuple[int, ...]:
+    """Return ``count`` confirmation seeds.
+
+    Args:
+        first: the first seed of the search, which is as far from 0 as the first of these is from 1000.
+    """
+    return tuple(range(FIRST_CONFIRMATION_SEED + first, FIRST_CONFIRMATION_SEED + first + count))

@@ -83,7 +83,8 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     baselines = tuple(b for b in file.baselines if b not in methods)
     settings = [*options.training, *([f"epochs={options.epochs}"] if options.epochs else [])]
     training = with_settings(file.training, settings)
-    _check_seeds(options.seeds)
+    seeds = range(options.first_seed, options.first_seed + (options.seeds or file.seeds))
+    _check_seeds(seeds)
     check_search(options.search)
     stop_rules.check(options.stop)
     plan = Plan(
@@ -92,7 +93,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
         training=training, weights=options.weights,
         label_subset=_subset(file, benchmark, options),
         backbones=options.backbones or (next(iter(file.backbones)),), methods=methods + baselines,
-        seeds=tuple(range(options.seeds or file.seeds)), points=0, runs=(),
+        seeds=tuple(seeds), first_seed=options.first_seed, points=0, runs=(),
         search=options.search, stop=options.stop, confirm=file.confirm if options.confirm is None else options.confirm,
         recipe=recipe, budget=_budget(file, options, training), lengths=_lengths,
     )  # fmt: skip
@@ -214,12 +215,13 @@ def _check_augmentation(plan: Plan) -> None:
         )
 
 
-def _check_seeds(seeds: int | None) -> None:
+def _check_seeds(seeds: range) -> None:
     """A search never reaches the seeds of confirmation runs."""
-    if seeds is not None and seeds > FIRST_CONFIRMATION_SEED:
+    if seeds.stop > FIRST_CONFIRMATION_SEED:
+        first = f" from --first-seed {seeds.start} on" if seeds.start else ""
         raise UserError(
-            f"--seeds {seeds} reaches the seeds from {FIRST_CONFIRMATION_SEED} on, which are for confirmation runs"
-            f" (--confirm); allowed: 1 to {FIRST_CONFIRMATION_SEED}"
+            f"--seeds {len(seeds)}{first} reaches the seeds from {FIRST_CONFIRMATION_SEED} on, which are for"
+            f" confirmation runs (--confirm); allowed: 1 to {max(FIRST_CONFIRMATION_SEED - seeds.start, 1)}"
         )
 
 

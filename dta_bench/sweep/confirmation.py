@@ -10,7 +10,6 @@ from dta_bench.report.baselines import is_baseline
 from dta_bench.report.selection.default_rule import default_rule
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.spec.seeds import confirmation_seeds
 from dta_bench.spec.spelling import spell_seeds
 from dta_bench.tracking import TrackedRun, Tracker, standing_runs
 
@@ -46,7 +45,7 @@ def expect_runs(plan: Plan, tracker: Tracker, *, search_is_over: bool) -> Expect
 
 def describe_confirmation(plan: Plan, expected: ExpectedRuns, to_do: int) -> str:
     """Say in one sentence how many confirmation runs there are, of what, with which seeds, and how many are to do."""
-    seeds = spell_seeds(confirmation_seeds(plan.confirm))
+    seeds = spell_seeds(plan.confirmation_seeds)
     what = "what the search chose" if expected.known else "what the search will choose"
     return (
         f"then {len(expected.runs)} confirmation runs of {what} of each method and of the baselines, with {seeds}:"
@@ -62,7 +61,7 @@ def confirmation_plan(plan: Plan, tracker: Tracker) -> Plan | None:
     if not plan.confirm:
         return None
     runs = _with_seeds(chosen_configurations(plan, tracker), plan)
-    seeds = confirmation_seeds(plan.confirm)
+    seeds = plan.confirmation_seeds
     return dataclasses.replace(plan, runs=runs, seeds=seeds, search="grid", stop=("none",)) if runs else None
 
 
@@ -88,14 +87,14 @@ def chosen_configurations(plan: Plan, tracker: Tracker) -> list[RunSpec]:
 
 def reported_runs(plan: Plan) -> set[str]:
     """The identities of all runs that the table of a sweep may show: of the search, and confirmation of any point."""
-    seeds = confirmation_seeds(plan.confirm)
+    seeds = plan.confirmation_seeds
     return {run.id for run in plan.runs} | {run.id for run in _every_seed(plan.runs, seeds)}
 
 
 def _with_seeds(chosen: Iterable[RunSpec], plan: Plan) -> tuple[RunSpec, ...]:
     """The chosen runs with each confirmation seed; what trains nothing gives the same with any, and has none."""
     trained = [run for run in chosen if not plan.method_plugins[run.method].by_prompts]
-    return tuple(_every_seed(trained, confirmation_seeds(plan.confirm)))
+    return tuple(_every_seed(trained, plan.confirmation_seeds))
 
 
 def _every_seed(runs: Sequence[RunSpec], seeds: Sequence[int]) -> list[RunSpec]:

@@ -40,8 +40,9 @@ def test_a_method_costs_its_floor() -> None:
 
 def test_the_hours_of_each_method_are_said_the_dearest_first() -> None:
     made = plan(methods=("dann", "mcd"), epochs=1, points=1)
-    said = describe(estimate(made, made.runs, "", 1.0, None)).splitlines()[-1]
-    assert said.startswith("GPU hours by method: mcd ")
+    said = describe(estimate(made, made.runs, "", 1.0, None))
+    assert "(hours by method: mcd " in said
+    said = said.partition("hours by method")[2]
     assert said.index("mcd") < said.index("dann") < said.index("source_only")
 
 
@@ -69,11 +70,27 @@ def test_a_first_stage_is_paid_once_for_all_that_start_from_it() -> None:
 
 
 def test_without_a_rate_the_assumption_is_said() -> None:
-    made = plan(methods=("dta",), epochs=1, points=1)
+    made = plan("stl_cifar", methods=("dta",), epochs=1, points=1)
     found = estimate(made, made.runs, "", None, None)
     assert found["cost"] is None
     assert "assumed" in describe(found)
     assert found["gpu_hours"] > 0
+
+
+def test_steps_too_small_for_an_assumed_rate_have_no_estimate_but_the_command_that_measures_it() -> None:
+    made = plan(methods=("dta",), epochs=1, points=1)
+    said = describe(estimate(made, made.runs, "", None, None))
+    assert said.startswith("no estimate: a step of conv3_fc2 is so small")
+    assert "dta-bench profile usps_mnist --backbone conv3_fc2 --batch 128 " in said
+    assert "of one device (GPU or CPU)" in describe(estimate(made, made.runs, "", 3000.0, None))
+
+
+def test_the_hours_of_a_first_stage_are_of_the_first_run_that_starts_from_it() -> None:
+    made = plan(methods=("dirt_t",), epochs=1, points=2)
+    found = estimate(made, made.runs, "", 1.0, None)
+    runs = [run for run in made.runs if run.method == "dirt_t"]
+    assert sum(found["run_hours"].values()) == pytest.approx(found["gpu_hours"])
+    assert found["run_hours"][runs[0].id] > found["run_hours"][runs[1].id]
 
 
 def test_all_methods_are_those_of_the_task_that_see_no_target_label_under_one_budget() -> None:

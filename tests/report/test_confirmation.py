@@ -224,3 +224,11 @@ def test_a_report_of_an_earlier_version_is_read_as_one_without_confirmation(runs
         del row["confirmed"], row["confirmed_earlier"], row["search"]
     del kept["selected"]["confirmed"], kept["selected"]["search"]
     assert Report.model_validate(kept).confirmation.requested == 0
+
+
+def test_the_fresh_seeds_of_two_labs_are_those_that_were_run(runs: Runs, pair: Benchmark) -> None:
+    searched(runs)
+    confirm(runs, "source_only", [0.5] * 2)
+    for seed in (1100, 1101):
+        runs.add(spec_of("source_only", seed=seed), 0.5)
+    assert asked(runs, pair, 2).confirmation.seeds == [1000, 1001, 1100, 1101]

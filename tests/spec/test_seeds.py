@@ -49,3 +49,17 @@ def test_a_file_asks_for_confirmation_runs_and_the_command_line_has_the_last_wor
 
 def test_a_file_that_does_not_speak_of_confirmation_has_none() -> None:
     assert search_space_file.SearchSpaceFile.model_fields["confirm"].default == 0
+
+
+def test_a_first_seed_moves_search_and_confirmation_alike_and_no_run_of_the_first_lab_returns() -> None:
+    file = search_space_file.read("digits").model_copy(update={"confirm": 3})
+    ours, theirs = (make_plan("digits", file, Options(points=2, seeds=2, first_seed=first)) for first in (0, 100))
+    assert (theirs.seeds, theirs.confirmation_seeds) == ((100, 101), (1100, 1101, 1102))
+    assert not {run.id for run in ours.runs} & {run.id for run in theirs.runs}
+    assert [dataclasses.replace(run, seed=run.seed - 100) for run in theirs.runs] == list(ours.runs)
+
+
+def test_a_first_seed_from_which_the_search_reaches_confirmation_seeds_is_refused() -> None:
+    file = search_space_file.read("digits")
+    with pytest.raises(UserError, match=r"^--seeds 3 from --first-seed 998 on reaches .*; allowed: 1 to 2$"):
+        make_plan("digits", file, Options(seeds=3, first_seed=998))

@@ -1,0 +1,114 @@
+"""How long a sweep would take on the clock: its runs, one after the other, on the GPUs that there are."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from dta_bench.errors import UserError
+from dta_bench.spec.spelling import count_of
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What trains: how many GPUs, and how many runs at a time.
+
+    Attributes:
+        gpus: None where nobody said how many; then those of one run.
+        gpus_per_run: below 1, runs share a GPU and are that much slower; 0 (no GPU) counts as 1.
+        parallel: the most runs at a time; None: as many as there is room for.
+        is_auto: how many runs share a GPU is measured when the sweep runs; until then, one.
+    """
+
+    gpus: int | None = None
+    gpus_per_run: float = 1.0
+    parallel: int | None = None
+    is_auto: bool = False
+
+    def runs_at_a_time(self, devices: int) -> int:
+        """Return how many runs on so many devices each have room.
+
+        Raises:
+            UserError: not even one has.
+        """
+        share = self.gpus_per_run or 1.0
+        needed = self._of_one_run(devices)
+        room = self.count(devices) // needed * (math.floor(1 / share) if share < 1 else 1)
+        if not room:
+            raise UserError(f"--gpus {self.gpus} is too few: one run takes {needed} GPUs")
+        return min(room, self.parallel or room)
+
+    def count(self, devices: int) -> int:
+        """Return how many GPUs there are, for runs on so many devices each."""
+        return self.gpus or self._of_one_run(devices)
+
+    def _of_one_run(self, devices: int) -> int:
+        return devices * max(1, math.ceil(self.gpus_per_run))
+
+
+class WallTime(TypedDict):
+    """How long runs would take.
+
+    Attributes:
+        hours: until the last one ends.
+        longest_run_hours: of the run that takes longest, its first stage included.
+    """
+
+    gpus: int
+    runs_at_a_time: int
+    hours: float
+    longest_run_hours: float
+
+
+def wall_time(phases: Sequence[Sequence[float]], machines: Machines, devices: int = 1) -> WallTime:
+    """Estimate how long runs take that start in their order, each as soon as there is room for it.
+
+    Args:
+        phases: GPU hours of each run of the search, then of each that confirms, which waits for all of the search.
+        devices: of one run; it is taken to be as many times as fast.
+
+    Raises:
+        UserError: a run needs more GPUs than there are.
+    """
+    room = machines.runs_at_a_time(devices)
+    gpus = machines.count(devices)
+    slower = max(1, math.ceil(room / gpus)) if machines.gpus_per_run < 1 else 1
+    took = [[hours * slower / devices for hours in phase] for phase in phases]
+    longest = max((hours for phase in took for hours in phase), default=0.0)
+    hours = sum(_last_end(phase, room) for phase in took)
+    return WallTime(gpus=gpus, runs_at_a_time=room, hours=hours, longest_run_hours=longest)
+
+
+def _last_end(durations: Sequence[float], room: int) -> float:
+    ends = [0.0] * room
+    for hours in durations:
+        heapq.heappush(ends, heapq.heappop(ends) + hours)
+    return max(ends)
+
+
+def describe_wall_time(found: WallTime, machines: Machines, device: str = "GPU") -> str:
+    """Say in one sentence how long the runs take, on what, and what was assumed.
+
+    Args:
+        device: what the rate is of, in the singular.
+    """
+    on = f"{count_of(found['gpus'], device)} that {'is' if found['gpus'] == 1 else 'are'} always busy"
+    runs = "one run at a time" if found["runs_at_a_time"] == 1 else f"{found['runs_at_a_time']} runs at a time"
+    auto = "; --gpus-per-run auto may fit more" if machines.is_auto else ""
+    hint = "; for N of them: --gpus N" if machines.gpus is None else ""
+    return (
+        f"Time: about {spell_hours(found['hours'])} on {on}, with {runs}{auto}; "
+        f"the longest run takes {spell_hours(found['longest_run_hours'])}{hint}"
+    )
+
+
+def spell_hours(hours: float) -> str:
+    """Spell a time: ``less than a minute``, ``14 minutes``, ``3.8 hours``, ``9.6 days``."""
+    if hours < 1 / 60:
+        return "less than a minute"
+    if hours < 1.5:
+        return count_of(round(hours * 60), "minute")
+    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"

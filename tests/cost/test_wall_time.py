@@ -1,0 +1,53 @@
+"""How long a sweep takes on the clock: against ends that a test adds up by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from dta_bench.cost.wall_time import Machines, describe_wall_time, spell_hours, wall_time
+from dta_bench.errors import UserError
+
+
+def test_runs_start_in_their_order_as_soon_as_a_gpu_is_free() -> None:
+    found = wall_time(([1.0, 2.0, 3.0], []), Machines(gpus=2))
+    assert (found["hours"], found["longest_run_hours"]) == (4.0, 3.0)  # 1 then 3 on one, 2 on the other
+
+
+def test_more_gpus_than_runs_leave_the_longest_run() -> None:
+    assert wall_time(([1.0, 2.0, 3.0], []), Machines(gpus=9))["hours"] == 3.0
+
+
+def test_confirmation_waits_for_the_whole_search() -> None:
+    assert wall_time(([1.0, 3.0], [1.0, 1.0]), Machines(gpus=2))["hours"] == 4.0
+
+
+def test_runs_that_share_a_gpu_are_slower_each_and_as_fast_together() -> None:
+    found = wall_time(([1.0] * 4, []), Machines(gpus=1, gpus_per_run=0.5))
+    assert (found["runs_at_a_time"], found["hours"], found["longest_run_hours"]) == (2, 4.0, 2.0)
+
+
+def test_no_more_runs_go_at_a_time_than_parallel_says() -> None:
+    assert wall_time(([1.0] * 4, []), Machines(gpus=4, parallel=1))["hours"] == 4.0
+
+
+def test_a_run_on_more_devices_than_there_are_gpus_is_refused() -> None:
+    with pytest.raises(UserError, match="--gpus 1 is too few: one run takes 2 GPUs"):
+        wall_time(([1.0], []), Machines(gpus=1), devices=2)
+    assert wall_time(([1.0], []), Machines(), devices=2)["gpus"] == 2
+
+
+def test_the_sentence_says_what_was_assumed() -> None:
+    machines = Machines(gpus=2)
+    said = describe_wall_time(wall_time(([30.0] * 4, []), machines), machines)
+    assert said == (
+        "Time: about 2.5 days on 2 GPUs that are always busy, with 2 runs at a time; the longest run takes 30.0 hours"
+    )
+
+
+def test_times_are_spelled_in_the_unit_that_fits() -> None:
+    assert list(map(spell_hours, (0.001, 0.5, 3.8, 60))) == [
+        "less than a minute",
+        "30 minutes",
+        "3.8 hours",
+        "2.5 days",
+    ]
