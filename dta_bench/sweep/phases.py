@@ -35,9 +35,13 @@ class Repeating:
 
     def __init__(self, function: Callable[[], None], pause: Callable[[], float]) -> None:
         self._function, self._pause, self._over = function, pause, threading.Event()
+        self._has_begun = False
 
     def start(self) -> None:
-        """Begin; the first call is after the first pause."""
+        """Begin, if it has not begun yet; the first call is after the first pause."""
+        if self._has_begun:
+            return
+        self._has_begun = True
         threading.Thread(target=self._repeat, name="repeating", daemon=True).start()
 
     def stop(self) -> None:

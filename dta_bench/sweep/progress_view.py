@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from dta_bench.spec.spelling import count_of
 from dta_bench.sweep.phases import EVERY, Repeating
 
 BETWEEN_BEATS = 60.0
@@ -30,6 +31,7 @@ class ProgressView:
         done_before: runs that an earlier start has done.
         headline: the benchmark's headline metric, in words.
         has_subset: whether runs have a score on a labelled subset; without one none is the best so far.
+        phase: what these runs are, such as ``search``, before each count; empty: nothing.
     """
 
     console: Console
@@ -38,6 +40,7 @@ class ProgressView:
     done_before: int = 0
     headline: str = "accuracy"
     has_subset: bool = True
+    phase: str = ""
     running: dict[str, int] = field(default_factory=dict)
     done: int = 0
     failed: int = 0
@@ -46,13 +49,16 @@ class ProgressView:
     _first_epoch_at: float | None = None
     _epochs_done: int = 0
     _beats: Callable[[], dict[str, str]] = dict
+    _stops: Callable[[], bool] = bool
+    _saved: set[str] = field(default_factory=set)
+    _said_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self._live = Live(
             console=self.console, get_renderable=self._render, refresh_per_second=2, transient=True,
             redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
-        self._again = Repeating(self.say_what_runs, lambda: EVERY if self._first_epoch_at is None else BETWEEN_BEATS)
+        self._again = Repeating(self._say_when_due, lambda: EVERY)
 
     def __enter__(self) -> ProgressView:
         if self.console.is_terminal:
@@ -64,13 +70,14 @@ class ProgressView:
         if self.console.is_terminal:
             self._live.stop()
 
-    def runs_begin(self, beats: Callable[[], dict[str, str]]) -> None:
+    def runs_begin(self, beats: Callable[[], dict[str, str]], stops: Callable[[], bool] = bool) -> None:
         """From now on runs are started, and this view says what they do.
 
         Args:
             beats: gives name → what the run is doing now, of the runs that say it.
+            stops: gives whether Ctrl-C or SIGTERM has come, and runs only save.
         """
-        self._beats = beats
+        self._beats, self._stops = beats, stops
         if not self.console.is_terminal:
             self._again.start()
 
@@ -78,17 +85,41 @@ class ProgressView:
         """Print a sentence that is no result."""
         self.console.print(f"note: {sentence}", highlight=False, soft_wrap=True, markup=False)
 
+    def _say_when_due(self) -> None:
+        """Say what runs do: every few seconds until the first epoch is in and once all stops, else every minute."""
+        is_due = time.monotonic() - self._said_at > BETWEEN_BEATS - EVERY
+        if self._first_epoch_at is None or self._stops() or is_due:
+            self.say_what_runs()
+
     def say_what_runs(self) -> None:
         """Print one line with what each run is doing; where there is no terminal, nothing else shows it."""
+        self._said_at = time.monotonic()
         self.console.print(self._running_now(), style="dim", highlight=False, soft_wrap=True, markup=False)
 
+    def run_saved(self, name: str) -> None:
+        """Count a run that was stopped by the user and has saved."""
+        self.running.pop(name, None)
+        self._saved.add(name)
+
+    def _stopping(self) -> str:
+        """For how many runs the sweep still waits, once it was asked to stop; else nothing."""
+        if not self._stops():
+            return ""
+        waiting = len({*self.running, *self._beats()} - self._saved)
+        return (
+            f"stopping: waiting for {count_of(waiting, 'run')} to save" if waiting else "stopping: all runs are saved"
+        )
+
     def _running_now(self) -> str:
+        if stopping := self._stopping():
+            return f"{stopping}, {_clock(time.monotonic() - self._started)} so far"
         doing = self._beats()
         shown = "; ".join(f"{name}: {what}" for name, what in doing.items()) or "a worker starts"
         first = self.done + self.failed + 1
         several = f" to {first + len(doing) - 1}" if len(doing) > 1 else ""
         so_far = _clock(time.monotonic() - self._started)
-        return f"run{'s' if several else ''} {first}{several} of {self.total_runs}, {so_far} so far: {shown}"
+        phase = f"{self.phase}, " if self.phase else ""
+        return f"{phase}run{'s' if several else ''} {first}{several} of {self.total_runs}, {so_far} so far: {shown}"
 
     def epoch_done(self, name: str, epoch: int) -> None:
         """Count an epoch of the run ``name``; ``epoch`` counts from 1."""
@@ -113,18 +144,23 @@ class ProgressView:
                 self.best = (score, name)
         else:
             self.failed += 1
+        self._saved.add(name)
         if not self.console.is_terminal or status != "done":
+            phase = f"{self.phase} " if self.phase else ""
             result = self._subset_score(score) if status == "done" else f"{status}: {reason}"
             self.console.print(
-                f"[{self.done + self.failed}/{self.total_runs}] {name}  {result}{self._left()}",
+                f"[{phase}{self.done + self.failed}/{self.total_runs}] {name}  {result}{self._left()}",
                 highlight=False,
                 soft_wrap=True,
+                markup=False,
             )
 
     def _subset_score(self, score: float) -> str:
         return f"{self.headline} on the labelled subset {score:.1f} %" if self.has_subset else "done"
 
     def _left(self) -> str:
+        if stopping := self._stopping():
+            return f"  {stopping}"
         seconds = self.seconds_left()
         return "" if seconds is None else f"  about {_clock(seconds)} left"
 
@@ -137,8 +173,9 @@ class ProgressView:
 
     def _render(self) -> Group:
         to_do = self.total_runs - self.done - self.failed - len(self.running)
+        phase = f"{self.phase}: " if self.phase else ""
         counts = (
-            f"{self.done + self.done_before} done, {len(self.running)} running, {to_do} to do"
+            f"{phase}{self.done + self.done_before} done, {len(self.running)} running, {to_do} to do"
             + (f", {self.failed} failed" if self.failed else "")
             + f"   {_clock(time.monotonic() - self._started)} so far"
         )

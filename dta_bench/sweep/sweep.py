@@ -119,7 +119,7 @@ def _complete(plans: Sequence[Plan], announce: Announce, tracker: Tracker, sessi
         first = waiting[0][0]
         view = ProgressView(
             console, to_come, first.training.epochs, done, spell_metric(first.benchmark.headline),
-            has_subset=first.label_subset.is_there,
+            has_subset=first.label_subset.is_there, phase="search" if announce is print_state else "confirmation",
         )  # fmt: skip
         _train_missing(waiting, tracker, session, view)
 

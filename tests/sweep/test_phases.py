@@ -101,3 +101,41 @@ def test_no_time_that_is_left_is_told_before_two_runs_have_ended() -> None:
         shown.epoch_done(name, 1)
         shown.run_ended(name, "done", 50.0)
     assert shown.seconds_left() is not None
+
+
+def test_after_ctrl_c_every_line_says_for_how_many_runs_the_sweep_waits() -> None:
+    said, stopped = io.StringIO(), list[bool]()
+    shown = view(said)
+    shown.runs_begin(lambda: {"one": "epoch 1", "two": "epoch 1"}, lambda: bool(stopped))
+    shown.__exit__()
+    stopped.append(True)
+    shown.say_what_runs()
+    shown.run_saved("one")
+    shown.say_what_runs()
+    shown.run_ended("two", "done", 50.0)
+    waiting = [line.partition(" to save")[0] for line in said.getvalue().splitlines()]
+    assert waiting[:2] == ["stopping: waiting for 2 runs", "stopping: waiting for 1 run"]
+    assert waiting[2] == "[1/12] two  accuracy on the labelled subset 50.0 %  stopping: all runs are saved"
+
+
+def test_what_runs_are_doing_is_said_soon_after_ctrl_c_though_it_was_said_just_before() -> None:
+    said, stopped = io.StringIO(), list[bool]()
+    shown = view(said)
+    shown.runs_begin(dict, lambda: bool(stopped))
+    shown.__exit__()
+    shown.epoch_done("one", 1)
+    shown.say_what_runs()
+    shown._say_when_due()
+    assert len(said.getvalue().splitlines()) == 1
+    stopped.append(True)
+    shown._say_when_due()
+    assert said.getvalue().splitlines()[-1].startswith("stopping: waiting for 1 run to save")
+
+
+def test_each_count_names_the_phase() -> None:
+    said = io.StringIO()
+    shown = ProgressView(Console(file=said, width=200), total_runs=36, epochs=1, phase="confirmation")
+    shown.run_ended("dta seed=1000", "done", 50.0)
+    shown.say_what_runs()
+    assert said.getvalue().startswith("[confirmation 1/36] dta seed=1000  ")
+    assert "confirmation, run 2 of 36, " in said.getvalue()

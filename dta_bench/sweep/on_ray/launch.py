@@ -193,7 +193,10 @@ def run_tuner(start: Launch, interrupt: Interrupt, joined: cluster.Joined) -> di
     stopping = {run.id: share.work.early_stopping for share in start.shares for run in share.work.runs}
     names = start.names()
     clear_beats(start.workspace.out, names)
-    start.view.runs_begin(lambda: {names[run]: doing for run, doing in read_beats(start.workspace.out, names).items()})
+    start.view.runs_begin(
+        lambda: {names[run]: doing for run, doing in read_beats(start.workspace.out, names).items()},
+        lambda: interrupt.requested,
+    )
     interrupt.running = True
     tune.Tuner(
         trainable,

@@ -77,6 +77,8 @@ def progress_callback(
             early = stopping[run].stopped.get(run)
             if early is not None and "outcome" not in (trial.last_result or {}):
                 view.run_ended(names[run], "stopped", 0.0, early.reason)
+            elif interrupt.requested:
+                view.run_saved(names[run])
 
         def on_trial_recover(self, *_: Any, trial: Any, **__: Any) -> None:
             view.note(say_of_restart(names[trial.config[RUN]], why_it_died(trial.error_file), trial.num_failures))

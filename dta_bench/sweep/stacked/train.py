@@ -66,6 +66,7 @@ class _Training:
     def train(self, stacks: Sequence[list[list[RunSpec]]]) -> None:
         """Train each process's stacks: in this process if there is one share, else each in one of its own."""
         stop = StopRequest()
+        self._view.runs_begin(dict, lambda: stop.requested)
         with process.stopped_by_signals(stop):
             if len(stacks) == 1:
                 process.train(self._task(stacks[0]), stop, self._take)
