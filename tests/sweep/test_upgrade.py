@@ -20,7 +20,10 @@ from dta_bench.sweep.done_runs import CODE, state_of
 from dta_bench.tracking import Tracker, standing_runs, store_file
 
 KEPT = Path(__file__).parent / "kept" / "store_3d35bee.tar.xz"
-AGAIN = ("sweep", "fonts_digits", "--points", "1", "--seeds", "2", "--confirm", "0", "--epochs", "1")
+MEASURED = "measure_every=1"  # as the search space was when these runs were made
+AGAIN = (
+    "sweep", "fonts_digits", "--points", "1", "--seeds", "2", "--confirm", "0", "--epochs", "1", "--training", MEASURED,
+)  # fmt: skip
 BY_WHOM = "(old scheme, commit 3d35bee66576)"
 
 
@@ -34,7 +37,7 @@ def upgraded(tmp_path: Path) -> Tracker:
 
 @pytest.fixture
 def plan() -> Plan:
-    return plan_of("fonts_digits", options_of(points=1, seeds=2, epochs=1))
+    return plan_of("fonts_digits", options_of(points=1, seeds=2, epochs=1, training=[MEASURED]))
 
 
 def test_the_same_sweep_plans_the_same_runs_and_says_whose_code_made_those_that_run_again(
