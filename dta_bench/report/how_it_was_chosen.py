@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dta_bench.report.confirmation_sentences import search_sentences, untested_sentences
-from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Comparison
 from dta_bench.report.headline_and_warnings import spell_p
 from dta_bench.report.labels import label_choice
-from dta_bench.spec.spelling import count_of, spell_bounds, spell_metric
+from dta_bench.spec.spelling import count_of, spell_gain, spell_metric
 
 CREDIBLE = 0.9
 """The probability that the fewest configurations are to hold together, of which one is the best."""
@@ -35,7 +34,7 @@ def choice_sentences(report: Report) -> list[str]:
         sentences += [*_inflation(report), *_chance_of_best(report)]
     sentences += search_sentences(report)
     if report.rule != "oracle":
-        points = _spell_points(lost.points, lost.ci95)
+        points = f"{lost.points:.1f} points (95 % interval {spell_gain(lost.ci95, signed=False)})"
         seeds = " on the seeds of the search" if report.selected and report.selected.confirmed else ""
         if lost.points == 0 and tuple(lost.ci95) == (0, 0):
             sentences.append(f"Regret: none; the oracle chooses the same configuration{seeds}.")
@@ -76,12 +75,6 @@ def disagreement_sentences(report: Report) -> list[str]:
         gap = labels.test - source.test
         sentences.append(f"Choosing by target labels instead of source labels is worth {gap:+.1f} points here.")
     return sentences
-
-
-def _spell_points(value: float, bounds: Interval | None) -> str:
-    """``1.2 points (95 % interval 0.3 to 2.0)``."""
-    interval = f" (95 % interval {spell_bounds(bounds)})" if bounds else ""
-    return f"{value:.1f} points{interval}"
 
 
 def spell_test(pair: Comparison) -> str:

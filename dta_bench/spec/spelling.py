@@ -52,15 +52,19 @@ def spell_bounds(bounds: tuple[float, float], *, digits: int = 1, signed: bool =
     return " to ".join(f"{end:{'+' if signed else ''}.{digits}f}" for end in bounds)
 
 
-def spell_gain(bounds: tuple[float, float], seeds: int) -> str:
+def spell_gain(bounds: tuple[float, float], seeds: int | None = None, *, signed: bool = True) -> str:
     """Spell the interval of a difference of two percentages: ``-0.4 to +2.0``, cut at -100 and +100.
 
     One wider than :data:`WIDEST` is spelled in words: ``too wide to say anything with 2 seeds``.
+
+    Args:
+        seeds: of each side, where they are known.
+        signed: whether an end above zero has a sign.
     """
     low, high = bounds
     if high - low > WIDEST:
-        return f"too wide to say anything with {count_of(seeds, 'seed')}"
-    return spell_bounds((max(low, -100.0), min(high, 100.0)), signed=True)
+        return "too wide to say anything" + ("" if seeds is None else f" with {count_of(seeds, 'seed')}")
+    return spell_bounds((max(low, -100.0), min(high, 100.0)), signed=signed)
 
 
 def spell_gpu_hours(hours: float) -> str:

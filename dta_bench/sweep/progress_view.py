@@ -113,7 +113,8 @@ class ProgressView:
     def _running_now(self) -> str:
         if stopping := self._stopping():
             return f"{stopping}, {_clock(time.monotonic() - self._started)} so far"
-        doing = self._beats()
+        trained = {name: f"{epoch} of {self.epochs} epochs done" for name, epoch in self.running.items()}
+        doing = self._beats() or trained
         shown = "; ".join(f"{name}: {what}" for name, what in doing.items()) or "a worker starts"
         first = self.done + self.failed + 1
         several = f" to {first + len(doing) - 1}" if len(doing) > 1 else ""

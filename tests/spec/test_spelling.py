@@ -45,6 +45,7 @@ def test_words_are_joined_as_in_a_sentence() -> None:
 def test_the_interval_of_a_gain_is_cut_at_what_is_possible_and_said_in_words_where_it_says_nothing() -> None:
     assert spell_gain((-0.44, 2.0), 3) == "-0.4 to +2.0"
     assert spell_gain((20.0, 104.0), 3) == "+20.0 to +100.0"
+    assert spell_gain((-110.0, 102.0)) == "too wide to say anything"
     assert spell_gain((-110.0, 102.0), 2) == "too wide to say anything with 2 seeds"
 
 

@@ -139,3 +139,11 @@ def test_each_count_names_the_phase() -> None:
     shown.say_what_runs()
     assert said.getvalue().startswith("[confirmation 1/36] dta seed=1000  ")
     assert "confirmation, run 2 of 36, " in said.getvalue()
+
+
+def test_runs_that_say_nothing_themselves_are_told_by_their_epochs() -> None:
+    said = io.StringIO()
+    shown = view(said)
+    shown.epoch_done("dta seed=0", 3)
+    shown.say_what_runs()
+    assert said.getvalue().endswith(" so far: dta seed=0: 3 of 10 epochs done\n")

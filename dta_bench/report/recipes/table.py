@@ -126,4 +126,6 @@ def _hours(plans: Sequence[Plan], root: str) -> tuple[float | None, str]:
     trained = set[str]()  # runs of the source alone, which pairs share
     found = [estimate(plan, plan.runs, root, None, None, trained) for plan in plans]
     why = next((one["why"] for one in found if one["why"]), "")
+    if not why and any(one.get("too_small") for one in found):
+        why = "steps too small for an assumed rate; dta-bench profile measures one"
     return (None, why) if why else (sum(one["gpu_hours"] for one in found), "")

@@ -11,7 +11,7 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LabelBudgetRow, RuleRow
 from dta_bench.report.how_it_was_chosen import choice_sentences, comparison_sentences, disagreement_sentences
 from dta_bench.report.labels import label_choice
-from dta_bench.spec.spelling import spell_bounds
+from dta_bench.spec.spelling import spell_bounds, spell_gain
 
 ORACLE_STYLE = "magenta"  # the oracle is a bound, and looks unlike the rules
 
@@ -58,7 +58,7 @@ def _spell_regret(row: RuleRow) -> str:
     bounds = row.regret_ci95
     if row.regret is None:
         return "-"
-    return f"{row.regret:.1f}" + (f" ({spell_bounds(bounds)})" if bounds else "")
+    return f"{row.regret:.1f}" + (f" ({spell_gain(bounds, signed=False)})" if bounds else "")
 
 
 def _budget_table(rows: Sequence[LabelBudgetRow]) -> Table:

@@ -12,7 +12,7 @@ from dta_bench.report.html.page import Cell, Figure, Section, Table
 from dta_bench.report.html.sections.cells import number_cell
 from dta_bench.report.html.sections.links import runs_page
 from dta_bench.report.labels import label_choice
-from dta_bench.spec.spelling import spell_bounds
+from dta_bench.spec.spelling import spell_gain
 
 
 def selection_section(report: Report) -> Section | None:
@@ -51,7 +51,7 @@ def _rule_cells(report: Report, row: RuleRow) -> list[Cell]:
     if row.selected is None:
         return [Cell(row.rule), Cell(f"not available: {row.unavailable}"), Cell(""), Cell(""), Cell("")]
     regret = "" if row.regret is None else f"{row.regret:.1f}"
-    regret += f" ({spell_bounds(row.regret_ci95)})" if row.regret_ci95 else ""
+    regret += f" ({spell_gain(row.regret_ci95, signed=False)})" if row.regret_ci95 else ""
     return [
         Cell(row.rule), Cell(label_choice(report, row.selected)), number_cell(row.test), Cell(regret, number=True),
         number_cell(row.rank_correlation, 2),
