@@ -1,6 +1,7 @@
 """A run is its spec: same numbers again, same numbers after a stop, and no label where none may be read."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,28 +24,42 @@ from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(scope="module")
+def once(digits_benchmark: Benchmark, small_digits: Domains) -> Callable[[RunSpec], list[float]]:
+    """The figures of a run on the small digits that nothing interrupts; each is trained once for all tests."""
+    known = dict[str, list[float]]()
+
+    def figures_of(spec: RunSpec) -> list[float]:
+        if spec.id not in known:
+            parts = splits.split(small_digits, LabelSubset(size=40))
+            known[spec.id] = figures(training.train(resolve_on(spec, digits_benchmark, parts), Placement(CPU)))
+        return known[spec.id]
+
+    return figures_of
+
+
+Once = Callable[[RunSpec], list[float]]
+
+
 @pytest.mark.parametrize("method", ["dta", "dta_released", "source_only"])
-def test_the_same_spec_gives_the_same_numbers(method: str, digits_benchmark: Benchmark, small_splits: Splits) -> None:
-    first = training.train(resolve_on(spec_of(method), digits_benchmark, small_splits), Placement(CPU))
+def test_the_same_spec_gives_the_same_numbers(
+    method: str, once: Once, digits_benchmark: Benchmark, small_splits: Splits
+) -> None:
     again = training.train(resolve_on(spec_of(method), digits_benchmark, small_splits), Placement(CPU))
-    assert figures(first) == figures(again)
+    assert figures(again) == once(spec_of(method))
 
 
-def test_another_seed_gives_other_numbers(digits_benchmark: Benchmark, small_splits: Splits) -> None:
-    first = training.train(resolve_on(spec_of(seed=0), digits_benchmark, small_splits), Placement(CPU))
-    other = training.train(resolve_on(spec_of(seed=1), digits_benchmark, small_splits), Placement(CPU))
-    assert figures(first) != figures(other)
+def test_another_seed_gives_other_numbers(once: Once) -> None:
+    assert once(spec_of(seed=0)) != once(spec_of(seed=1))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("stop_after", [1, 5, 6, 8, 12])
 def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_numbers(
-    optimizer: str, stop_after: int, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path
+    optimizer: str, stop_after: int, once: Once, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path
 ) -> None:
     spec = spec_of("dta", lambda_3=0.1, epsilon=3.5)
     spec = dataclasses.replace(spec, training=spec.training.model_copy(update={"optimizer": optimizer}))
-    whole = training.train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))
-
     stop = StopRequest()
     placement = Placement(CPU, tmp_path / "run.pt", stop=stop)
     interrupted = training.Run(resolve_on(spec, digits_benchmark, small_splits), placement)
@@ -62,11 +77,11 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_numbers(
     stop.requested = False
     torch.manual_seed(12345)  # what another process would have drawn
     resumed = training.train(resolve_on(spec, digits_benchmark, small_splits), placement)
-    assert figures(resumed) == figures(whole)
+    assert figures(resumed) == once(spec)
 
 
 def test_target_labels_outside_the_subset_do_not_reach_training_or_validation(
-    digits_benchmark: Benchmark, small_digits: Domains
+    once: Once, digits_benchmark: Benchmark, small_digits: Domains
 ) -> None:
     subset = LabelSubset(size=40)
     honest = splits.split(small_digits, subset)
@@ -77,9 +92,8 @@ def test_target_labels_outside_the_subset_do_not_reach_training_or_validation(
     labels[outside] = np.random.default_rng(0).permutation(labels[outside])
     assert not np.array_equal(labels, train.labels)
     shuffled = dataclasses.replace(small_digits, target_train=LabelledImages(train.images, labels, train.ids))
-    a = training.train(resolve_on(spec_of(), digits_benchmark, honest), Placement(CPU))
-    b = training.train(resolve_on(spec_of(), digits_benchmark, splits.split(shuffled, subset)), Placement(CPU))
-    assert figures(a) == figures(b)
+    other = training.train(resolve_on(spec_of(), digits_benchmark, splits.split(shuffled, subset)), Placement(CPU))
+    assert figures(other) == once(spec_of())
 
 
 def test_test_labels_are_read_only_by_the_last_measurement(digits_benchmark: Benchmark, small_splits: Splits) -> None:
@@ -168,8 +182,10 @@ def scheduled(method: str = "source_only", **fields: object) -> RunSpec:
 
 @pytest.mark.parametrize("stop_after", [2, 5, 7])
 def test_a_resumed_run_keeps_its_place_in_the_schedule(
-    stop_after: int, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    stop_after: int, once: Once, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    expected = once(scheduled())
     stop, steps = StopRequest(), list[float]()
 
     def rate_of_a_step(training: Training, at: Progress) -> float:
@@ -183,9 +199,8 @@ def test_a_resumed_run_keeps_its_place_in_the_schedule(
     with pytest.raises(Stopped):
         training.train(resolved, placement)
     resumed = training.train(resolved, placement)
-    expected = [learning_rate(scheduled().training, Progress(1 + i // 5, i, 10)) for i in range(10)]
-    assert steps == expected
-    assert figures(resumed) == figures(training.train(resolved, Placement(CPU)))
+    assert steps == [learning_rate(scheduled().training, Progress(1 + i // 5, i, 10)) for i in range(10)]
+    assert figures(resumed) == expected
 
 
 def test_the_rate_that_is_logged_is_that_of_the_epochs_last_step(

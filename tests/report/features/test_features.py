@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.evaluation import metrics
+from dta_bench.evaluation.probes import sample
 from dta_bench.nn import pretrained
 from dta_bench.nn.losses import kl_divergence
 from dta_bench.nn.network import Features, Network
+from dta_bench.report.features import tsne
 from dta_bench.report.features.draw import draw_figures
 from dta_bench.report.features.gradcam import Deltas, adversarial_masks, as_map, grad_cam, patch_grid
 from dta_bench.report.features.tsne import embed
@@ -186,6 +188,13 @@ def workspace(out: Path) -> Workspace:
     return Workspace(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}")
 
 
+@pytest.fixture
+def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """t-SNE gets 40 images of each domain: of 500 it takes many seconds."""
+    monkeypatch.setattr(tsne, "sample", lambda count: sample(count)[:40])
+
+
+@pytest.mark.usefixtures("few_images")
 def test_a_runs_figures_stand_beside_source_only_on_a_page_and_on_its_run(workspace: Workspace) -> None:
     kept(workspace, spec_of("dta"))
     kept(workspace, spec_of("source_only"))
