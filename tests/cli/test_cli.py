@@ -142,8 +142,11 @@ def test_dry_run_counts_the_papers_points_without_data(space: str, points: int, 
 
 
 def test_dry_run_puts_the_row_of_table_a1_first(tmp_path: Path) -> None:
-    plan = json.loads(dta_bench_here("sweep", "visda", "--points", "3", "--dry-run", "--json", cwd=tmp_path).stdout)
+    asked = ["sweep", "visda", "--points", "3", "--dry-run", "--gpus", "2", "--json"]
+    plan = json.loads(dta_bench_here(*asked, cwd=tmp_path).stdout)
     assert plan["points"] == 3
+    hours, time = plan["estimate"]["gpu_hours"], plan["time"]
+    assert max(hours / 2, time["longest_run_hours"]) <= time["hours"] < hours
     first = plan["runs"][0]["params"]
     row = {"lambda_1": 2, "lambda_2": 0.02, "lambda_3": 0.2, "delta_e": 0.1, "delta_c": 0.01, "epsilon": 15}
     assert {key: first[key] for key in row} == row

@@ -48,3 +48,10 @@ def test_the_citation_has_the_version_of_the_package() -> None:
     assert str(citation["version"]) == dta_bench.__version__
     assert citation["license"] == SETTINGS["project"]["license"]
     assert citation["repository-code"] == BASE
+
+
+def test_make_says_what_it_installs_before_the_silent_minutes() -> None:
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    recipes = [i + 1 for i, line in enumerate(lines) if line.startswith((".venv/.installed:", ".venv/.installed-dev:"))]
+    assert len(recipes) == 2
+    assert all(lines[i].startswith("\t@echo 'Installing ") and "minute" in lines[i] for i in recipes)

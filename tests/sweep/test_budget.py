@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dta_bench.cost.budget_plan import budget_plan, describe_budget
+from dta_bench.cost.budget_plan import MethodBudget, budget_plan, describe_budget
 from dta_bench.errors import UserError
 from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
@@ -68,3 +68,9 @@ def test_what_is_no_budget_is_told_with_the_option_and_with_the_key_of_a_file(tm
 def test_the_command_of_a_run_names_its_budget(tmp_path: Path) -> None:
     assert "--budget steps=3000" in train_command(plan(tmp_path, "steps=3000").runs[0], "classification")
     assert "--budget" not in train_command(plan(tmp_path).runs[0], "classification")
+
+
+def test_budgets_of_many_methods_stand_in_one_line(tmp_path: Path) -> None:
+    many = [MethodBudget(method=f"m{i}", backbone="conv3_tiny", stages=[], why="no sizes") for i in range(9)]
+    (said,) = describe_budget(plan(tmp_path, "steps=3000"), many)
+    assert said.startswith("budget steps=3000: m0: not known: no sizes; m1: not known")
