@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+
+MOST_DIFFERENCES = 3
+"""Settings that an ending names; dta-bench report names more."""
+SHORT = "; no table has its one epoch beside the longer runs of a sweep"
 
 
 def after_list(catalogue: Mapping[str, Collection[Mapping[str, str]]]) -> list[str]:
@@ -41,12 +45,43 @@ def after_check(kind: str, name: str, fails: bool, places: str) -> list[str]:
     if fails:
         return [f"dta-bench check {kind} {shlex.quote(name)}{places}  # again, once that is mended"]
     return {
-        "method": [f"dta-bench train digits --method {name} --epochs 1  # a first run"],
-        "backbone": [f"dta-bench train digits --backbone {name} --epochs 1  # a first run, if digits are its task"],
+        "method": [f"dta-bench train digits --method {name} --epochs 1  # a first run{SHORT}"],
+        "backbone": [
+            f"dta-bench train digits --backbone {name} --epochs 1  # a first run, if digits are its task{SHORT}"
+        ],
         "benchmark": [f"dta-bench sweep {name}{places} --dry-run  # what a sweep would run on it"],
         "search-space": [_dry_run(name)],
         "cluster": [f"ray up {shlex.quote(name)}  # starts the cluster"],
     }[kind]
+
+
+def after_train(run_id: str, benchmark: str, differs: Sequence[str], predict_to: str, places: str) -> list[str]:
+    """After a run has been trained.
+
+    Args:
+        differs: what keeps it out of the table of its benchmark's report; empty: it is in it.
+        predict_to: where its network's predictions would go; empty: it kept none.
+    """
+    return [
+        f"dta-bench runs {run_id}{places}  # all that is known of this run",
+        f"dta-bench report {benchmark}{places}  # "
+        + (f"without this run, which has {_some(differs)}" if differs else "the table that it is in"),
+        *([f"dta-bench predict {run_id} FOLDER --to {predict_to}{places}  # of images of yours"] if predict_to else []),
+    ]
+
+
+def after_sweep(name: str, benchmark: str, differs: Sequence[str], places: str) -> list[str]:
+    """After a sweep of that name; ``differs``: what keeps its runs out of the table of its report."""
+    page = f"without this sweep, whose runs have {_some(differs)}" if differs else None
+    return [
+        f"dta-bench report {name}{places} --open  # {page or 'this page again, with what was run since'}",
+        f"dta-bench runs {benchmark}{places}  # the runs and their scores",
+        f"dta-bench ui{places}  # the same in MLflow",
+    ]
+
+
+def _some(differs: Sequence[str]) -> str:
+    return ", ".join([*differs[:MOST_DIFFERENCES], *["..."] * (len(differs) > MOST_DIFFERENCES)])
 
 
 def after_publish(address: str, to: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dta_bench.cli import endings
 from dta_bench.cli.options import Json
 from dta_bench.cli.terminal import print_ending, print_json
 
@@ -31,5 +32,8 @@ def new(
     if as_json:
         print_json({"file": str(written.path), "check": written.check, "try": written.trial})
     else:
-        following = [f"{written.check}  # which parts of its contract hold", f"{written.trial}  # a first run"]
+        following = [
+            f"{written.check}  # which parts of its contract hold",
+            f"{written.trial}  # a first run{endings.SHORT}",
+        ]
         print_ending(f"{written.path}: edit it; it works as it stands", following, sys.stdout)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dta_bench.cli import endings
 from dta_bench.cli.arguments import (
     machines_of,
     options_of,
@@ -249,17 +250,17 @@ def sweep(
         if swept.failed and not swept.done:
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
         from dta_bench.report import command
+        from dta_bench.report.in_the_table import why_not_in_table
 
         finished = command.report_runs(
             plan.name, None, workspace, only=reported_runs(plan), confirm=plan.confirm, benchmark=plan.benchmark.name
         )
         _describe_parent(plan, workspace, finished)
         places = same_places(out=out, tracking_uri=tracking_uri)
-        following = [
-            f"dta-bench report {plan.name}{places} --open  # this page again, with what was run since",
-            f"dta-bench runs {plan.benchmark.name}{places}  # the runs and their scores",
-            f"dta-bench ui{places}  # the same in MLflow",
-        ]
+        of_all = plugins.is_benchmark(plan.name) or plan.name in plugins.names("search_space")
+        ours = [run.id for run in plan.runs]
+        differs = why_not_in_table(workspace.tracker(), plan.benchmark.name, ours) if of_all else []
+        following = endings.after_sweep(plan.name, plan.benchmark.name, differs, places)
         print_report(finished, "json" if as_json else "screen", stdout, [] if quiet else following, open_page)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dta_bench.cli import endings
 from dta_bench.cli.arguments import options_of, plan_of, workspace_of
 from dta_bench.cli.completion import complete
 from dta_bench.cli.options import (
@@ -105,8 +106,7 @@ def train(
             print(f"{found['name']}: {where} {scores}, at the last epoch", file=stdout)
             places = same_places(out=out, tracking_uri=tracking_uri)
             made = f"Run {found['run_id']}, with dta-bench ui{places} at {found['link']}"
-            following = [f"dta-bench report {found['spec']['benchmark']}{places}  # beside the other runs"]
-            if found["has_network"]:
-                to = "maps" if "miou" in measured else "predictions.csv"
-                following.append(f"dta-bench predict {found['run_id']} FOLDER --to {to}{places}  # of images of yours")
+            to = "" if not found["has_network"] else "maps" if "miou" in measured else "predictions.csv"
+            benchmark = found["spec"]["benchmark"]
+            following = endings.after_train(found["run_id"], benchmark, found["not_in_report"], to, places)
             print_ending(made, [] if quiet else following, stdout)

@@ -9,6 +9,7 @@ from dta_bench.report.confirmation_sentences import describe_seeds, unconfirmed_
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Difference
+from dta_bench.report.left_out_sentences import describe_left_out
 from dta_bench.report.paper.published import not_compared_sentences
 from dta_bench.spec.declared_method import trains_nothing
 from dta_bench.spec.spelling import count_of, spell_bounds, spell_gain, spell_method, spell_metric
@@ -174,10 +175,7 @@ def warnings(report: Report) -> list[str]:
         sentences.append(
             f"Trained by the recipe {_join(report.recipes)}; dta-bench report --recipes has what is printed."
         )
-    if report.left_out:
-        why = f"training, labels or data{_of_budgets(report)}"
-        sentences.append(f"{_count_configurations(report.left_out)} other {why}, not compared here.")
-    return sentences
+    return sentences + describe_left_out(report.benchmark, report.left_out_runs or ())
 
 
 def _untrained(report: Report) -> list[str]:
@@ -192,15 +190,6 @@ def _untrained(report: Report) -> list[str]:
         "test images, and no pair with it is tested."
         for method, quoted in prompts.items()
     ]
-
-
-def _of_budgets(report: Report) -> str:
-    """That the budgets differ, where they do: two budgets are never in one table."""
-    budgets = report.budgets_left_out
-    if budgets is None:
-        return ""
-    here, others = report.budget or "none", ", ".join(one or "none" for one in budgets)
-    return f", or another budget (here: {here}; left out: {others})"
 
 
 def _counted_twice_or_not_at_all(report: Report) -> list[str]:

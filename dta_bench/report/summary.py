@@ -19,6 +19,7 @@ from dta_bench.report.document.scores import (
     Regret,
     SearchScores,
 )
+from dta_bench.report.left_out import budgets, left_out_of
 from dta_bench.report.origins import (
     count_unverified,
     disagreements,
@@ -136,25 +137,13 @@ def summarise(
     parts: dict[str, Any] = {"default_rule": why_default} if why_default else {}
     parts |= {"recipes": followed} if (followed := followed_recipes(group)) else {}
     parts |= {"trained_parts": trained} if (trained := trained_parts(group)) else {}
-    parts |= _budgets(group, configurations)
+    parts |= budgets(group, configurations)
+    parts |= {"left_out_runs": others} if (others := left_out_of(configurations, group)) else {}
     if (enlarged := averages(chosen.shown if chosen else None, "enlarged_labels")) is not None:
         parts["enlarged_labels"] = enlarged
     if chosen is not None and not measured:
         parts["without_test"] = describe_without_test(chosen.shown, benchmark.classes)
     return report.with_parts(**parts)
-
-
-def _budgets(group: Sequence[Configuration], configurations: Sequence[Configuration]) -> dict[str, Any]:
-    """The budget of what is compared, and the others that are left out; nothing where no run has a budget."""
-    here = _budget(group[0])
-    others = {_budget(c) for c in configurations} - {here}
-    parts: dict[str, Any] = {"budget": here} if here else {}
-    return parts | ({"budgets_left_out": sorted(others, key=str)} if others else {})
-
-
-def _budget(configuration: Configuration) -> str | None:
-    budget = configuration.runs[0].spec.budget
-    return None if budget is None else budget.of
 
 
 def reported_group(configurations: Sequence[Configuration], benchmark: Benchmark) -> list[Configuration]:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from dta_bench.data import load
 from dta_bench.errors import Interrupted, UserError
+from dta_bench.report.in_the_table import why_not_in_table
 from dta_bench.run import execute, network_file
 from dta_bench.run.execute import RunLabel
 from dta_bench.run.placement import StopRequest
@@ -124,8 +125,9 @@ def _lacks_wanted_network(spec: RunSpec, workspace: Workspace, tracker: Tracker,
 
 
 def _where(run: TrackedRun, tracker: Tracker) -> dict[str, Any]:
-    """Where MLflow has the run."""
+    """Where MLflow has the run, and what keeps it out of the report's table; nothing if it is in it."""
     return {
+        "not_in_report": why_not_in_table(tracker, run.spec.benchmark, [run.run_id]),
         "mlflow_run_id": run.mlflow_run_id, "link": run_link(tracker.uri, run.experiment_id, run.mlflow_run_id),
         "has_network": tracker.has_file(run, network_file.NAME),
     }  # fmt: skip

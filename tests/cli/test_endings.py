@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from dta_bench.cli import app
 from dta_bench.cli.terminal import same_places
+from dta_bench.report.in_the_table import why_not_in_table
 from dta_bench.run.workspace import Workspace
 from dta_bench.sweep import train_one as trainings
 from dta_bench.tracking import Tracker, run_link, ui, ui_link
@@ -120,12 +121,26 @@ def test_train_ends_with_method_identity_score_and_link(run: Run, monkeypatch: p
     found = {
         "run_id": spec.id, "name": "dta lambda_2=0.01 seed=0", "spec": spec.to_dict(), "has_network": True,
         "test": {"accuracy": 61.25, "mean_class_accuracy": 60.0}, "source_validation": {}, "link": "http://x/#/runs/7",
+        "not_in_report": [],
     }  # fmt: skip
     monkeypatch.setattr(trainings, "train_one", lambda *_: found)
     said, _ = run("train", "fonts_digits")
     assert "dta lambda_2=0.01 seed=0: target test accuracy 61.2 %" in said
     assert f"Run {spec.id}, with dta-bench ui at http://x/#/runs/7" in said
     assert f"dta-bench predict {spec.id}" in said
+    assert "dta-bench report fonts_digits  # the table that it is in" in said
+    monkeypatch.setattr(trainings, "train_one", lambda *_: found | {"not_in_report": ["epochs 1 instead of 20"]})
+    said, _ = run("train", "fonts_digits")
+    assert "dta-bench report fonts_digits  # without this run, which has epochs 1 instead of 20" in said
+
+
+@pytest.mark.usefixtures("out")
+def test_what_train_says_of_the_table_is_what_the_report_does(out: Path) -> None:
+    tracker, alike, other = store(out), spec_of("mcd"), spec_of("mcd", epochs=3)
+    for spec in (alike, other):
+        finish(tracker, spec, 0.6)
+    assert why_not_in_table(tracker, "fonts_digits", [alike.id]) == []
+    assert why_not_in_table(tracker, "fonts_digits", [other.id]) == ["epochs 3 instead of 2"]
 
 
 def test_links_follow_the_port_that_was_served_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,30 @@ def test_runs_of_other_contents_are_not_compared() -> None:
     other = CONTENT.replace("a", "f")
     report = report_of(two_runs("data_fingerprint", other, CONTENT), benchmark_of("fonts_digits"))
     assert report.left_out == 1
+    assert "because trained with other data: dta (" in " ".join(screen_of(report).split())
+
+
+def test_a_run_that_is_left_out_is_named_with_what_differs_and_the_command_that_shows_it() -> None:
+    runs, other = Runs(), spec_of("mcd", epochs=3)
+    for seed in (0, 1):
+        runs.add(spec_of(seed=seed), 0.5)
+    runs.add(other, 0.5)
+    report = report_of(runs, benchmark_of("fonts_digits"))
+    assert (
+        f"Not in this table, because trained with epochs 3 instead of 2: mcd ({other.id}); dta-bench runs {other.id}"
+        " shows it."
+    ) in " ".join(screen_of(report).split())
+    assert [run["run_id"] for one in report.json_object()["left_out_runs"] for run in one["runs"]] == [other.id]
+
+
+def test_many_runs_that_are_left_out_are_counted_and_listed_by_method() -> None:
+    runs = Runs()
+    for seed in range(6):
+        runs.add(spec_of(seed=seed), 0.5)
+    for seed in range(5):
+        runs.add(spec_of("mcd", epochs=3, seed=seed), 0.5)
+    said = " ".join(screen_of(report_of(runs, benchmark_of("fonts_digits"))).split())
+    assert f"mcd (5 runs, such as {spec_of('mcd', epochs=3).id}); dta-bench runs fonts_digits --methods mcd shows" in said
 
 
 @pytest.mark.parametrize(("first", "second"), [("steps=30", "flops=1e+12"), ("steps=30", ""), ("steps=30", "steps=60")])
@@ -53,7 +77,7 @@ def test_two_budgets_are_never_in_one_table_and_the_report_says_so(first: str, s
     assert len(report.leaderboard) == 2
     said = " ".join(screen_of(report).split())
     assert f"Every run has the budget {first}; a first stage is a part of it." in said
-    assert f"another budget (here: {first}; left out: {second or 'none'}), not compared here." in said
+    assert f"Not in this table, because trained with budget {second or 'none'} instead of {first}: dta (" in said
 
 
 def test_methods_of_one_budget_are_in_one_table_whatever_their_stages() -> None:

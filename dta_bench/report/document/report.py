@@ -15,6 +15,7 @@ from dta_bench.report.document.run_details import (
     EarlyStop,
     EndedRun,
     LabelledSubset,
+    LeftOut,
     Picture,
     Provenance,
     SeedCurves,
@@ -109,6 +110,8 @@ class Report(Document):
     """What all stages of each run together could train; None: as many epochs as the training says for each stage."""
     budgets_left_out: list[str | None] | None = None
     """Other budgets of configurations that are left out, None among them for no budget; None where there are none."""
+    left_out_runs: list[LeftOut] | None = None
+    """The runs of the configurations that ``left_out`` counts, by what differs; None where there are none."""
     published: list[PublishedRow]
     training: Training
     provenance: Provenance

@@ -83,6 +83,22 @@ class EndedRun(FrozenRecord):
     curve: Curve
 
 
+class LeftOutRun(FrozenRecord):
+    """A run that is not in the table."""
+
+    run_id: str
+    name: str
+    method: str
+    backbone: str
+
+
+class LeftOut(FrozenRecord):
+    """Runs that are not in the table, and in words what of their training, labels, budget or data differs."""
+
+    differs: list[str]
+    runs: list[LeftOutRun]
+
+
 class Picture(FrozenRecord):
     """A PNG file of label maps."""
 

@@ -9,7 +9,9 @@ from dta_bench.data.suite_plugin import Suite, SuitePair
 from dta_bench.errors import UserError
 from dta_bench.report.baselines import is_in_tests_of_a_suite
 from dta_bench.report.configurations import Configuration
+from dta_bench.report.document.run_details import LeftOut, LeftOutRun
 from dta_bench.report.document.suite_report import Across, SuitePairReport, SuiteReport, SuiteScore
+from dta_bench.report.left_out_sentences import describe_left_out
 from dta_bench.report.origins import disagreements
 from dta_bench.report.suite.across import across_pairs
 from dta_bench.report.suite.averages import SuiteAverages, average_over_pairs
@@ -92,12 +94,7 @@ def _notes(suite: Suite, choices: Sequence[PairChoice], averages: SuiteAverages)
             "transductive: scores are on images that were trained on without their labels, as the papers of this suite "
             "do it; images of the labelled subset are left out"
         )
-    left_out = sum(one.left_out for one in choices)
-    if left_out:
-        notes.append(
-            f"{left_out} configurations are left out: they are of another network, training, labelled subset or data "
-            "than most runs"
-        )
+    notes += describe_left_out("", _left_out(choices))
     disputed = [f"{one.pair.key} {run}" for one in choices for run in disagreements(list(one.methods.values()))]
     if disputed:
         notes.append(f"runs that have other scores in a merged archive: {len(disputed)}, such as {disputed[0]}")
@@ -126,3 +123,11 @@ def _notes(suite: Suite, choices: Sequence[PairChoice], averages: SuiteAverages)
     elif mixed == {False}:
         notes.append("no cell has confirmation runs: all are on the seeds of the search, which flatter what they chose")
     return notes
+
+
+def _left_out(choices: Sequence[PairChoice]) -> list[LeftOut]:
+    """What the pairs leave out, the runs of all pairs with the same differences together."""
+    runs: dict[tuple[str, ...], list[LeftOutRun]] = {}
+    for one in (one for choice in choices for one in choice.left_out):
+        runs.setdefault(tuple(one.differs), []).extend(one.runs)
+    return [LeftOut(differs=list(differs), runs=found) for differs, found in runs.items()]

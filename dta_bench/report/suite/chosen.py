@@ -10,6 +10,8 @@ from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.data.suite_plugin import Suite, SuitePair
 from dta_bench.report.baselines import is_in_tests_of_a_suite
 from dta_bench.report.configurations import Configuration, group_runs
+from dta_bench.report.document.run_details import LeftOut
+from dta_bench.report.left_out import as_left_out, left_out_of
 from dta_bench.report.selection.ranking import choices, rank
 from dta_bench.report.summary import reported_group, rule_or_default
 from dta_bench.report.uncertainty import Uncertainty
@@ -46,7 +48,7 @@ class PairChoice:
         methods: method → its chosen configuration, by confirmation runs where it has any.
         uncertainty: intervals of these.
         runs: how many finished runs the pair's group has.
-        left_out: how many of its configurations are of another training, labelled subset, data or network.
+        left_out: its runs of another training, labelled subset, data or network.
         searched: how large the searches of these configurations were.
     """
 
@@ -56,7 +58,7 @@ class PairChoice:
     methods: Mapping[str, Configuration]
     uncertainty: Uncertainty
     runs: int
-    left_out: int
+    left_out: Sequence[LeftOut]
     searched: Searched = field(default_factory=Searched)
 
 
@@ -87,8 +89,8 @@ def choose(
 
 def _group(
     suite: Suite, pair: SuitePair, tracker: Tracker, only: Collection[str] | None
-) -> list[tuple[list[Configuration], int]]:
-    """The comparable group with the most runs, and how many configurations are in others; empty without any run."""
+) -> list[tuple[list[Configuration], list[LeftOut]]]:
+    """The comparable group with the most runs, and what is in others; empty without any run."""
     name = suite.benchmark(pair)
     stored = [run for run in tracker.runs(name) if (only is None or run.run_id in only) and not run.unknown_fields]
     runs = [run for run in standing_runs(stored)[0] if run.status == "FINISHED"]
@@ -96,11 +98,16 @@ def _group(
         return []
     configurations = group_runs(tracker, runs)
     group = reported_group(configurations, benchmark_of(name))
-    return [(group, len(configurations) - len(group))]
+    return [(group, left_out_of(configurations, group))]
 
 
 def _choose(
-    suite: Suite, pair: SuitePair, group: list[Configuration], others: int, network: Network, rule: str | None
+    suite: Suite,
+    pair: SuitePair,
+    group: list[Configuration],
+    others: list[LeftOut],
+    network: Network,
+    rule: str | None,
 ) -> PairChoice:
     benchmark = benchmark_of(suite.benchmark(pair))
     rule, _ = rule_or_default(rule, group, benchmark)
@@ -108,7 +115,7 @@ def _choose(
     chosen = choices([c for c, _ in rank(own, rule, benchmark.headline)]) if own else []
     methods = {c.method: c.shown for c in chosen if c.shown.has("test")}
     uncertainty = Uncertainty([c for c in methods.values() if is_in_tests_of_a_suite(c.method)], benchmark.headline)
-    left_out = others + len(group) - len(own)
+    left_out = [*others, *_on_other_networks(group, network)]
     runs = sum(len(c.every_run) for c in own)
     return PairChoice(pair, benchmark, rule, methods, uncertainty, runs, left_out, _searched(own))
 
@@ -121,3 +128,15 @@ def _searched(configurations: Sequence[Configuration]) -> Searched:
         points, counts.most_common(1)[0][0] if counts else 1, min((own[0] for own in seeds if own), default=0),
         max((len(c.confirmation) for c in configurations), default=0),
     )  # fmt: skip
+
+
+def _on_other_networks(group: Sequence[Configuration], network: Network) -> list[LeftOut]:
+    """Comparable runs on another backbone, or with other weights, than most runs of the suite."""
+    others: dict[Network, list[Configuration]] = {}
+    for configuration in group:
+        others.setdefault((configuration.backbone, configuration.weights), []).append(configuration)
+    return [
+        as_left_out(found, [f"{' with '.join(other)} weights instead of {' with '.join(network)} weights"])
+        for other, found in others.items()
+        if other != network
+    ]
