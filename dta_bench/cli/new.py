@@ -32,8 +32,6 @@ def new(
     if as_json:
         print_json({"file": str(written.path), "check": written.check, "try": written.trial})
     else:
-        following = [
-            f"{written.check}  # which parts of its contract hold",
-            f"{written.trial}  # a first run{endings.SHORT}",
-        ]
+        first = f"{written.trial}  # a first run{endings.SHORT}"
+        following = [f"{written.check}  # which parts of its contract hold", first]
         print_ending(f"{written.path}: edit it; it works as it stands", following, sys.stdout)

@@ -12,6 +12,7 @@ from dta_bench.report.configurations import group_runs
 from dta_bench.report.confirmation import PARENT
 from dta_bench.report.document.frozen_record import Document, FrozenRecord, Interval, Params
 from dta_bench.report.document.scores import LeaderboardRow
+from dta_bench.report.left_out_sentences import describe_left_out
 from dta_bench.report.summary import summarise
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec import search_space_file
@@ -49,6 +50,8 @@ class ComparedSides(Document):
     first: str
     second: str
     rows: list[ComparedRow]
+    notes: list[str] | None = None
+    """Which runs a side leaves out, and what differs; None where it leaves out none."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,12 @@ def compare(first: str, second: str, rule: str | None, workspace: Workspace) -> 
         UserError: a side is none of these, or has no finished run.
     """
     sides = [_side(name, workspace) for name in (first, second)]
-    scores = [_scores(side, rule) for side in sides]
+    found = [_scores(side, rule) for side in sides]
+    scores, notes = [one for one, _ in found], [note for _, told in found for note in told]
     keys = sorted({*scores[0], *scores[1]}, key=lambda key: (key[0], -_height(scores[0].get(key)), key))
     rows = [_row(key, scores[0].get(key), scores[1].get(key)) for key in keys]
-    return ComparedSides(first=first, second=second, rows=rows)
+    told = {"notes": list(dict.fromkeys(notes))} if notes else {}
+    return ComparedSides(first=first, second=second, rows=rows, **told)
 
 
 def _side(name: str, workspace: Workspace) -> Side:
@@ -95,22 +100,24 @@ def _side(name: str, workspace: Workspace) -> Side:
     )
 
 
-def _scores(side: Side, rule: str | None) -> dict[tuple[str, str, str], tuple[str, LeaderboardRow]]:
-    """(benchmark, method, backbone) → the metric, and the row that the rule ranks first."""
+def _scores(side: Side, rule: str | None) -> tuple[dict[tuple[str, str, str], tuple[str, LeaderboardRow]], list[str]]:
+    """(benchmark, method, backbone) → the metric, and the row that the rule ranks first; and what is left out."""
     found: dict[tuple[str, str, str], tuple[str, LeaderboardRow]] = {}
+    notes = list[str]()
     for name in side.benchmarks:
         runs = standing_runs(run for run in _runs(side, name) if not run.unknown_fields)[0]
         if not any(run.status == "FINISHED" for run in runs):
             continue
         benchmark, configurations = benchmark_of(name), group_runs(side.tracker, runs)
         report = summarise(benchmark, configurations, runs, rule, side.tracker.requested_confirmations(name))
+        notes += [f"{side.name}: {told}" for told in describe_left_out(name, report.left_out_runs or ())]
         for row in report.leaderboard:
             found.setdefault((name, row.method, row.backbone), (report.headline, row))
     if not found:
         raise UserError(
             f"{side.name} has no finished run in {side.tracker.uri}; run its sweep first, or name its --out"
         )
-    return found
+    return found, notes
 
 
 def _runs(side: Side, benchmark: str) -> list[TrackedRun]:

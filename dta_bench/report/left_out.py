@@ -1,4 +1,4 @@
-"""Runs that a report leaves out because they were trained otherwise than those in its table: which, and what differs."""
+"""Runs that a report leaves out, trained otherwise than those in its table: which ones, and what differs."""
 
 from __future__ import annotations
 

@@ -62,7 +62,8 @@ def test_many_runs_that_are_left_out_are_counted_and_listed_by_method() -> None:
     for seed in range(5):
         runs.add(spec_of("mcd", epochs=3, seed=seed), 0.5)
     said = " ".join(screen_of(report_of(runs, benchmark_of("fonts_digits"))).split())
-    assert f"mcd (5 runs, such as {spec_of('mcd', epochs=3).id}); dta-bench runs fonts_digits --methods mcd shows" in said
+    first = spec_of("mcd", epochs=3).id
+    assert f"mcd (5 runs, such as {first}); dta-bench runs fonts_digits --methods mcd shows them." in said
 
 
 @pytest.mark.parametrize(("first", "second"), [("steps=30", "flops=1e+12"), ("steps=30", ""), ("steps=30", "steps=60")])

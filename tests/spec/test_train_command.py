@@ -22,8 +22,8 @@ def trained_by(command: str, monkeypatch: pytest.MonkeyPatch) -> RunSpec:
 
     def note(plan: Any, settings: list[str], seed: int, *_: Any) -> dict[str, Any]:
         found.append(train_one._spec_with_settings(plan, settings, seed))
-        spec = found[0].to_dict()
-        return {"name": "x", "test": {}, "run_id": "x", "link": "y", "spec": spec, "has_network": False, "not_in_report": []}
+        told: dict[str, Any] = {"name": "x", "test": {}, "run_id": "x", "link": "y", "spec": found[0].to_dict()}
+        return told | {"has_network": False, "not_in_report": []}
 
     monkeypatch.setattr("dta_bench.sweep.train_one.train_one", note)
     result = CliRunner().invoke(cli.app, shlex.split(command)[1:])

@@ -84,7 +84,8 @@ def _notes(table: RecipeTable) -> list[str]:
             sentences.append(f"{row.recipe}: {row.ours.collapsed} of {runs} collapsed.")
         if row.left_out:
             sentences.append(
-                f"{row.recipe}: {row.left_out} runs are left out, on other data or with another labelled subset."
+                f"{row.recipe}: {row.left_out} runs are left out, on other data or with another labelled subset;"
+                f" dta-bench runs --methods {row.method} lists them."
             )
     count = sum(bool(row.differs) for row in table.recipes)
     if count:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dta_bench.report.compare import ComparedRow, ComparedScore, ComparedSides
 from dta_bench.spec.spelling import count_of, label_run, spell_bounds, spell_metric
 
 NO_TEST = (
-    "The difference is the second minus the first, in points. It is not tested here: intervals are of each side alone; "
+    "The difference is the second minus the first, in points. It is not tested here: intervals are of each side alone, "
+    "over training seeds and test images (of one seed over test images only), and fresh seeds had no part in choosing; "
     "dta-bench report tests methods of one store against each other."
 )
 
@@ -29,6 +31,8 @@ def show_compared(compared: ComparedSides, console: Console) -> None:
             table.add_row(_label(row, several), _cell(row.first), _cell(row.second), difference)
         console.print(table)
     console.print(NO_TEST, highlight=False)
+    for note in compared.notes or ():
+        console.print(escape(note), highlight=False)
 
 
 def _label(row: ComparedRow, several_backbones: bool) -> str:
