@@ -89,13 +89,13 @@ app.command(cls=Command, epilog="Example: dta-bench publish pacs --by 'our lab' 
 app.command(cls=Command, epilog="Example: dta-bench merge archive other_archive --out merged")(merge)
 app.command(cls=Command, epilog="Example: dta-bench site leaderboard archive other_archive")(site)
 app.command(
-    cls=Command, epilog="Examples: dta-bench runs visda --method dta --sort test; dta-bench runs rm 63c7ccb1951f"
+    cls=Command, epilog="Examples: dta-bench runs visda --method dta --sort test; dta-bench runs rm 26ee7d47c6b0"
 )(runs)
 app.command(cls=Command, epilog="Example: dta-bench predict --best pets photographs --to predictions.csv")(predict)
 app.command(cls=Command, epilog="Example: dta-bench label my_pair --budget 50")(label)
-app.command(cls=Command, epilog="Example: dta-bench export 63c7ccb1951f --to onnx")(export)
+app.command(cls=Command, epilog="Example: dta-bench export 26ee7d47c6b0 --to onnx")(export)
 app.command(cls=Command, epilog="Example: dta-bench replay grid_fonts_digits")(replay)
-app.command(cls=Command, epilog="Example: dta-bench figures 63c7ccb1951f")(figures)
+app.command(cls=Command, epilog="Example: dta-bench figures 26ee7d47c6b0")(figures)
 app.add_typer(profile, name="profile")
 app.command(cls=Command, epilog="Example: dta-bench check backbone timm/convnext_tiny")(check)
 app.add_typer(cluster, name="cluster")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -122,6 +123,24 @@ def refuse_unused(context: typer.Context, options: Sequence[str], why: str) -> N
         raise UserError(
             f"{' and '.join(typed)} would have no effect {why}; leave {'it' if len(typed) == 1 else 'them'} out"
         )
+
+
+def refuse_identity(name: str, command: str) -> None:
+    """Refuse the identity of a run where the name of a benchmark or a search space belongs.
+
+    Raises:
+        UserError: ``name`` reads like an identity, and nothing has it as its name.
+    """
+    from dta_bench import plugins
+
+    if not re.fullmatch("(?=.*[0-9])[0-9a-f]{6,32}", name):
+        return
+    if any(name in plugins.names(kind) for kind in ("benchmark", "search_space", "suite")):
+        return
+    raise UserError(
+        f"{name} reads like the identity of a run, and {command} takes a benchmark or a search space; "
+        f"dta-bench runs {name} shows that run, with the command that trains it again"
+    )
 
 
 def plan_of(name: str, options: Options, benchmark: str | None = None, root: Path | None = None) -> Plan:

@@ -25,6 +25,7 @@ def after_list(catalogue: Mapping[str, Collection[Mapping[str, str]]]) -> list[s
             _dry_run(f"digits --method {name}"),
         ],
         "search_spaces": [_dry_run(name)],
+        "rules": ["dta-bench report fonts_digits --select all  # what each of them chooses among the same runs"],
         "recipes": ["dta-bench report --recipes  # what they print, and what runs of ours give"],
     }[kind]
 
@@ -46,9 +47,7 @@ def after_check(kind: str, name: str, fails: bool, places: str) -> list[str]:
         return [f"dta-bench check {kind} {shlex.quote(name)}{places}  # again, once that is mended"]
     return {
         "method": [f"dta-bench train digits --method {name} --epochs 1  # a first run{SHORT}"],
-        "backbone": [
-            f"dta-bench train digits --backbone {name} --epochs 1  # a first run, if digits are its task{SHORT}"
-        ],
+        "backbone": [f"dta-bench train digits --backbone {name} --epochs 1  # if digits are its task{SHORT}"],
         "benchmark": [f"dta-bench sweep {name}{places} --dry-run  # what a sweep would run on it"],
         "search-space": [_dry_run(name)],
         "cluster": [f"ray up {shlex.quote(name)}  # starts the cluster"],
@@ -132,6 +131,14 @@ def after_runs(names: Collection[str], run_id: str | None, places: str) -> list[
     reports = [f"dta-bench report {name}{places}  # what they show together" for name in list(names)[:1]]
     figures = [f"dta-bench figures {run_id}{places}  # what the best of them has learned"] if run_id else []
     return [*reports, *figures]
+
+
+def after_one_run(run_id: str, benchmark: str, places: str) -> list[str]:
+    """After one run has been shown."""
+    return [
+        f"dta-bench figures {run_id}{places}  # what its network has learned, where it kept one",
+        f"dta-bench report {benchmark}{places}  # what the runs of {benchmark} show together",
+    ]
 
 
 def after_rm(places: str) -> list[str]:

@@ -17,6 +17,7 @@ from dta_bench.cli.arguments import (
     parse_gpus_per_run,
     parse_keep_networks,
     plan_of,
+    refuse_identity,
     refuse_unused,
     workspace_of,
 )
@@ -193,6 +194,7 @@ def sweep(
     from dta_bench import plugins
     from dta_bench.cost import kept_counts
 
+    refuse_identity(name, "sweep")
     if not dry_run:
         refuse_unused(context, ["--price", "--images-per-second", "--gpus"], "without --dry-run")
     if not nodes:

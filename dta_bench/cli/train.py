@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dta_bench.cli import endings
-from dta_bench.cli.arguments import options_of, plan_of, workspace_of
+from dta_bench.cli.arguments import options_of, plan_of, refuse_identity, workspace_of
 from dta_bench.cli.completion import complete
 from dta_bench.cli.options import (
     DEFAULT_OUT,
@@ -78,6 +78,7 @@ def train(
     from dta_bench.spec import recipe as recipes
     from dta_bench.sweep.train_one import train_one
 
+    refuse_identity(name, "train")
     if method == "all":
         raise UserError("train runs one method; --method all is for dta-bench sweep")
     options = options_of(

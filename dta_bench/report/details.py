@@ -42,7 +42,7 @@ def add_details(report: Report, tracker: Tracker, runs: Sequence[TrackedRun]) ->
 
 def _curves(tracker: Tracker, run: TrackedRun) -> SeedCurves:
     keys = [key for key in run.metrics if key.startswith(CURVES) and "/class/" not in key]
-    curves = {key: _finite(*history) for key, history in tracker.history(run, keys).items()}
+    curves = {key: finite(*history) for key, history in tracker.history(run, keys).items()}
     return SeedCurves(seed=run.spec.seed, mlflow_run_id=run.mlflow_run_id, metrics=curves)
 
 
@@ -50,7 +50,7 @@ def _drawn(tracker: Tracker, run: TrackedRun, report: Report) -> SeedCurves:
     """The curves that a page draws of each method; its loss is of its own kind, and is not beside others."""
     wanted = [f"validation/{report.headline}", f"source_validation/{report.headline}", "target_train/entropy"]
     histories = tracker.history(run, [key for key in [*wanted, "target_train/classes_in_use"] if key in run.metrics])
-    curves = {key: _finite(*history) for key, history in histories.items()}
+    curves = {key: finite(*history) for key, history in histories.items()}
     return SeedCurves(seed=run.spec.seed, mlflow_run_id=run.mlflow_run_id, metrics=curves)
 
 
@@ -64,8 +64,8 @@ def _classes(runs: Sequence[TrackedRun]) -> dict[str, float | None]:
     }
 
 
-def _finite(epochs: list[int], values: list[float]) -> Curve:
-    """The curve without values that are not finite, which JSON cannot hold."""
+def finite(epochs: list[int], values: list[float]) -> Curve:
+    """A curve without values that are not finite, which JSON cannot hold."""
     kept = [(epoch, value) for epoch, value in zip(epochs, values, strict=True) if math.isfinite(value)]
     return [epoch for epoch, _ in kept], [value for _, value in kept]
 
@@ -149,11 +149,11 @@ def _ended(tracker: Tracker, run: TrackedRun, headline: str) -> EndedRun:
     """How an unusual run ended, the last epoch that it logged, and its scores on the labelled subset."""
     score = f"validation/{headline}"
     history = tracker.history(run, [key for key in ("learning_rate", score) if key in run.metrics])
-    how = {"FINISHED": "collapsed", "FAILED": "failed", "KILLED": "stopped"}.get(run.status, run.status.lower())
-    usual = {"collapsed": "predicts fewer than half of the classes", "stopped": "interrupted before its last epoch"}
+    how = "collapsed" if run.status == "FINISHED" else run.state
+    usual = {"collapsed": "predicts fewer than half of the classes", "interrupted": "the same command goes on with it"}
     return EndedRun(
         name=run.name, method=run.spec.method, how=how, mlflow_run_id=run.mlflow_run_id,
         reason=run.tags.get("reason") or usual.get(how, ""),
         epoch=max((epoch for epochs, _ in history.values() for epoch in epochs), default=None),
-        epochs=run.spec.training.epochs, curve=_finite(*history.get(score, ([], []))),
+        epochs=run.spec.training.epochs, curve=finite(*history.get(score, ([], []))),
     )  # fmt: skip

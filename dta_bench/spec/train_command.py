@@ -19,21 +19,12 @@ def train_command(spec: RunSpec, task: Task, *options: str) -> str:
         task: of the benchmark.
         options: further arguments, such as ``--keep-network``.
     """
-    has_own = spec.benchmark in plugins.names("search_space")
-    default = search_space_file.DEFAULT_OF_TASK[task]
-    file = search_space_file.read(spec.benchmark if has_own else default)
+    space, file = search_space_of(spec, task)
     of_suite = bool(plugins.suite_of(spec.benchmark))  # which may have another search space
-    words = [
-        "dta-bench",
-        "train",
-        default if of_suite else spec.benchmark,
-        "--backbone",
-        spec.backbone,
-        "--method",
-        spec.method,
-    ]
+    words = ["dta-bench", "train", search_space_file.DEFAULT_OF_TASK[task] if of_suite else spec.benchmark]
+    words += ["--backbone", spec.backbone, "--method", spec.method]
     words += ["--seed", str(spec.seed), "--weights", spec.weights]
-    if of_suite or (has_own and file.benchmark != spec.benchmark):
+    if of_suite or (space == spec.benchmark != file.benchmark):
         words += ["--benchmark", spec.benchmark]
     subset = spec.label_subset
     if subset.size:  # else the pair gives the subset, or there is none
@@ -45,11 +36,19 @@ def train_command(spec: RunSpec, task: Task, *options: str) -> str:
     return shlex.join([*words, *options])
 
 
+def search_space_of(spec: RunSpec, task: Task) -> tuple[str, SearchSpaceFile]:
+    """The search space by which :func:`train_command` trains, and its name; with another one a run may differ."""
+    has_own = spec.benchmark in plugins.names("search_space")
+    name = spec.benchmark if has_own else search_space_file.DEFAULT_OF_TASK[task]
+    return name, search_space_file.read(name)
+
+
 def training_options(training: Training, of_file: Training) -> list[str]:
     """The options that make a search space's training another one."""
     stated = of_file.model_dump()
     changed = {key: value for key, value in training.model_dump().items() if value != stated[key]}
-    return [word for key, value in changed.items() for word in ("--training", f"{key}={_as_yaml(value)}")]
+    epochs = ["--epochs", str(changed.pop("epochs"))] if "epochs" in changed else []
+    return epochs + [word for key, value in changed.items() for word in ("--training", f"{key}={_as_yaml(value)}")]
 
 
 def budget_options(spec: RunSpec, file: SearchSpaceFile) -> list[str]:

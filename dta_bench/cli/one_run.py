@@ -1,0 +1,45 @@
+"""``dta-bench runs ID``: one run in full."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from dta_bench.cli import endings
+from dta_bench.cli.options import DEFAULT_ROOT
+from dta_bench.cli.terminal import console, print_ending, print_json, same_places
+from dta_bench.errors.credentials import mask
+
+if TYPE_CHECKING:
+    from dta_bench.tracking import TrackedRun, Tracker
+
+
+def show_one(
+    tracker: Tracker, run: TrackedRun, out: Path, tracking_uri: str | None, as_json: bool, stdout: TextIO
+) -> None:
+    """Print all that is known of a run, as text or as one JSON object."""
+    from dta_bench.data.benchmark_plugin import benchmark_of
+    from dta_bench.domains import typed_paths
+    from dta_bench.report.one_run import describe_run
+
+    store = ["--tracking-uri", mask(tracking_uri)] if tracking_uri else []
+    options = ["--root", _root_of(run), "--out", str(out), *store]
+    found = describe_run(tracker, run, benchmark_of(run.spec.benchmark), typed_paths.absolute(out), options)
+    if as_json:
+        print_json(found.json_object(), stdout)
+        return
+    from dta_bench.report.terminal.one_run import show_run
+
+    show_run(found, console(stdout))
+    places = same_places(out=out, tracking_uri=tracking_uri)
+    print_ending("", endings.after_one_run(found.run_id, found.benchmark, places), stdout)
+
+
+def _root_of(run: TrackedRun) -> str:
+    """Where the run's data lay: what its command said, else the default."""
+    words = shlex.split(run.tags.get("command", ""))
+    stated = [after for word, after in itertools.pairwise(words) if word == "--root"]
+    stated += [word.removeprefix("--root=") for word in words if word.startswith("--root=")]
+    return stated[-1] if stated else str(DEFAULT_ROOT)

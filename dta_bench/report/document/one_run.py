@@ -1,0 +1,77 @@
+"""One run in all that is known of it: what ``dta-bench runs ID --json`` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dta_bench.report.document.frozen_record import Curve, Document, FrozenRecord
+
+
+class Changed(FrozenRecord):
+    """A value that is not the default, and the default."""
+
+    value: Any
+    default: Any
+
+
+class OtherSeed(FrozenRecord):
+    """A run of the same configuration with another seed."""
+
+    run_id: str
+    seed: int
+    status: str
+    test: float | None
+    collapsed: bool
+
+
+class OneRun(Document):
+    """A run of a store; scores in percent.
+
+    Attributes:
+        what: what the run was for: a sweep's search, the confirmation of a choice, or a training by itself.
+        chosen_by: the rules that chose it in the last reports.
+        reason: why it failed or ended early; empty where it did not.
+        params: parameters that are not the method's defaults.
+        training: settings that are not those of ``search_space``.
+        search_space: the search space that the benchmark is trained by where nothing else is said.
+        scores: part of the data → average → value.
+        per_class: class → recall on target test (of label maps its IoU).
+        lost_classes: classes whose recall is under a tenth of the mean of all.
+        few_classes_from: the epoch from which on fewer than half of the classes are predicted on target train.
+        curves: metric → its value after each epoch.
+        other_seeds: of the same configuration.
+        not_in_report: what keeps it out of the table of its benchmark's report; empty where it is in it.
+        page: where that report's page is; None where there is none yet.
+        link: to the run in MLflow.
+        notes: how it was made: device, code, the user's command.
+        command: trains this very run again.
+    """
+
+    run_id: str
+    mlflow_run_id: str
+    name: str
+    benchmark: str
+    method: str
+    backbone: str
+    weights: str
+    seed: int
+    status: str
+    what: str
+    chosen_by: list[str]
+    reason: str
+    collapsed: bool
+    params: dict[str, Changed]
+    training: dict[str, Changed]
+    search_space: str
+    metric: str
+    scores: dict[str, dict[str, float]]
+    per_class: dict[str, float]
+    lost_classes: list[str]
+    few_classes_from: int | None
+    curves: dict[str, Curve]
+    other_seeds: list[OtherSeed]
+    not_in_report: list[str]
+    page: str | None
+    link: str
+    notes: dict[str, str]
+    command: str

@@ -1,0 +1,148 @@
+"""One run on a terminal: what it was, its scores, its curve, and the command that trains it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dta_bench.report.document.frozen_record import Curve
+from dta_bench.report.document.one_run import Changed, OneRun
+from dta_bench.spec.spelling import spell_metric, spell_value
+
+PARTS = {
+    "test": "target test", "validation": "labelled subset", "source_validation": "held-out source",
+    "whole": "target test with the labelled subset",
+}  # fmt: skip
+MOST_EPOCHS = 7
+"""Epochs that the curve shows; the JSON has all."""
+MOST_CLASSES = 40
+
+
+def show_run(run: OneRun, console: Console) -> None:
+    """Print all that is known of a run, most important first."""
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    for line in [*_what_it_was(run), *_how_it_ended(run)]:
+        say(line)
+    if run.scores:
+        console.print(_scores(run))
+    if run.per_class:
+        say(_classes(run))
+    if run.curves:
+        console.print(_curve(run.curves))
+    if run.other_seeds:
+        say(_other_seeds(run))
+    for line in _where(run):
+        say(line)
+    say("")
+    say("Trains this run again; where it is stored, shows its result (first dta-bench runs rm, or another --out):")
+    say(f"  {run.command}")
+
+
+def _what_it_was(run: OneRun) -> list[str]:
+    weights = "" if run.weights == "none" else f" with weights {run.weights}"
+    lines = [
+        f"Run {run.run_id}: {run.name}, {run.status}" + (", collapsed" if run.collapsed else ""),
+        f"{run.method} on {run.benchmark}, {run.backbone}{weights}, seed {run.seed}; {run.what}",
+        f"Parameters: {_changed(run.params, 'default') or 'all at the defaults of the method'}",
+        f"Training: {_changed(run.training, run.search_space) or f'as in the search space {run.search_space}'}",
+    ]
+    if run.chosen_by:
+        lines.append(f"Chosen in the last report by: {', '.join(run.chosen_by)}")
+    return lines
+
+
+def _changed(values: Mapping[str, Changed], of: str) -> str:
+    return ", ".join(f"{name}={_spell(one.value)} ({of}: {_spell(one.default)})" for name, one in values.items())
+
+
+def _spell(value: object) -> str:
+    return "none" if value in (None, {}) else spell_value(value)
+
+
+def _how_it_ended(run: OneRun) -> list[str]:
+    lines = [f"Reason: {run.reason}"] if run.reason else []
+    if run.collapsed:
+        lines.append("Collapsed: fewer than half of the classes are predicted on target test.")
+    if run.few_classes_from is not None:
+        lines.append(
+            f"From epoch {run.few_classes_from} on, fewer than half of the classes are predicted on target train; "
+            "compare the parts of the loss before and after it."
+        )
+    if run.lost_classes:
+        lines.append(f"Nearly lost (recall under a tenth of the mean of all): {', '.join(run.lost_classes)}")
+    return lines
+
+
+def _scores(run: OneRun) -> Table:
+    metrics = dict.fromkeys(metric for scores in run.scores.values() for metric in scores)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("scores, %")
+    for metric in metrics:
+        table.add_column(spell_metric(metric), justify="right")
+    for part, scores in run.scores.items():
+        table.add_row(PARTS[part], *(f"{scores[metric]:.1f}" if metric in scores else "" for metric in metrics))
+    return table
+
+
+def _classes(run: OneRun) -> str:
+    """Each class, the worst first."""
+    worst_first = sorted(run.per_class.items(), key=lambda item: item[1])
+    named = ", ".join(f"{name} {value:.1f}" for name, value in worst_first[:MOST_CLASSES])
+    more = f" and {len(worst_first) - MOST_CLASSES} better ones" if len(worst_first) > MOST_CLASSES else ""
+    return f"{'IoU' if run.metric == 'miou' else 'Recall'} by class on target test, %, worst first: {named}{more}"
+
+
+def _curve(curves: Mapping[str, Curve]) -> Table:
+    """A row for each curve, at a few epochs from the first to the last."""
+    epochs = _some(sorted({epoch for known, _ in curves.values() for epoch in known}))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("after epoch")
+    for epoch in epochs:
+        table.add_column(str(epoch), justify="right")
+    for name, (known, values) in curves.items():
+        at = dict(zip(known, values, strict=True))
+        digits = 1 if "validation/" in name else 0 if name.endswith("classes_in_use") else 3
+        table.add_row(escape(_title(name)), *(f"{at[one]:.{digits}f}" if one in at else "" for one in epochs))
+    return table
+
+
+def _title(name: str) -> str:
+    part, _, what = name.partition("/")
+    if part == "loss":
+        return f"loss: {what}"
+    if what == "classes_in_use":
+        return "classes predicted"
+    where = {"validation": "on the labelled subset, %", "source_validation": "on held-out source, %"}
+    return f"{spell_metric(what)} {where.get(part, 'on target train')}"
+
+
+def _some(epochs: Sequence[int]) -> list[int]:
+    """At most :data:`MOST_EPOCHS` of them, evenly, with the first and the last."""
+    if len(epochs) <= MOST_EPOCHS:
+        return list(epochs)
+    step = (len(epochs) - 1) / (MOST_EPOCHS - 1)
+    return [epochs[round(number * step)] for number in range(MOST_EPOCHS)]
+
+
+def _other_seeds(run: OneRun) -> str:
+    told = [
+        f"{one.seed}: {one.status if one.test is None else f'{one.test:.1f} %'}{', collapsed' * one.collapsed}"
+        f" ({one.run_id})"
+        for one in run.other_seeds
+    ]
+    return f"Other seeds of this configuration, {spell_metric(run.metric)} on target test: {'; '.join(told)}"
+
+
+def _where(run: OneRun) -> list[str]:
+    lines = [f"Made by: {'; '.join(f'{key} {value}' for key, value in run.notes.items())}"] if run.notes else []
+    if run.not_in_report:
+        lines.append(f"Not in the table of dta-bench report {run.benchmark}: {', '.join(run.not_in_report)}")
+    if run.page:
+        lines.append(f"Page of the report: {run.page}")
+    return [*lines, f"In MLflow: dta-bench ui, then {run.link}"]

@@ -1,0 +1,125 @@
+"""``runs ID``: one run in full, and the command that trains it again."""
+
+import dataclasses
+import json
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from command_line import refusal
+from small_runs import spec_of
+from stored_runs import finish
+from typer.testing import CliRunner
+
+from dta_bench import cli
+from dta_bench.cli.runs import _by_identity
+from dta_bench.errors import UserError
+from dta_bench.report.predictions.choose_run import choose_run
+from dta_bench.spec.run_spec import RunSpec
+from dta_bench.tracking import Tracker, store_file
+
+Run = Callable[..., str]
+EPOCHS = {"target_train/classes_in_use": (9, 4, 3), "loss/total": (2.0, 1.0, 0.5), "loss/vat": (0.1, 0.6, 0.4)}
+
+
+@pytest.fixture
+def out(finished_store: Path, tmp_path: Path) -> Path:
+    """An --out with a finished run of dta, one of source_only, and a third, whose epochs are logged."""
+    folder = shutil.copytree(finished_store, tmp_path / "results")
+    tracker = Tracker(store_file.sqlite_uri(folder / "mlflow.db"), folder)
+    log = tracker.open_run(third(), None, "dta seed=2", set(), {})
+    for epoch in (1, 2, 3):
+        log.log_epoch(epoch, {name: float(values[epoch - 1]) for name, values in EPOCHS.items()})
+    log.flush()
+    finish(tracker, third(), 0.3)
+    return folder
+
+
+def third() -> RunSpec:
+    return spec_of(seed=2)
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process, which must succeed; returns what it prints on stdout."""
+
+    def printed(*words: str) -> str:
+        capfd.readouterr()
+        result = CliRunner().invoke(cli.app, list(words))
+        assert result.exit_code == 0, (result.output, result.exception)
+        return capfd.readouterr().out
+
+    return printed
+
+
+def test_one_run_is_told_in_full(run: Run, out: Path) -> None:
+    said = " ".join(run("runs", third().id[:7], "--out", str(out)).split())
+    for told in (
+        f"Run {third().id}: dta seed=2, finished",
+        "dta on fonts_digits, conv3_fc2, seed 2; a training by itself, in no sweep",
+        "epochs=2 (fonts_digits: 20)",
+        "From epoch 2 on, fewer than half of the classes are predicted on target train",
+        "loss: vat 0.100 0.600 0.400",
+        "classes predicted 9 4 3",
+        "Recall by class on target test, %, worst first: ",
+        "Other seeds of this configuration, accuracy on target test: 0: ",
+        f" % ({spec_of().id})",
+        "#/experiments/1/runs/",
+    ):
+        assert told in said
+
+
+def test_the_command_that_is_named_trains_a_run_of_the_same_identity(
+    run: Run, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dta_bench.sweep import train_one
+
+    found = json.loads(run("runs", third().id, "--out", str(out), "--json"))
+    trained = []
+
+    def note(plan: Any, settings: list[str], seed: int, workspace: Any, _: Any) -> dict[str, Any]:
+        trained.append((train_one._spec_with_settings(plan, settings, seed).id, workspace.out))
+        return {"name": "x", "run_id": "x", "link": "y", "test": {}}
+
+    monkeypatch.setattr("dta_bench.sweep.train_one.train_one", note)
+    run(*shlex.split(found["command"])[1:], "--json")
+    assert trained == [(third().id, str(out))]
+    assert "--epochs 2" in found["command"]
+    assert "--root data" in found["command"]
+
+
+def test_several_identities_are_listed(run: Run, out: Path) -> None:
+    words = ["runs", third().id, spec_of("source_only").id, "--out", str(out), "--json"]
+    assert [row["method"] for row in json.loads(run(*words))["runs"]] == ["dta", "source_only"]
+
+
+def test_what_is_the_name_of_a_benchmark_stays_one() -> None:
+    tracker: Any = SimpleNamespace(exists=lambda: True, experiments=lambda: {"facade": "1"})
+    assert _by_identity(tracker, ["facade"]) == []
+
+
+@pytest.mark.parametrize("command", ["train", "sweep", "report"])
+def test_a_command_that_takes_a_benchmark_leads_an_identity_to_runs(command: str) -> None:
+    assert f"dta-bench runs {third().id} shows that run" in refusal(f"{command} {third().id}")
+
+
+def test_a_run_that_failed_says_why_and_has_no_scores(run: Run, out: Path) -> None:
+    tracker = Tracker(store_file.sqlite_uri(out / "mlflow.db"), out)
+    spec = dataclasses.replace(third(), seed=5)
+    tracker.open_run(spec, None, "dta seed=5", set(), {}).fail("loss/vat stopped being finite")
+    said = run("runs", spec.id, "--out", str(out))
+    assert "Reason: loss/vat stopped being finite" in said
+    assert "scores, %" not in said
+
+
+def test_with_baselines_alone_the_best_is_none_and_their_identities_are_named(out: Path) -> None:
+    tracker = Tracker(store_file.sqlite_uri(out / "mlflow.db"), out)
+    for one in tracker.runs("fonts_digits"):
+        if one.spec.method != "source_only":
+            tracker.supersede(one.mlflow_run_id)
+    with pytest.raises(UserError, match=rf"name a run in place of --best fonts_digits: {spec_of('source_only').id} \("):
+        choose_run(tracker, "fonts_digits", None)
