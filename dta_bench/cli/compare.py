@@ -20,7 +20,10 @@ def compare(
         str, typer.Argument(autocompletion=complete("search_space", "benchmark", "suite"), help="The other one.")
     ],
     select: Annotated[
-        str | None, typer.Option(help="The selection rule that chooses of each method. Default: that of report.")
+        str | None,
+        typer.Option(
+            help="The selection rule that chooses of each method; dta-bench list rules has them. Default: as in report."
+        ),
     ] = None,
     out: Out = DEFAULT_OUT,
     tracking_uri: TrackingUri = None,

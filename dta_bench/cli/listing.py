@@ -11,6 +11,7 @@ from dta_bench.cli import endings
 from dta_bench.cli.options import Json
 from dta_bench.cli.terminal import in_columns, print_ending, print_json
 from dta_bench.errors import UserError
+from dta_bench.report.selection.explained import EXPLAINED, PAGE
 
 KINDS = {
     "benchmarks": "benchmark",
@@ -20,13 +21,17 @@ KINDS = {
     "search_spaces": "search_space",
     "recipes": "recipe",
 }
+RULES = "rules"
+"""A further kind, which is no plug-in: the selection rules of reports."""
 TASKS = ("classification", "segmentation")
 
 
 def list_(
     kind: Annotated[
         str | None,
-        typer.Argument(autocompletion=lambda: list(KINDS), help=f"Only these: {', '.join(KINDS)}. Default: all."),
+        typer.Argument(
+            autocompletion=lambda: [*KINDS, RULES], help=f"Only these: {', '.join([*KINDS, RULES])}. Default: all."
+        ),
     ] = None,
     task: Annotated[
         str | None,
@@ -34,13 +39,17 @@ def list_(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List what can be named: benchmarks, methods, recipes and more."""
+    """List what can be named: benchmarks, methods, recipes, selection rules and more."""
     from dta_bench import plugins
 
     catalogue = {
         plural: [{"name": name, "summary": plugins.summary(kind, name)} for name in _names(kind, task)]
-        for plural, kind in _kinds(kind, task).items()
+        for plural, kind in ({} if kind == RULES else _kinds(kind, task)).items()
     }
+    if kind == RULES and task is not None:
+        raise UserError("rules have no task of their own; leave --task out")
+    if kind in (None, RULES) and task is None:
+        catalogue[RULES] = [{"name": rule, "summary": f"by {clause}"} for rule, clause in EXPLAINED.items()]
     if as_json:
         print_json(catalogue)
         return
@@ -48,6 +57,8 @@ def list_(
         typer.echo(f"\n{plural.replace('_', ' ')}")
         for entry in entries:
             typer.echo(in_columns(entry["name"], entry["summary"]))
+        if plural == RULES:
+            typer.echo(f"  What each reads, and whose it is: {PAGE}")
     typer.echo()
     print_ending("", endings.after_list(catalogue), sys.stdout)
 
@@ -61,7 +72,7 @@ def _kinds(kind: str | None, task: str | None) -> dict[str, str]:
         return of_task
     plural = kind.replace("-", "_")
     if plural not in KINDS:
-        raise UserError(f"there is no kind of plug-in named {kind!r}; there are: {', '.join(KINDS)}")
+        raise UserError(f"there is no kind of plug-in named {kind!r}; there are: {', '.join([*KINDS, RULES])}")
     if plural not in of_task:
         raise UserError(f"{plural.replace('_', ' ')} have no task of their own; leave --task out")
     return {plural: KINDS[plural]}

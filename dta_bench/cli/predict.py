@@ -38,7 +38,10 @@ def predict(
         str | None, typer.Option(metavar="NAME", help="Predict by what is chosen of this benchmark or search space.")
     ] = None,
     select: Annotated[
-        str | None, typer.Option(help="With --best: the selection rule that chooses. Default: as in report.")
+        str | None,
+        typer.Option(
+            help="With --best: the selection rule that chooses; dta-bench list rules has them. Default: as in report."
+        ),
     ] = None,
     to: Annotated[
         Path | None,

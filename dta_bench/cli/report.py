@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dta_bench.cli.arguments import page_workspace_of, refuse_unused
+from dta_bench.cli.arguments import page_workspace_of, refuse_identity, refuse_unused
 from dta_bench.cli.completion import complete
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, OpenPage, Out, Root, To, TrackingUri
 from dta_bench.cli.output import print_report
 from dta_bench.cli.terminal import chatter_on_stderr, same_places
 from dta_bench.errors import UserError
+from dta_bench.report.selection.explained import check_rule, in_one_line
 
 if TYPE_CHECKING:
     from dta_bench.report.command import FinishedReport
@@ -31,8 +32,9 @@ def report(
     select: Annotated[
         str | None,
         typer.Option(
-            help="The selection rule (labels, source, entropy, oracle, ...), or all of them. Default: labels; without"
-            " labelled target images, the rule that lost the fewest points on pairs where the truth is known."
+            help="The selection rule, by which a configuration is chosen; all compares all of them. Default: labels;"
+            " without labelled target images, the rule that lost the fewest points on pairs where the truth is known."
+            f" The rules choose by: {in_one_line()}. More: dta-bench list rules."
         ),
     ] = None,
     paper: Annotated[
@@ -77,6 +79,8 @@ def report(
         raise UserError(
             "report takes a name that dta-bench list shows, or --paper table1 to table5 or --recipes instead of it"
         )
+    refuse_identity(name or "", "report")
+    check_rule(select)
     of_runs = ["--select", "--csv", "--latex", "--parquet", "--pdf", "--images"]
     if paper is not None:
         refuse_unused(context, [*of_runs, "--root"], "with --paper")

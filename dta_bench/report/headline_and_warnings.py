@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dta_bench.report.confirmation_sentences import describe_seeds, unconfirmed_sentences
+from dta_bench.report.confirmation_sentences import describe_seeds, source_only_twice, unconfirmed_sentences
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import Difference
 from dta_bench.report.left_out_sentences import describe_left_out
 from dta_bench.report.paper.published import not_compared_sentences
+from dta_bench.report.selection.explained import EXPLAINED
 from dta_bench.spec.declared_method import trains_nothing
 from dta_bench.spec.spelling import count_of, spell_bounds, spell_gain, spell_method, spell_metric
 from dta_bench.spec.target_labels import CONSEQUENCES
@@ -114,15 +115,12 @@ def spell_p(value: float) -> str:
 
 
 def describe_rule(report: Report) -> str:
-    """Who or what chose, with the rule's name."""
-    sentences = {
-        "labels": f"{report.subset.size if report.subset else 0} labelled images of target train (rule: labels)",
-        "source": "held-out source images (rule: source)",
-        "entropy": "the entropy of its target predictions (rule: entropy)",
-        "last": "no score: it is the configuration that was started first (rule: last)",
-        "oracle": "ORACLE: the target test labels",
-    }
-    return sentences.get(report.rule, f"{report.rule}, without a target label (rule: {report.rule})")
+    """Who or what chose, in a clause, with the rule's name."""
+    if report.rule == "oracle":
+        return "ORACLE: the target test labels"
+    if report.rule == "labels":
+        return f"{report.subset.size if report.subset else 0} labelled images of target train (rule: labels)"
+    return f"{EXPLAINED.get(report.rule, 'a rule of its own')} (rule: {report.rule})"
 
 
 def warnings(report: Report) -> list[str]:
@@ -158,7 +156,7 @@ def warnings(report: Report) -> list[str]:
         sentences.append(
             f"{_count_configurations(report.too_few_seeds)} fewer finished seeds than others, and cannot be chosen."
         )
-    sentences += unconfirmed_sentences(report)
+    sentences += [*source_only_twice(report), *unconfirmed_sentences(report)]
     sentences += not_compared_sentences(report)
     if count := report.old_fingerprints:
         sentences.append(

@@ -18,6 +18,7 @@ from dta_bench.evaluation.label_free import label_free_criteria
 from dta_bench.report.baselines import baselines
 from dta_bench.report.configurations import Configuration, StoredRun
 from dta_bench.report.selection import validators
+from dta_bench.report.selection.explained import check_rule
 
 Rule = Callable[[Sequence[Configuration], str], list[float]]
 
@@ -128,10 +129,7 @@ def scores(configurations: Sequence[Configuration], rule: str, headline: str) ->
         UserError: an unknown rule.
         Unavailable: the runs did not store what it needs.
     """
-    if rule not in RULES:
-        raise UserError(
-            f"there is no selection rule named {rule!r}; there are: {', '.join(RULES)}, and all of them: all"
-        )
+    check_rule(rule)
     return RULES[rule](configurations, headline)
 
 

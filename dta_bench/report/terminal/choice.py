@@ -50,6 +50,7 @@ def _rules_table(report: Report, rules: Sequence[RuleRow]) -> Table:
     table.caption = "The oracle reads the test labels: a bound, not a rule. Regret: what a choice loses against it."
     if report.test is None:
         table.caption = "Without a labelled target test none of these choices can be judged."
+    table.caption += "\ndta-bench list rules says what each rule chooses by."
     table.caption_justify = "left"
     return table
 

@@ -12,6 +12,7 @@ from dta_bench.report.html.page import Cell, Figure, Section, Table
 from dta_bench.report.html.sections.cells import number_cell
 from dta_bench.report.html.sections.links import runs_page
 from dta_bench.report.labels import label_choice
+from dta_bench.report.selection.explained import EXPLAINED
 from dta_bench.spec.spelling import spell_gain
 
 
@@ -42,18 +43,19 @@ def selection_section(report: Report) -> Section | None:
 
 
 def _rules_table(report: Report, rules: Sequence[RuleRow]) -> Table:
-    head = ["rule", "what it chose", "target test, %", "regret, points", "rank correlation"]
+    head = ["rule", "chooses by", "what it chose", "target test, %", "regret, points", "rank correlation"]
     oracle = frozenset(i for i, row in enumerate(rules) if row.rule == "oracle")
     return Table(head, [_rule_cells(report, row) for row in rules], faint=oracle)
 
 
 def _rule_cells(report: Report, row: RuleRow) -> list[Cell]:
+    by = Cell(EXPLAINED.get(row.rule, ""))
     if row.selected is None:
-        return [Cell(row.rule), Cell(f"not available: {row.unavailable}"), Cell(""), Cell(""), Cell("")]
+        return [Cell(row.rule), by, Cell(f"not available: {row.unavailable}"), Cell(""), Cell(""), Cell("")]
     regret = "" if row.regret is None else f"{row.regret:.1f}"
     regret += f" ({spell_gain(row.regret_ci95, signed=False)})" if row.regret_ci95 else ""
     return [
-        Cell(row.rule), Cell(label_choice(report, row.selected)), number_cell(row.test), Cell(regret, number=True),
+        Cell(row.rule), by, Cell(label_choice(report, row.selected)), number_cell(row.test), Cell(regret, number=True),
         number_cell(row.rank_correlation, 2),
     ]  # fmt: skip
 
