@@ -12,6 +12,8 @@ from dta_bench.spec.spelling import count_of, spell_gain, spell_metric
 CREDIBLE = 0.9
 """The probability that the fewest configurations are to hold together, of which one is the best."""
 
+ORACLE = "the best on target test, which only the test labels show (the oracle)"
+
 MOST_PAIRS = 6
 """Pairs of methods on a terminal; the JSON has all."""
 
@@ -37,9 +39,9 @@ def choice_sentences(report: Report) -> list[str]:
         points = f"{lost.points:.1f} points (95 % interval {spell_gain(lost.ci95, signed=False)})"
         seeds = " on the seeds of the search" if report.selected and report.selected.confirmed else ""
         if lost.points == 0 and tuple(lost.ci95) == (0, 0):
-            sentences.append(f"Regret: none; the oracle chooses the same configuration{seeds}.")
+            sentences.append(f"Regret: none; {ORACLE}, is the same configuration{seeds}.")
         else:
-            sentences.append(f"Regret: {points} lost against the oracle's {lost.oracle:.1f} %{seeds}.")
+            sentences.append(f"Regret: {points} lost against {ORACLE}: {lost.oracle:.1f} %{seeds}.")
     return sentences
 
 

@@ -232,3 +232,26 @@ def test_the_fresh_seeds_of_two_labs_are_those_that_were_run(runs: Runs, pair: B
     for seed in (1100, 1101):
         runs.add(spec_of("source_only", seed=seed), 0.5)
     assert asked(runs, pair, 2).confirmation.seeds == [1000, 1001, 1100, 1101]
+
+
+def test_two_figures_of_source_only_are_told_apart(runs: Runs, pair: Benchmark) -> None:
+    runs.sweep("dta", [0.6] * 2, subset=40, source=90, params={"lambda_2": 0.01})
+    runs.sweep("dta", [0.8] * 2, subset=90, source=40, params={"lambda_2": 0.02})
+    runs.sweep("source_only", [0.5] * 2)
+    confirm(runs, "dta", [0.7] * 3, params={"lambda_2": 0.02})
+    confirm(runs, "source_only", [0.4] * 3)
+    said = " ".join(screen_of(report_of(runs, pair, "source")).split())
+    assert "Source-only has two figures:" in said
+    assert "beside dta, on the seeds of the search, because this configuration of dta has no runs with fresh" in said
+    assert "lost against the best on target test, which only the test labels show (the oracle):" in said
+    assert "has two figures" not in screen_of(report_of(runs, pair, "labels"))
+
+
+def test_an_interval_without_width_has_a_word(runs: Runs, pair: Benchmark) -> None:
+    runs.sweep("dta", [0.5])
+    report = report_of(runs, pair)
+    assert "over test images only" in " ".join(screen_of(report).split())
+    assert "No width" not in screen_of(report)
+    flat = [row.model_copy(update={"test": 10.0, "ci95": (10.0, 10.0)}) for row in report.leaderboard]
+    said = " ".join(screen_of(report.model_copy(update={"leaderboard": flat})).split())
+    assert "No width (dta): all images of a class are right, or all are wrong" in said

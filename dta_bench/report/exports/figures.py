@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
+from dta_bench.report.confirmation_sentences import count_fresh, legend_of_intervals
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import differing_params
 from dta_bench.report.exports.made_by import MadeBy
@@ -72,9 +73,10 @@ def _ranking(report: Report) -> Figure:
         colour = COLOURS[0] if row.competes else "0.5"
         axes.plot([low, high], [place, place], color=colour, linewidth=1.2)
         axes.plot([row.test], [place], "o", color=colour, markersize=4)
-    labels = [label_row(row, names, several) for row in reversed(shown)]
+    labels = [f"{label_row(row, names, several)} ({count_fresh(row)})" for row in reversed(shown)]
     axes.set_yticks(range(len(shown)), labels, fontsize=7, parse_math=False)
-    axes.set_xlabel(f"target test {spell_metric(report.headline)}, %, with 95 % intervals")
+    legend = [f"target test {spell_metric(report.headline)}, %, with 95 % intervals", *legend_of_intervals(report)]
+    axes.set_xlabel("\n".join(legend), fontsize=7, parse_math=False)
     axes.grid(axis="x", linewidth=0.4)
     return figure
 

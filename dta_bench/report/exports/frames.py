@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from dta_bench.report.configurations import StoredRun
+from dta_bench.report.confirmation_sentences import interval_over
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LeaderboardRow, differing_params
 from dta_bench.report.labels import label_row
@@ -34,8 +35,9 @@ def _ranked_row(row: LeaderboardRow, number: int, label: str, report: Report) ->
     return {
         "rank": number if row.competes else None, "configuration": label, "method": row.method,
         "backbone": row.backbone, "rule": report.rule, "metric": report.headline, "score": row.score,
-        "validation": row.validation, "test": row.test, "test_low": low, "test_high": high, "seeds": row.seeds,
-        "confirmed": row.confirmed, "band": row.band, "chance_of_best": row.chance_of_best,
+        "validation": row.validation, "test": row.test, "test_low": low, "test_high": high,
+        "interval_over": interval_over(row) or None, "seeds": row.seeds, "confirmed": row.confirmed,
+        "band": row.band, "chance_of_best": row.chance_of_best,
         "collapsed": row.collapsed, "gain_over_source_only": difference.points if difference else None,
         "gain_low": difference.ci95[0] if difference else None, "gain_high": difference.ci95[1] if difference else None,
         **{f"param_{name}": value for name, value in row.params.items()},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from dta_bench.report.confirmation_sentences import count_fresh, legend_of_intervals
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import differing_params
 from dta_bench.report.exports.made_by import MadeBy
@@ -46,13 +47,14 @@ def _ranking(report: Report) -> str:
         rows.append([
             str(number) if row.competes else "--", escape(label_row(row, names, several)) + mark,
             _number(row.validation), _number(row.test, bold=row.competes and row.test == best),
-            "--" if row.ci95 is None else f"[{row.ci95[0]:.1f}, {row.ci95[1]:.1f}]", str(row.seeds),
+            "--" if row.ci95 is None else f"[{row.ci95[0]:.1f}, {row.ci95[1]:.1f}]", count_fresh(row),
         ])  # fmt: skip
     metric = spell_metric(report.headline)
     caption = (
         f"{escape(report.source)} to {escape(report.target)}: {metric} on target test in percent, mean over seeds, "
         f"95\\,\\% intervals; ranked by {escape(describe_rule(report))}."
         + (" Rows that share a letter cannot be told apart." if any(row.band for row in report.leaderboard) else "")
+        + "".join(f" {escape(line)}" for line in legend_of_intervals(report))
     )
     head = ["", "configuration", "labelled subset", "target test", r"95\,\% interval", "seeds"]
     return _table("rlrrcr", head, rows, caption, f"tab:{report.benchmark}")

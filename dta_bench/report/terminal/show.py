@@ -8,17 +8,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dta_bench.report.confirmation_sentences import count_fresh, legend_of_seeds
+from dta_bench.report.confirmation_sentences import count_fresh, legend_of_intervals
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import TargetScores, differing_params
-from dta_bench.report.headline_and_warnings import answer, count_seeds, describe_rule, warnings
+from dta_bench.report.headline_and_warnings import answer, describe_rule, warnings
 from dta_bench.report.labels import label_choice, label_row
 from dta_bench.report.paper.published import published_beside_ours
 from dta_bench.report.terminal.backbones import show_backbones
 from dta_bench.report.terminal.choice import ORACLE_STYLE, show_choice
 from dta_bench.report.terminal.without_test import leaderboard_without_test, show_without_test
-from dta_bench.spec.spelling import spell_bounds, spell_method, spell_metric
+from dta_bench.spec.spelling import count_of, spell_bounds, spell_method, spell_metric
 
 MOST_ROWS = 20
 """Rows of the leaderboard on the screen; the JSON has all."""
@@ -70,7 +70,7 @@ def _leaderboard(report: Report) -> Table:
         if report.subset
         else "* there is no labelled subset"
     )
-    table.caption = "\n".join([table.caption, *legend_of_seeds(report)])
+    table.caption = "\n".join([table.caption, *legend_of_intervals(report)])
     if report.comparisons:
         table.caption += "\nMethods that share a letter (a, b, ...) cannot be told apart."
     table.caption_justify = "left"
@@ -87,7 +87,8 @@ def _per_class_table(report: Report, test: TargetScores) -> Table:
     table = Table(title="target test, %, last epoch, mean over seeds", title_justify="left")
     table.add_column("class")
     for name, scores in sides.items():
-        table.add_column(f"{name} ({count_seeds(scores.seeds)})", justify="right")
+        seeds = count_of(scores.seeds, "fresh seed" if scores.confirmed else "seed")
+        table.add_column(f"{name} ({seeds})", justify="right")
     for class_name in test.per_class:
         table.add_row(class_name, *[_percent(scores.per_class.get(class_name)) for scores in sides.values()])
     for metric in sorted(test.measured, reverse=True):  # the plain accuracy last

@@ -87,6 +87,20 @@ def test_latex_has_booktabs_bold_and_escaped_names(report: Report) -> None:
     assert not re.search(r"(?<!\\)[%#_]", re.sub(r"\\label\{[^}]*\}", "", body))
 
 
+def test_every_export_says_what_an_interval_is_over_and_which_seeds_are_fresh(runs: Runs, tmp_path: Path) -> None:
+    for seed in (1000, 1001, 1002):
+        runs.add(spec_of(seed=seed, lambda_2=0.02), 0.7)
+    report = report_of(runs, classes_of(benchmark_of("fonts_digits")))
+    assert ranked_frame(report)["interval_over"].tolist() == [
+        "fresh seeds and images", *["seeds of the search and images"] * 2,
+    ]  # fmt: skip
+    text = latex(report, MADE_BY)
+    assert "& 3 fresh" in text
+    assert "Intervals are over training seeds and test images. Fresh seeds had no part in choosing." in text
+    drawn, *_ = write_figures(report, tmp_path / "f.svg", MADE_BY)
+    assert drawn.name == "f-ranking.svg"
+
+
 def test_every_special_character_is_escaped() -> None:
     assert escape(r"a_b & c% \d {e} ~^ $#<>") == (
         r"a\_b \& c\% \textbackslash{}d \{e\} \textasciitilde{}\textasciicircum{} \$\#\textless{}\textgreater{}"

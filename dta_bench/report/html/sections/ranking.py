@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dta_bench.report.confirmation_sentences import count_fresh, legend_of_seeds
+from dta_bench.report.confirmation_sentences import count_fresh, legend_of_intervals
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import LeaderboardRow, differing_params
 from dta_bench.report.html.charts.colours import SIDE_COLOURS
@@ -24,8 +24,8 @@ def ranking_section(report: Report) -> Section:
     words = [
         f"Ranked by the rule {report.rule}. The labelled subset's score serves to choose and is no result."
         f" Target test is {spell_metric(report.headline)} at the last epoch, mean over seeds, with a 95 % interval"
-        " of the expected score over training seeds and new test images; of one seed, over test images only.",
-        *legend_of_seeds(report),
+        " of the expected score.",
+        *legend_of_intervals(report),
     ]
     if report.comparisons:
         words.append("Methods that share a letter cannot be told apart: no test of a pair shows a difference.")
