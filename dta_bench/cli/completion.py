@@ -38,11 +38,11 @@ def one_of(*values: str) -> Values:
     return lambda _: values
 
 
-def rules(_: Any) -> list[str]:
-    """The selection rules, and ``all``."""
-    from dta_bench.report.selection.rules import RULES
+def rules(_: Any) -> list[tuple[str, str]]:
+    """The selection rules, each with what it chooses by, and ``all``."""
+    from dta_bench.report.selection.explained import EXPLAINED
 
-    return [*RULES, "all"]
+    return [*EXPLAINED.items(), ("all", "all of them on the same runs")]
 
 
 def runs(context: Any) -> list[tuple[str, str]]:
@@ -77,7 +77,7 @@ OF_OPTIONS: dict[str, Values] = {
     "search": one_of("grid", "random", "tpe"),
     "select": rules,
     "sort": one_of("started", "method", "subset", "test"),
-    "status": one_of("finished", "failed", "killed", "running"),
+    "status": one_of("finished", "failed", "interrupted", "stopped", "running"),
     "stop": one_of("asha", "collapse", "none"),
     "task": one_of("classification", "segmentation"),
     "tta": one_of("none", "flip"),

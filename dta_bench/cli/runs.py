@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ import typer
 from dta_bench.cli import endings
 from dta_bench.cli.arguments import page_workspace_of, refuse_unused, separated, workspace_of
 from dta_bench.cli.completion import complete
+from dta_bench.cli.one_run import show_one
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, TrackingUri
 from dta_bench.cli.terminal import chatter_on_stderr, console, print_ending, print_json, same_places
 from dta_bench.errors import UserError
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from dta_bench.tracking import TrackedRun, Tracker
 
 REMOVE = "rm"
+KINDS = ("benchmark", "search_space", "suite")
+IDENTITY = re.compile("[0-9a-f]{4,32}")
+"""The beginning of a run's identity, or of its id in MLflow."""
 SORTS = ("started", "method", "subset", "test")
 HEADS = ("run", "method", "benchmark", "backbone", "seed", "status", "subset", "test")
 WHERE = ("benchmark", "backbone")
@@ -33,10 +38,10 @@ def runs(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]... | rm RUN...",
+            metavar="[NAME]... | RUN... | rm RUN...",
             autocompletion=complete("benchmark", "search_space", "suite"),
-            help="Benchmarks, search spaces or suites to list, default all; or rm and the beginnings of identities to "
-            "remove.",
+            help="Benchmarks, search spaces or suites to list, default all; or the beginning of a run's identity, to"
+            " show all that is known of it; or rm and the beginnings of identities to remove.",
         ),
     ] = None,
     method: Annotated[
@@ -45,7 +50,7 @@ def runs(
     ] = None,
     status: Annotated[
         list[str] | None,
-        typer.Option(help="Only runs of these states, such as failed,killed; with commas or repeated."),
+        typer.Option(help="Only runs of these states, such as failed,interrupted; with commas or repeated."),
     ] = None,
     sort: Annotated[str, typer.Option(help=f"By {', '.join(SORTS)}; the best score first.")] = "started",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With rm: do not ask.")] = False,
@@ -53,8 +58,9 @@ def runs(
     tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
-    """List runs with their scores; rm takes some away.
+    """List runs with their scores, or show one in full; rm takes some away.
 
+    Of one run: configuration, scores by class, its curve, and the command that trains it again.
     What rm takes away is marked as deleted in MLflow, which can restore its scores (mlflow runs restore), and its files
     are removed: predictions and networks. A sweep that needs the run trains it again.
     """
@@ -70,7 +76,15 @@ def runs(
             return
         refuse_unused(context, ["--yes"], "without rm")
         tracker = page_workspace_of(DEFAULT_ROOT, out, tracking_uri, out).tracker()
-        listed = _listed(tracker, words or (), separated(method), separated(status))
+        if words and (found := _by_identity(tracker, words)):
+            if len(found) == 1:
+                refuse_unused(context, ["--method", "--methods", "--status", "--sort"], "with the identity of a run")
+                show_one(tracker, found[0], out, tracking_uri, as_json, stdout)
+                return
+            words = []
+        else:
+            found = _listed(tracker, words or ())
+        listed = _of_kind(found, separated(method), separated(status))
         rows = _sorted([_row(run) for run in listed], sort)
         if as_json:
             print_json({"runs": rows}, stdout)
@@ -81,7 +95,24 @@ def runs(
             print_ending("", endings.after_runs(names, _with_network(tracker, listed), places) if rows else [], stdout)
 
 
-def _listed(tracker: Tracker, names: Any, methods: tuple[str, ...], states: tuple[str, ...]) -> list[TrackedRun]:
+def _by_identity(tracker: Tracker, words: list[str]) -> list[TrackedRun]:
+    """The runs that identities name; none where the words are names, which come first.
+
+    Raises:
+        UserError: a word is no name, and begins no identity or several.
+    """
+    from dta_bench import plugins
+    from dta_bench.report.predictions.find_run import find_run
+
+    if not tracker.exists():
+        return []
+    names = {*tracker.experiments(), *(name for kind in KINDS for name in plugins.names(kind))}
+    if not all(IDENTITY.fullmatch(word) for word in words) or names & {plugins.composed(word) for word in words}:
+        return []
+    return [find_run(tracker, word) for word in words]
+
+
+def _listed(tracker: Tracker, names: Any) -> list[TrackedRun]:
     from dta_bench.tracking import standing_runs
 
     if not tracker.exists():
@@ -90,12 +121,19 @@ def _listed(tracker: Tracker, names: Any, methods: tuple[str, ...], states: tupl
     wanted = {benchmark for name in names for benchmark in _benchmarks_of(name, benchmarks)}
     if unknown := sorted(wanted - set(benchmarks)):
         raise UserError(f"{tracker.uri} has no runs of {', '.join(unknown)}; it has: {', '.join(benchmarks) or 'none'}")
-    standing = [
-        run for name in benchmarks if not wanted or name in wanted for run in standing_runs(tracker.runs(name))[0]
-    ]
-    upper = {state.upper() for state in states}
+    return [run for name in benchmarks if not wanted or name in wanted for run in standing_runs(tracker.runs(name))[0]]
+
+
+def _of_kind(runs: list[TrackedRun], methods: tuple[str, ...], states: tuple[str, ...]) -> list[TrackedRun]:
+    from dta_bench.tracking import STATES
+
+    wanted = {state.lower() for state in states}
+    if unknown := sorted(wanted - {*STATES, "killed"}):  # which is MLflow's word for interrupted and stopped
+        raise UserError(f"--status {unknown[0]} is not known; it takes {', '.join(STATES)}")
     return [
-        run for run in standing if (not methods or run.spec.method in methods) and (not upper or run.status in upper)
+        run
+        for run in runs
+        if (not methods or run.spec.method in methods) and (not wanted or wanted & {run.state, run.status.lower()})
     ]
 
 
@@ -114,7 +152,7 @@ def _row(run: TrackedRun) -> dict[str, Any]:
     return {
         "run": run.run_id, "name": run.name, "benchmark": run.spec.benchmark, "method": run.spec.method,
         "backbone": run.spec.backbone, "seed": run.spec.seed, "params": run.spec.params,
-        "status": run.status.lower(), "metric": metric,
+        "status": run.state, "metric": metric,
         "collapsed": run.tags.get("collapsed") == "true",
         "subset": run.metrics.get(f"validation/{metric}"), "test": run.metrics.get(f"test/{metric}"),
         "reason": run.tags.get("reason", ""), "mlflow_run_id": run.mlflow_run_id,

@@ -40,7 +40,7 @@ def print_plan(
     from dta_bench.spec.spelling import count_of
     from dta_bench.spec.target_labels import describe_target_labels, target_labels
     from dta_bench.sweep.confirmation import describe_confirmation, expect_runs
-    from dta_bench.sweep.done_runs import CODE, state_of
+    from dta_bench.sweep.done_runs import CODE, describe_runs, state_of
     from dta_bench.sweep.kept_networks import describe_sizes, expected_sizes
     from dta_bench.sweep.work import count_runs
 
@@ -63,14 +63,16 @@ def print_plan(
     situation = (
         target_labels(has_subset=plan.label_subset.is_there, has_test=has_test) if has_test is not None else None
     )
+    stands = describe_runs(state, stored, lambda run_id: workspace.checkpoint(run_id).is_file())
     if as_json:
         costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
         time = time_of([(costs, state.to_do, confirming_to_do)], machines, plan.training.devices)
         networks = expected_sizes(plan, workspace.keep_networks, confirming.runs)
         runs = [
-            {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params}
+            {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params,
+             "state": stands[r.id] or "to do"}
             for r in plan.runs
-        ]
+        ]  # fmt: skip
         rows = {f"{m} {b}": origins(plan, b, m) for b in plan.backbones for m in plan.methods}
         confirmation = {
             "seeds": list(plan.confirmation_seeds), "runs": len(confirming.runs),
@@ -88,7 +90,8 @@ def print_plan(
         return
     shown = plan.runs if len(plan.runs) <= LISTED else plan.runs[: LISTED // 2]
     for run in shown:
-        print(f"{run.id}  {run.backbone:<12} {plan.run_name(run)}", file=stdout)
+        stand = f"  ({stands[run.id]})" if stands[run.id] else ""
+        print(f"{run.id}  {run.backbone:<12} {plan.run_name(run)}{stand}", file=stdout)
     if len(shown) < len(plan.runs):
         print(f"and {len(plan.runs) - len(shown)} more runs; --json lists all", file=stdout)
     if plan.recipe:

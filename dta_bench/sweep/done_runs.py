@@ -89,6 +89,23 @@ def state_of(
     )  # fmt: skip
 
 
+def describe_runs(state: State, tracked: Iterable[TrackedRun], has_checkpoint: Callable[[str], bool]) -> dict[str, str]:
+    """Identity → how each run of a plan stands, in a few words; empty for one that was never started.
+
+    Args:
+        has_checkpoint: whether the run of an identity can go on in the middle.
+    """
+    known = {run.run_id: run.state for run in standing_runs(tracked)[0]}
+    later = {"interrupted": "interrupted, starts again", "failed": "failed, is tried again", "stopped": "stopped early"}
+    told = {run.id: later.get(known.get(run.id, ""), "") for run in state.to_do}
+    told |= {i: "interrupted, goes on" for i, said in told.items() if said.startswith("inter") and has_checkpoint(i)}
+    told |= {run.run_id: "made by other code or data, runs again" for run, _ in state.stale}
+    told |= {run.id: "running" for run in state.running}
+    told |= {run.id: "diverged, is not tried again" for run in state.diverged}
+    told |= {run.id: "stopped early" for run in state.stopped}
+    return told | {run.id: "done" for run in state.done}
+
+
 def state_today(plan: Plan, runs: Iterable[RunSpec], workspace: Workspace, tracker: Tracker) -> State:
     """The state of some runs of a plan, judged by today's data, code and weights."""
 

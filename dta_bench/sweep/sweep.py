@@ -190,6 +190,6 @@ def _result(plans: Iterable[Plan], tracker: Tracker) -> SweepResult:
         tracked = {run.run_id: run for run in standing_runs(tracker.runs(plan.file.benchmark))[0]}
         runs = [tracked[run.id] for run in plan.runs if run.id in tracked]
         others = [run for run in runs if run.status != "FINISHED" and STOPPED not in run.tags]
-        reasons |= {run.name: run.tags.get("reason", run.status.lower()) for run in others}
+        reasons |= {run.name: run.tags.get("reason", run.state) for run in others}
         done += sum(run.status == "FINISHED" for run in runs)
     return SweepResult(done=done, failed=reasons)

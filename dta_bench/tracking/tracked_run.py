@@ -15,6 +15,10 @@ from dta_bench.plugins import composed
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import metric_names
 
+STOPPED = "stopped_epoch"
+"""The tag of a run that a rule stopped early; it has no result."""
+STATES = ("finished", "failed", "interrupted", "stopped", "running")
+"""How runs stand, in a user's words; MLflow calls both that were interrupted and that a rule stopped KILLED."""
 RECIPE = "recipe"
 """The tag of a run with the name of the recipe that its command followed; a changed one is named so."""
 
@@ -41,6 +45,13 @@ class TrackedRun:
     artifact_uri: str
     alias: str = ""
     unknown_fields: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """One of :data:`STATES`: interrupted by Ctrl-C or a lost worker, it goes on with the same command."""
+        if self.status == "KILLED":
+            return "stopped" if STOPPED in self.tags else "interrupted"
+        return self.status.lower()
 
 
 class UnreadableSpecError(ValueError):

@@ -13,11 +13,10 @@ from dta_bench.tracking import logged_models, metric_names, sqlite_runs, stored_
 from dta_bench.tracking.retry import wait_while_locked, with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 from dta_bench.tracking.sweep_runs import SweepRuns
-from dta_bench.tracking.tracked_run import TrackedRun, UnreadableSpecError, read_run
+from dta_bench.tracking.tracked_run import STOPPED, TrackedRun, UnreadableSpecError, read_run
 
 IDENTITY = "identity"  # the tag of a run that an earlier version stored under another identity
 CHOSEN_BY = "chosen_by_"  # with a rule's name behind it, the tag of the runs that this rule chose in the last report
-STOPPED = "stopped_epoch"  # the tag of a run that a rule stopped early; it has no result
 
 
 class Tracker(SweepRuns):

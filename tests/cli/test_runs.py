@@ -136,3 +136,11 @@ def test_rm_asks_and_without_a_terminal_nothing_is_removed(run: Run, out: Path) 
     identity = listed(run, out)[0]["run"]
     assert "no terminal is there to ask on; add --yes" in refusal(f"runs rm {identity} --out {out}")
     assert len(listed(run, out)) == 2
+
+
+def test_a_run_after_ctrl_c_is_interrupted_and_found_by_that_word(run: Run, out: Path) -> None:
+    tracker = Tracker(store_file.sqlite_uri(out / "mlflow.db"), out)
+    tracker.open_run(spec_of(seed=7), None, "dta seed=7", set(), {}).interrupt()
+    assert [row["status"] for row in listed(run, out, "--status interrupted")] == ["interrupted"]
+    assert "killed" not in run(f"runs --out {out}")
+    assert "finished, failed, interrupted, stopped, running" in refusal(f"runs --status ended --out {out}")

@@ -60,7 +60,7 @@ def draw_figures(name: str, beside: str | None, workspace: Workspace) -> DrawnFi
     tracker.check_address()
     run = find_run(tracker, name)
     other = find_run(tracker, beside) if beside else find_source_only(tracker, run)
-    note = "" if other else "No finished source-only run of the same setting and seed is there to stand beside it."
+    note = "" if other else _why_alone(run)
     if run.spec.benchmark != (other or run).spec.benchmark:
         raise UserError(f"{beside} is a run of {(other or run).spec.benchmark}, not of {run.spec.benchmark}")
     sides = [side for side in (other, run) if side is not None]
@@ -82,6 +82,13 @@ def draw_figures(name: str, beside: str | None, workspace: Workspace) -> DrawnFi
         files={name: str(path) for name, path in files.items()}, page=str(folder / "figures.html"),
         link=run_link(tracker.uri, run.experiment_id, run.mlflow_run_id),
     )  # fmt: skip
+
+
+def _why_alone(run: TrackedRun) -> str:
+    """Why no run stands beside this one."""
+    if run.spec.method == "source_only":
+        return "It is source-only itself, beside which other runs are drawn; --beside RUN puts one there."
+    return "No finished source-only run of the same setting and seed is there to stand beside it."
 
 
 def _splits(spec: RunSpec, root: str) -> Splits:
@@ -122,7 +129,7 @@ def _label_map_figures(tracker: Tracker, sides: Sequence[TrackedRun]) -> dict[st
 
 def _has_scenes(tracker: Tracker, run: TrackedRun) -> bool:
     if run.status != "FINISHED" or not tracker.has_file(run, scenes.FOLDER):
-        raise UserError(f"{run.run_id} ({run.status.lower()}) kept no label maps, as a finished run does")
+        raise UserError(f"{run.run_id} ({run.state}) kept no label maps, as a finished run does")
     return True
 
 

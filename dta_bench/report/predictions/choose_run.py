@@ -12,7 +12,11 @@ from dta_bench.report.selection.ranking import rank
 from dta_bench.report.selection.rules import competitors
 from dta_bench.report.summary import reported_group, rule_or_default
 from dta_bench.spec import search_space_file
+from dta_bench.spec.spelling import count_of
 from dta_bench.tracking import TrackedRun, Tracker, standing_runs
+
+MOST_NAMED = 4
+"""Runs that a message names; dta-bench runs lists all."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,24 @@ def choose_run(tracker: Tracker, name: str, rule: str | None) -> ChosenRun:
         raise UserError(
             f"no finished run of {benchmark.name} in {tracker.uri}; start or resume a sweep, or name its --out"
         )
-    group = reported_group(group_runs(tracker, runs), benchmark)
+    every = group_runs(tracker, runs)
+    group = reported_group(every, benchmark)
     rule, _ = rule_or_default(rule, group, benchmark)
     ranked = [configuration for configuration, _ in rank(group, rule, benchmark.headline)]
     candidates = competitors(ranked)
     if not candidates:
-        raise UserError(f"only baselines of {benchmark.name} are finished, and no rule chooses these; name a run")
+        finished = [run.tracked for configuration in ranked for run in configuration.every_run]
+        named = ", ".join(f"{run.run_id} ({run.name})" for run in finished[:MOST_NAMED])
+        more = f" and {len(finished) - MOST_NAMED} more" if len(finished) > MOST_NAMED else ""
+        raise UserError(
+            f"only baselines of {benchmark.name} are finished, and no rule chooses these; name a run in place of --best"
+            f" {name}: {named}{more}"
+        )
+    others = len(every) - len(group)
+    beside = (
+        f"; {count_of(others, 'configuration')} trained otherwise had no part (see report {name})" if others else ""
+    )
     chosen = candidates[0]
     run = (chosen.confirmation or chosen.runs)[0]
     role = "the lowest seed of its confirmation runs" if chosen.confirmation else "its lowest seed"
-    return ChosenRun(run.tracked, f"chosen by rule {rule} among {len(candidates)} configurations; {role}")
+    return ChosenRun(run.tracked, f"chosen by rule {rule} among {len(candidates)} configurations; {role}{beside}")

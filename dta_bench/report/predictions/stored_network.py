@@ -23,7 +23,7 @@ def load_stored(workspace: Workspace, run: TrackedRun) -> LoadedNetwork:
         UserError: the run is not finished, or kept no network; names the command that makes it.
     """
     if run.status != "FINISHED":
-        raise UserError(f"{run.run_id} is {run.status.lower()}, and only a finished run has a final network")
+        raise UserError(f"{run.run_id} is {run.state}, and only a finished run has a final network")
     tracker = workspace.tracker()
     for name in NAMES:
         if tracker.has_file(run, name):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 SIDE_COLOURS = {"selected": 1, "source_only": 2, "target_only": 3}
 """Side of a report → number of its colour."""
-ENDED_COLOURS = {"stopped": 4, "failed": 2, "collapsed": 5}
+ENDED_COLOURS = {"stopped": 4, "interrupted": 4, "failed": 2, "collapsed": 5}
 """How a run ended → number of its colour."""
 ON_LIGHT = {1: "#0072b2", 2: "#d55e00", 3: "#009e73", 4: "#aa4499", 5: "#8a6d00", 6: "#3b8fc4"}
 ON_DARK = {1: "#56b4e9", 2: "#f0883e", 3: "#2ec4a0", 4: "#dd8fc0", 5: "#e6c84c", 6: "#8fc9ee"}

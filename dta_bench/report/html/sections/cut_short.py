@@ -25,7 +25,7 @@ def cut_short_figures(report: Report) -> list[Figure]:
     metric = spell_metric(report.headline)
     series = [*_selected_lines(report), *[_line(report, run, named=_first_of_its_kind(ended, run)) for run in ended]]
     axes = Axes("Runs cut short", "epoch", f"{metric} on the labelled subset, %")
-    caption = f"Where runs failed, were stopped, or collapsed (a mark each), by {metric} on the labelled subset."
+    caption = f"Where runs failed, were interrupted or stopped, or collapsed (a mark each), by {metric} on the subset."
     return [Figure(lines(series, axes), caption)]
 
 

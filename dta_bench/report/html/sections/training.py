@@ -105,7 +105,7 @@ def _ended_table(report: Report, ended: Sequence[EndedRun]) -> Table:
         ]
         for run in ended
     ]  # fmt: skip
-    return Table(head, rows, "Runs that failed, were stopped, or collapsed.")
+    return Table(head, rows, "Runs that failed, were interrupted or stopped, or collapsed.")
 
 
 def _run_name(run: EndedRun) -> str:
