@@ -39,7 +39,7 @@ def list_(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List what can be named: benchmarks, methods, recipes, selection rules and more."""
+    """List what can be named: benchmarks, methods, rules and more."""
     from dta_bench import plugins
 
     catalogue = {

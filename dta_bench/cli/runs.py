@@ -58,7 +58,7 @@ def runs(
     tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
-    """List runs with their scores, or show one in full; rm takes some away.
+    """List runs, or tell one in full; rm takes some away.
 
     Of one run: configuration, scores by class, its curve, and the command that trains it again.
     What rm takes away is marked as deleted in MLflow, which can restore its scores (mlflow runs restore), and its files
