@@ -75,8 +75,8 @@ def compare(first: str, second: str, rule: str | None, workspace: Workspace) -> 
     scores, notes = [one for one, _ in found], [note for _, told in found for note in told]
     keys = sorted({*scores[0], *scores[1]}, key=lambda key: (key[0], -_height(scores[0].get(key)), key))
     rows = [_row(key, scores[0].get(key), scores[1].get(key)) for key in keys]
-    told = {"notes": list(dict.fromkeys(notes))} if notes else {}
-    return ComparedSides(first=first, second=second, rows=rows, **told)
+    compared = ComparedSides(first=first, second=second, rows=rows)
+    return compared.model_copy(update={"notes": list(dict.fromkeys(notes))}) if notes else compared
 
 
 def _side(name: str, workspace: Workspace) -> Side:

@@ -104,7 +104,7 @@ def average_of(found: Sequence[Followed], recipe: Recipe) -> RecipeScore | None:
     choices = [
         PairChoice(
             pair, one.plan.benchmark, "", {recipe.method: configuration}, Uncertainty([], metric),
-            len(configuration.every_run), one.left_out,
+            len(configuration.every_run), (),
         )
         for pair, one, configuration in zip(pairs_of(recipe), found, shown, strict=True)
     ]  # fmt: skip
