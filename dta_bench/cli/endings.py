@@ -126,11 +126,11 @@ def after_label(name: str, drawn: bool, places: str) -> list[str]:
     return [f"dta-bench sweep {name}{places}  # chooses by these labels, once the pair's file names the list"]
 
 
-def after_runs(names: Collection[str], run_id: str | None, places: str) -> list[str]:
-    """After runs have been listed; ``run_id`` is one that kept its network, None if none did."""
+def after_runs(names: Collection[str], first: str, run_id: str | None, places: str) -> list[str]:
+    """After runs have been listed, the ``first`` of them on top; ``run_id`` is one that kept its network, if any did."""
     reports = [f"dta-bench report {name}{places}  # what they show together" for name in list(names)[:1]]
     figures = [f"dta-bench figures {run_id}{places}  # what the best of them has learned"] if run_id else []
-    return [*reports, *figures]
+    return [*reports, f"dta-bench runs {first}{places}  # one run in full", *figures]
 
 
 def after_one_run(run_id: str, benchmark: str, places: str) -> list[str]:

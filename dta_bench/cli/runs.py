@@ -92,7 +92,10 @@ def runs(
             _show(rows, stdout)
             names = words or list(dict.fromkeys(row["benchmark"] for row in rows))
             places = same_places(out=out, tracking_uri=tracking_uri)
-            print_ending("", endings.after_runs(names, _with_network(tracker, listed), places) if rows else [], stdout)
+            following = (
+                endings.after_runs(names, rows[0]["run"], _with_network(tracker, listed), places) if rows else []
+            )
+            print_ending("", following, stdout)
 
 
 def _by_identity(tracker: Tracker, words: list[str]) -> list[TrackedRun]:

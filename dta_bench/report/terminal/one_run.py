@@ -40,7 +40,10 @@ def show_run(run: OneRun, console: Console) -> None:
     for line in _where(run):
         say(line)
     say("")
-    say("Trains this run again; where it is stored, shows its result (first dta-bench runs rm, or another --out):")
+    say(
+        "This command trains the run again. In a folder that has its result it shows that: name another --out, or remove"
+    )
+    say(f"the run first (dta-bench runs rm {run.run_id}):")
     say(f"  {run.command}")
 
 
