@@ -127,7 +127,7 @@ def after_label(name: str, drawn: bool, places: str) -> list[str]:
 
 
 def after_runs(names: Collection[str], first: str, run_id: str | None, places: str) -> list[str]:
-    """After runs have been listed, the ``first`` of them on top; ``run_id`` is one that kept its network, if any did."""
+    """After runs have been listed, the ``first`` on top; ``run_id`` is one that kept its network, if any did."""
     reports = [f"dta-bench report {name}{places}  # what they show together" for name in list(names)[:1]]
     figures = [f"dta-bench figures {run_id}{places}  # what the best of them has learned"] if run_id else []
     return [*reports, f"dta-bench runs {first}{places}  # one run in full", *figures]

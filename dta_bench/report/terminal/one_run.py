@@ -40,10 +40,8 @@ def show_run(run: OneRun, console: Console) -> None:
     for line in _where(run):
         say(line)
     say("")
-    say(
-        "This command trains the run again. In a folder that has its result it shows that: name another --out, or remove"
-    )
-    say(f"the run first (dta-bench runs rm {run.run_id}):")
+    say("This command trains the run again. Where its result is stored it only shows that: name another --out,")
+    say(f"or remove the run first (dta-bench runs rm {run.run_id}):")
     say(f"  {run.command}")
 
 
