@@ -124,7 +124,7 @@ def test_the_commands_are_listed_in_the_order_of_a_users_work() -> None:
 
 def test_list_names_every_plug_in_with_a_summary(tmp_path: Path) -> None:
     found = json.loads(dta_bench("list", "--json", cwd=tmp_path).stdout)
-    assert set(found) == {"benchmarks", "suites", "backbones", "methods", "search_spaces", "recipes"}
+    assert set(found) == {"benchmarks", "suites", "backbones", "methods", "search_spaces", "recipes", "rules"}
     assert {"digits", "fonts_digits", "visda", "gta5_cityscapes"} <= {e["name"] for e in found["benchmarks"]}
     assert {"dta", "dta_released", "source_only", "target_only"} <= {e["name"] for e in found["methods"]}
     assert {"conv3_fc2", "conv9_fc1"} <= {e["name"] for e in found["backbones"]}
