@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import dta_bench_here
 
 from dta_bench import plugins
 from dta_bench.check import check
@@ -191,11 +190,10 @@ def test_an_unknown_kind_lists_the_kinds() -> None:
 
 def test_the_command_says_it_in_words_and_ends_with_status_2(here: Path) -> None:
     (here / "backbones" / "mine.py").write_text(SOUND.replace("nn.Linear(8, num_classes)", "nn.Linear(8, 4)"))
-    command = [sys.executable, "-m", "dta_bench", "check", "backbone", "mine"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    told = dta_bench_here("check", "backbone", "mine", cwd=here)
     assert told.returncode == 2
     assert "FAIL  its logits have the shape of its task: they are (2, 4)" in told.stdout
-    found = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, check=False).stdout)
+    found = json.loads(dta_bench_here("check", "backbone", "mine", "--json", cwd=here).stdout)
     assert len(found["fails"]) >= 1
     assert found["name"] == "mine"
 
