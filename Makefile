@@ -106,7 +106,7 @@ results: install  ## The real comparisons behind reports/*.md: an hour on 2 core
 comparison: install  ## Every method on both digit pairs under equal steps, on fresh seeds: three hours on 2 cores; resumable
 	for pair in fonts_digits digits; do \
 		$(BIN)/dta-bench sweep compare_$$pair --methods all --points 1 --seeds 1 --confirm 2 > /dev/null || exit; \
-		cp reports/compare_$$pair/report.md reports/comparison_$$pair.md || exit; done
+		sed -E "s,\[([^]]*)\]\(http://127[^)]*\),\1,g" reports/compare_$$pair/report.md > reports/comparison_$$pair.md || exit; done
 
 DIGITS ?= data
 
