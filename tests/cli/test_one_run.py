@@ -123,3 +123,8 @@ def test_with_baselines_alone_the_best_is_none_and_their_identities_are_named(ou
             tracker.supersede(one.mlflow_run_id)
     with pytest.raises(UserError, match=rf"name a run in place of --best fonts_digits: {spec_of('source_only').id} \("):
         choose_run(tracker, "fonts_digits", None)
+    for seed in (0, 1):
+        finish(tracker, spec_of("source_only", seed=seed), 0.5)
+    finish(tracker, spec_of("mcd", epochs=3), 0.5)
+    with pytest.raises(UserError, match="1 configuration trained otherwise had no part"):
+        choose_run(tracker, "fonts_digits", None)

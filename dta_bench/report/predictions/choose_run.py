@@ -53,18 +53,18 @@ def choose_run(tracker: Tracker, name: str, rule: str | None) -> ChosenRun:
     rule, _ = rule_or_default(rule, group, benchmark)
     ranked = [configuration for configuration, _ in rank(group, rule, benchmark.headline)]
     candidates = competitors(ranked)
+    others = len(every) - len(group)
+    beside = (
+        f"; {count_of(others, 'configuration')} trained otherwise had no part (see report {name})" if others else ""
+    )
     if not candidates:
         finished = [run.tracked for configuration in ranked for run in configuration.every_run]
         named = ", ".join(f"{run.run_id} ({run.name})" for run in finished[:MOST_NAMED])
         more = f" and {len(finished) - MOST_NAMED} more" if len(finished) > MOST_NAMED else ""
         raise UserError(
             f"only baselines of {benchmark.name} are finished, and no rule chooses these; name a run in place of --best"
-            f" {name}: {named}{more}"
+            f" {name}: {named}{more}{beside}"
         )
-    others = len(every) - len(group)
-    beside = (
-        f"; {count_of(others, 'configuration')} trained otherwise had no part (see report {name})" if others else ""
-    )
     chosen = candidates[0]
     run = (chosen.confirmation or chosen.runs)[0]
     role = "the lowest seed of its confirmation runs" if chosen.confirmation else "its lowest seed"
