@@ -4,7 +4,7 @@ import dataclasses
 import json
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +19,7 @@ from dta_bench import cli
 from dta_bench.cli.runs import _by_identity
 from dta_bench.errors import UserError
 from dta_bench.report.predictions.choose_run import choose_run
+from dta_bench.report.terminal.one_run import shown_epochs
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import Tracker, store_file
 
@@ -90,6 +91,19 @@ def test_the_command_that_is_named_trains_a_run_of_the_same_identity(
     assert trained == [(third().id, str(out))]
     assert "--epochs 2" in found["command"]
     assert "--root data" in found["command"]
+
+
+@pytest.mark.parametrize(
+    ("known", "shown"),
+    [
+        ([range(1, 21), (5, 10, 15, 20)], [1, 5, 10, 15, 20]),
+        ([range(1, 4), range(1, 4)], [1, 2, 3]),
+        ([range(1, 5), ()], [1, 2, 3, 4]),
+        ([range(1, 14), range(1, 14)], [1, 3, 5, 7, 9, 11, 13]),
+    ],
+)
+def test_its_curve_shows_the_epochs_that_were_measured(known: list[Sequence[int]], shown: list[int]) -> None:
+    assert shown_epochs(known) == shown
 
 
 def test_several_identities_are_listed(run: Run, out: Path) -> None:

@@ -101,7 +101,7 @@ def _classes(run: OneRun) -> str:
 
 def _curve(curves: Mapping[str, Curve]) -> Table:
     """A row for each curve, at a few epochs from the first to the last."""
-    epochs = _some(sorted({epoch for known, _ in curves.values() for epoch in known}))
+    epochs = shown_epochs([known for known, _ in curves.values()])
     table = Table(box=None, pad_edge=False)
     table.add_column("after epoch")
     for epoch in epochs:
@@ -121,6 +121,16 @@ def _title(name: str) -> str:
         return "classes predicted"
     where = {"validation": "on the labelled subset, %", "source_validation": "on held-out source, %"}
     return f"{spell_metric(what)} {where.get(part, 'on target train')}"
+
+
+def shown_epochs(known: Sequence[Sequence[int]]) -> list[int]:
+    """The epochs to show of curves: those that every curve has, with the first and the last of all.
+
+    Args:
+        known: the epochs of each curve; a run that is not measured after each has its losses at more than its scores.
+    """
+    every, of_all = set[int]().union(*known), set.intersection(*map(set, known))
+    return _some(sorted({min(every), max(every)} | of_all if of_all else every))
 
 
 def _some(epochs: Sequence[int]) -> list[int]:
