@@ -28,11 +28,18 @@ def probabilities_of_best(model: CrossedModel, draws: int = DRAWS) -> Floats:
     # estimated covariances can be singular, as where runs collapse alike: the pseudo-inverse is the inverse elsewhere
     gain = between * np.linalg.pinv(between * np.eye(methods) + errors, hermitian=True)
     expected = model.means.mean() + gain @ (model.means - model.means.mean())
-    covariance = between * (np.eye(methods) - gain)
-    drawn = np.random.default_rng(0).multivariate_normal(
-        expected, (covariance + covariance.T) / 2, draws, method="eigh"
-    )
+    covariance = _without_negative(between * (np.eye(methods) - gain))
+    drawn = np.random.default_rng(0).multivariate_normal(expected, covariance, draws, "ignore", method="eigh")
     return np.bincount(drawn.argmax(axis=1), minlength=methods) / draws
+
+
+def _without_negative(covariance: Floats) -> Floats:
+    """The nearest covariance matrix: estimated errors can make one that gives some difference a negative variance."""
+    symmetric = (covariance + covariance.T) / 2
+    values, vectors = np.linalg.eigh(symmetric)
+    if values.min() >= 0:
+        return symmetric
+    return (vectors * values.clip(0)) @ vectors.T  # type: ignore[no-any-return]
 
 
 def _seed_variances(model: CrossedModel) -> Floats:

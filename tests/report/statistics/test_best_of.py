@@ -53,3 +53,15 @@ def test_a_singular_estimate_of_the_errors_still_gives_probabilities() -> None:
     found = probabilities_of_best(of_two)
     assert found.sum() == pytest.approx(1)
     assert found[1] >= found[0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_estimate_of_the_errors_that_is_no_covariance_gives_probabilities_without_a_warning() -> None:
+    """Images whose estimated covariances are larger than their variances allow."""
+    covariances = np.array([[0.5, 3.0, 0.1], [3.0, 0.5, 0.1], [0.1, 0.1, 0.5]])
+    of_three = CrossedModel(
+        np.array([60.0, 70.0, 80.0]), np.zeros(3), np.full(3, 2), covariances, 1000, np.full(3, False)
+    )  # fmt: skip
+    found = probabilities_of_best(of_three)
+    assert found.sum() == pytest.approx(1)
+    assert found.argmax() == 2
