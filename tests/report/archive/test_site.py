@@ -86,7 +86,8 @@ def test_the_command_of_a_suites_run_makes_this_very_run_again() -> None:
     stated = dict(zip(words[3::2], words[4::2], strict=True))
     assert composed(stated["--benchmark"]) == run.benchmark
     training = [v for k, v in zip(words[3::2], words[4::2], strict=True) if k == "--training"]
-    again = plan_of("any_pair", options_of(backbone=["conv3_fc2"], training=training), stated["--benchmark"])
+    told = options_of(backbone=["conv3_fc2"], training=training, epochs=int(stated["--epochs"]))
+    again = plan_of("any_pair", told, stated["--benchmark"])
     assert again.training == run.training
 
 

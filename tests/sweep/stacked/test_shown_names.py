@@ -30,7 +30,7 @@ def shown(pairs: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     names: list[str] = []
     monkeypatch.setattr(process, "train", tell_an_epoch_of_each)
-    view = SimpleNamespace(epoch_done=lambda name, _: names.append(name))
+    view = SimpleNamespace(epoch_done=lambda name, _: names.append(name), runs_begin=lambda *_: None)
     train.train_stacks([share_of(pair) for pair in pairs], None, view, processes=1)  # type: ignore[arg-type]
     return names
 
