@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,6 +45,7 @@ def compare(
             print_json(compared.json_object(), stdout)
             return
         show_compared(compared, console(stdout))
-        places = same_places(out=out, tracking_uri=tracking_uri)
+        is_store = (Path(first) / "mlflow.db").is_file()  # as the sides are read
+        places = same_places(out=Path(first) if is_store else out, tracking_uri=None if is_store else tracking_uri)
         name = first if plugins.is_suite(first) else compared.rows[0].benchmark
         print_ending("", [f"dta-bench report {name}{places} --open  # intervals, tests and curves"], stdout)

@@ -31,7 +31,7 @@ def print_plan(
         machines: what would train, for the time that it would take; None: nobody said.
     """
     from dta_bench.cost.budget_plan import budget_plan, describe_budget
-    from dta_bench.cost.sweep_estimate import describe, estimate
+    from dta_bench.cost.sweep_estimate import describe, estimate, note_on_few_steps
     from dta_bench.cost.wall_time import Machines, describe_wall_time
     from dta_bench.data.benchmark_plugin import benchmark_plugin
     from dta_bench.run.code_fingerprint import fingerprints_of_many
@@ -114,6 +114,8 @@ def print_plan(
         print(describe_stacks(plan, state.to_do, workspace.root), file=stdout)
     stdout.flush()  # the plan is there while the cost is counted
     costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
+    if few := note_on_few_steps(plan, workspace.root):
+        print(f"note: {few}", file=stdout)
     print(describe(costs), file=stdout)
     time = time_of([(costs, state.to_do, confirming_to_do)], machines, plan.training.devices)
     if time is not None:

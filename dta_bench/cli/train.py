@@ -65,6 +65,13 @@ def train(
     benchmark: OtherBenchmark = None,
     skip_unreadable: SkipUnreadable = False,
     keep_network: KeepNetwork = False,
+    repeats: Annotated[
+        str,
+        typer.Option(
+            autocompletion=complete("run"),
+            help="The identity of the run that this command trains again; with another one it trains nothing.",
+        ),
+    ] = "",
     quiet: Quiet = False,
     root: Root = DEFAULT_ROOT,
     out: Out = DEFAULT_OUT,
@@ -95,7 +102,7 @@ def train(
         )
         if followed:
             stderr_console(quiet).print(recipes.describe(followed), highlight=False, soft_wrap=True, markup=False)
-        found = train_one(plan, settings or [], seed, workspace, stderr_console(quiet))
+        found = train_one(plan, settings or [], seed, workspace, stderr_console(quiet), repeats)
         if as_json:
             print_json(found, stdout)
         else:

@@ -59,6 +59,7 @@ VALUES = {
     "price": "PRICE",
     "rate": "IMAGES",
     "recipe": "RECIPE",
+    "repeats": "ID",
     "repetitions": "TIMES",
     "root": "FOLDER",
     "rounds": "TIMES",
@@ -91,8 +92,8 @@ VALUES = {
 
 GROUPS = {
     "What is run": (
-        "backbone", "method", "settings", "seed", "benchmark", "pairs", "recipe", "weights", "tune", "training",
-        "labels", "labels_seed", "labels_drawn", "search", "stop", "skip_unreadable",
+        "backbone", "method", "settings", "seed", "repeats", "benchmark", "pairs", "recipe", "weights", "tune",
+        "training", "labels", "labels_seed", "labels_drawn", "search", "stop", "skip_unreadable",
     ),
     "How much": ("points", "seeds", "first_seed", "confirm", "epochs", "budget"),
     "What is shown": ("select", "paper", "recipes", "status", "sort"),

@@ -28,6 +28,8 @@ ASSUMED_FLOPS_PER_SECOND = 20e12
 """FLOP/s that a data-centre GPU is assumed to sustain in float32 where nobody measured."""
 SHORTEST_STEP = 2e-3
 """Seconds. A step whose FLOPs take less at that rate mostly waits for its launches: FLOPs do not say how long it is."""
+FEW_STEPS = 10
+"""Epochs with fewer steps are told."""
 FORWARD_SHARE = 1 / 3
 """The part of a source-only step that a forward pass is."""
 
@@ -209,6 +211,21 @@ def epoch_lengths(plan: Plan, root: str) -> tuple[int, int]:
     images["larger"] = max(images.values())
     natural = max(1, images[benchmark.epoch_length] // plan.training.batch_size)
     return plan.training.iterations_per_epoch or natural, sizes["target_train"]
+
+
+def note_on_few_steps(plan: Plan, root: str) -> str:
+    """What to say of runs whose epochs have hardly a step; empty for others, and where no sizes are known."""
+    try:
+        steps, _ = epoch_lengths(plan, root)
+    except UserError:
+        return ""
+    size = plan.training.batch_size
+    if steps >= FEW_STEPS or plan.training.iterations_per_epoch:
+        return ""
+    return (
+        f"an epoch of {plan.benchmark.name} has {count_of(steps, 'step')} of {size} source and {size} target "
+        "images: few for a network to learn in; --epochs makes a run longer, --training batch_size=N an epoch"
+    )
 
 
 def _sizes(benchmark: str, root: str) -> dict[str, int]:

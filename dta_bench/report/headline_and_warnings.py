@@ -18,6 +18,8 @@ from dta_bench.spec.target_labels import CONSEQUENCES
 
 MOST_NAMES = 10
 """Runs that a warning names; the JSON and the page's table have all."""
+NEAR_GUESSING = 1.5
+"""Up to so many times the accuracy of guessing, a row is named."""
 
 
 def answer(report: Report) -> str:
@@ -99,7 +101,9 @@ def _confirming_command(report: Report, seeds: int) -> str:
     swept = {re.sub(rf" (--confirm|{option})[ =][0-9]+", "", line) for line in sweeps}
     if len(swept) > 1:
         return f"the sweep that made the chosen runs, with {option} {seeds} ({len(swept)} sweeps made this table)"
-    (command,) = swept or {f"dta-bench sweep {report.benchmark}"}
+    if not swept:  # single trainings, or merged archives, which hold no commands
+        return f"a sweep of these methods, on this backbone and with this training, with {option} {seeds}"
+    (command,) = swept
     return f"{command} {option} {seeds}"
 
 
@@ -138,7 +142,7 @@ def warnings(report: Report) -> list[str]:
             f"{_join(report.without_test.rarely_predicted)}; a sign of collapse, or of classes that the target lacks"
             " (partial adaptation is not handled)."
         )
-    sentences += _bad_ends(report)
+    sentences += [*_near_guessing(report), *_bad_ends(report)]
     sentences += [f"Left out because they cannot be read: {names}." for names in report.unreadable]
     if report.whole:
         scores = ", ".join(f"{spell_metric(key)} {value:.1f} %" for key, value in report.whole.measured.items())
@@ -174,6 +178,23 @@ def warnings(report: Report) -> list[str]:
             f"Trained by the recipe {_join(report.recipes)}; dta-bench report --recipes has what is printed."
         )
     return sentences + describe_left_out(report.benchmark, report.left_out_runs or ())
+
+
+def _near_guessing(report: Report) -> list[str]:
+    """Which rows have about the accuracy of who guesses among the classes, in a sentence."""
+    sides = list(report.scores_by_side().values())
+    if report.headline == "miou" or not sides:
+        return []
+    classes = len(sides[0].per_class)
+    guessed = 100 / classes
+    rows = [row for row in report.leaderboard if row.test is not None and row.test <= NEAR_GUESSING * guessed]
+    if not rows:
+        return []
+    named = _join([f"{row.method} {row.test:.1f} %" for row in rows])
+    return [
+        f"Near guessing, which has {guessed:.1f} % with {classes} classes: {named}. dta-bench runs ID shows whether"
+        " such a run has learned the source; more epochs, another learning rate or a smaller batch may help."
+    ]
 
 
 def _untrained(report: Report) -> list[str]:

@@ -10,6 +10,7 @@ from dta_bench import plugins
 from dta_bench.spec import search_space_file
 from dta_bench.spec.run_spec import RunSpec, Task, Training
 from dta_bench.spec.search_space_file import SearchSpaceFile
+from dta_bench.spec.seeds import is_confirmation
 
 
 def train_command(spec: RunSpec, task: Task, *options: str) -> str:
@@ -33,6 +34,7 @@ def train_command(spec: RunSpec, task: Task, *options: str) -> str:
     words += training_options(spec.training, file.training) + budget_options(spec, file)
     for key, value in spec.params.items():
         words += ["--set", f"{key}={_as_yaml(value)}"]
+    words += ["--repeats", spec.id] * is_confirmation(spec.seed)
     return shlex.join([*words, *options])
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from dta_bench.cost.sweep_estimate import note_on_few_steps
 from dta_bench.data import load
 from dta_bench.run.resolve import resolve
 from dta_bench.run.workspace import Workspace
@@ -80,6 +81,7 @@ def sweep_plans(
             method_plugin(method)  # a plan has read only what the files declare
         resolve(plan.runs[0], workspace.root, workspace.skip_unreadable)
         notes |= dict.fromkeys(load.check_files(plan.benchmark, workspace.root, workspace.skip_unreadable))
+        notes |= {few: None} if (few := note_on_few_steps(plan, workspace.root)) else {}
     print_notes_on_files(notes, console)
     with lock_folder(workspace), RaySession(resources, workspace, console, phases) as session:
         phases.begin("reading which runs are done")

@@ -32,26 +32,39 @@ from dta_bench.tracking import TrackedRun, Tracker, run_link, standing_runs
 from dta_bench.tracking.ui_metadata import rounded
 
 
-def train_one(plan: Plan, settings: list[str], seed: int, workspace: Workspace, console: Console) -> dict[str, Any]:
+def train_one(
+    plan: Plan, settings: list[str], seed: int, workspace: Workspace, console: Console, repeats: str = ""
+) -> dict[str, Any]:
     """Train the plan's first point with some parameters changed, unless that run is done.
 
     Args:
         settings: parameters as ``key=value``.
         seed: of the run.
+        repeats: the identity that the run must have; empty for any.
 
     Returns:
         What ``--json`` prints.
 
     Raises:
-        UserError: an unknown parameter or value, a seed of confirmation runs, missing data, a run that diverged, now or
+        UserError: an unknown parameter or value, a seed of confirmation runs for a run that repeats none, another run
+            than the one to repeat, missing data, a run that diverged, now or
             before, or another command that trains in the same folder, or elsewhere on the same run.
         Interrupted: Ctrl-C or SIGTERM; the checkpoint is kept.
     """
     spec = _spec_with_settings(plan, settings, seed)
-    if is_confirmation(seed) and not any(run.run_id == spec.id for run in workspace.tracker().runs(spec.benchmark)):
+    if repeats and spec.id != repeats:
+        raise UserError(
+            f"these options make the run {spec.id}, and --repeats asks for {repeats}; dta-bench runs {repeats} prints"
+            " the command that makes it"
+        )
+    if (
+        is_confirmation(seed)
+        and not repeats
+        and not any(run.run_id == spec.id for run in workspace.tracker().runs(spec.benchmark))
+    ):
         raise UserError(
             f"--seed {seed} is for confirmation runs, which sweep --confirm makes of what it has chosen; allowed: 0 to"
-            f" {FIRST_CONFIRMATION_SEED - 1}, and a confirmation run that is stored"
+            f" {FIRST_CONFIRMATION_SEED - 1}, and with --repeats ID a confirmation run that there was before"
         )
     if (devices := spec.training.devices) > 1:
         raise UserError(f"a run on {devices} devices needs Ray, which train leaves alone; use sweep --points 1")

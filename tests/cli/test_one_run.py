@@ -82,7 +82,7 @@ def test_the_command_that_is_named_trains_a_run_of_the_same_identity(
     found = json.loads(run("runs", third().id, "--out", str(out), "--json"))
     trained = []
 
-    def note(plan: Any, settings: list[str], seed: int, workspace: Any, _: Any) -> dict[str, Any]:
+    def note(plan: Any, settings: list[str], seed: int, workspace: Any, *_: Any) -> dict[str, Any]:
         trained.append((train_one._spec_with_settings(plan, settings, seed).id, workspace.out))
         return {"name": "x", "run_id": "x", "link": "y", "test": {}}
 

@@ -52,6 +52,12 @@ def test_a_seed_of_confirmation_runs_is_refused(typed: str, said: str) -> None:
     assert said in refusal(typed)
 
 
+def test_a_confirmation_run_is_trained_again_by_its_identity_alone() -> None:
+    said = refusal("train digits --seed 1000 --repeats 0123456789ab")
+    assert "these options make the run " in said
+    assert "--repeats asks for 0123456789ab; dta-bench runs 0123456789ab prints the command" in said
+
+
 def test_a_dry_run_checks_what_the_sweep_would_be_told() -> None:
     assert "--gpus-per-run half" in refusal("sweep visda --dry-run --gpus-per-run half")
 

@@ -167,7 +167,7 @@ def test_headline_and_table_of_pairs_are_one_test(runs: Runs, pair: Benchmark) -
 def test_where_no_difference_is_shown_the_command_with_enough_seeds_is_named(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.62, 0.56])
     runs.sweep("source_only", [0.5, 0.55])
-    report = report_of(runs, pair)
+    report = report_of(runs, pair).with_parts(commands=["dta-bench sweep fonts_digits"])
     needed = report.difference.seeds_needed
     assert f"at least {needed.at_least} seeds of each are needed" in answer(report)
     assert f"dta-bench sweep fonts_digits --confirm {needed.as_seen}" in answer(report)
@@ -177,7 +177,8 @@ def test_a_choice_that_sweeps_do_not_confirm_gets_more_seeds_of_the_search(runs:
     runs.sweep("dta", [0.62, 0.56])
     runs.sweep("source_only", [0.5, 0.55])
     confirmed = Confirmation(seeds=[1000, 1001], requested=4, done=4)  # of what another rule chose
-    assert "dta-bench sweep fonts_digits --seeds " in answer(report_of(runs, pair).with_parts(confirmation=confirmed))
+    report = report_of(runs, pair).with_parts(confirmation=confirmed, commands=["dta-bench sweep fonts_digits"])
+    assert "dta-bench sweep fonts_digits --seeds " in answer(report)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,6 @@ def test_a_choice_that_sweeps_do_not_confirm_gets_more_seeds_of_the_search(runs:
     [
         (["dta-bench sweep compare_fonts_digits --methods all --confirm 2"], "compare_fonts_digits --methods all"),
         (["dta-bench sweep one --confirm 2", "dta-bench sweep one --confirm 4"], "one"),
-        (["dta-bench train fonts_digits --seed 3"], "fonts_digits"),
     ],
 )
 def test_that_command_is_the_one_sweep_that_made_the_runs(
@@ -195,6 +195,26 @@ def test_that_command_is_the_one_sweep_that_made_the_runs(
     runs.sweep("source_only", [0.5, 0.55])
     report = report_of(runs, pair).model_copy(update={"commands": ran})
     assert re.search(rf"dta-bench sweep {named} --confirm \d+$", answer(report))
+
+
+@pytest.mark.parametrize("ran", [[], ["dta-bench train fonts_digits --seed 3"]])
+def test_runs_without_a_sweep_get_no_command_that_would_plan_others(
+    runs: Runs, pair: Benchmark, ran: list[str]
+) -> None:
+    runs.sweep("dta", [0.62, 0.56])
+    runs.sweep("source_only", [0.5, 0.55])
+    said = answer(report_of(runs, pair).with_parts(commands=ran))
+    assert "dta-bench sweep" not in said
+    assert "a sweep of these methods, on this backbone and with this training, with --confirm " in said
+
+
+def test_rows_near_guessing_are_named(runs: Runs, pair: Benchmark) -> None:
+    classes = len(pair.classes)
+    runs.sweep("dta", [1.1 / classes, 1.2 / classes])
+    runs.sweep("source_only", [0.5, 0.55])
+    (said,) = [line for line in warnings(report_of(runs, pair)) if line.startswith("Near guessing")]
+    assert f"which has {100 / classes:.1f} % with {classes} classes: dta " in said
+    assert "source_only" not in said
 
 
 def test_no_command_is_named_where_several_sweeps_made_the_runs(runs: Runs, pair: Benchmark) -> None:

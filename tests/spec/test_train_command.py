@@ -39,6 +39,7 @@ def trained_by(command: str, monkeypatch: pytest.MonkeyPatch) -> RunSpec:
     RunSpec("streets_mini", "unet_mini", "none", "source_only", {},
             Training(**USUAL | {"batch_size": 4}, image_size=(64, 128), crop=(32, 64), window=(64, 64)),
             LabelSubset(size=9), 0),
+    spec_of("mcd", seed=1001),
 ])  # fmt: skip
 def test_it_trains_this_run(spec: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     task: Any = "segmentation" if spec.benchmark == "streets_mini" else "classification"

@@ -52,7 +52,8 @@ def _ranking(report: Report) -> str:
     metric = spell_metric(report.headline)
     caption = (
         f"{escape(report.source)} to {escape(report.target)}: {metric} on target test in percent, mean over seeds, "
-        f"95\\,\\% intervals; ranked by {escape(describe_rule(report))}."
+        f"95\\,\\% intervals; ranked by {escape(describe_rule(report))}, whose score is no "
+        "result; the highest score on target test is bold, which is no test."
         + (" Rows that share a letter cannot be told apart." if any(row.band for row in report.leaderboard) else "")
         + "".join(f" {escape(line)}" for line in legend_of_intervals(report))
     )
@@ -72,7 +73,8 @@ def _classes(report: Report) -> str:
     ]
     caption = (
         f"{escape(report.source)} to {escape(report.target)}, class by class: "
-        f"{'IoU' if report.headline == 'miou' else 'accuracy'} on target test in percent, mean over seeds."
+        f"{'IoU' if report.headline == 'miou' else 'accuracy'} on target test in percent, mean over seeds. "
+        "The highest of a row is bold, which is no test."
     )
     head = ["class", *map(escape, titles)]
     return _table("l" + "r" * len(titles), head, [*rows, [], *averages], caption, f"tab:{report.benchmark}-classes")
