@@ -176,7 +176,8 @@ def describe(found: Estimate) -> str:
     """Say the estimate in one sentence, with the hours of each method where there are several; or why there is none."""
     if found["why"] or found["too_small"]:
         return f"no estimate: {found['why'] or found['too_small']}"
-    basis = "as given" if found["measured"] else "assumed; give --images-per-second, measured by dta-bench profile"
+    assumed = f"assumed of a GPU that sustains {ASSUMED_FLOPS_PER_SECOND / 1e12:g} TFLOP/s"
+    basis = "as given" if found["measured"] else f"{assumed}; give --images-per-second, measured by dta-bench profile"
     cost = "" if found["cost"] is None else f", {found['cost']:.2f} at {found['price']:g} an hour,"
     amount = spell_amount(found["gpu_hours"], found["device"])
     return (

@@ -18,6 +18,8 @@ from dta_bench.spec.target_labels import CONSEQUENCES
 
 MOST_NAMES = 10
 """Runs that a warning names; the JSON and the page's table have all."""
+CONTRADICTION = 20.0
+"""Points between two estimates of one accuracy, which are worth a warning; our pairs' errors are about as large."""
 NEAR_GUESSING = 1.5
 """Up to so many times the accuracy of guessing, a row is named."""
 
@@ -142,7 +144,7 @@ def warnings(report: Report) -> list[str]:
             f"{_join(report.without_test.rarely_predicted)}; a sign of collapse, or of classes that the target lacks"
             " (partial adaptation is not handled)."
         )
-    sentences += [*_near_guessing(report), *_bad_ends(report)]
+    sentences += [*_estimates_that_contradict(report), *_near_guessing(report), *_bad_ends(report)]
     sentences += [f"Left out because they cannot be read: {names}." for names in report.unreadable]
     if report.whole:
         scores = ", ".join(f"{spell_metric(key)} {value:.1f} %" for key, value in report.whole.measured.items())
@@ -178,6 +180,17 @@ def warnings(report: Report) -> list[str]:
             f"Trained by the recipe {_join(report.recipes)}; dta-bench report --recipes has what is printed."
         )
     return sentences + describe_left_out(report.benchmark, report.left_out_runs or ())
+
+
+def _estimates_that_contradict(report: Report) -> list[str]:
+    """That the estimates of an accuracy which nobody can measure are far from each other."""
+    found = [one.accuracy for one in report.without_test.estimates] if report.without_test else []
+    if not found or max(found) - min(found) <= CONTRADICTION:
+        return []
+    return [
+        f"The estimates of the accuracy contradict each other: {min(found):.1f} to {max(found):.1f} %. Trust none of "
+        "them; a few labels of the target say more (dta-bench label)."
+    ]
 
 
 def _near_guessing(report: Report) -> list[str]:

@@ -268,6 +268,7 @@ class Plan:
             *self._prompts(),
             *self._values_that_need_images(),
             *self._methods_with_fewer_points(),
+            *self._unequal_searches(),
             *self._ramps_that_do_not_end(),
             *self._points_with_vat(),
         ]
@@ -319,6 +320,15 @@ class Plan:
         return [
             f"{count_of(total, 'point')} instead of {self.wanted} of {', '.join(methods)}: there are no more"
             for total, methods in fewer.items()
+        ]
+
+    def _unequal_searches(self) -> list[str]:
+        """That methods search different numbers of points, where nobody asked for a number."""
+        counts = {method: count for method, count in self.points_by_method().items() if self.space(method).sets}
+        if self.wanted is not None or len(set(counts.values())) < 2:
+            return []
+        return [
+            f"methods with more points have more chances to be chosen; --points {min(counts.values())} makes them equal"
         ]
 
     def _ramps_that_do_not_end(self) -> list[str]:

@@ -11,6 +11,8 @@ from stored_runs import Runs, classes_of, markdown_of, report_of, screen_of
 from dta_bench.errors import UserError
 from dta_bench.report.configurations import group_runs
 from dta_bench.report.document.report import Report
+from dta_bench.report.document.without_test import Estimate
+from dta_bench.report.headline_and_warnings import warnings
 from dta_bench.report.selection.compare_rules import all_rules
 from dta_bench.report.selection.default_rule import default_rule, mean_regrets
 from dta_bench.report.selection.rules import LABEL_FREE
@@ -61,6 +63,21 @@ def test_without_a_test_every_form_leads_with_what_is_not_known(situation: str, 
     report = report_in(situation, benchmark)
     assert LEAD in " ".join(screen_of(report).split("held-out")[0].split())
     assert LEAD in markdown_of(report).split("##")[0]
+
+
+@pytest.mark.parametrize(("accuracies", "is_told"), [((61.0, 67.4, 11.7), True), ((61.0, 67.4, 50.0), False)])
+def test_estimates_that_contradict_each_other_are_told(
+    accuracies: tuple[float, ...], is_told: bool, benchmark: Benchmark
+) -> None:
+    report = report_in("none", benchmark)
+    assert report.without_test is not None
+    estimates = [
+        Estimate(name=str(i), published="ours", accuracy=one, bias=None, mean_error=None, worst_error=None)
+        for i, one in enumerate(accuracies)
+    ]
+    known = report.without_test.model_copy(update={"estimates": estimates})
+    said = " ".join(warnings(report.with_parts(without_test=known)))
+    assert ("contradict each other: 11.7 to 67.4 %" in said) == is_told
 
 
 def test_without_a_subset_the_best_rule_that_needs_no_label_chooses_and_says_so(benchmark: Benchmark) -> None:

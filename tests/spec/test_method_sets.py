@@ -73,6 +73,14 @@ def test_methods_with_fewer_points_than_asked_for_are_named_and_counted_each(her
     assert "2 points instead of 5 of mcd: there are no more" in plan.notes()
 
 
+def test_unequal_searches_that_nobody_asked_for_are_told() -> None:
+    file, note = search_space_file.read("visda"), "methods with more points have more chances to be chosen; --points "
+    plans = [make_plan("visda", file, Options(methods=("dta", "mcc"), points=points, seeds=1)) for points in (None, 5)]
+    assert [[line for line in plan.notes() if line.startswith(note)] for plan in plans] == [
+        [f"{note}{min(plans[0].points_by_method()[method] for method in ('dta', 'mcc'))} makes them equal"], []
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("points", [0, 3])
 def test_points_that_the_user_wants_and_the_method_has_not_are_refused(here: Path, points: int) -> None:
     (here / "mcd.yaml").write_text("sets:\n  repeats: [4, 2]\n")

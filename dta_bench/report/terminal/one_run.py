@@ -71,9 +71,11 @@ def _how_it_ended(run: OneRun) -> list[str]:
     if run.collapsed:
         lines.append("Collapsed: fewer than half of the classes are predicted on target test.")
     if run.few_classes_from is not None:
+        is_always = run.few_classes_from == min((known[0] for known, _ in run.curves.values() if known), default=0)
+        before = "from the start" if is_always else "compare the parts of the loss before and after it"
         lines.append(
             f"From epoch {run.few_classes_from} on, fewer than half of the classes are predicted on target train; "
-            "compare the parts of the loss before and after it."
+            f"{before}."
         )
     if run.lost_classes:
         lines.append(f"Nearly lost (recall under a tenth of the mean of all): {', '.join(run.lost_classes)}")
