@@ -216,7 +216,8 @@ def group_runs(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configurati
             groups.setdefault(_all_but_seed(run.spec), []).append(finished)
     searched = [group for group in groups.values() if not all(is_confirmation(run.spec.seed) for run in group)]
     if not searched:
-        raise UserError("no finished run yet; start or resume a sweep first")
+        alone = "of a search yet, only of its confirmation (dta-bench runs ID shows one)" if groups else "yet"
+        raise UserError(f"no finished run {alone}; start or resume a sweep first")
     return _with_later_parameters([_configuration(group) for group in searched])
 
 

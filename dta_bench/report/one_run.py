@@ -52,8 +52,14 @@ def describe_run(tracker: Tracker, run: TrackedRun, benchmark: Benchmark, out: P
         page=str(page) if page.is_file() else None,
         link=run_link(tracker.uri, run.experiment_id, run.mlflow_run_id),
         notes={key: run.tags[key] for key in NOTES if run.tags.get(key)},
-        command=train_command(spec, benchmark.task, *options),
+        command=_in_as_many_threads(run) + train_command(spec, benchmark.task, *options),
     )  # fmt: skip
+
+
+def _in_as_many_threads(run: TrackedRun) -> str:
+    """What stands before the command, so that its numbers are the run's to the last digit; a sweep takes one thread."""
+    threads = run.tags.get("threads", "")
+    return f"OMP_NUM_THREADS={threads} " if threads else ""
 
 
 def _what(tracker: Tracker, run: TrackedRun) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from dta_bench import plugins
 from dta_bench.cost import flop_counts, stages
 from dta_bench.data.device_path.choice import data_path
@@ -153,6 +155,7 @@ def tags_of(resolved: Resolved, workspace: Workspace, placement: Placement) -> d
         "commit": fingerprint.commit(),
         "device": str(placement.device),
         "host": platform.node(),
+        "threads": str(torch.get_num_threads()),  # in which sums of floating point numbers are split
         **({"subset_hash": resolved.splits.subset_hash} if resolved.splits.subset_hash else {}),
         "versions": " ".join(f"{k}={v}" for k, v in fingerprint.versions().items()),
         KEEP_TAG: workspace.keep_networks,

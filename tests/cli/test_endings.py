@@ -14,6 +14,9 @@ from typer.testing import CliRunner
 
 from dta_bench.cli import app
 from dta_bench.cli.terminal import same_places
+from dta_bench.data.benchmark_plugin import benchmark_of
+from dta_bench.errors import UserError
+from dta_bench.report.build import build_report
 from dta_bench.report.in_the_table import why_not_in_table
 from dta_bench.run.workspace import Workspace
 from dta_bench.sweep import train_one as trainings
@@ -29,8 +32,6 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def store(out: Path) -> Tracker:
-    from dta_bench.data.benchmark_plugin import benchmark_of
-
     tracker = Workspace(str(out / "data"), str(out), f"sqlite:///{out / 'mlflow.db'}").tracker()
     tracker.check()
     tracker.experiment(benchmark_of("fonts_digits"))
@@ -141,6 +142,17 @@ def test_what_train_says_of_the_table_is_what_the_report_does(out: Path) -> None
         finish(tracker, spec, 0.6)
     assert why_not_in_table(tracker, "fonts_digits", [alike.id]) == []
     assert why_not_in_table(tracker, "fonts_digits", [other.id]) == ["epochs 3 instead of 2"]
+
+
+def test_a_confirmation_run_alone_is_in_no_table_and_its_end_says_so(tmp_path: Path) -> None:
+    tracker = Workspace(str(tmp_path), str(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}").tracker()
+    tracker.check()
+    tracker.experiment(benchmark_of("fonts_digits"))
+    finish(tracker, spec_of("mcd", seed=1001), 0.6)
+    alone = ["confirmation alone: no run of its search is there"]
+    assert why_not_in_table(tracker, "fonts_digits", [spec_of("mcd", seed=1001).id]) == alone
+    with pytest.raises(UserError, match="no finished run of a search yet, only of its confirmation"):
+        build_report(tracker, "fonts_digits", "labels")
 
 
 def test_links_follow_the_port_that_was_served_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

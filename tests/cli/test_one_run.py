@@ -106,6 +106,13 @@ def test_its_curve_shows_the_epochs_that_were_measured(known: list[Sequence[int]
     assert shown_epochs(known) == shown
 
 
+def test_the_command_takes_as_many_threads_as_the_run_had(run: Run, out: Path) -> None:
+    tracker = Tracker(store_file.sqlite_uri(out / "mlflow.db"), out)
+    (stored,) = [one for one in tracker.runs("fonts_digits") if one.run_id == third().id]
+    tracker.tag(stored, "threads", "1")
+    assert "\n  OMP_NUM_THREADS=1 dta-bench train fonts_digits " in run("runs", third().id, "--out", str(out))
+
+
 def test_several_identities_are_listed(run: Run, out: Path) -> None:
     words = ["runs", third().id, spec_of("source_only").id, "--out", str(out), "--json"]
     assert [row["method"] for row in json.loads(run(*words))["runs"]] == ["dta", "source_only"]
