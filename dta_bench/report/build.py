@@ -8,7 +8,6 @@ from collections.abc import Collection
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.report.configurations import group_runs
-from dta_bench.report.confirmation import PARENT
 from dta_bench.report.details import add_details
 from dta_bench.report.document.report import Report
 from dta_bench.report.selection.every_rule import add_every_choice
@@ -51,7 +50,7 @@ def build_report(
     if confirm is None:
         requested = tracker.requested_confirmations(benchmark_name)
     else:
-        requested = {run.tags.get(PARENT, ""): confirm for run in runs}
+        requested = {run.parent: confirm for run in runs}
     report = summarise(benchmark, configurations, runs, None if rule == "all" else rule, requested)
     newer = len(stored) - len(known)
     report = report.with_parts(repeated_runs=len(repeated), newer_runs=newer, refused_specs=refused or None)

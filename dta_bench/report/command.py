@@ -26,7 +26,6 @@ from dta_bench.run.workspace import Workspace
 from dta_bench.spec import search_space_file
 from dta_bench.tracking import Tracker, ui_link
 
-PARENT = "mlflow.parentRunId"
 Form = Literal["screen", "json", "html", "markdown"]
 
 
@@ -135,7 +134,7 @@ def runs_of_sweep(tracker: Tracker, name: str) -> tuple[str, set[str]] | None:
     for benchmark in tracker.experiments() if tracker.exists() else ():
         parents = {parent for parent, called in tracker.sweeps(benchmark).items() if called == name}
         if parents:
-            return benchmark, {run.run_id for run in tracker.runs(benchmark) if run.tags.get(PARENT) in parents}
+            return benchmark, {run.run_id for run in tracker.runs(benchmark) if run.parent in parents}
     return None
 
 

@@ -9,7 +9,6 @@ from dta_bench import plugins
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
 from dta_bench.report.configurations import group_runs
-from dta_bench.report.confirmation import PARENT
 from dta_bench.report.document.frozen_record import Document, FrozenRecord, Interval, Params
 from dta_bench.report.document.scores import LeaderboardRow
 from dta_bench.report.left_out_sentences import describe_left_out
@@ -126,7 +125,7 @@ def _runs(side: Side, benchmark: str) -> list[TrackedRun]:
     if not side.sweep:
         return runs
     parents = {parent for parent, name in side.tracker.sweeps(benchmark).items() if name == side.sweep}
-    return [run for run in runs if run.tags.get(PARENT) in parents]
+    return [run for run in runs if run.parent in parents]
 
 
 def _row(

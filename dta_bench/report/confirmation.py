@@ -11,8 +11,6 @@ from dta_bench.report.selection.ranking import choices, rank
 from dta_bench.spec.declared_method import trains_nothing
 from dta_bench.spec.seeds import confirmation_seeds
 
-PARENT = "mlflow.parentRunId"
-
 
 def on_like_seeds(one: Configuration, other: Configuration) -> tuple[Configuration, Configuration]:
     """Two configurations as they are compared: both by confirmation runs if both have some, else both by the search's.
@@ -68,4 +66,4 @@ def _wanted(configuration: Configuration, requested: Mapping[str, int]) -> int:
 
 
 def _asked(configuration: Configuration, requested: Mapping[str, int]) -> int:
-    return max((requested.get(run.tracked.tags.get(PARENT, ""), 0) for run in configuration.runs), default=0)
+    return max((requested.get(run.tracked.parent, 0) for run in configuration.runs), default=0)

@@ -196,9 +196,9 @@ def _estimates_that_contradict(report: Report) -> list[str]:
 def _near_guessing(report: Report) -> list[str]:
     """Which rows have about the accuracy of who guesses among the classes, in a sentence."""
     sides = list(report.scores_by_side().values())
-    if report.headline == "miou" or not sides:
+    classes = len(sides[0].per_class) if sides else 0
+    if report.headline == "miou" or not classes:
         return []
-    classes = len(sides[0].per_class)
     guessed = 100 / classes
     rows = [row for row in report.leaderboard if row.test is not None and row.test <= NEAR_GUESSING * guessed]
     if not rows:

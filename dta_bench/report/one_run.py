@@ -9,10 +9,9 @@ from typing import Any
 
 from dta_bench.errors import UserError
 from dta_bench.report.configurations import METRICS, StoredRun
-from dta_bench.report.confirmation import PARENT
 from dta_bench.report.details import finite
 from dta_bench.report.document.frozen_record import Curve
-from dta_bench.report.document.one_run import Changed, OneRun, OtherSeed
+from dta_bench.report.document.one_run import IN_USE, Changed, OneRun, OtherSeed
 from dta_bench.report.in_the_table import why_not_in_table
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.declared_method import declared_method
@@ -22,7 +21,6 @@ from dta_bench.spec.train_command import search_space_of, train_command
 from dta_bench.tracking import CHOSEN_BY, TrackedRun, Tracker, run_link, standing_runs
 
 PARTS = ("test", "validation", "source_validation", "whole")
-IN_USE = "target_train/classes_in_use"
 OTHER_CURVES = (IN_USE, "target_train/entropy")
 NOTES = ("device", "commit", "recipe", "command")
 
@@ -65,7 +63,7 @@ def _in_as_many_threads(run: TrackedRun) -> str:
 def _what(tracker: Tracker, run: TrackedRun) -> str:
     if is_confirmation(run.spec.seed):
         return "confirmation of a choice, on a fresh seed"
-    sweep = tracker.sweeps(run.spec.benchmark).get(run.tags.get(PARENT, ""))
+    sweep = tracker.sweeps(run.spec.benchmark).get(run.parent)
     return f"search of the sweep {sweep}" if sweep else "a training by itself, in no sweep"
 
 

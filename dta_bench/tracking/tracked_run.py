@@ -19,6 +19,8 @@ STOPPED = "stopped_epoch"
 """The tag of a run that a rule stopped early; it has no result."""
 STATES = ("finished", "failed", "interrupted", "stopped", "running")
 """How runs stand, in a user's words; MLflow calls both that were interrupted and that a rule stopped KILLED."""
+PARENT = "mlflow.parentRunId"
+"""The tag of a run with the id, in MLflow, of the sweep that trained it."""
 RECIPE = "recipe"
 """The tag of a run with the name of the recipe that its command followed; a changed one is named so."""
 
@@ -52,6 +54,11 @@ class TrackedRun:
         if self.status == "KILLED":
             return "stopped" if STOPPED in self.tags else "interrupted"
         return self.status.lower()
+
+    @property
+    def parent(self) -> str:
+        """The id, in MLflow, of the sweep that trained the run; empty where none did."""
+        return self.tags.get(PARENT, "")
 
 
 class UnreadableSpecError(ValueError):

@@ -13,7 +13,7 @@ from dta_bench.tracking import logged_models, metric_names, sqlite_runs, stored_
 from dta_bench.tracking.retry import wait_while_locked, with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 from dta_bench.tracking.sweep_runs import SweepRuns
-from dta_bench.tracking.tracked_run import STOPPED, TrackedRun, UnreadableSpecError, read_run
+from dta_bench.tracking.tracked_run import PARENT, STOPPED, TrackedRun, UnreadableSpecError, read_run
 
 IDENTITY = "identity"  # the tag of a run that an earlier version stored under another identity
 CHOSEN_BY = "chosen_by_"  # with a rule's name behind it, the tag of the runs that this rule chose in the last report
@@ -75,7 +75,7 @@ class Tracker(SweepRuns):
         """
         experiment = self._experiment_named(spec.benchmark).experiment_id
         known = self._stored_run(str(experiment), spec)
-        tags = provenance | ui_metadata.source_tags(provenance) | ({"mlflow.parentRunId": parent} if parent else {})
+        tags = provenance | ui_metadata.source_tags(provenance) | ({PARENT: parent} if parent else {})
         if known:
             self._reopen(known[0], name, tags)
             log = RunLog(self._client, str(known[0].info.run_id), spec, self.uri, self.out / "runs")

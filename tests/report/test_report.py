@@ -217,6 +217,15 @@ def test_rows_near_guessing_are_named(runs: Runs, pair: Benchmark) -> None:
     assert "source_only" not in said
 
 
+def test_rows_without_scores_by_class_are_not_said_to_be_near_guessing(runs: Runs, pair: Benchmark) -> None:
+    runs.sweep("dta", [0.05, 0.05])
+    runs.sweep("source_only", [0.5, 0.55])
+    report = report_of(runs, pair)
+    sides = {name: None if side is None else side.model_copy(update={"per_class": {}}) for name, side in
+             (("test", report.test), ("source_only", report.source_only))}  # fmt: skip
+    assert not [line for line in warnings(report.model_copy(update=sides)) if line.startswith("Near guessing")]
+
+
 def test_no_command_is_named_where_several_sweeps_made_the_runs(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.62, 0.56])
     runs.sweep("source_only", [0.5, 0.55])

@@ -6,6 +6,9 @@ from typing import Any
 
 from dta_bench.report.document.frozen_record import Curve, Document, FrozenRecord
 
+IN_USE = "target_train/classes_in_use"
+"""The curve of how many classes are predicted on target train."""
+
 
 class Changed(FrozenRecord):
     """A value that is not the default, and the default."""

@@ -19,8 +19,6 @@ from dta_bench.spec.search_space_file import DEFAULT_OF_TASK
 from dta_bench.spec.train_command import budget_options, training_options
 from dta_bench.tracking import Tracker
 
-PARENT = "mlflow.parentRunId"
-
 
 def missing_cells(
     suite: Suite, stated: Sequence[SuitePair], choices: Sequence[PairChoice], root: Path, tracker: Tracker,
@@ -103,7 +101,7 @@ def _like(suite: Suite, choices: Sequence[PairChoice], root: Path, tracker: Trac
     for one in choices:
         sweeps = tracker.sweeps(one.benchmark.name)
         for run in (run for configuration in one.methods.values() for run in configuration.runs):
-            space = _space(sweeps.get(run.tracked.tags.get(PARENT, ""), ""), one.benchmark.name)
+            space = _space(sweeps.get(run.tracked.parent, ""), one.benchmark.name)
             alike.setdefault((space, run.spec.training.model_dump_json()), []).append((one, run.spec))
     (space, _), runs = max(alike.items(), key=lambda item: len(item[1]))
     choice, spec = runs[0]

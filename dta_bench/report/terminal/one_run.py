@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dta_bench.report.document.frozen_record import Curve
-from dta_bench.report.document.one_run import Changed, OneRun
+from dta_bench.report.document.one_run import IN_USE, Changed, OneRun
 from dta_bench.spec.spelling import spell_metric, spell_value
 
 PARTS = {
@@ -71,8 +71,9 @@ def _how_it_ended(run: OneRun) -> list[str]:
     if run.collapsed:
         lines.append("Collapsed: fewer than half of the classes are predicted on target test.")
     if run.few_classes_from is not None:
-        is_always = run.few_classes_from == min((known[0] for known, _ in run.curves.values() if known), default=0)
-        before = "from the start" if is_always else "compare the parts of the loss before and after it"
+        first, *_ = run.curves[IN_USE][0]
+        is_always = run.few_classes_from == first
+        before = "nothing was measured before it" if is_always else "compare the parts of the loss before and after it"
         lines.append(
             f"From epoch {run.few_classes_from} on, fewer than half of the classes are predicted on target train; "
             f"{before}."
