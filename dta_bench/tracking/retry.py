@@ -14,6 +14,7 @@ from dta_bench.errors import UserError
 from dta_bench.tracking import connection, store_file
 
 PATIENCE = 900.0  # seconds that a server may be away before a run gives up; its checkpoint is kept
+SHARING_ATTEMPTS = 5
 _TRANSIENT = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
 _FINAL = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 
@@ -88,6 +89,26 @@ def wait_while_locked(uri: str, function: Callable[..., Result], *args: Any, **k
             f"the MLflow store {uri} has been locked by another program for {PATIENCE / 60:.0f} minutes; end that"
             " program, and give the same command again"
         ) from error
+
+
+def store_what_runs_share(function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+    """Call a function of MLflow that stores what several runs share; again where another process was faster.
+
+    MLflow looks whether it is there, then adds it. Of two processes that look at once the store refuses the second,
+    which finds it when it looks again.
+    """
+    again = tenacity.retry_if_exception(_is_there_already)
+    stop = tenacity.stop_after_attempt(SHARING_ATTEMPTS)
+    return tenacity.Retrying(retry=again, stop=stop, wait=tenacity.wait_random(0, 0.5), reraise=True)(
+        function, *args, **kwargs
+    )
+
+
+def _is_there_already(error: BaseException) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    said = str(error).lower()  # a server passes on no more than the words of its database
+    return isinstance(error, MlflowException) and ("unique constraint" in said or "duplicate entry" in said)
 
 
 def is_refusal(error: BaseException) -> bool:

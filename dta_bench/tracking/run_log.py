@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dta_bench.errors import UserError
 from dta_bench.spec.run_spec import RunResult, RunSpec
 from dta_bench.tracking import logged_models, metric_names, ui_metadata
-from dta_bench.tracking.retry import retrying
+from dta_bench.tracking.retry import retrying, store_what_runs_share
 from dta_bench.tracking.spool import Entry, Spool
 
 Arrays = dict[str, NDArray[Any]]
@@ -52,7 +52,8 @@ class RunLog:
         self._client.log_dict(self.mlflow_run_id, self._spec.to_dict(), "run_spec.json")
         params = [Param(key, str(value)) for key, value in _flat(self._spec, inert).items()]
         note = RunTag("mlflow.note.content", ui_metadata.description(self._spec, inert))
-        self._client.log_inputs(self.mlflow_run_id, datasets=ui_metadata.data_sets(self._spec, fingerprint))
+        data_sets = ui_metadata.data_sets(self._spec, fingerprint)
+        store_what_runs_share(self._client.log_inputs, self.mlflow_run_id, datasets=data_sets)
         self._client.log_batch(self.mlflow_run_id, params=params, tags=[note])
 
     def log_epoch(self, epoch: int, metrics: dict[str, float]) -> None:

@@ -16,12 +16,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from mlflow.entities import Metric
 from real_sweeps import listening_addresses
 from small_runs import spec_of
+from sqlalchemy.orm import Query
 
 from dta_bench.errors import UserError
 from dta_bench.evaluation import metrics
@@ -235,6 +237,26 @@ def open_many(uri: str, out: Path, seeds: list[int]) -> None:
         for epoch in range(1, 4):
             log.log_epoch(epoch, {"loss/total": float(epoch)})
         log.flush()
+
+
+def test_a_run_is_opened_though_another_stores_the_same_data_sets_in_the_same_moment(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    log_inputs, others = SqlAlchemyStore._log_inputs_impl, [spec_of(seed=1)]
+
+    def after_another(store: Any, experiment: str, run: str, *inputs: Any, **more: Any) -> Any:
+        if not others:
+            return log_inputs(store, experiment, run, *inputs, **more)
+        opened(tracker, others.pop())  # stores them, after this call has looked and found none
+        with monkeypatch.context() as patch:
+            patch.setattr(Query, "all", lambda _: [])
+            return log_inputs(store, experiment, run, *inputs, **more)
+
+    monkeypatch.setattr(SqlAlchemyStore, "_log_inputs_impl", after_another)
+    opened(tracker, spec_of(seed=0))
+    assert {run.spec.seed for run in tracker.runs("fonts_digits")} == {0, 1}
 
 
 def test_two_processes_at_once_lose_no_run_and_no_epoch(tracker: Tracker) -> None:
