@@ -166,7 +166,7 @@ def kept_rows() -> list[dict[str, Any]]:
 def train_all(parallel: int) -> None:
     """Train what is not in the kept lines yet."""
     done = {(row["pair"], row["seed"], row["change"]) for row in kept_rows()}
-    jobs = [(pair, seed, name) for seed in SEEDS for pair in PAIRS for name in CHANGES]
+    jobs = [(pair, seed, name) for pair in PAIRS for seed in SEEDS for name in CHANGES]
     waiting = [job for job in jobs if job not in done]
     print(f"{len(waiting)} of {len(jobs)} runs to do", file=sys.stderr)
     with multiprocessing.get_context("spawn").Pool(parallel) as pool, KEPT.open("a") as lines:
