@@ -141,4 +141,5 @@ def time_of(
         return None
     search = [costs["run_hours"][run.id] for costs, runs, _ in counted for run in runs]
     confirmation = [costs["run_hours"][run.id] for costs, _, runs in counted for run in runs]
-    return wall_time((search, confirmation), machines, devices)
+    is_assumed = any(not costs["measured"] for costs, _, _ in counted)
+    return wall_time((search, confirmation), machines, devices, is_assumed=is_assumed)

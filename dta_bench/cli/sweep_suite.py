@@ -87,7 +87,8 @@ def print_suite_plan(
         stacked: whether what can be stacked is; what is stacked on each pair, and its memory, is then said.
         machines: what would train, for the time that it would take; None: nobody said.
     """
-    from dta_bench.cost.sweep_estimate import spell_amount
+    from dta_bench.cost.amount import amount_of, spell_amount, spell_money
+    from dta_bench.cost.assumed_rate import MEASURED_INSTEAD, describe_assumption
     from dta_bench.cost.wall_time import Machines, describe_wall_time
     from dta_bench.spec.recipe import describe as describe_recipe
 
@@ -97,13 +98,15 @@ def print_suite_plan(
     rows = {key: _row(one, tracker, workspace, (rate, price), trained, stacked) for key, one in plan.plans.items()}
     devices = next(iter(plan.plans.values())).training.devices
     time = time_of([(row["estimate"], *row.pop("phases")) for row in rows.values()], machines, devices)
-    costs = [row["estimate"]["cost"] for row in rows.values()]
+    estimates = [row["estimate"] for row in rows.values()]
+    gpu_hours = sum(one["gpu_hours"] for one in estimates)
+    amount = amount_of(gpu_hours, price, is_assumed=rate is None, device=estimates[0]["device"])
+    if any(one["cost"] is None for one in estimates):
+        amount |= {"cost": None, "cost_range": None}
     total = {
         "runs": sum(row["runs"] for row in rows.values()), "done": sum(row["done"] for row in rows.values()),
         "to_do": sum(row["to_do"] for row in rows.values()),
-        "gpu_hours": sum(row["estimate"]["gpu_hours"] for row in rows.values()),
-        "of_other_code": sum(row["of_other_code"] for row in rows.values()),
-        "price": price, "cost": None if None in costs else sum(costs), "time": time,
+        "of_other_code": sum(row["of_other_code"] for row in rows.values()), "time": time, **amount,
     }  # fmt: skip
     if as_json:
         found = {"suite": plan.suite.name, "recipe": plan.recipe, "pairs": rows, "skipped": plan.skipped}
@@ -125,28 +128,29 @@ def print_suite_plan(
             print(f"{key:<{width}}  {row['stacked']}", file=stdout)
     if total["of_other_code"]:
         print(f"{total['of_other_code']} of these runs were made by other code; they will run again", file=stdout)
-    device = next(iter(rows.values()))["estimate"]["device"]
     unmeasured = next((row["estimate"]["too_small"] for row in rows.values() if row["estimate"]["too_small"]), "")
-    money = "" if total["cost"] is None else f", {total['cost']:.2f} at {price:g} an hour"
-    amount = "" if time is None else f", {spell_amount(total['gpu_hours'], device)}{money}"
+    money = "" if amount["cost"] is None else f", {spell_money(amount)}"
+    costs = "" if time is None else f", {spell_amount(amount)}{money}"
     print(
         f"{count_of(len(rows), 'pair')}, {count_of(total['runs'], 'run')}: {total['done']} done, "
-        f"{total['to_do']} to do{amount}; {count_of(len(plan.skipped), 'pair')} skipped", file=stdout,
+        f"{total['to_do']} to do{costs}; {count_of(len(plan.skipped), 'pair')} skipped", file=stdout,
     )  # fmt: skip
     if unmeasured:
         print(f"no estimate: {unmeasured}", file=stdout)
+    elif rate is None:
+        print(f"The rate of these hours is {describe_assumption()}; {MEASURED_INSTEAD}", file=stdout)
     if time is not None:
-        print(describe_wall_time(time, machines, device), file=stdout)
+        print(describe_wall_time(time, machines, amount["device"]), file=stdout)
 
 
 def _spell_cost(costs: Estimate) -> str:
     """What a pair's runs cost, behind a comma; nothing where the line below the pairs says why it is not known."""
-    from dta_bench.cost.sweep_estimate import spell_amount
+    from dta_bench.cost.amount import spell_amount, spell_money
 
     if costs["why"] or costs["too_small"]:
         return f"  (no estimate: {costs['why']})" if costs["why"] else ""
-    money = "" if costs["cost"] is None else f", {costs['cost']:.2f}"
-    return f", {spell_amount(costs['gpu_hours'], costs['device'])}{money}"
+    money = "" if costs["cost"] is None else f", {spell_money(costs)}"
+    return f", {spell_amount(costs)}{money}"
 
 
 def _row(

@@ -7,13 +7,13 @@ import json
 import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypedDict
 
 from dta_bench import plugins
+from dta_bench.cost.amount import Amount, amount_of, spell_amount, spell_money
+from dta_bench.cost.assumed_rate import ASSUMED_FLOPS_PER_SECOND, MEASURED_INSTEAD, describe_assumption
 from dta_bench.cost.flop_counts import flops_per_image, flops_ratio
 from dta_bench.cost.kept_counts import kept
 from dta_bench.cost.stages import stages_of
-from dta_bench.cost.wall_time import spell_hours
 from dta_bench.data.benchmark_plugin import BenchmarkPlugin, benchmark_plugin
 from dta_bench.data.suite_plugin import Suite, SuitePair, shared_training, suite_of_benchmark
 from dta_bench.domains.images import Domains
@@ -22,10 +22,8 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.spec.spelling import count_of, spell_gpu_hours
+from dta_bench.spec.spelling import count_of
 
-ASSUMED_FLOPS_PER_SECOND = 20e12
-"""FLOP/s that a data-centre GPU is assumed to sustain in float32 where nobody measured."""
 SHORTEST_STEP = 2e-3
 """Seconds. A step whose FLOPs take less at that rate mostly waits for its launches: FLOPs do not say how long it is."""
 FEW_STEPS = 10
@@ -34,7 +32,7 @@ FORWARD_SHARE = 1 / 3
 """The part of a source-only step that a forward pass is."""
 
 
-class Estimate(TypedDict):
+class Estimate(Amount):
     """What the runs of a sweep would cost.
 
     Attributes:
@@ -42,11 +40,9 @@ class Estimate(TypedDict):
         images: ``steps`` times the batch size.
         images_per_second: source images a second of a source-only step on the GPU.
         measured: whether the rate was given, not assumed.
-        price: of one GPU for an hour; None if it was not given.
-        cost: ``gpu_hours`` times ``price``.
+        basis: where the rate comes from, in words.
         by_method: GPU hours of each method.
         run_hours: identity of a run → its GPU hours; a first stage counts for the first run that starts from it.
-        device: whose hours these are: ``GPU``, or ``device`` where steps are so small that a CPU may well train them.
         too_small: why no assumed rate says how long these steps take, and how to measure one; else empty. The numbers
             are then those of the assumed rate, and a plan does not print them.
         why: why there is no estimate; empty if there is one.
@@ -57,12 +53,9 @@ class Estimate(TypedDict):
     images: float
     images_per_second: float
     measured: bool
-    gpu_hours: float
-    price: float | None
-    cost: float | None
+    basis: str
     by_method: dict[str, float]
     run_hours: dict[str, float]
-    device: str
     too_small: str
     why: str
 
@@ -90,8 +83,8 @@ def estimate(
         costs = [(run, *_cost(plan, run, lengths, rate, _is_new(run, known))) for run in every]
     except UserError as error:
         return Estimate(
-            runs=len(wanted), steps=0, images=0, images_per_second=0, measured=False, gpu_hours=0, price=price,
-            cost=None, by_method={}, run_hours={}, device="GPU", too_small="", why=str(error),
+            runs=len(wanted), steps=0, images=0, images_per_second=0, measured=False, basis="", by_method={},
+            run_hours={}, too_small="", why=str(error), **amount_of(0.0, None, is_assumed=False) | {"price": price},
         )  # fmt: skip
     by_method = dict[str, float]()
     for run, _, hours in costs:
@@ -100,11 +93,10 @@ def estimate(
     steps, gpu_hours = sum(own for _, own, _ in costs), sum(by_method.values())
     return Estimate(
         runs=len(wanted), steps=steps, images=steps * plan.training.batch_size, images_per_second=per_second,
-        measured=rate is not None, gpu_hours=gpu_hours, price=price,
-        cost=None if price is None else gpu_hours * price, by_method=by_method,
-        run_hours=_hours_of_runs(wanted, {run.id: hours for run, _, hours in costs}),
-        device="device" if is_small else "GPU", too_small=_how_to_measure(plan) if is_small and rate is None else "",
-        why="",
+        measured=rate is not None, basis=describe_assumption() if rate is None else "the rate that was given",
+        by_method=by_method, run_hours=_hours_of_runs(wanted, {run.id: hours for run, _, hours in costs}),
+        too_small=_how_to_measure(plan) if is_small and rate is None else "", why="",
+        **amount_of(gpu_hours, price, is_assumed=rate is None, device="device" if is_small else "GPU"),
     )  # fmt: skip
 
 
@@ -176,19 +168,12 @@ def describe(found: Estimate) -> str:
     """Say the estimate in one sentence, with the hours of each method where there are several; or why there is none."""
     if found["why"] or found["too_small"]:
         return f"no estimate: {found['why'] or found['too_small']}"
-    assumed = f"assumed of a GPU that sustains {ASSUMED_FLOPS_PER_SECOND / 1e12:g} TFLOP/s"
-    basis = "as given" if found["measured"] else f"{assumed}; give --images-per-second, measured by dta-bench profile"
-    cost = "" if found["cost"] is None else f", {found['cost']:.2f} at {found['price']:g} an hour,"
-    amount = spell_amount(found["gpu_hours"], found["device"])
+    basis = "as given" if found["measured"] else f"{found['basis']}; {MEASURED_INSTEAD}"
+    money = f", {spell_money(found)}," if found["cost"] is not None else ""
     return (
-        f"Estimate: {amount}{cost} for {count_of(found['runs'], 'run')}{_by_method(found)}, which is "
+        f"Estimate: {spell_amount(found)}{money} for {count_of(found['runs'], 'run')}{_by_method(found)}, which is "
         f"{found['steps']:.0f} source-only steps at {found['images_per_second']:.0f} source images per second ({basis})"
     )
-
-
-def spell_amount(hours: float, device: str) -> str:
-    """Spell the hours of an estimate: ``12.3 GPU hours``, or ``14 minutes of one device``."""
-    return spell_gpu_hours(hours) if device == "GPU" else f"{spell_hours(hours)} of one device (GPU or CPU)"
 
 
 def _by_method(found: Estimate) -> str:
@@ -196,7 +181,8 @@ def _by_method(found: Estimate) -> str:
     dearest = sorted(found["by_method"].items(), key=lambda item: -item[1])
     if len(dearest) < 2 or all(hours < 0.05 for _, hours in dearest):
         return ""
-    return f" (hours by method: {', '.join(f'{name} {hours:.1f}' for name, hours in dearest)})"
+    rate = "" if found["measured"] else " at the rate in the middle"
+    return f" (hours by method{rate}: {', '.join(f'{name} {hours:.1f}' for name, hours in dearest)})"
 
 
 def epoch_lengths(plan: Plan, root: str) -> tuple[int, int]:

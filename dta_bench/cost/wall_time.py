@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from dta_bench.cost.assumed_rate import Range, range_at_assumed_rate
 from dta_bench.errors import UserError
 from dta_bench.spec.spelling import count_of
 
@@ -54,21 +55,28 @@ class WallTime(TypedDict):
 
     Attributes:
         hours: until the last one ends.
+        hours_range: where the rate was assumed, between which hours the true ones are assumed to lie; else None.
         longest_run_hours: of the run that takes longest, its first stage included.
+        longest_run_hours_range: as ``hours_range``.
     """
 
     gpus: int
     runs_at_a_time: int
     hours: float
+    hours_range: Range | None
     longest_run_hours: float
+    longest_run_hours_range: Range | None
 
 
-def wall_time(phases: Sequence[Sequence[float]], machines: Machines, devices: int = 1) -> WallTime:
+def wall_time(
+    phases: Sequence[Sequence[float]], machines: Machines, devices: int = 1, *, is_assumed: bool = False
+) -> WallTime:
     """Estimate how long runs take that start in their order, each as soon as there is room for it.
 
     Args:
         phases: GPU hours of each run of the search, then of each that confirms, which waits for all of the search.
         devices: of one run; it is taken to be as many times as fast.
+        is_assumed: the hours were counted at the assumed rate.
 
     Raises:
         UserError: a run needs more GPUs than there are.
@@ -79,7 +87,10 @@ def wall_time(phases: Sequence[Sequence[float]], machines: Machines, devices: in
     took = [[hours * slower / devices for hours in phase] for phase in phases]
     longest = max((hours for phase in took for hours in phase), default=0.0)
     hours = sum(_last_end(phase, room) for phase in took)
-    return WallTime(gpus=gpus, runs_at_a_time=room, hours=hours, longest_run_hours=longest)
+    return WallTime(
+        gpus=gpus, runs_at_a_time=room, hours=hours, hours_range=range_at_assumed_rate(hours) if is_assumed else None,
+        longest_run_hours=longest, longest_run_hours_range=range_at_assumed_rate(longest) if is_assumed else None,
+    )  # fmt: skip
 
 
 def _last_end(durations: Sequence[float], room: int) -> float:
@@ -99,9 +110,11 @@ def describe_wall_time(found: WallTime, machines: Machines, device: str = "GPU")
     runs = "one run at a time" if found["runs_at_a_time"] == 1 else f"{found['runs_at_a_time']} runs at a time"
     auto = "; --gpus-per-run auto may fit more" if machines.is_auto else ""
     hint = "; for N of them: --gpus N" if machines.gpus is None else ""
+    hours, longest = found["hours_range"], found["longest_run_hours_range"]
     return (
-        f"Time: about {spell_hours(found['hours'])} on {on}, with {runs}{auto}; "
-        f"the longest run takes {spell_hours(found['longest_run_hours'])}{hint}"
+        f"Time: {spell_time_range(hours) if hours else 'about ' + spell_hours(found['hours'])} on {on}, with "
+        f"{runs}{auto}; the longest run takes "
+        f"{spell_time_range(longest) if longest else spell_hours(found['longest_run_hours'])}{hint}"
     )
 
 
@@ -112,3 +125,13 @@ def spell_hours(hours: float) -> str:
     if hours < 1.5:
         return count_of(round(hours * 60), "minute")
     return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+def spell_time_range(bounds: Range) -> str:
+    """Spell a range of times: ``7 to 30 minutes``, ``3.8 to 15.2 hours``, ``2.5 to 10.0 days``."""
+    low, high = bounds
+    if high < 1 / 60:
+        return "less than a minute"
+    if high < 1.5:
+        return f"{60 * low:.0f} to {count_of(round(60 * high), 'minute')}"
+    return f"{low:.1f} to {high:.1f} hours" if high < 48 else f"{low / 24:.1f} to {high / 24:.1f} days"

@@ -73,8 +73,20 @@ def test_without_a_rate_the_assumption_is_said() -> None:
     made = plan("stl_cifar", methods=("dta",), epochs=1, points=1)
     found = estimate(made, made.runs, "", None, None)
     assert found["cost"] is None
-    assert "assumed" in describe(found)
     assert found["gpu_hours"] > 0
+    assert "assumed, not measured: a GPU that sustains 20 TFLOP/s; the range is for 10 to 40" in describe(found)
+
+
+def test_hours_and_money_at_the_assumed_rate_are_a_range_and_at_a_measured_one_a_figure() -> None:
+    made = plan("stl_cifar", methods=("dta",), epochs=1, points=1)
+    found = estimate(made, made.runs, "", None, 2.0)
+    hours = found["gpu_hours"]
+    assert found["gpu_hours_range"] == (hours / 2, hours * 2)
+    assert describe(found).startswith(f"Estimate: {30 * hours:.0f} to {120 * hours:.0f} GPU minutes, ")
+    assert f" {hours:.2f} to {4 * hours:.2f} at 2 an hour, " in describe(found)
+    measured = estimate(made, made.runs, "", 4000.0, 2.0)
+    assert (measured["gpu_hours_range"], measured["cost_range"]) == (None, None)
+    assert " to " not in describe(measured).partition(" for ")[0]
 
 
 def test_steps_too_small_for_an_assumed_rate_have_no_estimate_but_the_command_that_measures_it() -> None:

@@ -44,6 +44,12 @@ def test_the_sentence_says_what_was_assumed() -> None:
     )
 
 
+def test_the_time_at_the_assumed_rate_is_a_range() -> None:
+    said = describe_wall_time(wall_time(([2.0, 4.0], []), Machines(gpus=1), is_assumed=True), Machines(gpus=1))
+    assert said.startswith("Time: 3.0 to 12.0 hours on 1 GPU")
+    assert said.endswith("the longest run takes 2.0 to 8.0 hours")
+
+
 def test_times_are_spelled_in_the_unit_that_fits() -> None:
     assert list(map(spell_hours, (0.001, 0.5, 3.8, 60))) == [
         "less than a minute",

@@ -6,14 +6,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as ScreenTable
 
+from dta_bench.cost.amount import spell_gpu_hours_range
+from dta_bench.cost.assumed_rate import describe_assumption, range_at_assumed_rate
 from dta_bench.report.document.recipe_table import ChangedRuns, RecipePair, RecipeRow, RecipeScore, RecipeTable
 from dta_bench.report.html.page import Cell, Page, Section, Table
 from dta_bench.report.html.sections.cells import interval_cell, number_cell
-from dta_bench.spec.spelling import spell_gpu_hours, spell_metric, spell_seeds
+from dta_bench.spec.spelling import spell_metric, spell_seeds
 
 ESTIMATE = (
-    "GPU hours are an estimate: FLOPs of every step and evaluation at 20 TFLOP/s, a rate that was assumed and not"
-    " measured; dta-bench sweep --dry-run takes a measured one."
+    f"GPU hours are an estimate: FLOPs of every step and evaluation at a rate {describe_assumption()}; dta-bench sweep "
+    "--dry-run takes a measured rate."
 )
 
 
@@ -185,8 +187,7 @@ def _spell_changed(one: ChangedRuns) -> str:
 def _spell_hours(row: RecipeRow) -> str:
     if row.gpu_hours is None:
         return f"no estimate: {row.no_estimate}"
-    hours = spell_gpu_hours(row.gpu_hours)
-    return hours if hours.startswith("less") else f"about {hours}"
+    return spell_gpu_hours_range(range_at_assumed_rate(row.gpu_hours))
 
 
 def _spell(value: float | None) -> str:

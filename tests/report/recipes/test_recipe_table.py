@@ -143,7 +143,7 @@ def test_a_training_that_is_equal_is_the_recipe_whatever_its_command_was_called(
 
 def test_what_was_not_run_has_its_command_and_an_estimate_that_is_called_one(store: RecipeStore) -> None:
     said = screen_of(store)
-    assert f"  {command_of(NAME, recipes.read(NAME))}  # about 1.2 GPU hours" in said.splitlines()
+    assert f"  {command_of(NAME, recipes.read(NAME))}  # 0.6 to 2.5 GPU hours" in said.splitlines()
     assert "GPU hours are an estimate" in said
 
 
