@@ -39,7 +39,7 @@ def amount_of(gpu_hours: float, price: float | None, *, is_assumed: bool, device
 
 
 def spell_amount(found: Amount) -> str:
-    """Spell the hours: ``6.2 to 24.8 GPU hours``; at a measured rate ``12.3 GPU hours``, ``14 minutes of one device``."""
+    """Spell the hours: ``6.2 to 24.8 GPU hours``; at a measured rate ``12.3 GPU hours``."""
     if found["gpu_hours_range"] is not None:
         return spell_gpu_hours_range(found["gpu_hours_range"])
     hours = found["gpu_hours"]
