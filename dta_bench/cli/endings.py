@@ -9,6 +9,13 @@ MOST_DIFFERENCES = 3
 """Settings that an ending names; dta-bench report names more."""
 SHORT = "; no table has its one epoch beside the longer runs of a sweep"
 
+WITHOUT_DRY_RUN = "the same command without --dry-run  # runs them"
+
+
+def report_of(name: str, places: str) -> str:
+    """The report of a finished sweep, or of a suite."""
+    return f"dta-bench report {name}{places}  # what they show together"
+
 
 def after_list(catalogue: Mapping[str, Collection[Mapping[str, str]]]) -> list[str]:
     """What can be done with the first plug-in of a list; of a list of all kinds, with the first benchmark."""
@@ -128,7 +135,7 @@ def after_label(name: str, drawn: bool, places: str) -> list[str]:
 
 def after_runs(names: Collection[str], first: str, run_id: str | None, places: str) -> list[str]:
     """After runs have been listed, the ``first`` on top; ``run_id`` is one that kept its network, if any did."""
-    reports = [f"dta-bench report {name}{places}  # what they show together" for name in list(names)[:1]]
+    reports = [report_of(name, places) for name in list(names)[:1]]
     figures = [f"dta-bench figures {run_id}{places}  # what the best of them has learned"] if run_id else []
     return [*reports, f"dta-bench runs {first}{places}  # one run in full", *figures]
 

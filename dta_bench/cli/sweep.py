@@ -223,8 +223,9 @@ def sweep(
             )  # fmt: skip
             if dry_run:
                 print_suite_plan(
-                    of_suite, workspace, as_json, stdout, rate, price, stacked, machines_of(gpus, share, parallel)
-                )
+                    of_suite, workspace, as_json, stdout, rate, price, stacked, machines_of(gpus, share, parallel),
+                    same_places(root=root, out=out, tracking_uri=tracking_uri),
+                )  # fmt: skip
                 return
             phases.begin("importing what trains")
             from dta_bench.sweep.on_ray.cluster import Resources
@@ -239,7 +240,8 @@ def sweep(
             recipe=plan.recipe, local_checkpoints=local_checkpoints,
         )  # fmt: skip
         if dry_run:
-            print_plan(plan, workspace, as_json, stdout, rate, price, stacked, machines_of(gpus, share, parallel))
+            machines, places = machines_of(gpus, share, parallel), same_places(out=out, tracking_uri=tracking_uri)
+            print_plan(plan, workspace, as_json, stdout, rate, price, stacked, machines, places)
             return
         phases.begin("importing what trains")
         from dta_bench.sweep.confirmation import reported_runs
@@ -249,6 +251,7 @@ def sweep(
         resources = Resources(parallel, cpus_per_run, share, address, nodes, wait, stacked)
         swept = run_sweep(plan, workspace, resources, console, phases)
         phases.close()
+        swept.print_nothing_trained(console)
         if swept.failed and not swept.done:
             raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
         from dta_bench.report import command

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from dta_bench.cli import endings
 from dta_bench.cli.terminal import print_ending, print_json
 
 if TYPE_CHECKING:
@@ -22,13 +23,14 @@ LISTED = 40
 
 def print_plan(
     plan: Plan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None,
-    stacked: bool = False, machines: Machines | None = None,
+    stacked: bool = False, machines: Machines | None = None, places: str = "",
 ) -> None:  # fmt: skip
     """Print the runs of a plan, how many of them are done, and what the others would cost.
 
     Args:
         stacked: whether what can be stacked is; the memory that this takes is then said.
         machines: what would train, for the time that it would take; None: nobody said.
+        places: the options that lead another command to the same places.
     """
     from dta_bench.cost.budget_plan import budget_plan, describe_budget
     from dta_bench.cost.sweep_estimate import describe, estimate, note_on_few_steps
@@ -42,6 +44,7 @@ def print_plan(
     from dta_bench.sweep.confirmation import describe_confirmation, expect_runs
     from dta_bench.sweep.done_runs import CODE, describe_runs, state_of
     from dta_bench.sweep.kept_networks import describe_sizes, expected_sizes
+    from dta_bench.sweep.small_images import note_on_small_images
     from dta_bench.sweep.work import count_runs
 
     machines, tracker = machines or Machines(), workspace.tracker()
@@ -63,6 +66,7 @@ def print_plan(
     situation = (
         target_labels(has_subset=plan.label_subset.is_there, has_test=has_test) if has_test is not None else None
     )
+    notes = [*plan.notes(), *note_on_small_images(plan)]
     stands = describe_runs(state, stored, lambda run_id: workspace.checkpoint(run_id).is_file())
     if as_json:
         costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
@@ -79,7 +83,7 @@ def print_plan(
             "done": len(confirming.runs) - len(confirming_to_do), "to_do": len(confirming_to_do),
         }  # fmt: skip
         found = {
-            "points": plan.points, "points_by_method": plan.points_by_method(), "notes": plan.notes(),
+            "points": plan.points, "points_by_method": plan.points_by_method(), "notes": notes,
             "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
             "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale),
             "origins": rows, "recipe": plan.recipe, "budget": budget,
@@ -88,6 +92,9 @@ def print_plan(
         }  # fmt: skip
         print_json(found, stdout)
         return
+    few = note_on_few_steps(plan, workspace.root)
+    for note in [*notes, *([few] if few else [])]:  # before the list, which may be long
+        print(f"note: {note}", file=stdout)
     shown = plan.runs if len(plan.runs) <= LISTED else plan.runs[: LISTED // 2]
     for run in shown:
         stand = f"  ({stands[run.id]})" if stands[run.id] else ""
@@ -98,8 +105,6 @@ def print_plan(
         print(describe_recipe(plan.recipe), file=stdout)
     for line in [*describe_origins(plan), *describe_budget(plan, budget)]:
         print(line, file=stdout)
-    for note in plan.notes():
-        print(f"note: {note}", file=stdout)
     counts = f"{count_of(len(plan.runs), 'run')}: {len(state.done)} done, {to_do} to do"
     print(f"{plan.describe_points()}; with the baselines {counts}", file=stdout)
     if state.stale:
@@ -112,15 +117,21 @@ def print_plan(
         from dta_bench.sweep.stacked.describe import describe_stacks
 
         print(describe_stacks(plan, state.to_do, workspace.root), file=stdout)
+    if not (state.to_do or confirming_to_do):
+        print_nothing_left(plan.name, places, stdout)
+        return
     stdout.flush()  # the plan is there while the cost is counted
     costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
-    if few := note_on_few_steps(plan, workspace.root):
-        print(f"note: {few}", file=stdout)
     print(describe(costs), file=stdout)
     time = time_of([(costs, state.to_do, confirming_to_do)], machines, plan.training.devices)
     if time is not None:
         print(describe_wall_time(time, machines, costs["device"]), file=stdout)
-    print_ending("", ["the same command without --dry-run  # runs them"], stdout)
+    print_ending("", [endings.WITHOUT_DRY_RUN], stdout)
+
+
+def print_nothing_left(name: str, places: str, stdout: TextIO) -> None:
+    """Say that a finished sweep has nothing to train, and which command shows what it found."""
+    print_ending("Nothing is left to train.", [endings.report_of(name, places)], stdout)
 
 
 def time_of(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 
+from dta_bench.cli import endings
 from dta_bench.cli.output import print_report
-from dta_bench.cli.sweep_plan import time_of
-from dta_bench.cli.terminal import open_in_browser, print_json
+from dta_bench.cli.sweep_plan import print_nothing_left, time_of
+from dta_bench.cli.terminal import open_in_browser, print_ending, print_json
 from dta_bench.errors import UserError
 from dta_bench.spec.spelling import count_of, spell_notes
 
@@ -59,6 +60,7 @@ def run_suite(
     swept = sweep_plans(plans, workspace, resources, console, phases)
     if phases is not None:
         phases.close()
+    swept.print_nothing_trained(console)
     if swept.failed and not swept.done:
         raise UserError(f"every run failed, the first with: {next(iter(swept.failed.values()))}")
     if not swept.failed:
@@ -79,13 +81,14 @@ def run_suite(
 
 def print_suite_plan(
     plan: SuitePlan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None,
-    stacked: bool = False, machines: Machines | None = None,
+    stacked: bool = False, machines: Machines | None = None, places: str = "",
 ) -> None:  # fmt: skip
     """Print the pairs of a suite's sweep with their runs, how many are done, and hours and price of the others.
 
     Args:
         stacked: whether what can be stacked is; what is stacked on each pair, and its memory, is then said.
         machines: what would train, for the time that it would take; None: nobody said.
+        places: the options that lead another command to the same places.
     """
     from dta_bench.cost.amount import amount_of, spell_amount, spell_money
     from dta_bench.cost.assumed_rate import MEASURED_INSTEAD, describe_assumption
@@ -130,23 +133,29 @@ def print_suite_plan(
         print(f"{total['of_other_code']} of these runs were made by other code; they will run again", file=stdout)
     unmeasured = next((row["estimate"]["too_small"] for row in rows.values() if row["estimate"]["too_small"]), "")
     money = "" if amount["cost"] is None else f", {spell_money(amount)}"
-    costs = "" if time is None else f", {spell_amount(amount)}{money}"
+    costs = "" if time is None or not total["to_do"] else f", {spell_amount(amount)}{money}"
     print(
         f"{count_of(len(rows), 'pair')}, {count_of(total['runs'], 'run')}: {total['done']} done, "
         f"{total['to_do']} to do{costs}; {count_of(len(plan.skipped), 'pair')} skipped", file=stdout,
     )  # fmt: skip
+    if not total["to_do"]:
+        print_nothing_left(plan.suite.name, places, stdout)
+        return
     if unmeasured:
         print(f"no estimate: {unmeasured}", file=stdout)
     elif rate is None:
         print(f"The rate of these hours is {describe_assumption()}; {MEASURED_INSTEAD}", file=stdout)
     if time is not None:
         print(describe_wall_time(time, machines, amount["device"]), file=stdout)
+    print_ending("", [endings.WITHOUT_DRY_RUN], stdout)
 
 
 def _spell_cost(costs: Estimate) -> str:
     """What a pair's runs cost, behind a comma; nothing where the line below the pairs says why it is not known."""
     from dta_bench.cost.amount import spell_amount, spell_money
 
+    if not costs["runs"]:
+        return ""
     if costs["why"] or costs["too_small"]:
         return f"  (no estimate: {costs['why']})" if costs["why"] else ""
     money = "" if costs["cost"] is None else f", {spell_money(costs)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +17,7 @@ from dta_bench.run.resolve import resolve
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Plan
-from dta_bench.spec.spelling import spell_metric
+from dta_bench.spec.spelling import count_of, spell_metric
 from dta_bench.sweep import other_sweeps
 from dta_bench.sweep.apply_stop_rules import EarlyStopping
 from dta_bench.sweep.confirmation import confirmation_plan
@@ -47,10 +48,25 @@ Announce = Callable[[Plan, State, int, Console], None]
 
 @dataclass(frozen=True)
 class SweepResult:
-    """How many runs of a sweep are done, and the others that have ended: name → reason, without runs stopped early."""
+    """How many runs of a sweep are done, and the others that have ended: name → reason, without runs stopped early.
+
+    Attributes:
+        planned: runs of the search and of confirmation.
+        missing: those of them that were still to do when the sweep began; 0: it trained nothing.
+    """
 
     done: int
     failed: dict[str, str]
+    planned: int = 0
+    missing: int = 0
+
+    def print_nothing_trained(self, console: Console) -> None:
+        """Say that a sweep found its runs done; nothing where it trained."""
+        if self.missing or not self.done:
+            return
+        runs = f"all {self.done} runs" if self.planned == self.done else f"{self.done} of {self.planned} runs"
+        rest = "; the others are not tried again" if self.planned > self.done else ""
+        console.print(f"nothing was trained: {runs} were done already{rest}", highlight=False, soft_wrap=True)
 
 
 def sweep(
@@ -88,20 +104,24 @@ def sweep_plans(
         tracker = workspace.tracker()
         tracker.check()
         print_recipes(plans, console)
-        _complete(plans, print_state, tracker, session)
+        missing = _complete(plans, print_state, tracker, session)
         confirming = [one for plan in plans if (one := confirmation_plan(plan, tracker)) is not None]
         if confirming:
-            _complete(confirming, print_confirmation, tracker, session)
+            missing += _complete(confirming, print_confirmation, tracker, session)
         if workspace.keep_networks == "chosen":
             for plan in plans:
                 kept = KeptNetworks(plan, tracker)
                 kept.remove_others()
                 kept.print_not_removed(console)
-    return _result([*plans, *confirming], tracker)
+    return dataclasses.replace(_result([*plans, *confirming], tracker), missing=missing)
 
 
-def _complete(plans: Sequence[Plan], announce: Announce, tracker: Tracker, session: RaySession) -> None:
-    """Train the runs of some plans that are missing today, after ``announce`` has printed how many there are."""
+def _complete(plans: Sequence[Plan], announce: Announce, tracker: Tracker, session: RaySession) -> int:
+    """Train the runs of some plans that are missing today, after ``announce`` has printed how many there are.
+
+    Returns:
+        How many there are.
+    """
     workspace, console = session.workspace, session.console
     waiting, notes, done, to_come = list[tuple[Plan, State]](), list[str](), 0, 0
     for plan in plans:
@@ -124,6 +144,7 @@ def _complete(plans: Sequence[Plan], announce: Announce, tracker: Tracker, sessi
             has_subset=first.label_subset.is_there, phase="search" if announce is print_state else "confirmation",
         )  # fmt: skip
         _train_missing(waiting, tracker, session, view)
+    return to_come
 
 
 def _train_missing(
@@ -187,11 +208,12 @@ def _close_runs(plan: Plan, tracker: Tracker, errors: dict[str, str], early_stop
 
 
 def _result(plans: Iterable[Plan], tracker: Tracker) -> SweepResult:
-    done, reasons = 0, dict[str, str]()
+    done, planned, reasons = 0, 0, dict[str, str]()
     for plan in plans:
+        planned += len(plan.runs)
         tracked = {run.run_id: run for run in standing_runs(tracker.runs(plan.file.benchmark))[0]}
         runs = [tracked[run.id] for run in plan.runs if run.id in tracked]
         others = [run for run in runs if run.status != "FINISHED" and STOPPED not in run.tags]
         reasons |= {run.name: run.tags.get("reason", run.state) for run in others}
         done += sum(run.status == "FINISHED" for run in runs)
-    return SweepResult(done=done, failed=reasons)
+    return SweepResult(done=done, failed=reasons, planned=planned)

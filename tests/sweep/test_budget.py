@@ -48,8 +48,15 @@ def test_a_dry_run_says_the_steps_and_flops_of_each_method(tmp_path: Path) -> No
     said = describe_budget(made, budget_plan(made, ""))
     assert said[0].startswith("budget steps=3000, shot: 1500 steps of source_smoothed, then 1500 steps of shot; ")
     assert said[1].startswith("budget steps=3000, mcd: 3000 steps of mcd on 600 batches; ")
-    assert all(line.endswith(" FLOPs") for line in said)
+    assert " FLOPs; 9370 steps without a budget" in said[1]
     assert budget_plan(plan(tmp_path), "") == []
+
+
+def test_a_dry_run_says_once_what_a_budget_changes_of_equally_long_runs(tmp_path: Path) -> None:
+    made = plan(tmp_path, "steps=3000", methods=("dann",))
+    said = describe_budget(made, budget_plan(made, ""))
+    assert said[0] == "budget steps=3000, every run: 3000 steps in 2 epochs; 1874 steps without a budget"
+    assert "without" not in "".join(said[1:])
 
 
 def test_a_budget_and_a_stated_length_of_epochs_are_refused_together(tmp_path: Path) -> None:
@@ -71,6 +78,9 @@ def test_the_command_of_a_run_names_its_budget(tmp_path: Path) -> None:
 
 
 def test_budgets_of_many_methods_stand_in_one_line(tmp_path: Path) -> None:
-    many = [MethodBudget(method=f"m{i}", backbone="conv3_tiny", stages=[], why="no sizes") for i in range(9)]
+    many = [
+        MethodBudget(method=f"m{i}", backbone="conv3_tiny", stages=[], unbudgeted_steps=0, why="no sizes")
+        for i in range(9)
+    ]
     (said,) = describe_budget(plan(tmp_path, "steps=3000"), many)
     assert said.startswith("budget steps=3000: m0: not known: no sizes; m1: not known")
