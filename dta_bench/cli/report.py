@@ -83,7 +83,7 @@ def report(
     check_rule(select)
     of_runs = ["--select", "--csv", "--latex", "--parquet", "--pdf", "--images"]
     if paper is not None:
-        refuse_unused(context, [*of_runs, "--root"], "with --paper")
+        refuse_unused(context, of_runs, "with --paper")
     if recipes:
         refuse_unused(context, of_runs, "with --recipes")
     with chatter_on_stderr() as stdout:
@@ -93,12 +93,12 @@ def report(
 
         form = command.requested_form(json=as_json, html=as_html, markdown=as_markdown)
         workspace = page_workspace_of(root, out, tracking_uri, to)
+        in_places = same_places(root=root, out=out, tracking_uri=tracking_uri)
         if paper is not None:
-            finished = command.report_paper(paper, workspace)
+            finished = command.report_paper(paper, workspace, in_places)
         elif recipes:
-            finished = command.report_recipes(workspace)
+            finished = command.report_recipes(workspace, in_places)
         elif plugins.is_suite(name or ""):
-            in_places = same_places(root=root, out=out, tracking_uri=tracking_uri)
             finished = _report_suite(context, name, select, workspace, in_places)
         else:
             exports = Exports(csv, latex, parquet, pdf)

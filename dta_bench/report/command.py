@@ -152,23 +152,27 @@ def _add_replay(report: Report, files: list[Path]) -> Report:
     return report
 
 
-def report_recipes(workspace: Workspace) -> FinishedReport:
-    """The table of published recipes, kept as files."""
+def report_recipes(workspace: Workspace, places: str = "") -> FinishedReport:
+    """The table of published recipes, kept as files; ``places`` as for :func:`report_paper`."""
     from dta_bench.report.recipes.render import recipe_page, show_recipes
     from dta_bench.report.recipes.table import recipe_table, write_recipes  # with torch, as label_strips
 
-    table = recipe_table(workspace.tracker(), workspace.root)
+    table = recipe_table(workspace.tracker(), workspace.root, places)
     folder = workspace.make_page_folder("recipes")
     write_recipes(table, folder)
     return FinishedReport(table, partial(recipe_page, table), partial(show_recipes, table), folder / "recipes.html")
 
 
-def report_paper(name: str, workspace: Workspace) -> FinishedReport:
-    """A table of the paper rebuilt, kept as files."""
+def report_paper(name: str, workspace: Workspace, places: str = "") -> FinishedReport:
+    """A table of the paper rebuilt, kept as files.
+
+    Args:
+        places: the options that lead its commands to the same data and store, with a space before each.
+    """
     from dta_bench.report.paper import tables
     from dta_bench.report.paper.render import paper_page, show_paper
 
-    table = tables.paper_table(workspace.tracker(), name)
+    table = tables.paper_table(workspace.tracker(), name, places)
     folder = workspace.make_page_folder("paper")
     tables.write_paper(table, folder)
     return FinishedReport(table, partial(paper_page, table), partial(show_paper, table), folder / f"{table.paper}.html")

@@ -17,7 +17,7 @@ from dta_bench.run.resolve import resolve
 from dta_bench.run.workspace import Workspace
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.plan import Plan
-from dta_bench.spec.spelling import count_of, spell_metric
+from dta_bench.spec.spelling import spell_metric
 from dta_bench.sweep import other_sweeps
 from dta_bench.sweep.apply_stop_rules import EarlyStopping
 from dta_bench.sweep.confirmation import confirmation_plan

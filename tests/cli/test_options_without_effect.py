@@ -10,7 +10,6 @@ SERVER = "--tracking-uri http://127.0.0.1:9"
 
 @pytest.mark.parametrize(("typed", "said"), [
     ("report --paper table1 --select all", "--select would have no effect with --paper"),
-    ("report --paper table1 --root data", "--root would have no effect with --paper"),
     ("sweep visda --price 2.5", "--price would have no effect without --dry-run"),
     ("sweep visda --gpus 2", "--gpus would have no effect without --dry-run"),
     ("sweep visda --images-per-second 90", "--images-per-second would have no effect without --dry-run"),

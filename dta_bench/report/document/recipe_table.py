@@ -86,6 +86,12 @@ class RecipeRow(FrozenRecord):
     pairs: list[RecipePair] = Field(default_factory=list)
     """Of a suite: the pairs that are printed; where none is, all that the suite states."""
 
+    @property
+    def has_runs(self) -> bool:
+        """Whether the store has finished runs of the recipe, changed or not, on any pair."""
+        changed = [*self.changed, *(one for pair in self.pairs for one in pair.changed)]
+        return self.verdict != "not run" or bool(changed)
+
 
 class RecipeTable(Document):
     """All recipes; ``links`` lead to MLflow by benchmark."""

@@ -33,7 +33,7 @@ PRETRAINED = ("visda", "gta5_cityscapes")
 """Benchmarks whose networks the paper starts from ImageNet weights."""
 
 
-def paper_table(tracker: Tracker, name: str) -> PaperTable:
+def paper_table(tracker: Tracker, name: str, places: str = "") -> PaperTable:
     """One table of the paper, each printed figure with ours beside it, or with the command that would fill it.
 
     Ours is the configuration that the labelled subset chooses among the row's method on the row's backbone, with
@@ -41,6 +41,7 @@ def paper_table(tracker: Tracker, name: str) -> PaperTable:
 
     Args:
         name: ``table1`` to ``table5``.
+        places: the options that lead a command to the same data and store, with a space before each.
 
     Raises:
         UserError: an unknown table.
@@ -49,7 +50,7 @@ def paper_table(tracker: Tracker, name: str) -> PaperTable:
         raise UserError(f"there is no paper table named {name!r}; there are: {', '.join(TITLES)}")
     rows = rows_of_table(int(name.removeprefix("table")))
     runs = {benchmark: _standing(tracker, benchmark) for benchmark in dict.fromkeys(row.benchmark for row in rows)}
-    cells = [_cell(tracker, row, runs[row.benchmark]) for row in rows]
+    cells = [_cell(tracker, row, runs[row.benchmark], places) for row in rows]
     return PaperTable(
         paper=name, title=TITLES[name], cells=cells, run=sum(cell.ours is not None for cell in cells),
         links={b: ui_link(tracker.uri, tracked[0].experiment_id) for b, tracked in runs.items() if tracked},
@@ -71,13 +72,14 @@ def write_paper(table: PaperTable, folder: Path) -> None:
         (folder / f"{table.paper}.{ending}").write_text(text, encoding="utf-8")
 
 
-def _cell(tracker: Tracker, row: PublishedRow, runs: Sequence[TrackedRun]) -> PaperCell:
+def _cell(tracker: Tracker, row: PublishedRow, runs: Sequence[TrackedRun], places: str) -> PaperCell:
     backbone = row.backbone or backbone_of(row.benchmark)
     ours = _our_scores(tracker, row, [run for run in runs if run.status == "FINISHED" and _fits(run, row, backbone)])
+    command = None if ours else fill_command(row, backbone)
     return PaperCell(
         row=row.row, benchmark=row.benchmark, method=row.method, metric=row.metric, note=row.note,
         per_class=row.per_class, recomputed=row.recomputed, backbone=backbone, own_network=row.backbone is None,
-        printed=row.average, ours=ours, command=None if ours else fill_command(row, backbone),
+        printed=row.average, ours=ours, command=command and command + places,
     )  # fmt: skip
 
 

@@ -13,6 +13,10 @@ from dta_bench.report.html.page import Cell, Page, Section, Table
 from dta_bench.report.html.sections.cells import interval_cell, number_cell
 from dta_bench.spec.spelling import spell_metric, spell_seeds
 
+TOO_WIDE = 20.0
+"""Points from end to end of an interval, above which a printed value that lies inside says little: it is told."""
+MANY = 8
+"""More recipes without runs are counted on a terminal that has others to show; the page lists them."""
 ESTIMATE = (
     f"GPU hours are an estimate: FLOPs of every step and evaluation at a rate {describe_assumption()}; dta-bench sweep "
     "--dry-run takes a measured rate."
@@ -36,7 +40,10 @@ def show_recipes(table: RecipeTable, console: Console) -> None:
     for name in ("printed", "ours", "interval"):
         shown.add_column(name, justify="right")
     shown.add_column("verdict")
+    to_run, counted = _listed(table)
     for row in table.recipes:
+        if row in counted:
+            continue
         shown.add_row(
             escape(row.recipe), spell_metric(row.metric), _spell(row.printed), _spell_score(row.ours),
             _interval(row.ours), spell_verdict(row),
@@ -50,7 +57,10 @@ def show_recipes(table: RecipeTable, console: Console) -> None:
                 console.print(escape(f"{row.recipe} differs: {sentence}"), highlight=False, soft_wrap=True)
     for name, one in _every_change(table):
         console.print(escape(f"{name} (changed): {_spell_changed(one)}"), highlight=False, soft_wrap=True)
-    if to_run := _not_run(table):
+    if counted:
+        line = f"{len(counted)} recipes are not run: the page and --json have the command and GPU hours of each."
+        console.print(line, highlight=False, soft_wrap=True)
+    if to_run:
         console.print("Not run:", highlight=False)
         for row in to_run:
             console.print(escape(f"  {row.command}  # {_spell_hours(row)}"), highlight=False, soft_wrap=True)
@@ -58,9 +68,13 @@ def show_recipes(table: RecipeTable, console: Console) -> None:
 
 
 def spell_verdict(row: RecipeRow | RecipePair) -> str:
-    """A row's verdict in words: ``inside``, ``missed by 3.2 points, ours is lower``, ``4 of 12 pairs run``."""
+    """A row's verdict in words: ``inside``, with its width where that is large, ``missed by 3.2 points, ours is lower``, ``4 of 12 pairs run``."""
     if isinstance(row, RecipeRow) and row.verdict == "some pairs not run":
         return f"{sum(pair.verdict != 'not run' for pair in row.pairs)} of {len(row.pairs)} pairs run"
+    if row.verdict == "inside" and row.ours is not None and row.ours.ci95 is not None:
+        width = row.ours.ci95[1] - row.ours.ci95[0]
+        wide = f" (interval of {width:.1f} points: hardly any value is outside)"
+        return row.verdict + wide * (width > TOO_WIDE)
     if row.verdict != "missed" or row.points is None:
         return row.verdict
     return f"missed by {abs(row.points):.1f} points, ours is {'lower' if row.points < 0 else 'higher'}"
@@ -76,8 +90,13 @@ def _answer(table: RecipeTable) -> str:
 
 
 def _notes(table: RecipeTable) -> list[str]:
-    """What is to be known of our figures: few seeds, collapsed runs, runs that were left out, differences."""
+    """What is to be known of our figures: intervals, few seeds, collapsed runs, runs left out, differences."""
     sentences = []
+    if any(row.ours is not None and row.ours.over == "seeds and images" and not row.pairs for row in table.recipes):
+        sentences.append(
+            "How much seeds vary is taken from a recipe's own runs alone here, and from all compared methods in the report"
+            " of its benchmark: the same runs may have another interval there."
+        )
     for row in table.recipes:
         if row.ours is not None and len(row.ours.seeds) == 1:
             sentences.append(f"{row.recipe}: one seed, so the interval is over test images alone.")
@@ -165,6 +184,14 @@ def _differences(table: RecipeTable) -> Section | None:
         return None
     words = ["What the source does and the recipe cannot say."]
     return Section("differs", "Differences that remain", words, [Table(["recipe", "difference"], rows)])
+
+
+def _listed(table: RecipeTable) -> tuple[list[RecipeRow], list[RecipeRow]]:
+    """Recipes to run with a command on a terminal, and those that are only counted there."""
+    to_run, without = _not_run(table), [row for row in table.recipes if not row.has_runs]
+    if len(without) <= MANY or len(without) == len(table.recipes):
+        return to_run, []
+    return [row for row in to_run if row.has_runs], without
 
 
 def _not_run(table: RecipeTable) -> list[RecipeRow]:

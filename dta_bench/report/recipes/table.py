@@ -23,8 +23,8 @@ from dta_bench.spec.seeds import is_confirmation
 from dta_bench.tracking import TrackedRun, Tracker, standing_runs, ui_link
 
 
-def recipe_table(tracker: Tracker, root: str) -> RecipeTable:
-    """All recipes, each with ours beside what is printed.
+def recipe_table(tracker: Tracker, root: str, places: str = "") -> RecipeTable:
+    """All recipes, each with ours beside what is printed; those with runs first.
 
     Ours are the finished runs whose training, weights and parameters are those of the recipe today, whatever command
     made them; by their confirmation runs where there are some. A run that followed a recipe and is otherwise is listed
@@ -32,12 +32,14 @@ def recipe_table(tracker: Tracker, root: str) -> RecipeTable:
 
     Args:
         root: where data lie; read only for an estimate where a benchmark states no sizes.
+        places: the options that lead a command to the same data and store, with a space before each.
     """
     known = {name: recipes.read(name) for name in plugins.names("recipe")}
     names = {name for one in known.values() for name in _benchmarks_of(one)}
     runs = {benchmark: _finished(tracker, benchmark) for benchmark in names}
+    rows = [_row(tracker, name, one, runs, root, places) for name, one in known.items()]
     return RecipeTable(
-        recipes=[_row(tracker, name, one, runs, root) for name, one in known.items()],
+        recipes=sorted(rows, key=lambda row: not row.has_runs),
         links={name: ui_link(tracker.uri, stored[0].experiment_id) for name, stored in sorted(runs.items()) if stored},
     )  # fmt: skip
 
@@ -60,7 +62,9 @@ def _benchmarks_of(recipe: Recipe) -> list[str]:
     return [pair.benchmark(recipe.benchmark) for pair in pairs_of(recipe)] or [recipe.benchmark]
 
 
-def _row(tracker: Tracker, name: str, recipe: Recipe, runs: Mapping[str, Sequence[TrackedRun]], root: str) -> RecipeRow:
+def _row(
+    tracker: Tracker, name: str, recipe: Recipe, runs: Mapping[str, Sequence[TrackedRun]], root: str, places: str
+) -> RecipeRow:
     metric, pairs = recipe.printed.metric, pairs_of(recipe)
     found = [
         followed_on(tracker, name, plan, metric, runs[plan.file.benchmark]) for plan in plans_of(name, recipe)
@@ -73,7 +77,7 @@ def _row(tracker: Tracker, name: str, recipe: Recipe, runs: Mapping[str, Sequenc
         printed=recipe.printed.value, epoch_chosen_by=recipe.printed.epoch_chosen_by,
         source=" ".join(recipe.source.split()), differs=list(recipe.differs), verdict=verdict, points=points, ours=ours,
         left_out=sum(one.left_out for one in found), changed=[] if pairs else found[0].changed,
-        command=command_of(name, recipe), gpu_hours=hours, no_estimate=why,
+        command=command_of(name, recipe) + places, gpu_hours=hours, no_estimate=why,
         pairs=[_pair(pair.key, one, recipe) for pair, one in zip(pairs, found, strict=False)],
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Tables 1 to 5 rebuilt: what is printed, ours in the same metric, and what would fill an empty cell."""
 
 import io
+import json
 import shlex
 from pathlib import Path
 
@@ -95,6 +96,16 @@ def test_an_empty_cell_has_the_command_that_would_fill_it(store: Tracker) -> Non
     assert empty.ours is None
     assert empty.command == "dta-bench sweep ablation_visda --backbone resnet101 --weights hub"
     assert empty.command in markdown(paper_page(found))
+
+
+def test_the_commands_lead_to_the_same_data_and_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["report", "--paper", "table2", "--root", "pictures", "--out", "mine", "--json"]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    cells = json.loads(capfd.readouterr().out)["cells"]
+    assert {one["command"].partition(" --root ")[2] for one in cells if one["command"]} == {"pictures --out mine"}
 
 
 def commands_of_all_tables() -> list[str]:

@@ -21,7 +21,7 @@ from dta_bench.report.document.recipe_table import RecipeRow, RecipeTable
 from dta_bench.report.headline_and_warnings import warnings
 from dta_bench.report.html.page import markdown
 from dta_bench.report.recipes import table
-from dta_bench.report.recipes.render import recipe_page, show_recipes, spell_verdict
+from dta_bench.report.recipes.render import TOO_WIDE, recipe_page, show_recipes, spell_verdict
 from dta_bench.report.recipes.runs_of_recipe import command_of, pairs_of, plan_of, plans_of
 from dta_bench.spec import recipe as recipes
 from dta_bench.spec.plan import Options
@@ -88,6 +88,29 @@ def test_a_printed_value_outside_the_interval_is_missed_by_so_many_points(
     row = row_of(store)
     assert row.verdict == "missed"
     assert spell_verdict(row) == f"missed by {abs(row.ours.value - 60):.1f} points, {says}"
+
+
+def test_an_interval_that_hardly_anything_is_outside_of_has_its_width_beside_the_verdict(store: RecipeStore) -> None:
+    for seed, rate in enumerate((0.3, 0.9)):
+        store.add(run_of_recipe(seed), rate)
+    row = row_of(store)
+    width = row.ours.ci95[1] - row.ours.ci95[0]
+    assert width > TOO_WIDE
+    assert spell_verdict(row) == f"inside (interval of {width:.1f} points: hardly any value is outside)"
+    assert "the same runs may have another interval there" in " ".join(screen_of(store).split())
+
+
+def test_recipes_with_runs_come_first_and_the_others_are_counted_on_a_terminal(store: RecipeStore) -> None:
+    store.add(run_of_recipe(), 0.6)
+    rows = table_of(store).recipes
+    assert [row.recipe for row in rows if row.has_runs] == [rows[0].recipe] == [NAME]
+    assert f"{len(rows) - 1} recipes are not run: the page and --json have the command" in screen_of(store)
+    assert "Not run:" not in screen_of(store)
+
+
+def test_the_commands_lead_to_the_same_data_and_store(store: RecipeStore) -> None:
+    rows = table.recipe_table(store, "data", " --root d --out mine").recipes  # type: ignore[arg-type]
+    assert all(row.command.endswith(" --confirm 0 --root d --out mine") for row in rows)
 
 
 def test_confirmation_runs_are_read_where_they_are(store: RecipeStore) -> None:
