@@ -68,7 +68,7 @@ def show_recipes(table: RecipeTable, console: Console) -> None:
 
 
 def spell_verdict(row: RecipeRow | RecipePair) -> str:
-    """A row's verdict in words: ``inside``, with its width where that is large, ``missed by 3.2 points, ours is lower``, ``4 of 12 pairs run``."""
+    """A row's verdict in words, with the width of a wide interval: ``missed by 3.2 points, ours is lower``."""
     if isinstance(row, RecipeRow) and row.verdict == "some pairs not run":
         return f"{sum(pair.verdict != 'not run' for pair in row.pairs)} of {len(row.pairs)} pairs run"
     if row.verdict == "inside" and row.ours is not None and row.ours.ci95 is not None:
@@ -94,8 +94,8 @@ def _notes(table: RecipeTable) -> list[str]:
     sentences = []
     if any(row.ours is not None and row.ours.over == "seeds and images" and not row.pairs for row in table.recipes):
         sentences.append(
-            "How much seeds vary is taken from a recipe's own runs alone here, and from all compared methods in the report"
-            " of its benchmark: the same runs may have another interval there."
+            "How much seeds vary is taken from a recipe's own runs alone here, and from all compared methods in the"
+            " report of its benchmark: the same runs may have another interval there."
         )
     for row in table.recipes:
         if row.ours is not None and len(row.ours.seeds) == 1:
