@@ -15,9 +15,7 @@ SIDE = 16  # pixels of a thumbnail's side
 NEAR_COPY_CORRELATION = 0.99
 """Two thumbnails with this correlation or more count as one picture. Nine in ten of MNIST's images reach it with
 themselves shrunk to 20 px and back, and none with a digit of another data set; of its own digits, one in thirty reaches
-it with another one."""
-CHANCE_SHARE = 0.01
-"""Fewer near copies than this share of a set may be chance, as between two upright strokes."""
+it with another one, and simple shapes far more often. So it is a possibility, which a person looks at."""
 ROWS = 512  # images that are compared at a time, to bound the memory
 Thumbnails = NDArray[np.float32]
 

@@ -17,6 +17,7 @@ from dta_bench.domains.label_maps import Value
 from dta_bench.domains.picture_file import StoredPicture
 from dta_bench.errors import UserError
 from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.spelling import count_of
 from dta_bench.spec.target_labels import CONSEQUENCES, target_labels
 
 MAX_LISTED = 5  # of many similar problems, so many are listed
@@ -195,7 +196,7 @@ def find_copies(
 
     Returns:
         Problems and notes. An image of both domains is a problem. An image twice within a domain is the data set's own
-        doing and only noted, and so are near copies that are few enough to be chance.
+        doing and only noted. Near copies are noted as a possibility: simple drawings look alike without being copies.
     """
     problems: list[str] = []
     notes: list[str] = []
@@ -205,17 +206,29 @@ def find_copies(
             across_domains = are_of_two_domains(one, other)
             exact = duplicates.exact_copies(signatures[one], signatures[other])
             if exact:
-                (problems if across_domains else notes).append(_sentence(one, other, "share", exact))
+                (problems if across_domains else notes).append(_copies(one, other, exact))
             near = duplicates.near_copies(signatures[one], signatures[other]) if across_domains else []
             if near:
-                many = len(near) > duplicates.CHANCE_SHARE * len(signatures[other].ids)
-                (problems if many else notes).append(_sentence(one, other, "nearly share", near))
+                notes.append(_possible_copies(one, other, near, len(signatures[other].ids)))
     return problems, notes
 
 
-def _sentence(one: str, other: str, verb: str, pairs: list[tuple[str, str]]) -> str:
-    listed = "; ".join(f"{a} = {b}" for a, b in pairs[:MAX_LISTED])
-    return f"{one} and {other} {verb} {len(pairs)} image{'s' if len(pairs) > 1 else ''}: {listed}"
+def _copies(one: str, other: str, pairs: list[tuple[str, str]]) -> str:
+    return f"{one} and {other} share {count_of(len(pairs), 'image')}: {_listed(pairs, '=')}"
+
+
+def _possible_copies(one: str, other: str, pairs: list[tuple[str, str]], of: int) -> str:
+    """What was compared, which images may be copies, and that this stops nothing."""
+    side, least = duplicates.SIDE, duplicates.NEAR_COPY_CORRELATION
+    return (
+        f"{len(pairs):,} of {of:,} images of {other} may be pictures of {one} at another size: {_listed(pairs, '~')}. "
+        f"Shrunk to {side} x {side} grey pixels they correlate by {least:g} or more, which simple drawings and digits "
+        "also do without being copies: look at some of them. It stops nothing; a sweep trains on all of them"
+    )
+
+
+def _listed(pairs: list[tuple[str, str]], sign: str) -> str:
+    return "; ".join(f"{a} {sign} {b}" for a, b in pairs[:MAX_LISTED])
 
 
 def as_text(result: dict[str, Any]) -> str:
