@@ -17,36 +17,56 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.run_spec import RunSpec
 
 CPU = torch.device("cpu")
-RELATIVE = 1e-3
-"""Of the sum of all logits and of the losses, after an epoch; the order of additions differs, and steps add up."""
+RELATIVE = {"loss/vat": 1e-2}
+"""By part of the loss, after an epoch; .001 elsewhere, also for the sum of all logits. The order of additions differs,
+and steps add up; VAT divides a gradient of about zero by its length, which enlarges rounding."""
 
 
 def compiled(spec: RunSpec) -> RunSpec:
     return dataclasses.replace(spec, training=spec.training.model_copy(update={"compile": True}))
 
 
+def plain(method: str) -> RunSpec:
+    """dta with VAT has every kind of pass; mcd has phases of two players; shot has a first stage."""
+    own = {"lambda_3": 0.1, "epsilon": 3.5} if method == "dta" else {}
+    return spec_of(method, epochs=1, **own)
+
+
+def trained(spec: RunSpec, benchmark: Benchmark, splits: Splits) -> tuple[list[float], dict[str, float]]:
+    """A run's figures, and the parts of its loss."""
+    measured: list[dict[str, float]] = []
+    finished = train(resolve_on(spec, benchmark, splits), Placement(CPU), lambda _, metrics: measured.append(metrics))
+    return figures(finished), {name: value for name, value in measured[-1].items() if name.startswith("loss/")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["dta", "mcd", "shot"])
+def test_the_graphs_of_a_compiled_run_compute_what_the_plain_one_does(
+    method: str, digits_benchmark: Benchmark, small_splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``aot_eager`` runs the captured graphs with the plain run's operators, so that not even rounding differs."""
+    monkeypatch.setattr(device_settings, "BACKEND", "aot_eager")
+    spec = plain(method)
+    assert trained(compiled(spec), digits_benchmark, small_splits) == trained(spec, digits_benchmark, small_splits)
+    assert 3 < device_settings.count_graphs() < device_settings.MOST_GRAPHS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["dta", "mcd"])  # shot's pseudo-labels jump where rounding differs
 def test_a_compiled_run_ends_as_the_plain_one(
     method: str, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path
 ) -> None:
-    """dta with VAT has every kind of pass; mcd has phases of two players; shot has a first stage."""
-    own = {"lambda_3": 0.1, "epsilon": 3.5} if method == "dta" else {}
-    plain = spec_of(method, epochs=1, **own)
-    losses: list[dict[str, float]] = []
-    found = [
-        train(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU), lambda _, m: losses.append(m))
-        for spec in (plain, compiled(plain))
-    ]
+    spec = plain(method)
+    wanted, wanted_losses = trained(spec, digits_benchmark, small_splits)
+    found, losses = trained(compiled(spec), digits_benchmark, small_splits)
     assert 3 < device_settings.count_graphs() < device_settings.MOST_GRAPHS
-    assert figures(found[1]) == pytest.approx(figures(found[0]), rel=RELATIVE, abs=2.5)
-    for name, value in losses[0].items():
-        if name.startswith("loss/"):
-            assert losses[1][name] == pytest.approx(value, rel=RELATIVE, abs=1e-5), name
+    assert found == pytest.approx(wanted, rel=1e-3, abs=2.5)
+    for name, value in wanted_losses.items():
+        assert losses[name] == pytest.approx(value, rel=RELATIVE.get(name, 1e-3), abs=1e-5), name
     resumed = resumed_after_two_steps(
-        lambda: resolve_on(compiled(plain), digits_benchmark, small_splits), tmp_path / "run.pt"
+        lambda: resolve_on(compiled(spec), digits_benchmark, small_splits), tmp_path / "run.pt"
     )
-    assert figures(resumed) == figures(found[1])
+    assert figures(resumed) == found
 
 
 def test_a_method_that_cannot_be_compiled_is_refused_with_its_name(
