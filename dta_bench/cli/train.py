@@ -82,6 +82,7 @@ def train(
 
     The same command continues an interrupted run, and prints the result of a finished one again.
     """
+    from dta_bench.report.weak_runs import weak_run_sentences
     from dta_bench.spec import recipe as recipes
     from dta_bench.sweep.train_one import train_one
 
@@ -103,15 +104,16 @@ def train(
         if followed:
             stderr_console(quiet).print(recipes.describe(followed), highlight=False, soft_wrap=True, markup=False)
         found = train_one(plan, settings or [], seed, workspace, stderr_console(quiet), repeats)
+        said = weak_run_sentences(found, plan.benchmark)
         if as_json:
-            print_json(found, stdout)
+            print_json(found | {"warnings": said}, stdout)
         else:
             where, measured = "target test", found["test"]
             if measured is None:
                 where, measured = "no labelled target test; held-out source images", found["source_validation"]
             metrics = [metric for metric in ("miou", "accuracy", "mean_class_accuracy") if metric in measured]
             scores = ", ".join(f"{spell_metric(metric)} {measured[metric]:.1f} %" for metric in metrics)
-            print(f"{found['name']}: {where} {scores}, at the last epoch", file=stdout)
+            print("\n".join([f"{found['name']}: {where} {scores}, at the last epoch", *said]), file=stdout)
             places = same_places(out=out, tracking_uri=tracking_uri)
             made = f"Run {found['run_id']}, with dta-bench ui{places} at {found['link']}"
             to = "" if not found["has_network"] else "maps" if "miou" in measured else "predictions.csv"

@@ -62,4 +62,4 @@ def build_report(
             tracker.keep_view(benchmark)
             tracker.mark_chosen(stored, report.rule, chosen)
     report = report.with_parts(link=ui_link(tracker.uri, runs[0].experiment_id))
-    return add_details(report, tracker, runs)
+    return add_details(report, tracker, runs, benchmark)

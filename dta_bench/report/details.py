@@ -11,18 +11,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from dta_bench.errors import UserError
+from dta_bench.report.class_falls import lost_since
 from dta_bench.report.document.frozen_record import Curve
+from dta_bench.report.document.one_run import IN_USE
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.run_details import ConfusionMatrix, Cost, EndedRun, MethodCost, SeedCurves
+from dta_bench.report.weak_runs import MOST_NAMES
+from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS
 from dta_bench.tracking import TrackedRun, Tracker
 
 RUN_FLOPS = "run_flops_ratio"
+CONFUSION = "confusion.csv"
+"""Where the confusion matrix of target test lies among a run's artifacts."""
 CURVES = ("validation/", "source_validation/", "target_train/", "loss/")
 
 
-def add_details(report: Report, tracker: Tracker, runs: Sequence[TrackedRun]) -> Report:
+def add_details(report: Report, tracker: Tracker, runs: Sequence[TrackedRun], benchmark: Benchmark) -> Report:
     """Add curves, confusion matrices, cost, unusual ends and commands to the main part of a report."""
     by_id = {run.mlflow_run_id: run for run in runs}
     sides = {name: [by_id[i] for i in row.mlflow_run_ids] for name, row in report.rows_by_side().items()}
@@ -33,11 +39,20 @@ def add_details(report: Report, tracker: Tracker, runs: Sequence[TrackedRun]) ->
         curves={name: [_curves(tracker, run) for run in side] for name, side in sides.items()},
         other_curves={name: [_drawn(tracker, run, report) for run in own] for name, own in others.items()} or None,
         other_classes={name: _classes(own) for name, own in others.items()} or None if has_test else None,
-        confusion={name: _confusion(tracker, side) for name, side in sides.items()} if has_test else None,
+        confusion={name: confusion_of(tracker, side) for name, side in sides.items()} if has_test else None,
         cost=_cost(compared, runs),
-        ended=[_ended(tracker, run, report.headline) for run in runs if _is_unusual(run)],
+        ended=[_ended(tracker, run, benchmark) for run in runs if _is_unusual(run)],
         commands=sorted({run.tags["command"] for run in compared if "command" in run.tags}),
+        **({"lost_since": since} if (since := _lost_since(report, tracker, compared)) else {}),
     )
+
+
+def _lost_since(report: Report, tracker: Tracker, runs: Sequence[TrackedRun]) -> dict[str, dict[str, int]]:
+    """Of the first runs that nearly lost a class, since when; a warning names no more, and each is a file to read."""
+    by_name = {run.name: run for run in runs}
+    named = [(by_name[name], lost) for name, lost in report.lost_classes.items() if name in by_name][:MOST_NAMES]
+    found = {run.name: lost_since(curves, lost) for run, lost in named if (curves := tracker.class_curves(run))}
+    return {name: since for name, since in found.items() if since}
 
 
 def _curves(tracker: Tracker, run: TrackedRun) -> SeedCurves:
@@ -70,9 +85,25 @@ def finite(epochs: list[int], values: list[float]) -> Curve:
     return [epoch for epoch, _ in kept], [value for _, value in kept]
 
 
-def _confusion(tracker: Tracker, runs: Sequence[TrackedRun]) -> ConfusionMatrix:
-    """Of target test, added over seeds; a row is a true class."""
-    tables = [list(csv.reader(io.StringIO(tracker.read_text(run, "confusion.csv")))) for run in runs]
+def few_classes_from(curve: Curve | None, benchmark: Benchmark) -> int | None:
+    """The epoch from which on fewer than half of the classes are predicted on target train, to the end.
+
+    Args:
+        curve: how many classes are predicted, by epoch.
+
+    Returns:
+        None where there is none, and for label maps, whose classes are not expected equally often.
+    """
+    found = None
+    for epoch, count in zip(*(curve or ([], [])), strict=True):
+        few = count < len(benchmark.classes) / 2
+        found = (found or epoch) if few else None
+    return None if benchmark.task == "segmentation" else found
+
+
+def confusion_of(tracker: Tracker, runs: Sequence[TrackedRun]) -> ConfusionMatrix:
+    """Of target test, added over the runs; a row is a true class."""
+    tables = [list(csv.reader(io.StringIO(tracker.read_text(run, CONFUSION)))) for run in runs]
     counts = sum(np.array([row[1:] for row in table[1:]], dtype=np.int64) for table in tables)
     return ConfusionMatrix(classes=tables[0][0][1:], counts=np.asarray(counts).tolist())
 
@@ -145,15 +176,18 @@ def _is_unusual(run: TrackedRun) -> bool:
     return run.status != "FINISHED" or run.tags.get("collapsed") == "true"
 
 
-def _ended(tracker: Tracker, run: TrackedRun, headline: str) -> EndedRun:
+def _ended(tracker: Tracker, run: TrackedRun, benchmark: Benchmark) -> EndedRun:
     """How an unusual run ended, the last epoch that it logged, and its scores on the labelled subset."""
-    score = f"validation/{headline}"
-    history = tracker.history(run, [key for key in ("learning_rate", score) if key in run.metrics])
+    score = f"validation/{benchmark.headline}"
+    history = tracker.history(run, [key for key in ("learning_rate", score, IN_USE) if key in run.metrics])
     how = "collapsed" if run.status == "FINISHED" else run.state
-    usual = {"collapsed": "predicts fewer than half of the classes", "interrupted": "the same command goes on with it"}
+    since = few_classes_from(history.get(IN_USE), benchmark) if how == "collapsed" else None
+    few = "predicts fewer than half of the classes" + (f", on target train from epoch {since} on" if since else "")
+    usual = {"collapsed": few, "interrupted": "the same command goes on with it"}
     return EndedRun(
         name=run.name, method=run.spec.method, how=how, mlflow_run_id=run.mlflow_run_id,
         reason=run.tags.get("reason") or usual.get(how, ""),
         epoch=max((epoch for epochs, _ in history.values() for epoch in epochs), default=None),
         epochs=run.spec.training.epochs, curve=finite(*history.get(score, ([], []))),
+        **({} if since is None else {"since": since}),
     )  # fmt: skip

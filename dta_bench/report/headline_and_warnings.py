@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from dta_bench.report.confirmation_sentences import describe_seeds, source_only_twice, unconfirmed_sentences
 from dta_bench.report.document.frozen_record import Interval
@@ -12,16 +11,19 @@ from dta_bench.report.document.scores import Difference
 from dta_bench.report.left_out_sentences import describe_left_out
 from dta_bench.report.paper.published import not_compared_sentences
 from dta_bench.report.selection.explained import EXPLAINED
+from dta_bench.report.weak_runs import (
+    collapsed_sentence,
+    is_near_guessing,
+    join_names,
+    lost_sentence,
+    near_guessing_sentence,
+)
 from dta_bench.spec.declared_method import trains_nothing
 from dta_bench.spec.spelling import count_of, spell_bounds, spell_gain, spell_method, spell_metric
 from dta_bench.spec.target_labels import CONSEQUENCES
 
-MOST_NAMES = 10
-"""Runs that a warning names; the JSON and the page's table have all."""
 CONTRADICTION = 20.0
 """Points between two estimates of one accuracy, which are worth a warning; our pairs' errors are about as large."""
-NEAR_GUESSING = 1.5
-"""Up to so many times the accuracy of guessing, a row is named."""
 
 
 def answer(report: Report) -> str:
@@ -141,8 +143,8 @@ def warnings(report: Report) -> list[str]:
     if report.without_test and report.without_test.rarely_predicted:
         sentences.append(
             "Classes predicted for less than 1 % of target train, and less than a tenth of their share of the source: "
-            f"{_join(report.without_test.rarely_predicted)}; a sign of collapse, or of classes that the target lacks"
-            " (partial adaptation is not handled)."
+            f"{join_names(report.without_test.rarely_predicted)}; a sign of collapse, or of classes that the target"
+            " lacks (partial adaptation is not handled)."
         )
     sentences += [*_estimates_that_contradict(report), *_near_guessing(report), *_bad_ends(report)]
     sentences += [f"Left out because they cannot be read: {names}." for names in report.unreadable]
@@ -177,7 +179,7 @@ def warnings(report: Report) -> list[str]:
     sentences += _untrained(report)
     if report.recipes:
         sentences.append(
-            f"Trained by the recipe {_join(report.recipes)}; dta-bench report --recipes has what is printed."
+            f"Trained by the recipe {join_names(report.recipes)}; dta-bench report --recipes has what is printed."
         )
     return sentences + describe_left_out(report.benchmark, report.left_out_runs or ())
 
@@ -199,15 +201,9 @@ def _near_guessing(report: Report) -> list[str]:
     classes = len(sides[0].per_class) if sides else 0
     if report.headline == "miou" or not classes:
         return []
-    guessed = 100 / classes
-    rows = [row for row in report.leaderboard if row.test is not None and row.test <= NEAR_GUESSING * guessed]
-    if not rows:
-        return []
-    named = _join([f"{row.method} {row.test:.1f} %" for row in rows])
-    return [
-        f"Near guessing, which has {guessed:.1f} % with {classes} classes: {named}. dta-bench runs ID shows whether"
-        " such a run has learned the source; more epochs, another learning rate or a smaller batch may help."
-    ]
+    rows = [row for row in report.leaderboard if row.test is not None and is_near_guessing(row.test, classes)]
+    named = [f"{row.method} {row.test:.1f} %" for row in rows]
+    return [near_guessing_sentence(named, classes)] if named else []
 
 
 def _untrained(report: Report) -> list[str]:
@@ -264,12 +260,14 @@ def _bad_ends(report: Report) -> list[str]:
     """Runs that collapsed, nearly lost a class, failed, were stopped early, or did not finish."""
     sentences = []
     if report.collapsed:
-        sentences.append(f"Collapsed (fewer than half of the classes predicted): {_join(report.collapsed)}.")
+        since = {run.name: run.since for run in report.ended or []}
+        sentences.append(collapsed_sentence(report.collapsed, since))
     if report.lost_classes:
-        named = [f"{run} ({', '.join(classes)})" for run, classes in report.lost_classes.items()]
-        sentences.append(f"A class is nearly lost (accuracy under a tenth of the mean of all classes): {_join(named)}.")
+        sentences.append(lost_sentence(report.lost_classes, report.lost_since or {}))
     for reason in dict.fromkeys(report.failed.values()):
-        sentences.append(f"Failed: {_join([name for name, why in report.failed.items() if why == reason])}: {reason}.")
+        sentences.append(
+            f"Failed: {join_names([name for name, why in report.failed.items() if why == reason])}: {reason}."
+        )
     if report.stopped:
         epochs = sorted({stop.epoch for stop in report.stopped.values()})
         rules = sorted({stop.reason.partition(":")[0] for stop in report.stopped.values()})
@@ -278,19 +276,13 @@ def _bad_ends(report: Report) -> list[str]:
             f" {count_of(len(report.stopped), 'run')}, without a result and without a part in the choice."
         )
     if report.unfinished:
-        sentences.append(f"Not finished: {_join(report.unfinished)}; the same sweep command goes on with them.")
+        sentences.append(f"Not finished: {join_names(report.unfinished)}; the same sweep command goes on with them.")
     return sentences
 
 
 def count_seeds(count: int) -> str:
     """``1 seed``, ``3 seeds``."""
     return count_of(count, "seed")
-
-
-def _join(names: Sequence[str]) -> str:
-    """Names, but not hundreds of them."""
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _count_configurations(count: int) -> str:

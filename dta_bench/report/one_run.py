@@ -6,19 +6,23 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from dta_bench.errors import UserError
+from dta_bench.report.class_falls import falls, lost_since, taken_on_test
 from dta_bench.report.configurations import METRICS, StoredRun
-from dta_bench.report.details import finite
+from dta_bench.report.details import CONFUSION, confusion_of, few_classes_from, finite
 from dta_bench.report.document.frozen_record import Curve
 from dta_bench.report.document.one_run import IN_USE, Changed, OneRun, OtherSeed
+from dta_bench.report.document.run_details import ConfusionMatrix
 from dta_bench.report.in_the_table import why_not_in_table
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.seeds import is_confirmation
 from dta_bench.spec.train_command import search_space_of, train_command
-from dta_bench.tracking import CHOSEN_BY, TrackedRun, Tracker, run_link, standing_runs
+from dta_bench.tracking import CHOSEN_BY, TrackedRun, Tracker, class_record, run_link, standing_runs
 
 PARTS = ("test", "validation", "source_validation", "whole")
 OTHER_CURVES = (IN_USE, "target_train/entropy")
@@ -34,7 +38,8 @@ def describe_run(tracker: Tracker, run: TrackedRun, benchmark: Benchmark, out: P
     """
     spec, metric = run.spec, benchmark.headline
     space, _ = search_space_of(spec, benchmark.task)
-    curves = _curves(tracker, run, metric)
+    curves, lost = _curves(tracker, run, metric), _lost(run)
+    classes, confusion = tracker.class_curves(run), _confusion(tracker, run)
     page = out / "reports" / spec.benchmark / "report.html"
     return OneRun(
         run_id=run.run_id, mlflow_run_id=run.mlflow_run_id, name=run.name, benchmark=spec.benchmark,
@@ -43,8 +48,11 @@ def describe_run(tracker: Tracker, run: TrackedRun, benchmark: Benchmark, out: P
         chosen_by=sorted(tag.removeprefix(CHOSEN_BY) for tag in run.tags if tag.startswith(CHOSEN_BY)),
         reason=run.tags.get("reason", ""), collapsed=run.tags.get("collapsed") == "true",
         params=_changed_params(spec), training=_changed_training(spec, benchmark), search_space=space,
-        metric=metric, scores=_scores(run), per_class=_per_class(run), lost_classes=_lost(run),
-        few_classes_from=None if metric == "miou" else _few_classes_from(curves.get(IN_USE), len(benchmark.classes)),
+        metric=metric, scores=_scores(run), per_class=_per_class(run), lost_classes=lost,
+        lost_since=lost_since(classes, lost) if classes else {}, lost_taken_for=_taken(confusion, lost),
+        falls=falls(classes, confusion) if classes else None,
+        files=_files(tracker, run),
+        few_classes_from=few_classes_from(curves.get(IN_USE), benchmark),
         curves=curves, other_seeds=_other_seeds(tracker, run, metric),
         not_in_report=[] if run.status != "FINISHED" else why_not_in_table(tracker, spec.benchmark, [run.run_id]),
         page=str(page) if page.is_file() else None,
@@ -107,21 +115,28 @@ def _lost(run: TrackedRun) -> list[str]:
     return StoredRun(run, lambda _: {}).lost_classes
 
 
+def _confusion(tracker: Tracker, run: TrackedRun) -> ConfusionMatrix | None:
+    return confusion_of(tracker, [run]) if tracker.has_text(run, CONFUSION) else None
+
+
+def _taken(confusion: ConfusionMatrix | None, names: Sequence[str]) -> dict[str, tuple[str, float]]:
+    found = {name: taken_on_test(confusion, name) for name in names}
+    return {name: (to, share) for name, (to, share) in found.items() if share is not None}
+
+
+def _files(tracker: Tracker, run: TrackedRun) -> dict[str, str]:
+    """What tells more of classes, and where it lies: a path of this machine, or an address in the store."""
+    parts = urlsplit(run.artifact_uri)
+    folder = (url2pathname(parts.path) if parts.scheme == "file" else run.artifact_uri).rstrip("/")
+    return {name: f"{folder}/{name}" for name in (CONFUSION, class_record.FILE) if tracker.has_text(run, name)}
+
+
 def _curves(tracker: Tracker, run: TrackedRun, metric: str) -> dict[str, Curve]:
     """The parts of the loss, the scores after each epoch, and what target train's predictions tell."""
     losses = sorted((key for key in run.metrics if key.startswith("loss/")), key=lambda key: (key != "loss/total", key))
     wanted = [*losses, f"validation/{metric}", f"source_validation/{metric}", *OTHER_CURVES]
     stored = tracker.history(run, [key for key in wanted if key in run.metrics])
     return {key: finite(*history) for key, history in stored.items()}
-
-
-def _few_classes_from(curve: Curve | None, classes: int) -> int | None:
-    """The epoch from which on fewer than half of the classes are predicted, to the end; None where there is none."""
-    found = None
-    for epoch, count in zip(*(curve or ([], [])), strict=True):
-        few = count < classes / 2
-        found = (found or epoch) if few else None
-    return found
 
 
 def _other_seeds(tracker: Tracker, run: TrackedRun, metric: str) -> list[OtherSeed]:

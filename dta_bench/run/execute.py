@@ -19,6 +19,7 @@ from dta_bench.errors.credentials import mask
 from dta_bench.evaluation import scenes
 from dta_bench.nn import device_settings
 from dta_bench.run import fingerprint, local_checkpoint, network_file, position, source_training, train
+from dta_bench.run.class_scores import log_classes
 from dta_bench.run.finish import FinishedRun, finish
 from dta_bench.run.network_card import card_of
 from dta_bench.run.placement import Placement, Stopped, StopRequest, readers
@@ -83,8 +84,9 @@ def execute(
     tags = tags_of(resolved, workspace, placement)
     log = workspace.tracker().open_run(resolved.spec, label.parent, label.name, set(label.inert), tags)
 
-    def each_epoch(epoch: int, metrics: dict[str, float]) -> None:
+    def each_epoch(run: train.Run, epoch: int, metrics: dict[str, float]) -> None:
         log.log_epoch(epoch, metrics)
+        log_classes(log, run, epoch)
         on_epoch(epoch, metrics)
 
     try:

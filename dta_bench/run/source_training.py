@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,8 @@ KEY = re.compile("[0-9a-f]{16}")
 """What the tag holds, which is also the name of a folder."""
 FOLDER = "source"
 """The folder of kept networks, beside the checkpoints."""
+
+OnEpoch = Callable[[train.Run, int, train.EpochMetrics], None]
 
 
 @dataclass(frozen=True)
@@ -182,18 +184,18 @@ def train_first_stage(resolved: Resolved, root: str, placement: Placement) -> tr
 
 
 def train_to_the_end(
-    resolved: Resolved, root: str, placement: Placement, on_epoch: train.OnEpoch = lambda *_: None
+    resolved: Resolved, root: str, placement: Placement, on_epoch: OnEpoch = lambda *_: None
 ) -> train.Run:
     """Train a run with its first stage to the end of its last epoch, and share what does not depend on the target.
 
     Args:
         root: where data lie.
-        on_epoch: called after each epoch with its number, from 1, and its metrics by name.
+        on_epoch: called after each epoch with the run, the epoch's number, from 1, and its metrics by name.
     """
     run = train.Run(resolved, placement, train_first_stage(resolved, root, placement))
     shared = find(resolved, root, placement)
     if shared is None:
-        return run.train_to_the_end(on_epoch)
+        return run.train_to_the_end(lambda epoch, metrics: on_epoch(run, epoch, metrics))
     return _train(run, _starting_from(run, shared), on_epoch)
 
 
@@ -202,7 +204,7 @@ def _starting_from(run: train.Run, shared: SharedTraining) -> SharedTraining:
     return dataclasses.replace(shared, start={name: value.clone() for name, value in run.learner.state_dict().items()})
 
 
-def _train(run: train.Run, shared: SharedTraining, on_epoch: train.OnEpoch = lambda *_: None) -> train.Run:
+def _train(run: train.Run, shared: SharedTraining, on_epoch: OnEpoch = lambda *_: None) -> train.Run:
     position.resume_run(run)
     if shared.done == shared.epochs:
         return _take_epochs(run, shared, on_epoch)
@@ -210,7 +212,7 @@ def _train(run: train.Run, shared: SharedTraining, on_epoch: train.OnEpoch = lam
         return _take_epochs(run, shared, on_epoch)
 
 
-def _take_epochs(run: train.Run, shared: SharedTraining, on_epoch: train.OnEpoch) -> train.Run:
+def _take_epochs(run: train.Run, shared: SharedTraining, on_epoch: OnEpoch) -> train.Run:
     has_trained = False
     while run.epoch <= shared.epochs:
         if run.epoch <= shared.done:
@@ -222,7 +224,7 @@ def _take_epochs(run: train.Run, shared: SharedTraining, on_epoch: train.OnEpoch
             metrics = run.train_epoch()
             shared.keep(run, metrics, run.seconds - before)
             has_trained = True
-        on_epoch(run.epoch, metrics)
+        on_epoch(run, run.epoch, metrics)
         run.start_next_epoch()
     return run
 

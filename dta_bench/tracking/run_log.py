@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from dta_bench.errors import UserError
 from dta_bench.spec.run_spec import RunResult, RunSpec
-from dta_bench.tracking import logged_models, metric_names, ui_metadata
+from dta_bench.tracking import class_record, logged_models, metric_names, ui_metadata
+from dta_bench.tracking.class_record import ClassRecord, ClassRow
 from dta_bench.tracking.retry import retrying, store_what_runs_share
 from dta_bench.tracking.spool import Entry, Spool
 
@@ -39,6 +40,7 @@ class RunLog:
         self._client, self.mlflow_run_id, self._spec, self.uri = client, mlflow_run_id, spec, uri
         self._model_id: str | None = None
         self._spool = Spool(folder / f"{spec.id}.metrics.jsonl", self._send, uri)
+        self._classes = ClassRecord(class_record.path_in(folder, spec.id))
 
     def describe(self, inert: set[str], fingerprint: str) -> None:
         """Log what the run is: every parameter, training, labelled subset, seed and data.
@@ -64,6 +66,14 @@ class RunLog:
         """
         self._log(metrics, epoch)
 
+    def log_classes(self, rows: Sequence[ClassRow], metric: str) -> None:
+        """Keep how each class fares after an epoch; the store gets it when the run ends, however it ends.
+
+        Args:
+            metric: what the score of the rows is, ``recall`` or ``iou``.
+        """
+        self._classes.add(rows, metric)
+
     def flush(self) -> None:
         """Wait until all epochs have arrived."""
         self._spool.flush()
@@ -87,6 +97,7 @@ class RunLog:
             retrying(self.uri)(self._fail, reason)
             raise UserError(reason)
         retrying(self.uri)(self._finish, entry, result, arrays, confusion, classes)
+        self._classes.discard()
 
     def _finish(
         self, entry: Entry, result: RunResult, arrays: Arrays, confusion: NDArray[np.int64] | None,
@@ -98,6 +109,7 @@ class RunLog:
         if confusion is not None:
             self._client.log_text(self.mlflow_run_id, _csv(confusion, classes), "confusion.csv")
             self._client.log_figure(self.mlflow_run_id, _figure(confusion, classes), "confusion.png")
+        self._store_classes()
         self._log_arrays(arrays)
         if self._model_id:
             of_test = {key: value for key, value in entry["metrics"].items() if key.startswith("test/")}
@@ -126,6 +138,7 @@ class RunLog:
         retrying(self.uri)(self._fail_diverged, reason)
 
     def _fail_diverged(self, reason: str) -> None:
+        self._try_to_store_classes()
         self._client.set_tag(self.mlflow_run_id, "reason", reason)
         self._client.set_tag(self.mlflow_run_id, "diverged", "true")
         self._client.set_terminated(self.mlflow_run_id, "FAILED")
@@ -138,6 +151,7 @@ class RunLog:
         retrying(self.uri)(self._fail, reason)
 
     def _fail(self, reason: str) -> None:
+        self._try_to_store_classes()
         self._client.set_tag(self.mlflow_run_id, "reason", reason)
         self._client.set_terminated(self.mlflow_run_id, "FAILED")
 
@@ -146,6 +160,7 @@ class RunLog:
         with contextlib.suppress(Exception):  # a machine that is taken away cannot wait for a server that is away
             self._spool.close(HURRY_SECONDS)
             retrying(self.uri, HURRY_SECONDS)(self._client.set_terminated, self.mlflow_run_id, "KILLED")
+            retrying(self.uri, HURRY_SECONDS)(self._store_classes)
         self._spool.abandon()
 
     def _log(self, metrics: dict[str, float], step: int) -> Entry:
@@ -161,6 +176,14 @@ class RunLog:
         named = {metric_names.encode(key): value for key, value in entry["metrics"].items()}
         metrics = [Metric(key, value, entry["at"], entry["step"]) for key, value in named.items()]
         self._client.log_batch(self.mlflow_run_id, metrics=metrics)
+
+    def _store_classes(self) -> None:
+        if text := self._classes.text():
+            self._client.log_text(self.mlflow_run_id, text, class_record.FILE)
+
+    def _try_to_store_classes(self) -> None:
+        with contextlib.suppress(Exception):  # the store may be what has failed; the file stays beside the checkpoint
+            self._store_classes()
 
     def _log_arrays(self, arrays: Arrays) -> None:
         small: dict[str, Any] = {

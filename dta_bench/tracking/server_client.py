@@ -88,8 +88,9 @@ class ServerClient:
     def _log(self, run_id: str, name: str, write: Callable[[Path], object]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
             write(path)
-            self.log_artifact(run_id, str(path))
+            self.log_artifact(run_id, str(path), name.rpartition("/")[0] or None)
 
     def _open_artifacts(self, run_id: str) -> Any:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository

@@ -39,6 +39,20 @@ def on_this_machine(client: Callable[[], Any], uri: str, run: TrackedRun, name: 
         yield Path(client().download_artifacts(run.mlflow_run_id, name, folder))
 
 
+def is_there(client: Callable[[], Any], run: TrackedRun, name: str) -> bool:
+    """Whether a file is among a run's artifacts; ``client`` is asked only where they lie on a server."""
+    parts = urlsplit(run.artifact_uri)
+    if parts.scheme == "file":
+        return (Path(url2pathname(parts.path)) / name).is_file()
+    folders = name.split("/")[:-1]
+    within = [None, *("/".join(folders[: depth + 1]) for depth in range(len(folders)))]
+    wanted = [*within[1:], name]  # a folder that is not there is not asked for what it holds
+    return all(
+        path in {file.path for file in client().list_artifacts(run.mlflow_run_id, folder)}
+        for folder, path in zip(within, wanted, strict=True)
+    )
+
+
 def remove(uri: str, artifact_uri: str, name: str) -> None:
     """Remove a file from a run's artifacts.
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.tracking import logged_models, metric_names, sqlite_runs, stored_files, ui_metadata
+from dta_bench.tracking import class_record, logged_models, metric_names, sqlite_runs, stored_files, ui_metadata
+from dta_bench.tracking.class_record import ClassCurves
 from dta_bench.tracking.retry import wait_while_locked, with_retries
 from dta_bench.tracking.run_log import PREDICTIONS, Arrays, RunLog
 from dta_bench.tracking.sweep_runs import SweepRuns
@@ -176,6 +177,21 @@ class Tracker(SweepRuns):
         """Read a text file of a run's artifacts, such as ``confusion.csv``."""
         with self.artifact(run, name) as path:
             return path.read_text(encoding="utf-8")
+
+    def class_curves(self, run: TrackedRun) -> ClassCurves | None:
+        """How each class fared after each measured epoch; None where nothing was measured, or an earlier version did.
+
+        Of a run that has not ended, what lies beside its checkpoint.
+        """
+        if not self.has_text(run, class_record.FILE):
+            return class_record.read_file(class_record.path_in(self.out / "runs", run.run_id))
+        with contextlib.suppress(ValueError):  # an archive of others may hold anything
+            return class_record.read(self.read_text(run, class_record.FILE))
+        return None
+
+    def has_text(self, run: TrackedRun, name: str) -> bool:
+        """Whether a file, such as ``curves/classes.csv``, is among the run's artifacts; local ones without MLflow."""
+        return stored_files.is_there(lambda: self._client, run, name)
 
     def has_file(self, run: TrackedRun, name: str) -> bool:
         """Whether a file or folder of this name is among the run's artifacts."""

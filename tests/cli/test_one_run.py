@@ -22,6 +22,7 @@ from dta_bench.report.predictions.choose_run import choose_run
 from dta_bench.report.terminal.one_run import shown_epochs
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.tracking import Tracker, store_file
+from dta_bench.tracking.class_record import ClassRow
 
 Run = Callable[..., str]
 EPOCHS = {"target_train/classes_in_use": (9, 4, 3), "loss/total": (2.0, 1.0, 0.5), "loss/vat": (0.1, 0.6, 0.4)}
@@ -35,6 +36,7 @@ def out(finished_store: Path, tmp_path: Path) -> Path:
     log = tracker.open_run(third(), None, "dta seed=2", set(), {})
     for epoch in (1, 2, 3):
         log.log_epoch(epoch, {name: float(values[epoch - 1]) for name, values in EPOCHS.items()})
+        log.log_classes([ClassRow(epoch, "7", 10, 90 if epoch == 1 else 10, "8", 90, 5.0)], "recall")
     log.flush()
     finish(tracker, third(), 0.3)
     return folder
@@ -72,6 +74,21 @@ def test_one_run_is_told_in_full(run: Run, out: Path) -> None:
         "#/experiments/1/runs/",
     ):
         assert told in said
+
+
+def test_it_says_which_class_fell_when_and_where_the_rest_stands(run: Run, out: Path) -> None:
+    said = run("runs", third().id, "--out", str(out))
+    assert "Class 7 fell in epoch 2: recall on the labelled subset 90.0 % after epoch 1, 10.0 % after 2" in said
+    found = json.loads(run("runs", third().id, "--out", str(out), "--json"))
+    assert [(fall["name"], fall["since"], fall["test_taken_for"]) for fall in found["falls"]] == [("7", 2, "8")]
+    for name, path in found["files"].items():
+        assert Path(path).is_file()
+        assert name in said
+
+
+def test_a_run_without_a_record_of_its_classes_is_told_as_ever(run: Run, out: Path) -> None:
+    assert "It has no curves/classes.csv" in run("runs", spec_of().id, "--out", str(out))
+    assert json.loads(run("runs", spec_of().id, "--out", str(out), "--json"))["falls"] is None
 
 
 def test_the_command_that_is_named_trains_a_run_of_the_same_identity(

@@ -50,7 +50,7 @@ def placed(run: Resolved, out: Path, stop: StopRequest | None = None) -> Placeme
 def shared(run: Resolved, root: str, out: Path, stop: StopRequest | None = None) -> tuple[FinishedRun, Epochs]:
     """A run beside those that share its training: what is stored of it, and its epochs."""
     epochs: Epochs = []
-    trained = source_training.train_to_the_end(run, root, placed(run, out, stop), lambda *one: epochs.append(one))
+    trained = source_training.train_to_the_end(run, root, placed(run, out, stop), lambda _, *one: epochs.append(one))
     return finish(trained), epochs
 
 

@@ -18,14 +18,14 @@ from dta_bench.errors import UserError
 from dta_bench.errors.credentials import mask
 from dta_bench.report.archive.manifest import MANIFEST, RUNS, Manifest, sha256_of
 from dta_bench.report.archive.weights import published_spec
-from dta_bench.tracking import TrackedRun, Tracker, standing_runs
+from dta_bench.tracking import TrackedRun, Tracker, class_record, standing_runs
 
 TAGS = re.compile(
     "data_fingerprint|code_fingerprint|weights_fingerprint|commit|device|versions|subset_hash|collapsed|archive"
     "|note_label_subset|note_target_test|note_supervised|note_features|note_stacked"
 )
 """The tags that an archive holds; others name machines, folders or commands."""
-TEXTS = ("confusion.csv", "label_subset.json")
+TEXTS = ("confusion.csv", "label_subset.json", class_record.FILE)
 PREDICTIONS = "predictions.npz"
 SCHEMA = pa.schema(
     [
@@ -109,4 +109,4 @@ def _names_a_place(predictions: Path) -> bool:
 
 
 def _texts(tracker: Tracker, run: TrackedRun) -> dict[str, str]:
-    return {name: tracker.read_text(run, name) for name in TEXTS if tracker.has_file(run, name)}
+    return {name: tracker.read_text(run, name) for name in TEXTS if tracker.has_text(run, name)}

@@ -27,6 +27,34 @@ class OtherSeed(FrozenRecord):
     collapsed: bool
 
 
+class ClassFall(FrozenRecord):
+    """A class that fell during the run, and what it is taken for since then; shares in percent.
+
+    Attributes:
+        metric: ``recall`` or ``iou`` on the labelled subset; ``predicted``, the share of the predictions on target
+            train, where there is no such subset.
+        images: of the subset that hold the class; None without a subset.
+        since: the first measured epoch of the low end.
+        epochs: at its best, just before ``since``, at ``since`` and at the last epoch.
+        values: the metric after each of ``epochs``.
+        taken_for: the class that most of its wrong images, or pixels, of the subset were predicted as at ``since``.
+        taken: the share of its images, or pixels, that were.
+        test_taken_for: as ``taken_for``, on target test at the last epoch; empty where there is none.
+        test_taken: as ``taken``, on target test.
+    """
+
+    name: str
+    metric: str
+    images: int | None
+    since: int
+    epochs: list[int]
+    values: list[float]
+    taken_for: str
+    taken: float | None
+    test_taken_for: str
+    test_taken: float | None
+
+
 class OneRun(Document):
     """A run of a store; scores in percent.
 
@@ -40,6 +68,11 @@ class OneRun(Document):
         scores: part of the data → average → value.
         per_class: class → recall on target test (of label maps its IoU).
         lost_classes: classes whose recall is under a tenth of the mean of all.
+        lost_since: of ``lost_classes``, the epoch since when each is so on the labelled subset, where that is known.
+        lost_taken_for: of ``lost_classes``, the class that most of the images of each are taken for on target test, and
+            their share in percent; without those of which no image is taken for another.
+        falls: classes that fell during the run, the deepest fall first; None where the run kept no record of classes.
+        files: what tells more of classes, by its path among the run's artifacts → where it lies.
         few_classes_from: the epoch from which on fewer than half of the classes are predicted on target train.
         curves: metric → its value after each epoch.
         other_seeds: of the same configuration.
@@ -70,6 +103,10 @@ class OneRun(Document):
     scores: dict[str, dict[str, float]]
     per_class: dict[str, float]
     lost_classes: list[str]
+    lost_since: dict[str, int]
+    lost_taken_for: dict[str, tuple[str, float]]
+    falls: list[ClassFall] | None
+    files: dict[str, str]
     few_classes_from: int | None
     curves: dict[str, Curve]
     other_seeds: list[OtherSeed]

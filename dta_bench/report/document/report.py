@@ -132,6 +132,9 @@ class Report(Document):
     """By method, of the same: target test by class, mean over seeds."""
     cost: Cost | None = None
     ended: list[EndedRun] | None = None
+    lost_since: dict[str, dict[str, int]] | None = None
+    """Of ``lost_classes``, for the first runs: class → the epoch since when it is so on the labelled subset. Only where
+    runs kept that."""
     commands: list[str] | None = None
     replay: list[ReplayedSearch] | None = None
     pictures: list[Picture] | None = None

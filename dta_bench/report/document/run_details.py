@@ -81,6 +81,8 @@ class EndedRun(FrozenRecord):
     epoch: int | None
     epochs: int
     curve: Curve
+    since: int | None = None
+    """The epoch from which on a run that collapsed predicts fewer than half of the classes of target train."""
 
 
 class LeftOutRun(FrozenRecord):

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from dta_bench.report.document.frozen_record import Curve
 from dta_bench.report.document.one_run import IN_USE, Changed, OneRun
+from dta_bench.report.terminal.class_falls import fall_sentences, files_sentence, lost_sentence
 from dta_bench.spec.spelling import spell_metric, spell_value
 
 PARTS = {
@@ -79,8 +80,8 @@ def _how_it_ended(run: OneRun) -> list[str]:
             f"{before}."
         )
     if run.lost_classes:
-        lines.append(f"Nearly lost (recall under a tenth of the mean of all): {', '.join(run.lost_classes)}")
-    return lines
+        lines.append(lost_sentence(run))
+    return lines + fall_sentences(run)
 
 
 def _scores(run: OneRun) -> Table:
@@ -154,7 +155,8 @@ def _other_seeds(run: OneRun) -> str:
 
 
 def _where(run: OneRun) -> list[str]:
-    lines = [f"Made by: {'; '.join(f'{key} {value}' for key, value in run.notes.items())}"] if run.notes else []
+    lines = files_sentence(run)
+    lines += [f"Made by: {'; '.join(f'{key} {value}' for key, value in run.notes.items())}"] if run.notes else []
     if run.not_in_report:
         lines.append(f"Not in the table of dta-bench report {run.benchmark}: {', '.join(run.not_in_report)}")
     if run.page:

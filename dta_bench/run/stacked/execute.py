@@ -15,6 +15,7 @@ from dta_bench.errors import Diverged, UserError
 from dta_bench.nn.network import Network
 from dta_bench.nn.pretrained import BackbonePlugin
 from dta_bench.run import execute, position
+from dta_bench.run.class_scores import log_classes
 from dta_bench.run.execute import RunLabel, RunOutcome
 from dta_bench.run.finish import finish
 from dta_bench.run.placement import Placement, Stopped, StopRequest
@@ -108,6 +109,7 @@ def _end_epoch(
     try:
         metrics = stack.end_epoch(run)
         member.log.log_epoch(epoch, metrics)
+        log_classes(member.log, run, epoch)
         on_epoch(run.spec.id, epoch, metrics)
         if run.epoch <= run.spec.training.epochs:
             return

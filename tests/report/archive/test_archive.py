@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from small_runs import spec_of
+from stored_runs import finish
 
 from dta_bench.errors import UserError
 from dta_bench.report.archive.manifest import MANIFEST, RUNS, VERSION, read_manifest, sha256_of
@@ -17,6 +19,7 @@ from dta_bench.report.archive.names import benchmarks_of
 from dta_bench.report.archive.write import SCHEMA, write_archive
 from dta_bench.report.build import build_report
 from dta_bench.tracking import Tracker
+from dta_bench.tracking.class_record import ClassRow
 from dta_bench.tracking.store_file import sqlite_uri
 
 
@@ -58,6 +61,17 @@ def test_a_merged_archive_gives_the_report_of_the_store_that_it_was_made_of(
     assert ours.test == theirs.test
     assert [row.test for row in ours.leaderboard] == [row.test for row in theirs.leaderboard]
     assert ours.subset == theirs.subset
+
+
+def test_how_classes_fared_by_epoch_goes_along(store: Tracker, tmp_path: Path) -> None:
+    row = ClassRow(4, "seven", 10, 90.0, "nine", 10.0, 9.5)
+    store.open_run(spec_of(seed=1), None, "dta", set(), {}).log_classes([row], "recall")
+    finish(store, spec_of(seed=1), 0.8)
+    write_archive(store, ["fonts_digits"], tmp_path / "archive", "lab A", "CC-BY-4.0")
+    other = tracker_of(tmp_path / "other")
+    merge_archives([tmp_path / "archive"], other)
+    (found,) = [curves for run in other.runs("fonts_digits") if (curves := other.class_curves(run))]
+    assert found.rows == [row]
 
 
 def test_merging_again_adds_nothing_and_counts_the_duplicates(archive: Path, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dta_bench.tracking.class_record import read_file
+
 SWEEP = (
     "sweep", "frozen_pair", "--benchmark", "fonts_digits", "--backbone", "conv3_tiny", "--stacked", "--parallel", "2",
     "--points", "12", "--training", "epochs=10", "--confirm", "0", "--out", "store", "--json",
@@ -43,6 +45,9 @@ def test_a_killed_process_is_started_again_and_every_run_ends_once(tmp_path: Pat
     rows = {row["method"]: row["seeds"] for row in json.loads(out)["leaderboard"]}
     assert rows == {"dta": 3, "source_only": 3}
     assert not list(tmp_path.glob("store/runs/*.pt"))
+    records = [read_file(file) for file in tmp_path.glob("store/mlartifacts/*/artifacts/curves/classes.csv")]
+    assert len(records) >= 6
+    assert all(record and [row.epoch for row in record.of_class("seven")] == list(range(1, 11)) for record in records)
 
 
 @pytest.mark.slow

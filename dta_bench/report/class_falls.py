@@ -1,0 +1,108 @@
+"""Which classes fell during a run, between which of its measured epochs, and what they are taken for since then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dta_bench.report.configurations import LOST
+from dta_bench.report.document.one_run import ClassFall
+from dta_bench.report.document.run_details import ConfusionMatrix
+from dta_bench.tracking.class_record import ClassCurves, ClassRow
+
+LEAST_POINTS = 20.0
+"""A class fell whose score on the labelled subset ends so far below its best, and at half of it or less, ..."""
+FEWEST_IMAGES = 3
+"""... provided that so many images or more went wrong: two of four images are chance."""
+OF_SHARE = 0.1
+"""Without labels a class fell that is predicted so much less often than before, and than if all were equally often."""
+
+
+def falls(curves: ClassCurves, confusion: ConfusionMatrix | None) -> list[ClassFall]:
+    """The classes that fell, the deepest fall first.
+
+    Args:
+        confusion: of target test at the last epoch, where there is one.
+    """
+    names = curves.names
+    found = [fall for name in names if (fall := _fall(curves, name, len(names), confusion)) is not None]
+    return sorted(found, key=lambda fall: fall.values[-1] - max(fall.values))
+
+
+def lost_since(curves: ClassCurves, lost: Sequence[str]) -> dict[str, int]:
+    """Class → the epoch from which on its score on the subset is under a tenth of the mean of all, to the end.
+
+    Args:
+        lost: classes that are nearly lost on target test; those that the subset does not show so are left out.
+    """
+    means = _means(curves)
+    found = {}
+    for name in lost:
+        rows = [row for row in curves.of_class(name) if row.score is not None]
+        is_lost = [row.score is not None and row.score < LOST * means[row.epoch] for row in rows]
+        if (first := _tail(is_lost)) is not None:
+            found[name] = rows[first].epoch
+    return found
+
+
+def _means(curves: ClassCurves) -> dict[int, float]:
+    """The mean score of the classes after each epoch."""
+    scores: dict[int, list[float]] = {}
+    for row in curves.rows:
+        if row.score is not None:
+            scores.setdefault(row.epoch, []).append(row.score)
+    return {epoch: sum(values) / len(values) for epoch, values in scores.items()}
+
+
+def _fall(curves: ClassCurves, name: str, classes: int, confusion: ConfusionMatrix | None) -> ClassFall | None:
+    rows = curves.of_class(name)
+    scored = [row for row in rows if row.score is not None]
+    if scored:
+        metric, rows, values = curves.metric, scored, [float(row.score or 0) for row in scored]
+        bound = max(values) / 2
+        enough = max(values) - values[-1] >= max(LEAST_POINTS, _points_of_images(curves.metric, rows[-1]))
+    else:
+        metric, values, equal = "predicted", [row.predicted for row in rows], 100 / classes
+        bound = OF_SHARE * min(max(values), equal)
+        enough = max(values) >= equal / 2
+    since = _tail([value <= bound for value in values])
+    if not enough or not since:
+        return None
+    best = max(range(since), key=lambda at: (values[at], at))
+    shown = sorted({best, since - 1, since, len(rows) - 1})
+    to, share = taken_on_test(confusion, name)
+    return ClassFall(
+        name=name, metric=metric, images=rows[-1].images, since=rows[since].epoch,
+        epochs=[rows[at].epoch for at in shown], values=[values[at] for at in shown],
+        taken_for=rows[since].taken_for, taken=rows[since].taken,
+        test_taken_for=to, test_taken=share,
+    )  # fmt: skip
+
+
+def _points_of_images(metric: str, row: ClassRow) -> float:
+    """How many points so many images are; of label maps each pixel counts, and there is no such bound."""
+    return 100 * FEWEST_IMAGES / row.images if metric == "recall" and row.images else 0.0
+
+
+def _tail(holds: Sequence[bool]) -> int | None:
+    """From which place on all hold, to the end; None where the last does not."""
+    first = None
+    for at in reversed(range(len(holds))):
+        if not holds[at]:
+            break
+        first = at
+    return first
+
+
+def taken_on_test(confusion: ConfusionMatrix | None, name: str) -> tuple[str, float | None]:
+    """The other class that most of a class's images or pixels are predicted as, and their share in percent.
+
+    Args:
+        confusion: of target test; None where there is none, and nothing is known.
+    """
+    if confusion is None or name not in confusion.classes:
+        return "", None
+    own = confusion.classes.index(name)
+    row = confusion.counts[own]
+    others = [count if at != own else -1 for at, count in enumerate(row)]
+    most = max(range(len(row)), key=others.__getitem__)
+    return (confusion.classes[most], 100 * row[most] / sum(row)) if others[most] > 0 else ("", None)
