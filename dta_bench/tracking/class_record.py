@@ -95,8 +95,8 @@ class ClassRecord:
 
 
 def path_in(folder: Path, run_id: str) -> Path:
-    """Where the record of a run that trains lies."""
-    return folder / f"{run_id}.{NAME}"
+    """Where the record of a run that trains lies; its identity may be what a server says, and is no path."""
+    return folder / f"{run_id.replace('/', '_')}.{NAME}"
 
 
 def read_file(path: Path) -> ClassCurves | None:
