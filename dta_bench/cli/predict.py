@@ -35,7 +35,11 @@ def predict(
         ),
     ],
     best: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Predict by what is chosen of this benchmark or search space.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Predict by what is chosen of this benchmark or search space; baselines such as source_only are not.",
+        ),
     ] = None,
     select: Annotated[
         str | None,
@@ -56,8 +60,9 @@ def predict(
     truth: Annotated[
         Path | None,
         typer.Option(
-            help="Labels of the images, if you have them: a table path,class (or path,mask), or a labelled folder. Says"
-            " how good the predictions are, and between which scores one run is expected to be."
+            help="Labels of the images, if you have them: a table path,class (or path,mask), or a labelled folder, in"
+            " the current folder, else in --root. Says how good the predictions are, and between which scores one run"
+            " is expected to be."
         ),
     ] = None,
     quiet: Quiet = False,

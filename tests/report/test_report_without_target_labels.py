@@ -125,6 +125,17 @@ def test_rules_compared_without_a_test_choose_but_lose_nothing_that_is_known(ben
     assert {row.test for row in rows.values()} == {row.regret for row in rows.values()} == {None}
 
 
+def test_rules_compared_without_a_test_have_no_columns_of_what_nothing_is_known_of(benchmark: Benchmark) -> None:
+    runs = runs_in("none")
+    group = group_runs(runs, runs.tracked)  # type: ignore[arg-type]
+    rules = all_rules(group, benchmark.headline, uncertainty_of(group, "entropy", benchmark.headline))
+    report = report_in("none", benchmark).with_parts(rules=rules)
+    screen = " ".join(screen_of(report).split())
+    assert "Without a labelled target test none of these choices can be judged" in screen
+    assert "regret, points" not in screen
+    assert "| rule | chooses by | what it chose |\n" in markdown_of(report)
+
+
 def test_predicted_shares_stand_beside_those_of_the_source(benchmark: Benchmark) -> None:
     known = report_in("none", benchmark).without_test
     assert known is not None

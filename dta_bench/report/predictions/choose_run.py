@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dta_bench import plugins
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
-from dta_bench.report.configurations import group_runs
+from dta_bench.report.configurations import Configuration, group_runs
 from dta_bench.report.selection.ranking import rank
 from dta_bench.report.selection.rules import competitors
 from dta_bench.report.summary import reported_group, rule_or_default
@@ -17,6 +18,8 @@ from dta_bench.tracking import TrackedRun, Tracker, standing_runs
 
 MOST_NAMED = 4
 """Runs that a message names; dta-bench runs lists all."""
+
+SOURCE_ONLY = "source_only"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ def choose_run(tracker: Tracker, name: str, rule: str | None) -> ChosenRun:
     every = group_runs(tracker, runs)
     group = reported_group(every, benchmark)
     rule, _ = rule_or_default(rule, group, benchmark)
-    ranked = [configuration for configuration, _ in rank(group, rule, benchmark.headline)]
+    scored = rank(group, rule, benchmark.headline)
+    ranked = [configuration for configuration, _ in scored]
     candidates = competitors(ranked)
     others = len(every) - len(group)
     beside = (
@@ -68,4 +72,21 @@ def choose_run(tracker: Tracker, name: str, rule: str | None) -> ChosenRun:
     chosen = candidates[0]
     run = (chosen.confirmation or chosen.runs)[0]
     role = "the lowest seed of its confirmation runs" if chosen.confirmation else "its lowest seed"
-    return ChosenRun(run.tracked, f"chosen by rule {rule} among {len(candidates)} configurations; {role}{beside}")
+    better = _better_baseline(scored, chosen)
+    among = f"chosen by rule {rule} among {count_of(len(candidates), 'configuration')}"
+    return ChosenRun(run.tracked, f"{among}; {role}{beside}{better}")
+
+
+def _better_baseline(scored: Sequence[tuple[Configuration, float | None]], chosen: Configuration) -> str:
+    """What to say where source-only, which no rule chooses, is better by the rule than what it chose; else nothing."""
+    values = {id(configuration): value for configuration, value in scored}
+    ours = values[id(chosen)]
+    for other, value in scored:
+        is_rival = other.method == SOURCE_ONLY and other.backbone == chosen.backbone
+        if is_rival and value is not None and ours is not None and value > ours:
+            run = (other.confirmation or other.runs)[0].tracked
+            return (
+                f"; source_only, a baseline that never competes to be chosen, is better by this rule: run {run.run_id} "
+                "in place of --best predicts by it"
+            )
+    return ""

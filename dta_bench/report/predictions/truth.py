@@ -110,9 +110,9 @@ def read_truth(path: Path, card: NetworkCard, images: Sequence[NamedImage], root
     """Read the labels of images that are to be predicted.
 
     Args:
-        path: what a pair's ``target.labelled`` may be: a table ``path,class`` (``path,mask`` for label maps), or a
-            folder like that of a labelled domain. Images in a table are relative to the folder that is predicted, else
-            to the data root.
+        path: relative to the current folder, else to the data root. What a pair's ``target.labelled`` may be: a table
+            ``path,class`` (``path,mask`` for label maps), or a folder like that of a labelled domain. Images in a table
+            are relative to the folder that is predicted, else to the data root.
         card: of the network that predicts.
         images: what it predicts.
         root: the data root.
@@ -121,7 +121,7 @@ def read_truth(path: Path, card: NetworkCard, images: Sequence[NamedImage], root
         UserError: the labels cannot be read, or no image has one.
     """
     pair = _pair(card.benchmark)
-    path = path.expanduser().resolve()
+    path = _found(path.expanduser(), root).resolve()
     labels, labelled, notes = (
         _of_folder(pair, path) if path.is_dir() else _of_table(pair, path, _folder_of(images), root)
     )
@@ -136,6 +136,22 @@ def read_truth(path: Path, card: NetworkCard, images: Sequence[NamedImage], root
     notes += [f"{without:,} images to predict have no label in {path.name}"] if without else []
     notes += [f"{unused:,} labels in {path.name} are of images that are not predicted"] if unused else []
     return Truth(card.benchmark, labels, row_of, notes)
+
+
+def _found(path: Path, root: Path) -> Path:
+    """The path under the current folder, else under the data root.
+
+    Raises:
+        UserError: it is in neither; names both.
+    """
+    places = list(dict.fromkeys([path.absolute(), (root / path).absolute()]))
+    for place in places:
+        if place.exists():
+            return place
+    raise UserError(
+        f"--truth {path} is not there: {' and '.join(map(str, places))} {'is' if len(places) == 1 else 'are'} missing; "
+        "it takes a CSV file or a labelled folder, in the current folder or in --root"
+    )
 
 
 def _pair(benchmark: Benchmark) -> PairFile:

@@ -35,24 +35,27 @@ def _rules_table(report: Report, rules: Sequence[RuleRow]) -> Table:
     table = Table(title="Every rule on the same runs", title_justify="left")
     table.add_column("rule")
     table.add_column("what it chose", ratio=1)
-    for column in ("target\ntest, %", "regret, points\n(95 % interval)", "rank corr.\nwith oracle"):
+    judged = report.test is not None
+    for column in ("target\ntest, %", "regret, points\n(95 % interval)", "rank corr.\nwith oracle") if judged else ():
         table.add_column(column, justify="right")
     for row in rules:
         if row.selected is None:
-            table.add_row(row.rule, f"unavailable: {row.unavailable}", "", "", "", style="dim")
+            table.add_row(row.rule, f"unavailable: {row.unavailable}", style="dim")
             continue
-        table.add_row(
-            row.rule, label_choice(report, row.selected), "-" if row.test is None else f"{row.test:.1f}",
-            _spell_regret(row),
-            "-" if row.rank_correlation is None else f"{row.rank_correlation:.2f}",
-            style=ORACLE_STYLE if row.rule == "oracle" else None,
-        )  # fmt: skip
+        style = ORACLE_STYLE if row.rule == "oracle" else None
+        table.add_row(row.rule, label_choice(report, row.selected), *(_judgement(row) if judged else ()), style=style)
     table.caption = "The oracle reads the test labels: a bound, not a rule. Regret: what a choice loses against it."
     if report.test is None:
-        table.caption = "Without a labelled target test none of these choices can be judged."
+        table.caption = "Without a labelled target test none of these choices can be judged: no score, no regret."
     table.caption += "\ndta-bench list rules says what each rule chooses by."
     table.caption_justify = "left"
     return table
+
+
+def _judgement(row: RuleRow) -> list[str]:
+    """What the labelled target test says of a rule's choice."""
+    correlation = "-" if row.rank_correlation is None else f"{row.rank_correlation:.2f}"
+    return ["-" if row.test is None else f"{row.test:.1f}", _spell_regret(row), correlation]
 
 
 def _spell_regret(row: RuleRow) -> str:

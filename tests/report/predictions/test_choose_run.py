@@ -38,6 +38,15 @@ def test_it_is_the_lowest_seed_of_what_the_rule_chooses_in_a_report(rule: str, l
     assert f"chosen by rule {rule} among 2 configurations; its lowest seed" in found.how
 
 
+def test_source_only_that_is_better_by_the_rule_is_told_with_its_run() -> None:
+    store: Any = searched()
+    said = choose_run(store, "fonts_digits", "labels").how
+    baseline = spec_of("source_only", seed=0).id
+    assert "source_only, a baseline that never competes to be chosen, is better by this rule" in said
+    assert f"run {baseline} in place of --best" in said
+    assert "never competes" not in choose_run(store, "fonts_digits", "oracle").how
+
+
 def test_confirmation_runs_come_before_those_of_the_search() -> None:
     store: Any = searched()
     for seed in (1001, 1000):

@@ -84,6 +84,18 @@ def test_labels_that_cannot_be_used_are_one_sentence_and_nothing_is_predicted(
     assert not stdout
 
 
+def test_labels_that_are_nowhere_are_refused_with_both_places_and_those_under_the_data_root_are_found(
+    out: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    draw_images(out / "photos", 2)
+    asked = ("photos", "--truth", "t.csv", "--root", "pictures")
+    said = predict(capfd, network(out), *asked)[1]
+    assert f"--truth t.csv is not there: {out / 't.csv'} and {out / 'pictures/t.csv'} are missing" in said
+    (out / "pictures").mkdir()
+    write_table(out / "pictures/t.csv", {"elsewhere.png": "zero"})
+    assert "names elsewhere.png, which is no file" in predict(capfd, network(out), *asked)[1]
+
+
 def test_labels_of_other_images_are_refused(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
     draw_images(out / "photos", 2)
     draw_images(out / "others/zero", 2)

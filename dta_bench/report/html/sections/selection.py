@@ -43,9 +43,11 @@ def selection_section(report: Report) -> Section | None:
 
 
 def _rules_table(report: Report, rules: Sequence[RuleRow]) -> Table:
-    head = ["rule", "chooses by", "what it chose", "target test, %", "regret, points", "rank correlation"]
+    head = ["rule", "chooses by", "what it chose"]
+    if report.test is not None:
+        head += ["target test, %", "regret, points", "rank correlation"]
     oracle = frozenset(i for i, row in enumerate(rules) if row.rule == "oracle")
-    return Table(head, [_rule_cells(report, row) for row in rules], faint=oracle)
+    return Table(head, [_rule_cells(report, row)[: len(head)] for row in rules], faint=oracle)
 
 
 def _rule_cells(report: Report, row: RuleRow) -> list[Cell]:
