@@ -14,6 +14,7 @@ from dta_bench.cli.arguments import page_workspace_of, refuse_unused, separated,
 from dta_bench.cli.completion import complete
 from dta_bench.cli.one_run import show_one
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, TrackingUri
+from dta_bench.cli.silent_runs import silent_runs
 from dta_bench.cli.terminal import chatter_on_stderr, console, print_ending, print_json, same_places
 from dta_bench.errors import UserError
 from dta_bench.spec.spelling import count_of
@@ -85,7 +86,8 @@ def runs(
         else:
             found = _listed(tracker, words or ())
         listed = _of_kind(found, separated(method), separated(status))
-        rows = _sorted([_row(run) for run in listed], sort)
+        silent = silent_runs(tracker, listed)
+        rows = _sorted([_row(run) | silent.get(run.mlflow_run_id, {}) for run in listed], sort)
         if as_json:
             print_json({"runs": rows}, stdout)
         else:
@@ -158,7 +160,7 @@ def _row(run: TrackedRun) -> dict[str, Any]:
         "status": run.state, "metric": metric,
         "collapsed": run.tags.get("collapsed") == "true",
         "subset": run.metrics.get(f"validation/{metric}"), "test": run.metrics.get(f"test/{metric}"),
-        "reason": run.tags.get("reason", ""), "mlflow_run_id": run.mlflow_run_id,
+        "reason": run.tags.get("reason", ""), "silent": False, "mlflow_run_id": run.mlflow_run_id,
     }  # fmt: skip
 
 
@@ -204,7 +206,8 @@ def _cell(row: dict[str, Any], head: str) -> str:
     if head == "method":  # the run's name tells its configuration from those beside it
         return str(row["name"] or row["method"]).removesuffix(f" seed={row['seed']}")
     if head == "status":
-        return f"{row['status']}, collapsed" if row["collapsed"] else str(row["status"])
+        further = ", collapsed" * row["collapsed"] + ", no sign of life" * row["silent"]
+        return f"{row['status']}{further}"
     if head in ("subset", "test"):
         return "" if row[head] is None else f"{row[head]:.1f}"
     return str(row[head])

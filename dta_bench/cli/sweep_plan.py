@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from dta_bench.cli import endings
+from dta_bench.cli.silent_runs import silent_runs
 from dta_bench.cli.terminal import print_ending, print_json
 
 if TYPE_CHECKING:
@@ -61,13 +62,17 @@ def print_plan(
     if confirming.known:
         confirming_to_do = state_of(confirming.runs, stored, marks).to_do
     budget = budget_plan(plan, workspace.root)
-    to_do = len(state.to_do) - len(state.running)
+    silent = silent_runs(tracker, stored)
+    dead = {run.run_id for run in stored if run.mlflow_run_id in silent} & {run.id for run in state.running}
+    alive = len(state.running) - len(dead)
+    to_do = len(state.to_do) - alive
     has_test = benchmark_plugin(plan.file.benchmark).has_test(Path(workspace.root))
     situation = (
         target_labels(has_subset=plan.label_subset.is_there, has_test=has_test) if has_test is not None else None
     )
     notes = [*plan.notes(), *note_on_small_images(plan)]
     stands = describe_runs(state, stored, lambda run_id: workspace.checkpoint(run_id).is_file())
+    stands |= dict.fromkeys(dead, "no sign of life of its command, is taken up again")
     if as_json:
         costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
         time = time_of([(costs, state.to_do, confirming_to_do)], machines, plan.training.devices)
@@ -85,7 +90,7 @@ def print_plan(
         found = {
             "points": plan.points, "points_by_method": plan.points_by_method(), "notes": notes,
             "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
-            "running": len(state.running), "to_do": to_do, "of_other_code": len(state.stale),
+            "running": alive, "to_do": to_do, "of_other_code": len(state.stale),
             "origins": rows, "recipe": plan.recipe, "budget": budget,
             "confirmation": confirmation, "target_labels": situation, "estimate": costs, "time": time,
             "networks": networks,

@@ -19,7 +19,7 @@ from dta_bench.report.weak_runs import (
     near_guessing_sentence,
 )
 from dta_bench.spec.declared_method import trains_nothing
-from dta_bench.spec.spelling import count_of, spell_bounds, spell_gain, spell_method, spell_metric
+from dta_bench.spec.spelling import count_of, spell_gain, spell_method, spell_metric, spell_score_bounds
 from dta_bench.spec.target_labels import CONSEQUENCES
 
 CONTRADICTION = 20.0
@@ -113,7 +113,7 @@ def _confirming_command(report: Report, seeds: int) -> str:
 
 def spell_interval(bounds: Interval | None, seeds: int) -> str:
     """``95 % interval 60.1 to 64.0``; of one seed it says that it is over test images only."""
-    ends = spell_bounds(bounds or (float("nan"), float("nan")))
+    ends = spell_score_bounds(bounds or (float("nan"), float("nan")), seeds)
     return f"95 % interval{'' if seeds > 1 else ' over test images only'} {ends}"
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import ChosenConfiguration, LeaderboardRow, differing_params
-from dta_bench.spec.spelling import label_run
+from dta_bench.report.document.without_test import WithoutTest
+from dta_bench.spec.spelling import count_of, label_run
 
 
 def label_row(row: LeaderboardRow | ChosenConfiguration, names: Sequence[str], several_backbones: bool) -> str:
@@ -20,3 +21,9 @@ def label_choice(report: Report, chosen: ChosenConfiguration) -> str:
     """The label of what a rule chose, among all configurations that it could choose from."""
     rows = report.competing
     return label_row(chosen, differing_params(rows), len({row.backbone for row in rows}) > 1)
+
+
+def describe_source(known: WithoutTest) -> str:
+    """What a score on held-out source is over, and why it has no interval: it would be one of the source alone."""
+    images = "" if known.source_images is None else f"{count_of(known.source_images, 'image')} of "
+    return f"{images}another domain, no interval as it tells nothing of the target"

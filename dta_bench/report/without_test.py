@@ -29,6 +29,7 @@ def describe_without_test(chosen: Configuration, classes: Sequence[str]) -> With
     names = [name for name in chosen.runs[0].tracked.metrics if name.startswith(STATISTICS)]
     return WithoutTest(
         source_validation=Averages(**{key: chosen.mean("source_validation", key) for key in chosen.metrics}),
+        source_images=None if "miou" in chosen.runs[0].metrics else len(_source_labels(chosen.runs[0])),
         label_free={
             name.removeprefix(STATISTICS): float(np.mean([run.tracked.metrics[name] for run in chosen.runs]))
             for name in names
@@ -70,9 +71,13 @@ def _source_shares(run: StoredRun, classes: int) -> Shares:
     if "miou" in run.metrics:
         counts = run.fetch(("source_validation_confusions",))["source_validation_confusions"].sum(axis=(0, 2))
     else:
-        labels = run.fetch(("source_validation_labels",))["source_validation_labels"]
-        counts = np.bincount(labels.astype(np.int64), minlength=classes)
+        counts = np.bincount(_source_labels(run), minlength=classes)
     return np.asarray(counts / max(counts.sum(), 1), dtype=np.float64)
+
+
+def _source_labels(run: StoredRun) -> NDArray[np.int64]:
+    """The labels of source validation, one of each image."""
+    return run.fetch(("source_validation_labels",))["source_validation_labels"].astype(np.int64)
 
 
 def _in_percent(classes: Sequence[str], shares: Shares) -> dict[str, float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+WIDEST_OF_SCORE = 90.0
+"""Points between the ends of a score's interval, above which it says nothing."""
 WIDEST = 100.0
 """Points between the ends of a difference's interval, above which its figures say nothing."""
 
@@ -50,6 +52,18 @@ def spell_notes(notes: Iterable[str]) -> list[str]:
 def spell_bounds(bounds: tuple[float, float], *, digits: int = 1, signed: bool = False) -> str:
     """Spell both ends of an interval: ``57.3 to 65.1``, signed ``-0.4 to +2.0``."""
     return " to ".join(f"{end:{'+' if signed else ''}.{digits}f}" for end in bounds)
+
+
+def spell_score_bounds(bounds: tuple[float, float], seeds: int | None = None) -> str:
+    """Spell the interval of a score, ``57.3 to 65.1``; beside one that is nearly all of 0 to 100, that it says nothing.
+
+    Args:
+        seeds: that the score is over, where they are known.
+    """
+    said = spell_bounds(bounds)
+    if bounds[1] - bounds[0] <= WIDEST_OF_SCORE:
+        return said
+    return f"{said}, says nothing" + ("" if seeds is None else f" with {count_of(seeds, 'seed')}")
 
 
 def spell_gain(bounds: tuple[float, float], seeds: int | None = None, *, signed: bool = True) -> str:

@@ -4,7 +4,8 @@ A sweep's folder has a lock of its own; this is for sweeps in several folders, o
 store. ``dta-bench train`` counts as a sweep of one run.
 
 The parent run has a tag for each sweep that works under it, and the sweep writes its tag again every
-``BEAT_SECONDS``. A tag that does not change for ``WATCH_SECONDS`` belongs to a dead sweep. Clocks are not compared.
+``BEAT_SECONDS``. A tag that does not change for ``WATCH_SECONDS`` belongs to a dead sweep. Clocks are not compared to
+decide that; the time of a beat is in its tag for people, who want to know since when nothing has happened.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Any
 
 BEAT_SECONDS = 5.0
 WATCH_SECONDS = 6 * BEAT_SECONDS
+SILENT_SECONDS = 120.0
+"""A beat that is older is told to be the last sign of life: clocks of machines may differ by a minute."""
 TAG = "at_work."
 
 
@@ -29,7 +32,8 @@ TAG = "at_work."
 class ActiveSweep:
     """A sweep that has announced itself: its machine and folder, its number of beats, the identities of its runs.
 
-    ``parent`` (a run's id in MLflow) and ``tag`` say where the announcement stands.
+    ``parent`` (a run's id in MLflow) and ``tag`` say where the announcement stands; ``time`` is that of the last beat,
+    in seconds since 1970 by the sweep's own clock, None where an earlier version wrote it.
     """
 
     parent: str
@@ -37,6 +41,7 @@ class ActiveSweep:
     location: str
     beat: int
     runs: frozenset[str]
+    time: float | None = None
 
 
 @contextlib.contextmanager
@@ -52,7 +57,7 @@ def announce(client: Any, parent: str, location: str, runs: Collection[str]) -> 
     tag, ended = TAG + hashlib.sha256(location.encode()).hexdigest()[:8], threading.Event()
 
     def write(beat: int) -> None:
-        client.set_tag(parent, tag, json.dumps({"place": location, "beat": beat}))
+        client.set_tag(parent, tag, json.dumps({"place": location, "beat": beat, "time": int(time.time())}))
 
     def keep_writing() -> None:
         beat = 1
@@ -89,11 +94,14 @@ def _read(client: Any, parent: str, tag: str, value: str) -> ActiveSweep | None:
     if f"{tag}.json" not in {file.path for file in client.list_artifacts(parent)}:
         return None
     try:
-        location, beat = json.loads(value)["place"], json.loads(value)["beat"]
+        location, beat, last = (json.loads(value).get(key) for key in ("place", "beat", "time"))
+        if location is None:
+            return None
         with tempfile.TemporaryDirectory() as folder:
             file = Path(client.download_artifacts(parent, f"{tag}.json", folder))
-            return ActiveSweep(parent, tag, str(location), int(beat), frozenset(json.loads(file.read_text("utf-8"))))
-    except (ValueError, TypeError, KeyError, OSError):
+            runs = frozenset(json.loads(file.read_text("utf-8")))
+        return ActiveSweep(parent, tag, str(location), int(beat), runs, None if last is None else float(last))
+    except (ValueError, TypeError, AttributeError, OSError):
         return None
 
 

@@ -121,6 +121,19 @@ class SweepRuns(ImportedRuns):
         return heartbeat.find_living(self._client, lambda: self.sweeps_elsewhere(benchmark, location, runs))
 
     @with_retries
+    def last_signs_of_life(self, benchmark: str) -> dict[str, float | None]:
+        """Identity of each run that a command has announced to work on → when it last said so; see ActiveSweep.time.
+
+        A run that is RUNNING and not among them has nobody who works on it.
+        """
+        found = dict[str, float | None]()
+        for sweep in heartbeat.announced_sweeps(self._client, self._runs_with_tags(benchmark, "sweep_id")):
+            for run in sweep.runs:
+                before = found.get(run, 0.0)
+                found[run] = None if sweep.time is None or before is None else max(sweep.time, before)
+        return found
+
+    @with_retries
     def end_sweep(self, parent: str, status: str) -> None:
         """Close a sweep's parent run with ``status``, FINISHED or KILLED."""
         self._client.set_terminated(parent, status)

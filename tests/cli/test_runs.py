@@ -98,6 +98,25 @@ def test_figures_are_offered_of_the_best_run_that_kept_its_network(run: Run, out
     assert f"dta-bench figures {kept['run']} --out {out}" in run(f"runs --out {out}")
 
 
+def test_a_running_run_whose_sweep_was_killed_says_since_when_there_is_no_sign_of_life(
+    run: Run, tmp_path: Path
+) -> None:
+    tracker = Tracker(store_file.sqlite_uri(tmp_path / "mlflow.db"), tmp_path)
+    tracker.check()
+    tracker.experiment(benchmark_of("fonts_digits"))
+    spec = spec_of("mcc")
+    parent = tracker.start_sweep("fonts_digits", "fonts_digits", "abc", {})
+    tracker.open_run(spec, parent, "mcc seed=0", set(), {})
+    with tracker.announce_sweep(parent, "here:/a", {spec.id}):
+        assert "no sign of life" not in run(f"runs --out {tmp_path}")
+        (tag,) = (key for key in tracker._client.get_run(parent).data.tags if key.startswith("at_work."))
+        tracker._client.set_tag(parent, tag, json.dumps({"place": "here:/a", "beat": 3, "time": 1700000000}))
+        said = run(f"runs --out {tmp_path}")
+    assert "running, no sign of life" in " ".join(said.split())
+    assert f"{spec.id} running: no sign of life since 2023-11-1" in said
+    assert f"{spec.id} running: no sign of life: its command" in run(f"runs --out {tmp_path}")
+
+
 def test_rm_says_how_much_is_freed_and_what_is_left(run: Run, out: Path) -> None:
     first = listed(run, out)[0]
     (files,) = out.glob(f"**/{first['mlflow_run_id']}/artifacts")

@@ -136,6 +136,16 @@ def test_rules_compared_without_a_test_have_no_columns_of_what_nothing_is_known_
     assert "| rule | chooses by | what it chose |\n" in markdown_of(report)
 
 
+def test_the_score_on_held_out_source_says_of_how_many_images_and_why_it_has_no_interval(benchmark: Benchmark) -> None:
+    report = report_in("none", benchmark)
+    assert report.without_test is not None
+    images = report.without_test.source_images
+    said = f"{images} images of another domain, no interval as it tells nothing of the target"
+    assert images
+    assert said in " ".join(screen_of(report).split())
+    assert said in markdown_of(report)
+
+
 def test_predicted_shares_stand_beside_those_of_the_source(benchmark: Benchmark) -> None:
     known = report_in("none", benchmark).without_test
     assert known is not None

@@ -13,6 +13,7 @@ from dta_bench.spec.spelling import (
     spell_gpu_hours,
     spell_method,
     spell_metric,
+    spell_score_bounds,
     spell_value,
 )
 
@@ -47,6 +48,11 @@ def test_the_interval_of_a_gain_is_cut_at_what_is_possible_and_said_in_words_whe
     assert spell_gain((20.0, 104.0), 3) == "+20.0 to +100.0"
     assert spell_gain((-110.0, 102.0)) == "too wide to say anything"
     assert spell_gain((-110.0, 102.0), 2) == "too wide to say anything with 2 seeds"
+
+
+def test_the_interval_of_a_score_that_is_nearly_all_of_0_to_100_says_nothing() -> None:
+    assert spell_score_bounds((57.3, 65.1), 2) == "57.3 to 65.1"
+    assert spell_score_bounds((0.0, 100.0), 2) == "0.0 to 100.0, says nothing with 2 seeds"
 
 
 def test_a_little_of_a_gpu_is_spelled_in_minutes() -> None:

@@ -42,6 +42,22 @@ def test_the_dry_run_of_a_finished_sweep_names_its_report(
     ]
 
 
+def test_a_run_whose_sweep_was_killed_is_to_do_in_a_dry_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(done_runs, "_changes", lambda *_: "")
+    plan = make_plan("fonts_digits", search_space_file.read("fonts_digits"), Options(points=1, seeds=1, confirm=0))
+    tracker = Workspace("data", "mine", f"sqlite:///{tmp_path}/mine/mlflow.db").tracker()
+    tracker.check()
+    tracker.experiment(plan.benchmark)
+    tracker.open_run(plan.runs[0], None, "run", set(), {})
+    CliRunner().invoke(app, ASKED.split())
+    said = capfd.readouterr().out
+    assert "(no sign of life of its command, is taken up again)" in said
+    assert "2 runs: 0 done, 2 to do" in said
+
+
 def test_a_sweep_that_found_all_runs_done_says_that_it_trained_nothing() -> None:
     def said(result: SweepResult) -> str:
         stream = io.StringIO()

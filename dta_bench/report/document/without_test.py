@@ -25,6 +25,8 @@ class WithoutTest(FrozenRecord):
 
     source_validation: Averages
     """Scores on held-out source images; the target is another domain."""
+    source_images: int | None = None
+    """How many images these are; None for label maps, and in reports of earlier versions."""
     label_free: dict[str, float]
     """Label-free statistic of the predictions on target train → its value."""
     predicted_shares: dict[str, float]

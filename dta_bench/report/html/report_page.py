@@ -19,6 +19,7 @@ from dta_bench.report.html.sections.search import search_section
 from dta_bench.report.html.sections.selection import selection_section
 from dta_bench.report.html.sections.training import training_section
 from dta_bench.report.html.sections.without_test import without_test_section
+from dta_bench.report.labels import describe_source
 from dta_bench.spec.spelling import count_of, spell_gain, spell_metric
 
 
@@ -64,7 +65,7 @@ def _figures_without_test(report: Report, known: WithoutTest) -> list[tuple[str,
     metric, source = spell_metric(report.headline), known.source_validation.average(report.headline)
     return [
         ("Target test", "none", "no labelled target test: nothing says how good it is"),
-        (f"Held-out source, {metric}", f"{source:.1f} %", "another domain"),
+        (f"Held-out source, {metric}", f"{source:.1f} %", describe_source(known)),
         _compared(report),
         ("Rule", report.rule, _who_chose(report)),
     ]

@@ -11,7 +11,7 @@ from dta_bench.cost.assumed_rate import describe_assumption, range_at_assumed_ra
 from dta_bench.report.document.recipe_table import ChangedRuns, RecipePair, RecipeRow, RecipeScore, RecipeTable
 from dta_bench.report.html.page import Cell, Page, Section, Table
 from dta_bench.report.html.sections.cells import interval_cell, number_cell
-from dta_bench.spec.spelling import spell_metric, spell_seeds
+from dta_bench.spec.spelling import spell_metric, spell_score_bounds, spell_seeds
 
 TOO_WIDE = 20.0
 """Points from end to end of an interval, above which a printed value that lies inside says little: it is told."""
@@ -226,7 +226,7 @@ def _spell_score(score: RecipeScore | None) -> str:
 
 
 def _interval(score: RecipeScore | None) -> str:
-    return "" if score is None or score.ci95 is None else f"{score.ci95[0]:.1f} to {score.ci95[1]:.1f}"
+    return "" if score is None or score.ci95 is None else spell_score_bounds(score.ci95)
 
 
 def _seeds(score: RecipeScore | None) -> str:

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dta_bench.report.compare import ComparedRow, ComparedScore, ComparedSides
-from dta_bench.spec.spelling import count_of, label_run, spell_bounds, spell_metric
+from dta_bench.spec.spelling import count_of, label_run, spell_metric, spell_score_bounds
 
 NO_TEST = (
     "The difference is the second minus the first, in points. It is not tested here: intervals are of each side alone, "
@@ -51,5 +51,5 @@ def _cell(score: ComparedScore | None) -> str:
         return "not run"
     if score.test is None:
         return "no test"
-    interval = f"\n{spell_bounds(score.ci95)}" if score.ci95 else ""
+    interval = f"\n{spell_score_bounds(score.ci95)}" if score.ci95 else ""
     return f"{score.test:.1f}{interval}\n{count_of(score.seeds, 'fresh seed' if score.confirmed else 'seed')}"

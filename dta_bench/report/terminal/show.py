@@ -18,7 +18,7 @@ from dta_bench.report.paper.published import published_beside_ours
 from dta_bench.report.terminal.backbones import show_backbones
 from dta_bench.report.terminal.choice import ORACLE_STYLE, show_choice
 from dta_bench.report.terminal.without_test import leaderboard_without_test, show_without_test
-from dta_bench.spec.spelling import count_of, spell_bounds, spell_method, spell_metric
+from dta_bench.spec.spelling import count_of, spell_method, spell_metric, spell_score_bounds
 
 MOST_ROWS = 20
 """Rows of the leaderboard on the screen; the JSON has all."""
@@ -119,7 +119,7 @@ def _figure(value: float | None) -> str:
 
 
 def _range(interval: Interval | None) -> str:
-    return spell_bounds(interval) if interval else ""
+    return spell_score_bounds(interval) if interval else ""
 
 
 def _percent(value: float | None) -> str:

@@ -11,7 +11,7 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.scores import differing_params
 from dta_bench.report.document.without_test import Estimate, WithoutTest
 from dta_bench.report.headline_and_warnings import describe_rule
-from dta_bench.report.labels import label_choice, label_row
+from dta_bench.report.labels import describe_source, label_choice, label_row
 from dta_bench.spec.spelling import spell_metric
 
 MOST_ROWS = 20
@@ -51,7 +51,7 @@ def show_without_test(report: Report, known: WithoutTest, console: Console) -> N
     source = ", ".join(
         f"{spell_metric(name)} {value:.1f} %" for name, value in known.source_validation.measured.items()
     )
-    console.print(f"Held-out source images, another domain: {source}", highlight=False)
+    console.print(f"Held-out source, {describe_source(known)}: {source}", highlight=False)
     label_free = ", ".join(f"{name} {value:.3f}" for name, value in known.label_free.items())
     console.print(f"Without labels on target train: {label_free}", highlight=False)
     for one in known.estimates:

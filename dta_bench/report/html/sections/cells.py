@@ -5,7 +5,7 @@ from __future__ import annotations
 from dta_bench.report.document.frozen_record import Interval
 from dta_bench.report.document.scores import Comparison, Difference
 from dta_bench.report.html.page import Cell
-from dta_bench.spec.spelling import spell_bounds, spell_gain
+from dta_bench.spec.spelling import spell_gain, spell_score_bounds
 
 
 def number_cell(value: float | None, digits: int = 1, absent: str = "") -> Cell:
@@ -20,7 +20,7 @@ def count_cell(count: int) -> Cell:
 
 def interval_cell(bounds: Interval | None) -> Cell:
     """Both ends of a score's interval; empty where there is none."""
-    return Cell(spell_bounds(bounds) if bounds else "", number=True)
+    return Cell(spell_score_bounds(bounds) if bounds else "", number=True)
 
 
 def gain_cell(gain: Difference | Comparison | None) -> Cell:

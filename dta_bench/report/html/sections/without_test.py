@@ -6,6 +6,7 @@ from dta_bench.report.document.report import Report
 from dta_bench.report.document.without_test import Estimate
 from dta_bench.report.html.page import Cell, Section, Table
 from dta_bench.report.html.sections.cells import number_cell
+from dta_bench.report.labels import describe_source
 from dta_bench.spec.spelling import spell_metric
 
 
@@ -25,7 +26,7 @@ def without_test_section(report: Report) -> Section | None:
         "good the network is there: a high score on the source, or confident predictions, can go with wrong ones."
     ]
     scores = [
-        [Cell(f"held-out source images, {spell_metric(metric)}, %"), number_cell(value)]
+        [Cell(f"held-out source ({describe_source(known)}), {spell_metric(metric)}, %"), number_cell(value)]
         for metric, value in known.source_validation.measured.items()
     ]
     scores += [[Cell(f"target train, {name}"), number_cell(value, 3)] for name, value in known.label_free.items()]
