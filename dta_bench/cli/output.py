@@ -41,6 +41,14 @@ def print_report(
         open_in_browser(report.file.as_uri())
 
 
+def print_paths(report: FinishedReport, stdout: TextIO, open_page: bool = False) -> None:
+    """Print where the page of a report is, and where what else was written is, a line each and nothing more."""
+    for path in (report.file, *report.beside):
+        print(short_path(path), file=stdout)
+    if open_page:
+        open_in_browser(report.file.as_uri())
+
+
 def short_path(path: Path) -> str:
     """A path as it can be typed here: relative if it lies in this folder."""
     here = Path.cwd()

@@ -10,7 +10,7 @@ import typer
 from dta_bench.cli.arguments import page_workspace_of, refuse_identity, refuse_unused
 from dta_bench.cli.completion import complete
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, OpenPage, Out, Root, To, TrackingUri
-from dta_bench.cli.output import print_report
+from dta_bench.cli.output import print_paths, print_report
 from dta_bench.cli.terminal import chatter_on_stderr, same_places
 from dta_bench.errors import UserError
 from dta_bench.report.selection.explained import check_rule, in_one_line
@@ -66,6 +66,9 @@ def report(
     out: Out = DEFAULT_OUT,
     to: To = None,
     open_page: OpenPage = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only the paths of the page and of what else was written.")
+    ] = False,
     tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
@@ -92,6 +95,8 @@ def report(
         from dta_bench.report.exports.write import Exports
 
         form = command.requested_form(json=as_json, html=as_html, markdown=as_markdown)
+        if quiet and form != "screen":
+            raise UserError(f"--quiet prints only paths, and --{form} the {form} itself; give one of them")
         workspace = page_workspace_of(root, out, tracking_uri, to)
         in_places = same_places(root=root, out=out, tracking_uri=tracking_uri)
         if paper is not None:
@@ -104,6 +109,9 @@ def report(
             exports = Exports(csv, latex, parquet, pdf)
             exports.check()
             finished = command.report_runs(name or "", select, workspace, exports=exports, images=images)
+        if quiet:
+            print_paths(finished, stdout, open_page)
+            return
         places = same_places(out=out, tracking_uri=tracking_uri)
         print_report(finished, form, stdout, _next_commands(name, finished, select, places), open_page)
 

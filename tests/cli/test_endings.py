@@ -68,6 +68,11 @@ def test_a_report_ends_with_its_page_and_commands_that_can_be_typed(out: Path, r
     assert "1 run" in run(*shlex.split(second, comments=True)[1:])[0]
 
 
+def test_a_quiet_report_prints_the_path_of_its_page_alone(out: Path, run: Run) -> None:
+    assert run("report", "fonts_digits", "--quiet")[0] == "reports/fonts_digits/report.html\n"
+    assert (out / "reports/fonts_digits/report.html").is_file()
+
+
 def next_commands(said: str) -> list[list[str]]:
     """The words of each command that an ending names."""
     lines = said.rstrip().splitlines()
