@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from dta_bench.cli import endings
 from dta_bench.cli.options import DEFAULT_ROOT
+from dta_bench.cli.silent_runs import silent_runs
 from dta_bench.cli.terminal import console, print_ending, print_json, same_places
 from dta_bench.errors.credentials import mask
 
@@ -33,6 +34,8 @@ def show_one(
     from dta_bench.report.terminal.one_run import show_run
 
     show_run(found, console(stdout))
+    for silent in silent_runs(tracker, [run]).values():
+        print(silent["reason"], file=stdout)
     places = same_places(out=out, tracking_uri=tracking_uri)
     print_ending("", endings.after_one_run(found.run_id, found.benchmark, places), stdout)
 

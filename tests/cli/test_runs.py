@@ -115,6 +115,7 @@ def test_a_running_run_whose_sweep_was_killed_says_since_when_there_is_no_sign_o
     assert "running, no sign of life" in " ".join(said.split())
     assert f"{spec.id} running: no sign of life since 2023-11-1" in said
     assert f"{spec.id} running: no sign of life: its command" in run(f"runs --out {tmp_path}")
+    assert "\nno sign of life: its command was killed" in run(f"runs {spec.id} --out {tmp_path}")
 
 
 def test_rm_says_how_much_is_freed_and_what_is_left(run: Run, out: Path) -> None:
