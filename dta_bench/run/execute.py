@@ -75,11 +75,13 @@ def execute(
     """Train a run and store its metrics and results in MLflow.
 
     A run that diverges, or that meets something the user has to mend (an image that cannot be read), is marked failed
-    with its reason. A run that is stopped keeps its checkpoint.
+    with its reason. A run that is stopped keeps its checkpoint; one that is to stop before it begins leaves no trace.
 
     Args:
         on_epoch: called after each epoch with its number, from 1, and its metrics by name.
     """
+    if stop.requested and resolved.spec.training.devices == 1:  # replicas stop together, in their first step
+        return RunOutcome("stopped", reason="stopped before it began")  # and so it is not in the store as interrupted
     placement = placement_of(resolved, workspace, stop)
     tags = tags_of(resolved, workspace, placement)
     log = workspace.tracker().open_run(resolved.spec, label.parent, label.name, set(label.inert), tags)
