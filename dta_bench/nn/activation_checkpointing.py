@@ -5,12 +5,12 @@ The numbers are those of a plain pass: dropout draws are repeated, and BatchNorm
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
@@ -30,20 +30,28 @@ class _Recomputed:
 
     def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         assert isinstance(self, nn.Module)
-        return nullcontext(), _as_in_first_pass(self, {m: m.track_running_stats for m in _batch_norms(self)})
+        return nullcontext(), _AsInFirstPass(self)
 
 
-@contextmanager
-def _as_in_first_pass(block: nn.Module, tracked: Mapping[_BatchNorm, bool]) -> Iterator[None]:
-    """Within the block of code each BatchNorm tracks as in the first pass, but updates a copy of its statistics."""
-    now = {norm: (norm.track_running_stats, dict(norm._buffers)) for norm in _batch_norms(block)}
-    for norm, tracks in tracked.items():
-        norm.track_running_stats = tracks
-        norm._buffers.update({k: None if b is None else b.clone() for k, b in norm._buffers.items()})
-    try:
-        yield
-    finally:
-        for norm, (tracks, buffers) in now.items():
+class _AsInFirstPass(AbstractContextManager[None]):
+    """Within the block of code each BatchNorm tracks as in the first pass, but updates a copy of its statistics.
+
+    It is entered once for each gradient that goes through the block: masks of dropout need one before the step's own.
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        self.block = block
+        self.tracked = {norm: norm.track_running_stats for norm in _batch_norms(block)}
+        self.before: dict[_BatchNorm, tuple[bool, dict[str, Tensor | None]]] = {}
+
+    def __enter__(self) -> None:
+        self.before = {norm: (norm.track_running_stats, dict(norm._buffers)) for norm in _batch_norms(self.block)}
+        for norm, tracks in self.tracked.items():
+            norm.track_running_stats = tracks
+            norm._buffers.update({k: None if b is None else b.clone() for k, b in norm._buffers.items()})
+
+    def __exit__(self, *_: object) -> None:
+        for norm, (tracks, buffers) in self.before.items():
             norm.track_running_stats = tracks
             norm._buffers.update(buffers)
 

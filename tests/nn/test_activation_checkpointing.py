@@ -48,6 +48,20 @@ def test_losses_gradients_and_running_statistics_are_those_of_a_plain_step(name:
         torch.testing.assert_close(other, buffer, msg=key)
 
 
+def test_two_gradients_of_one_pass_are_those_of_a_plain_pass() -> None:
+    """As a mask's impact is found before the step's own gradient."""
+    plain, recomputed = pair("unet_mini")
+    images, found = torch.randn(2, 3, *SIZE, requires_grad=True), []
+    for net in (plain, recomputed):
+        torch.manual_seed(1)
+        total = net(images).square().mean()
+        (impact,) = torch.autograd.grad(total, images, retain_graph=True)
+        total.backward()
+        found.append([impact, *(weight.grad for weight in net.parameters()), *net.buffers()])
+    for expected, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, expected)
+
+
 def test_a_copy_computes_by_its_own_weights() -> None:
     _, net = pair("unet_mini")
     twin = copy.deepcopy(net)
