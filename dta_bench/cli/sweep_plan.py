@@ -58,9 +58,9 @@ def print_plan(
 
     state = state_of(plan.runs, stored, marks)
     confirming = expect_runs(plan, tracker, search_is_over=count_runs(plan, state, tracker) == 0)
-    confirming_to_do = confirming.runs
-    if confirming.known:
-        confirming_to_do = state_of(confirming.runs, stored, marks).to_do
+    certain = {run.id for run in confirming.certain}
+    of_the_choice = [run for run in confirming.runs if run.id not in certain]
+    confirming_to_do = (*state_of(confirming.certain, stored, marks).to_do, *of_the_choice)
     budget = budget_plan(plan, workspace.root)
     silent = silent_runs(tracker, stored)
     dead = {run.run_id for run in stored if run.mlflow_run_id in silent} & {run.id for run in state.running}

@@ -69,7 +69,7 @@ def train(
         str,
         typer.Option(
             autocompletion=complete("run"),
-            help="The identity of the run that this command trains again; with another one it trains nothing.",
+            help="The identity of the run that this command trains again; of options, measure_every alone may differ.",
         ),
     ] = "",
     quiet: Quiet = False,

@@ -165,14 +165,14 @@ def _how_to_measure(plan: Plan) -> str:
 
 
 def describe(found: Estimate) -> str:
-    """Say the estimate in one sentence, with the hours of each method where there are several; or why there is none."""
+    """Say the estimate, with the hours of each method where there are several, and its basis; or why there is none."""
     if found["why"] or found["too_small"]:
         return f"no estimate: {found['why'] or found['too_small']}"
     basis = "as given" if found["measured"] else f"{found['basis']}; {MEASURED_INSTEAD}"
     money = f", {spell_money(found)}," if found["cost"] is not None else ""
     return (
-        f"Estimate: {spell_amount(found)}{money} for {count_of(found['runs'], 'run')}{_by_method(found)}, which is "
-        f"{found['steps']:.0f} source-only steps at {found['images_per_second']:.0f} source images per second ({basis})"
+        f"Estimate: {spell_amount(found)}{money} for {count_of(found['runs'], 'run')}.{_by_method(found)} It counts "
+        f"{found['steps']:,.0f} source-only steps, at {found['images_per_second']:.0f} source images per second ({basis})"
     )
 
 
@@ -181,8 +181,8 @@ def _by_method(found: Estimate) -> str:
     dearest = sorted(found["by_method"].items(), key=lambda item: -item[1])
     if len(dearest) < 2 or all(hours < 0.05 for _, hours in dearest):
         return ""
-    rate = "" if found["measured"] else " at the rate in the middle"
-    return f" (hours by method{rate}: {', '.join(f'{name} {hours:.1f}' for name, hours in dearest)})"
+    middle = "" if found["measured"] else ", at the assumed rate"
+    return f" Hours by method{middle}: {', '.join(f'{name} {hours:.1f}' for name, hours in dearest)}."
 
 
 def epoch_lengths(plan: Plan, root: str) -> tuple[int, int]:

@@ -1,11 +1,11 @@
-"""Which classes fell during a run, between which of its measured epochs, and what they are taken for since then."""
+"""Which classes fell during a run, or were never right, after which of its epochs, and what they are taken for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from dta_bench.report.configurations import LOST
-from dta_bench.report.document.one_run import ClassFall
+from dta_bench.report.document.one_run import ClassFall, PoorClass
 from dta_bench.report.document.run_details import ConfusionMatrix
 from dta_bench.tracking.class_record import ClassCurves, ClassRow
 
@@ -13,6 +13,8 @@ LEAST_POINTS = 20.0
 """A class fell whose score on the labelled subset ends so far below its best, and at half of it or less, ..."""
 FEWEST_IMAGES = 3
 """... provided that so many images or more went wrong: two of four images are chance."""
+POOR = 20.0
+"""A class was nearly never right whose score on the labelled subset is never above this."""
 OF_SHARE = 0.1
 """Without labels a class fell that is predicted so much less often than before, and than if all were equally often."""
 
@@ -26,6 +28,28 @@ def falls(curves: ClassCurves, confusion: ConfusionMatrix | None) -> list[ClassF
     names = curves.names
     found = [fall for name in names if (fall := _fall(curves, name, len(names), confusion)) is not None]
     return sorted(found, key=lambda fall: fall.values[-1] - max(fall.values))
+
+
+def poor_classes(curves: ClassCurves, confusion: ConfusionMatrix | None) -> list[PoorClass]:
+    """The classes whose score on the subset was low after every measured epoch, the worst first.
+
+    Args:
+        confusion: of target test at the last epoch, where there is one.
+    """
+    found = []
+    for name in curves.names:
+        rows = [row for row in curves.of_class(name) if row.score is not None]
+        best = max((float(row.score or 0) for row in rows), default=100.0)
+        if best > POOR or (rows[-1].images or 0) < FEWEST_IMAGES:
+            continue
+        to, share = taken_on_test(confusion, name)
+        found.append(
+            PoorClass(
+                name=name, metric=curves.metric, images=rows[-1].images or 0, best=best,
+                taken_for=rows[-1].taken_for, taken=rows[-1].taken, test_taken_for=to, test_taken=share,
+            )
+        )  # fmt: skip
+    return sorted(found, key=lambda poor: poor.best)
 
 
 def lost_since(curves: ClassCurves, lost: Sequence[str]) -> dict[str, int]:

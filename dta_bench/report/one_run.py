@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from dta_bench.errors import UserError
-from dta_bench.report.class_falls import falls, lost_since, taken_on_test
+from dta_bench.report.class_falls import falls, lost_since, poor_classes, taken_on_test
 from dta_bench.report.configurations import METRICS, StoredRun
 from dta_bench.report.details import CONFUSION, confusion_of, few_classes_from, finite
 from dta_bench.report.document.frozen_record import Curve
@@ -51,6 +51,9 @@ def describe_run(tracker: Tracker, run: TrackedRun, benchmark: Benchmark, out: P
         metric=metric, scores=_scores(run), per_class=_per_class(run), lost_classes=lost,
         lost_since=lost_since(classes, lost) if classes else {}, lost_taken_for=_taken(confusion, lost),
         falls=falls(classes, confusion) if classes else None,
+        poor_classes=poor_classes(classes, confusion) if classes else [],
+        measure_every=spec.training.measure_every,
+        class_epochs=sorted({row.epoch for row in classes.rows}) if classes else [],
         files=_files(tracker, run),
         few_classes_from=few_classes_from(curves.get(IN_USE), benchmark),
         curves=curves, other_seeds=_other_seeds(tracker, run, metric),

@@ -23,11 +23,13 @@ def rule_of(plan: Plan) -> str:
 class ExpectedRuns:
     """The confirmation runs that a sweep would make; ``known`` says whether their configurations are chosen yet.
 
-    Until then ``runs`` holds the first point of each method instead, for their number and cost.
+    Until then ``runs`` holds the first point of each method instead, for their number and cost. ``certain`` are those
+    of which the choice changes nothing: all once it is known, and before it those of methods with one point.
     """
 
     runs: tuple[RunSpec, ...]
     known: bool
+    certain: tuple[RunSpec, ...]
 
 
 def expect_runs(plan: Plan, tracker: Tracker, *, search_is_over: bool) -> ExpectedRuns:
@@ -37,19 +39,26 @@ def expect_runs(plan: Plan, tracker: Tracker, *, search_is_over: bool) -> Expect
         search_is_over: whether all runs of the search have ended.
     """
     if not plan.confirm:
-        return ExpectedRuns((), known=True)
-    chosen = chosen_configurations(plan, tracker) if search_is_over else []
-    first = {(run.backbone, run.method): run for run in reversed(plan.runs)}
-    return ExpectedRuns(_with_seeds(chosen or first.values(), plan), known=bool(chosen))
+        return ExpectedRuns((), known=True, certain=())
+    if search_is_over and (chosen := chosen_configurations(plan, tracker)):
+        runs = _with_seeds(chosen, plan)
+        return ExpectedRuns(runs, known=True, certain=runs)
+    points: dict[tuple[str, str], dict[str, RunSpec]] = {}
+    for run in plan.runs:
+        points.setdefault((run.backbone, run.method), {}).setdefault(dataclasses.replace(run, seed=0).id, run)
+    first = [next(iter(of_method.values())) for of_method in points.values()]
+    alone = [next(iter(of_method.values())) for of_method in points.values() if len(of_method) == 1]
+    return ExpectedRuns(_with_seeds(first, plan), known=False, certain=_with_seeds(alone, plan))
 
 
 def describe_confirmation(plan: Plan, expected: ExpectedRuns, to_do: int) -> str:
     """Say in one sentence how many confirmation runs there are, of what, with which seeds, and how many are to do."""
     seeds = spell_seeds(plan.confirmation_seeds)
     what = "what the search chose" if expected.known else "what the search will choose"
+    at_most = "at most " if len(expected.certain) < len(expected.runs) else ""
     return (
         f"then {len(expected.runs)} confirmation runs of {what} of each method and of the baselines, with {seeds}:"
-        f" {len(expected.runs) - to_do} done, {to_do} to do"
+        f" {len(expected.runs) - to_do} done, {at_most}{to_do} to do"
     )
 
 

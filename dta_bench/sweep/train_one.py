@@ -40,7 +40,7 @@ def train_one(
     Args:
         settings: parameters as ``key=value``.
         seed: of the run.
-        repeats: the identity that the run must have; empty for any.
+        repeats: the identity that the run must have, or one that differs in ``measure_every`` alone; empty for any.
 
     Returns:
         What ``--json`` prints.
@@ -52,7 +52,7 @@ def train_one(
         Interrupted: Ctrl-C or SIGTERM; the checkpoint is kept.
     """
     spec = _spec_with_settings(plan, settings, seed)
-    if repeats and spec.id != repeats:
+    if repeats and repeats not in ids_of_same_numbers(spec):
         raise UserError(
             f"these options make the run {spec.id}, and --repeats asks for {repeats}; dta-bench runs {repeats} prints"
             " the command that makes it"
@@ -173,6 +173,12 @@ def _means(found: TrackedRun, part: str) -> dict[str, Any]:
 def _per_class(found: TrackedRun) -> dict[str, float]:
     prefix = "test/class/"
     return {key.removeprefix(prefix): value for key, value in found.metrics.items() if key.startswith(prefix)}
+
+
+def ids_of_same_numbers(spec: RunSpec) -> set[str]:
+    """The identities of runs that end with the numbers of this one: how often a run is measured changes none."""
+    often = [spec.training.model_copy(update={"measure_every": n + 1}) for n in range(spec.training.epochs)]
+    return {dataclasses.replace(spec, training=training).id for training in often}
 
 
 def _spec_with_settings(plan: Plan, settings: list[str], seed: int) -> RunSpec:

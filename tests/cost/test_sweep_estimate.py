@@ -41,8 +41,8 @@ def test_a_method_costs_its_floor() -> None:
 def test_the_hours_of_each_method_are_said_the_dearest_first() -> None:
     made = plan(methods=("dann", "mcd"), epochs=1, points=1)
     said = describe(estimate(made, made.runs, "", 1.0, None))
-    assert "(hours by method: mcd " in said
-    said = said.partition("hours by method")[2]
+    assert "Hours by method: mcd " in said
+    said = said.partition("Hours by method")[2]
     assert said.index("mcd") < said.index("dann") < said.index("source_only")
 
 

@@ -10,11 +10,11 @@ from stored_runs import finish
 
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.report.build import build_report
-from dta_bench.report.class_falls import falls, lost_since
+from dta_bench.report.class_falls import falls, lost_since, poor_classes
 from dta_bench.report.details import few_classes_from
 from dta_bench.report.document.run_details import ConfusionMatrix
 from dta_bench.report.headline_and_warnings import warnings
-from dta_bench.report.terminal.class_falls import _sentence
+from dta_bench.report.terminal.class_falls import _poor_sentence, _sentence
 from dta_bench.report.weak_runs import weak_run_sentences
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.tracking import Tracker, store_file
@@ -44,6 +44,27 @@ def test_a_class_that_fell_is_told_with_both_epochs_and_what_took_its_place() ->
         " 20.0 % after 12 (10 images). After epoch 8, 9 of its 10 images were taken for nine. On target test, after the"
         " last epoch, 80 % of its images are taken for nine."
     )
+
+
+def test_a_class_that_was_never_right_is_told_though_it_did_not_fall() -> None:
+    (poor,) = poor_classes(curves((0, 10, 10)), CONFUSION)
+    assert _poor_sentence(poor) == (
+        "Class seven was nearly never right: recall on the labelled subset at most 10.0 % after any measured epoch (10"
+        " images). After the last one, 9 of its 10 images were taken for nine. On target test, after the last epoch,"
+        " 80 % of its images are taken for nine."
+    )
+
+
+@pytest.mark.parametrize(
+    ("seven", "images"),
+    [
+        pytest.param((0, 30, 0), 10, id="it was right at times"),
+        pytest.param((0, 0, 0), 2, id="two images are chance"),
+        pytest.param((0, 0, 0), None, id="no subset"),
+    ],
+)
+def test_a_class_that_is_not_shown_to_be_never_right_is_not_told(seven: tuple[float, ...], images: int | None) -> None:
+    assert poor_classes(curves(seven, images), CONFUSION) == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,13 @@ from dta_bench.spec import search_space_file
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep.choose_runs import make_plan
-from dta_bench.sweep.confirmation import chosen_configurations, confirmation_plan, expect_runs, reported_runs
+from dta_bench.sweep.confirmation import (
+    chosen_configurations,
+    confirmation_plan,
+    describe_confirmation,
+    expect_runs,
+    reported_runs,
+)
 from dta_bench.sweep.done_runs import state_of
 from dta_bench.sweep.work import choose_work
 from dta_bench.tracking import CONFIRM, Tracker
@@ -134,6 +140,15 @@ def test_a_dry_run_expects_as_many_runs_before_the_search_as_after_it(tracker: T
     assert len(before.runs) == len(after.runs) == 3 * 3
     assert (before.known, after.known) == (False, True)
     assert after.runs == confirmation_plan(plan, tracker).runs  # type: ignore[union-attr]
+
+
+def test_before_the_search_is_over_only_methods_with_one_point_are_certain_to_be_confirmed_as_they_are(
+    tracker: Tracker,
+) -> None:
+    expected = expect_runs(plan_of(methods=("dta_released", "dann")), tracker, search_is_over=False)
+    assert {run.method for run in expected.runs} == {"dta_released", "dann", "source_only"}
+    assert [(run.method, run.seed) for run in expected.certain] == [("source_only", 1000), ("source_only", 1001)]
+    assert describe_confirmation(plan_of(), expected, to_do=4).endswith("2 done, at most 4 to do")
 
 
 def test_the_store_keeps_how_many_runs_the_last_start_of_a_sweep_asked_for(tracker: Tracker) -> None:

@@ -1,5 +1,6 @@
 """``train`` obeys the same rules as a sweep: one command a folder, and a run that is done is not trained again."""
 
+import dataclasses
 import json
 import shutil
 import signal
@@ -12,10 +13,11 @@ from filelock import FileLock
 from local_server import mlflow_server
 from real_sweeps import start, tracked, wait_until
 from rich.console import Console
+from small_runs import spec_of
 
 from dta_bench.cli.arguments import options_of, plan_of
 from dta_bench.run.workspace import Workspace
-from dta_bench.sweep.train_one import train_one
+from dta_bench.sweep.train_one import ids_of_same_numbers, train_one
 from dta_bench.tracking import ActiveSweep, Tracker, heartbeat
 
 TRAIN = ("train", "fonts_digits", "--method", "source_only", "--epochs", "1")
@@ -26,6 +28,14 @@ def stored(cwd: Path) -> list[tuple[Any, ...]]:
     """Each run with all that a second measurement of target test would change."""
     tracker_runs = tracked(cwd)
     return [(run.mlflow_run_id, run.status, run.metrics) for run in tracker_runs]
+
+
+def test_a_run_is_repeated_by_one_that_is_measured_more_often_and_by_no_other() -> None:
+    finer = spec_of("dta", epochs=4)
+    kept = dataclasses.replace(finer, training=finer.training.model_copy(update={"measure_every": 4}))
+    assert kept.id != finer.id
+    assert kept.id in ids_of_same_numbers(finer)
+    assert dataclasses.replace(kept, seed=1).id not in ids_of_same_numbers(finer)
 
 
 def test_a_run_that_is_done_is_shown_again_and_not_trained(tmp_path: Path) -> None:

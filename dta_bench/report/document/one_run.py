@@ -55,6 +55,29 @@ class ClassFall(FrozenRecord):
     test_taken: float | None
 
 
+class PoorClass(FrozenRecord):
+    """A class that was nearly never right after any measured epoch; shares in percent.
+
+    Attributes:
+        metric: ``recall`` or ``iou`` on the labelled subset.
+        images: of the subset that hold the class.
+        best: its highest score.
+        taken_for: the class that most of its wrong images, or pixels, of the subset are predicted as at the last epoch.
+        taken: the share of its images, or pixels, that are.
+        test_taken_for: as ``taken_for``, on target test; empty where there is none.
+        test_taken: as ``taken``, on target test.
+    """
+
+    name: str
+    metric: str
+    images: int
+    best: float
+    taken_for: str
+    taken: float | None
+    test_taken_for: str
+    test_taken: float | None
+
+
 class OneRun(Document):
     """A run of a store; scores in percent.
 
@@ -72,6 +95,9 @@ class OneRun(Document):
         lost_taken_for: of ``lost_classes``, the class that most of the images of each are taken for on target test, and
             their share in percent; without those of which no image is taken for another.
         falls: classes that fell during the run, the deepest fall first; None where the run kept no record of classes.
+        poor_classes: classes that were nearly never right after any measured epoch, the worst first.
+        measure_every: after every how many epochs, and after the last one, the run is measured.
+        class_epochs: the measured epochs, after which ``falls`` and ``poor_classes`` can be seen.
         files: what tells more of classes, by its path among the run's artifacts → where it lies.
         few_classes_from: the epoch from which on fewer than half of the classes are predicted on target train.
         curves: metric → its value after each epoch.
@@ -106,6 +132,9 @@ class OneRun(Document):
     lost_since: dict[str, int]
     lost_taken_for: dict[str, tuple[str, float]]
     falls: list[ClassFall] | None
+    poor_classes: list[PoorClass]
+    measure_every: int
+    class_epochs: list[int]
     files: dict[str, str]
     few_classes_from: int | None
     curves: dict[str, Curve]

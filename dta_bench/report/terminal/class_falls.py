@@ -1,8 +1,9 @@
-"""On a terminal: the classes of a run that fell, when, what they are taken for since then, and where the rest is."""
+"""On a terminal: the classes of a run that fell or were never right, what they are taken for, where the rest is."""
 
 from __future__ import annotations
 
-from dta_bench.report.document.one_run import ClassFall, OneRun
+from dta_bench.report.class_falls import POOR
+from dta_bench.report.document.one_run import ClassFall, OneRun, PoorClass
 from dta_bench.report.weak_runs import join_names, lost_classes
 from dta_bench.spec.spelling import count_of, join_words
 from dta_bench.tracking.class_record import FILE
@@ -44,19 +45,51 @@ def files_sentence(run: OneRun) -> list[str]:
     return lines
 
 
+def poor_sentences(run: OneRun) -> list[str]:
+    """A sentence or two on each class that was nearly never right, and the names of the others."""
+    lines = [_poor_sentence(poor) for poor in run.poor_classes[:MOST_FALLS]]
+    if others := run.poor_classes[MOST_FALLS:]:
+        named = join_names([f"{poor.name} (at most {poor.best:.1f} %)" for poor in others])
+        lines.append(f"Never above {POOR:.0f} % either: {named}.")
+    return lines
+
+
+def measured_sentence(run: OneRun) -> list[str]:
+    """After which epochs classes were measured, where that was not after each."""
+    measured = run.class_epochs
+    if not measured or run.measure_every == 1:
+        return []
+    named = "epochs" if len(measured) > 1 else "epoch"
+    return [
+        f"Classes were measured after {named} {join_words([str(epoch) for epoch in measured])} alone. The command below"
+        " with --training measure_every=1 measures them after each epoch and ends with the same numbers."
+    ]
+
+
+def _poor_sentence(poor: PoorClass) -> str:
+    said = f"Class {poor.name} was nearly never right: {_metric(poor)} at most {poor.best:.1f} %"
+    said += f" after any measured epoch{_images(poor)}."
+    return said + _taken(poor, "After the last one")
+
+
 def _sentence(fall: ClassFall) -> str:
     first, *others = zip(fall.epochs, fall.values, strict=True)
     points = [f"{first[1]:.1f} % after epoch {first[0]}", *(f"{value:.1f} % after {epoch}" for epoch, value in others)]
     said = f"Class {fall.name} fell {_when(fall)}: {_metric(fall)} {', '.join(points)}{_images(fall)}."
-    things = "pixels" if fall.metric == "iou" else "images"
-    if fall.taken_for and fall.taken is not None:
-        share = f"{fall.taken:.0f} % of its pixels"
-        if fall.metric == "recall" and fall.images:
-            share = f"{round(fall.taken * fall.images / 100)} of its {count_of(fall.images, 'image')}"
-        said += f" After epoch {fall.since}, {share} were taken for {fall.taken_for}."
-    if fall.test_taken is not None:
-        said += f" On target test, after the last epoch, {fall.test_taken:.0f} % of its {things} are taken for"
-        said += f" {fall.test_taken_for}."
+    return said + _taken(fall, f"After epoch {fall.since}")
+
+
+def _taken(of: ClassFall | PoorClass, when: str) -> str:
+    """What a class is taken for on the subset, and on target test."""
+    said, things = "", "pixels" if of.metric == "iou" else "images"
+    if of.taken_for and of.taken is not None:
+        share = f"{of.taken:.0f} % of its pixels"
+        if of.metric == "recall" and of.images:
+            share = f"{round(of.taken * of.images / 100)} of its {count_of(of.images, 'image')}"
+        said += f" {when}, {share} were taken for {of.taken_for}."
+    if of.test_taken is not None:
+        said += f" On target test, after the last epoch, {of.test_taken:.0f} % of its {things} are taken for"
+        said += f" {of.test_taken_for}."
     return said
 
 
@@ -65,13 +98,13 @@ def _when(fall: ClassFall) -> str:
     return f"in epoch {fall.since}" if fall.since == before + 1 else f"between epochs {before} and {fall.since}"
 
 
-def _metric(fall: ClassFall) -> str:
+def _metric(fall: ClassFall | PoorClass) -> str:
     if fall.metric == "predicted":
         return "its share of the predictions on target train was"
     return f"{'IoU' if fall.metric == 'iou' else 'recall'} on the labelled subset"
 
 
-def _images(fall: ClassFall) -> str:
+def _images(fall: ClassFall | PoorClass) -> str:
     """How many images the figures are of, in brackets."""
     if fall.images is None:
         return ""

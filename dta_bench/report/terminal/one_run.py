@@ -10,7 +10,13 @@ from rich.table import Table
 
 from dta_bench.report.document.frozen_record import Curve
 from dta_bench.report.document.one_run import IN_USE, Changed, OneRun
-from dta_bench.report.terminal.class_falls import fall_sentences, files_sentence, lost_sentence
+from dta_bench.report.terminal.class_falls import (
+    fall_sentences,
+    files_sentence,
+    lost_sentence,
+    measured_sentence,
+    poor_sentences,
+)
 from dta_bench.spec.spelling import spell_metric, spell_value
 
 PARTS = {
@@ -41,8 +47,8 @@ def show_run(run: OneRun, console: Console) -> None:
     for line in _where(run):
         say(line)
     say("")
-    say("This command trains the run again. Where its result is stored it only shows that: name another --out,")
-    say(f"or remove the run first (dta-bench runs rm {run.run_id}):")
+    say("This command trains the run again. If the folder --out already has the result, it only shows the result:")
+    say(f"then name another folder, or remove the run first (dta-bench runs rm {run.run_id}).")
     say(f"  {run.command}")
 
 
@@ -81,7 +87,7 @@ def _how_it_ended(run: OneRun) -> list[str]:
         )
     if run.lost_classes:
         lines.append(lost_sentence(run))
-    return lines + fall_sentences(run)
+    return lines + fall_sentences(run) + poor_sentences(run) + measured_sentence(run)
 
 
 def _scores(run: OneRun) -> Table:
