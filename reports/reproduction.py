@@ -21,8 +21,9 @@ from dta_bench.spec.spelling import count_of
 HERE = Path(__file__).parent
 PAIRS = {"usps_mnist": "USPS to MNIST", "mnist_usps": "MNIST to USPS"}
 OURS = {"digits": "MNIST to UCI digits", "fonts_digits": "Fonts to UCI digits"}
+OTHERS = ("mcd", "vada", "se", "shot", "dta_released")  # rows that are asked for beside dta and adabn
 VAT_IS_PRINTED = ("usps_mnist",)
-PAPERS_STEPS = 90 * 468
+PAPERS_STEPS, SCALED_STEPS, SCALED_BATCH, SEEDS = 90 * 468, 12 * 156, 64, 3
 INTRODUCTION = """# Does the paper reproduce?
 
 Made by `make reproduction`. Printed: the paper's tables (`published.yaml`). Released code: `released_code.yaml`,
@@ -63,7 +64,29 @@ def pair_section(pair: str, title: str, report: dict[str, Any]) -> str:
         lines += [f"| {row['row']} | {row['schedule']} | {row['test']} |" for row in released]
     if pair in PAIRS and report.get("cost"):
         lines += ["", hours_at_the_papers_schedule(report)]
+    if pair in PAIRS:
+        lines += rows_not_run(pair, {row["method"] for row in report["leaderboard"]})
     return "\n".join(lines) + "\n"
+
+
+def rows_not_run(pair: str, has: set[str]) -> list[str]:
+    """The methods that are asked for and have no row: the command, a step's measured seconds, and the hours."""
+    missing = [method for method in OTHERS if method not in has]
+    words = ["profile", "step", f"reproduce_{pair}", "--backbone", "conv3_fc2", "--batch", str(SCALED_BATCH)]
+    measured = _json(*words, "--method", ",".join(missing)) if missing else {}
+    if not measured:
+        return []
+    lines = ["", f"| not run at the scaled schedule | seconds a step | {SEEDS} seeds, hours on one core | command |"]
+    lines += ["|---|---:|---:|---|"]
+    for row in measured["rows"]:
+        if row["method"] in missing and not row["vat"]:
+            seconds = SCALED_BATCH / row["images_per_second"]
+            command = (
+                f"dta-bench sweep reproduce_{pair} --method {row['method']} --points 1 --seeds {SEEDS} --confirm 0"
+            )
+            hours = SEEDS * SCALED_STEPS * seconds / 3600
+            lines.append(f"| {row['method']} | {seconds:.3f} | {hours:.1f} | `{command}` |")
+    return lines
 
 
 def chosen_sentence(report: dict[str, Any], pair: str) -> str:

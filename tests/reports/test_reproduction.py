@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "reports"))
+import reproduction
 from reproduction import HERE as REPORTS
-from reproduction import chosen_sentence, pair_section, spell_row
+from reproduction import chosen_sentence, pair_section, rows_not_run, spell_row
 
 ROW = {
     "method": "dta", "params": {"source_only_epochs": 0, "class_balance": 0, "lambda_3": 0.1}, "validation": 20.0,
@@ -49,7 +50,10 @@ def test_a_row_says_what_the_study_varies() -> None:
     assert spell_row(ROW | {"params": rising}, "digits") == "dta, lambda_1 rises over epochs 15"
 
 
-def test_a_direction_has_ours_beside_what_is_printed_and_what_the_released_code_gave() -> None:
+def test_a_direction_has_ours_beside_what_is_printed_and_what_the_released_code_gave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reproduction, "_json", lambda *_: {})
     text = pair_section("usps_mnist", "USPS to MNIST", REPORT)
     ours = "| dta, the printed terms alone | 20.0 | 9.8 | 8.0 to 11.6 (test images only) | 1 of the search | 1 | 99.1 |"
     assert ours in text.splitlines()
@@ -59,6 +63,20 @@ def test_a_direction_has_ours_beside_what_is_printed_and_what_the_released_code_
         " (+11.1 to +17.2) against source-only: better than source-only (p 0.003, corrected for 3 pairs)."
     ) in text.splitlines()
     assert "dta 0.100 s a step, 2.3 h." in text  # 2 x 0.1 s x 42,120 steps
+
+
+def test_a_row_that_was_not_run_has_its_command_its_measured_step_and_its_hours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured = [
+        {"method": "source_only", "vat": False, "images_per_second": 640.0},
+        {"method": "se", "vat": False, "images_per_second": 320.0},
+    ]
+    monkeypatch.setattr(reproduction, "_json", lambda *_: {"rows": measured})
+    *_, row = rows_not_run("usps_mnist", set(reproduction.OTHERS) - {"se"})
+    command = "dta-bench sweep reproduce_usps_mnist --method se --points 1 --seeds 3 --confirm 0"
+    assert row == f"| se | 0.200 | 0.3 | `{command}` |"  # 3 x 1,872 x 0.2 s
+    assert rows_not_run("usps_mnist", set(reproduction.OTHERS)) == []
 
 
 def test_a_gain_that_is_not_shown_is_not_called_one() -> None:
