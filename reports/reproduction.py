@@ -85,7 +85,7 @@ def rows_not_run(pair: str, has: set[str]) -> list[str]:
                 f"dta-bench sweep reproduce_{pair} --method {row['method']} --points 1 --seeds {SEEDS} --confirm 0"
             )
             hours = SEEDS * SCALED_STEPS * seconds / 3600
-            lines.append(f"| {row['method']} | {seconds:.3f} | {hours:.1f} | `{command}` |")
+            lines.append(f"| {row['method']} | {seconds:.3f} | {hours:.1f} | `dta-bench sweep reproduce_{pair} {options}` |")
     return lines
 
 

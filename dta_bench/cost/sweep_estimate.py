@@ -172,7 +172,8 @@ def describe(found: Estimate) -> str:
     money = f", {spell_money(found)}," if found["cost"] is not None else ""
     return (
         f"Estimate: {spell_amount(found)}{money} for {count_of(found['runs'], 'run')}.{_by_method(found)} It counts "
-        f"{found['steps']:,.0f} source-only steps, at {found['images_per_second']:.0f} source images per second ({basis})"
+        f"{found['steps']:,.0f} source-only steps, at {found['images_per_second']:.0f} source images per second"
+        f" ({basis})"
     )
 
 
