@@ -81,11 +81,9 @@ def rows_not_run(pair: str, has: set[str]) -> list[str]:
     for row in measured["rows"]:
         if row["method"] in missing and not row["vat"]:
             seconds = SCALED_BATCH / row["images_per_second"]
-            command = (
-                f"dta-bench sweep reproduce_{pair} --method {row['method']} --points 1 --seeds {SEEDS} --confirm 0"
-            )
             hours = SEEDS * SCALED_STEPS * seconds / 3600
-            lines.append(f"| {row['method']} | {seconds:.3f} | {hours:.1f} | `dta-bench sweep reproduce_{pair} {options}` |")
+            command = f"sweep reproduce_{pair} --method {row['method']} --points 1 --seeds {SEEDS} --confirm 0"
+            lines.append(f"| {row['method']} | {seconds:.3f} | {hours:.1f} | `dta-bench {command}` |")
     return lines
 
 
