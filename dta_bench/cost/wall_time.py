@@ -12,6 +12,8 @@ from dta_bench.cost.assumed_rate import Range, range_at_assumed_rate
 from dta_bench.errors import UserError
 from dta_bench.spec.spelling import count_of
 
+LESS_THAN_A_MINUTE = "less than a minute"
+
 
 @dataclass(frozen=True)
 class Machines:
@@ -46,6 +48,10 @@ class Machines:
         """Return how many GPUs there are, for runs on so many devices each."""
         return self.gpus or self._of_one_run(devices)
 
+    def count_in_use(self, devices: int) -> int:
+        """Return how many of them train while as many runs go as can at a time; runs that share get one each first."""
+        return min(self.count(devices), self.runs_at_a_time(devices) * self._of_one_run(devices))
+
     def _of_one_run(self, devices: int) -> int:
         return devices * max(1, math.ceil(self.gpus_per_run))
 
@@ -54,6 +60,7 @@ class WallTime(TypedDict):
     """How long runs would take.
 
     Attributes:
+        gpus_in_use: those of ``gpus`` that train while as many runs go as can at a time.
         hours: until the last one ends.
         hours_range: where the rate was assumed, between which hours the true ones are assumed to lie; else None.
         longest_run_hours: of the run that takes longest, its first stage included.
@@ -61,6 +68,7 @@ class WallTime(TypedDict):
     """
 
     gpus: int
+    gpus_in_use: int
     runs_at_a_time: int
     hours: float
     hours_range: Range | None
@@ -88,7 +96,8 @@ def wall_time(
     longest = max((hours for phase in took for hours in phase), default=0.0)
     hours = sum(_last_end(phase, room) for phase in took)
     return WallTime(
-        gpus=gpus, runs_at_a_time=room, hours=hours, hours_range=range_at_assumed_rate(hours) if is_assumed else None,
+        gpus=gpus, gpus_in_use=machines.count_in_use(devices), runs_at_a_time=room, hours=hours,
+        hours_range=range_at_assumed_rate(hours) if is_assumed else None,
         longest_run_hours=longest, longest_run_hours_range=range_at_assumed_rate(longest) if is_assumed else None,
     )  # fmt: skip
 
@@ -106,13 +115,18 @@ def describe_wall_time(found: WallTime, machines: Machines, device: str = "GPU")
     Args:
         device: what the rate is of, in the singular.
     """
-    on = f"{count_of(found['gpus'], device)} that {'is' if found['gpus'] == 1 else 'are'} always busy"
+    in_use, of_all = found["gpus_in_use"], count_of(found["gpus"], device)
+    on = f"{of_all} that {'is' if in_use == 1 else 'are'} always busy"
+    if in_use < found["gpus"]:
+        on = f"{in_use} of {of_all}, always busy"
     runs = "one run at a time" if found["runs_at_a_time"] == 1 else f"{found['runs_at_a_time']} runs at a time"
     auto = "; --gpus-per-run auto may fit more" if machines.is_auto else ""
     hint = "; for N of them: --gpus N" if machines.gpus is None else ""
     hours, longest = found["hours_range"], found["longest_run_hours_range"]
+    time = spell_time_range(hours) if hours else spell_hours(found["hours"])
+    about = "" if hours or time == LESS_THAN_A_MINUTE else "about "
     return (
-        f"Time: {spell_time_range(hours) if hours else 'about ' + spell_hours(found['hours'])} on {on}, with "
+        f"Time: {about}{time} on {on}, with "
         f"{runs}{auto}; the longest run takes "
         f"{spell_time_range(longest) if longest else spell_hours(found['longest_run_hours'])}{hint}"
     )
@@ -121,7 +135,7 @@ def describe_wall_time(found: WallTime, machines: Machines, device: str = "GPU")
 def spell_hours(hours: float) -> str:
     """Spell a time: ``less than a minute``, ``14 minutes``, ``3.8 hours``, ``9.6 days``."""
     if hours < 1 / 60:
-        return "less than a minute"
+        return LESS_THAN_A_MINUTE
     if hours < 1.5:
         return count_of(round(hours * 60), "minute")
     return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
@@ -131,7 +145,7 @@ def spell_time_range(bounds: Range) -> str:
     """Spell a range of times: ``7 to 30 minutes``, ``3.8 to 15.2 hours``, ``2.5 to 10.0 days``."""
     low, high = bounds
     if high < 1 / 60:
-        return "less than a minute"
+        return LESS_THAN_A_MINUTE
     if high < 1.5:
         return f"{60 * low:.0f} to {count_of(round(60 * high), 'minute')}"
     return f"{low:.1f} to {high:.1f} hours" if high < 48 else f"{low / 24:.1f} to {high / 24:.1f} days"

@@ -44,6 +44,18 @@ def test_the_sentence_says_what_was_assumed() -> None:
     )
 
 
+def test_no_more_gpus_are_said_to_be_busy_than_runs_go_at_a_time() -> None:
+    machines = Machines(gpus=4, parallel=1)
+    said = describe_wall_time(wall_time(([30.0], []), machines), machines, "device")
+    assert said.startswith("Time: about 30.0 hours on 1 of 4 devices, always busy, with one run at a time")
+    assert wall_time(([1.0] * 4, []), Machines(gpus=5), devices=2)["gpus_in_use"] == 4
+    assert wall_time(([1.0] * 4, []), Machines(gpus=2, gpus_per_run=0.5))["gpus_in_use"] == 2
+
+
+def test_less_than_a_minute_is_not_about_less() -> None:
+    assert describe_wall_time(wall_time(([0.001], []), Machines()), Machines()).startswith("Time: less than a minute on")
+
+
 def test_the_time_at_the_assumed_rate_is_a_range() -> None:
     said = describe_wall_time(wall_time(([2.0, 4.0], []), Machines(gpus=1), is_assumed=True), Machines(gpus=1))
     assert said.startswith("Time: 3.0 to 12.0 hours on 1 GPU")
