@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from dta_bench.cli import endings
-from dta_bench.cli.options import DEFAULT_ROOT
 from dta_bench.cli.silent_runs import silent_runs
 from dta_bench.cli.terminal import console, print_ending, print_json, same_places
-from dta_bench.errors.credentials import mask
 
 if TYPE_CHECKING:
     from dta_bench.tracking import TrackedRun, Tracker
@@ -24,10 +20,11 @@ def show_one(
     from dta_bench.data.benchmark_plugin import benchmark_of
     from dta_bench.domains import typed_paths
     from dta_bench.report.one_run import describe_run
+    from dta_bench.report.train_again import train_again
 
-    store = ["--tracking-uri", mask(tracking_uri)] if tracking_uri else []
-    options = ["--root", _root_of(run), "--out", str(out), *store]
-    found = describe_run(tracker, run, benchmark_of(run.spec.benchmark), typed_paths.absolute(out), options)
+    benchmark = benchmark_of(run.spec.benchmark)
+    command = train_again(run, benchmark.task, out=str(out), tracking_uri=tracking_uri)
+    found = describe_run(tracker, run, benchmark, typed_paths.absolute(out), command)
     if as_json:
         print_json(found.json_object(), stdout)
         return
@@ -38,11 +35,3 @@ def show_one(
         print(silent["reason"], file=stdout)
     places = same_places(out=out, tracking_uri=tracking_uri)
     print_ending("", endings.after_one_run(found.run_id, found.benchmark, places), stdout)
-
-
-def _root_of(run: TrackedRun) -> str:
-    """Where the run's data lay: what its command said, else the default."""
-    words = shlex.split(run.tags.get("command", ""))
-    stated = [after for word, after in itertools.pairwise(words) if word == "--root"]
-    stated += [word.removeprefix("--root=") for word in words if word.startswith("--root=")]
-    return stated[-1] if stated else str(DEFAULT_ROOT)

@@ -21,7 +21,7 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.seeds import is_confirmation
-from dta_bench.spec.train_command import search_space_of, train_command
+from dta_bench.spec.train_command import search_space_of
 from dta_bench.tracking import CHOSEN_BY, TrackedRun, Tracker, class_record, run_link, standing_runs
 
 PARTS = ("test", "validation", "source_validation", "whole")
@@ -29,12 +29,12 @@ OTHER_CURVES = (IN_USE, "target_train/entropy")
 NOTES = ("device", "commit", "recipe", "command")
 
 
-def describe_run(tracker: Tracker, run: TrackedRun, benchmark: Benchmark, out: Path, options: Sequence[str]) -> OneRun:
+def describe_run(tracker: Tracker, run: TrackedRun, benchmark: Benchmark, out: Path, command: str) -> OneRun:
     """All that a store knows of one run.
 
     Args:
         out: the folder of reports.
-        options: of the command that trains it again: where data, runs and the store are.
+        command: that trains it again.
     """
     spec, metric = run.spec, benchmark.headline
     space, _ = search_space_of(spec, benchmark.task)
@@ -61,14 +61,8 @@ def describe_run(tracker: Tracker, run: TrackedRun, benchmark: Benchmark, out: P
         page=str(page) if page.is_file() else None,
         link=run_link(tracker.uri, run.experiment_id, run.mlflow_run_id),
         notes={key: run.tags[key] for key in NOTES if run.tags.get(key)},
-        command=_in_as_many_threads(run) + train_command(spec, benchmark.task, *options),
+        command=command,
     )  # fmt: skip
-
-
-def _in_as_many_threads(run: TrackedRun) -> str:
-    """What stands before the command, so that its numbers are the run's to the last digit; a sweep takes one thread."""
-    threads = run.tags.get("threads", "")
-    return f"OMP_NUM_THREADS={threads} " if threads else ""
 
 
 def _what(tracker: Tracker, run: TrackedRun) -> str:

@@ -200,7 +200,7 @@ def test_a_real_sweep_keeps_the_chosen_and_train_makes_another(tmp_path: Any) ->
     assert by_method["source_only"] == [True]
     (lost,) = [run for run in tracked(tmp_path) if not has[run.run_id]]
     words = command_that_makes(Workspace(str(tmp_path / "data"), str(tmp_path), "sqlite:///x"), lost).split()
-    keep = words[1 : words.index("--out")]
+    keep = words[words.index("train") : words.index("--out")]
     found = run_json(*keep, "--out", str(tmp_path), cwd=tmp_path)
     assert found["run_id"] == lost.run_id
     assert not found["done_before"]

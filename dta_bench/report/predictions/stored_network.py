@@ -6,10 +6,10 @@ from pathlib import Path
 
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.errors import UserError
+from dta_bench.report.train_again import DEFAULT_ROOT, train_again
 from dta_bench.run import network_file
 from dta_bench.run.network_file import LoadedNetwork
 from dta_bench.run.workspace import Workspace
-from dta_bench.spec.train_command import train_command
 from dta_bench.tracking import TrackedRun, Tracker
 from dta_bench.tracking.store_file import sqlite_uri
 
@@ -54,11 +54,10 @@ def load_whole(workspace: Workspace, run: TrackedRun) -> LoadedNetwork:
 
 def command_that_makes(workspace: Workspace, run: TrackedRun) -> str:
     """The one command that trains a run again and keeps its network."""
-    options = ["--keep-network"]
-    if Path(workspace.out) != Path.cwd():
-        options += ["--out", workspace.out]
-    if Path(workspace.root) != Path.cwd() / "data":
-        options += ["--root", workspace.root]
-    if workspace.tracking_uri != sqlite_uri(Path(workspace.out) / "mlflow.db"):
-        options += ["--tracking-uri", workspace.tracking_uri]
-    return train_command(run.spec, benchmark_of(run.spec.benchmark).task, *options)
+    is_default = Path(workspace.root) == Path.cwd() / DEFAULT_ROOT
+    is_in_out = workspace.tracking_uri == sqlite_uri(Path(workspace.out) / "mlflow.db")
+    return train_again(
+        run, benchmark_of(run.spec.benchmark).task, "--keep-network",
+        out="." if Path(workspace.out) == Path.cwd() else workspace.out,
+        tracking_uri=None if is_in_out else workspace.tracking_uri, root=None if is_default else workspace.root,
+    )  # fmt: skip

@@ -25,3 +25,22 @@ def test_the_command_trains_this_run_also_one_that_confirms(tmp_path: Path, seed
     (run,) = tracker.runs("fonts_digits")
     with pytest.raises(UserError, match=f"kept no network; .*{said}"):
         load_stored(workspace, run)
+
+
+def test_the_command_has_the_threads_and_the_data_of_the_run_and_the_store_that_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    workspace = Workspace(str(tmp_path / "data"), str(tmp_path), f"sqlite:///{tmp_path / 'mlflow.db'}")
+    tracker = workspace.tracker()
+    tracker.check()
+    tracker.experiment(benchmark_of("fonts_digits"))
+    finish(tracker, spec_of("source_only"), 0.5)
+    for tag, value in (("threads", "1"), ("command", "dta-bench sweep fonts_digits --root /shared/data")):
+        tracker.tag(tracker.runs("fonts_digits")[0], tag, value)
+    (run,) = tracker.runs("fonts_digits")
+    with pytest.raises(UserError) as refused:
+        load_stored(workspace, run)
+    said = str(refused.value)
+    assert "train it again with OMP_NUM_THREADS=1 dta-bench train fonts_digits " in said
+    assert said.endswith(" --keep-network --root /shared/data --out .")
