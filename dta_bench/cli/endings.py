@@ -133,10 +133,16 @@ def after_label(name: str, drawn: bool, places: str) -> list[str]:
     return [f"dta-bench sweep {name}{places}  # chooses by these labels, once the pair's file names the list"]
 
 
-def after_runs(names: Collection[str], first: str, run_id: str | None, places: str) -> list[str]:
-    """After runs have been listed, the ``first`` on top; ``run_id`` is one that kept its network, if any did."""
+def after_runs(names: Collection[str], first: str, run_id: str, best: str, places: str) -> list[str]:
+    """After runs have been listed.
+
+    Args:
+        first: the run on top.
+        run_id: one that kept its network; empty if none did.
+        best: why this one.
+    """
     reports = [report_of(name, places) for name in list(names)[:1]]
-    figures = [f"dta-bench figures {run_id}{places}  # what the best of them has learned"] if run_id else []
+    figures = [f"dta-bench figures {run_id}{places}  # what it has learned: {best}"] if run_id else []
     return [*reports, f"dta-bench runs {first}{places}  # one run in full", *figures]
 
 

@@ -95,7 +95,7 @@ def runs(
             names = words or list(dict.fromkeys(row["benchmark"] for row in rows))
             places = same_places(out=out, tracking_uri=tracking_uri)
             following = (
-                endings.after_runs(names, rows[0]["run"], _with_network(tracker, listed), places) if rows else []
+                endings.after_runs(names, rows[0]["run"], *_with_network(tracker, listed), places) if rows else []
             )
             print_ending("", following, stdout)
 
@@ -213,15 +213,32 @@ def _cell(row: dict[str, Any], head: str) -> str:
     return str(row[head])
 
 
-def _with_network(tracker: Tracker, listed: list[TrackedRun]) -> str | None:
-    """The best run of those that kept a network, without which there are no figures; None if none did."""
+def _with_network(tracker: Tracker, listed: list[TrackedRun]) -> tuple[str, str]:
+    """Of the runs that kept a network, without which there are no figures, the one with the best score, and by what.
+
+    Scores of two benchmarks are not compared: the first benchmark goes first. Both are empty if none kept one.
+    """
     from dta_bench.report.predictions.stored_network import keeps_network
+    from dta_bench.spec.spelling import spell_metric
 
-    def score(run: TrackedRun) -> float:
-        return run.metrics.get(f"test/{_metric_of(run.spec.benchmark)}", -1.0)
+    benchmarks = list(dict.fromkeys(run.spec.benchmark for run in listed))
 
-    finished = sorted((run for run in listed if run.status == "FINISHED"), key=score, reverse=True)
-    return next((run.run_id for run in finished[:MOST_LOOKED_INTO] if keeps_network(tracker, run)), None)
+    def score(run: TrackedRun) -> float | None:
+        return run.metrics.get(f"test/{_metric_of(run.spec.benchmark)}")
+
+    def rank(run: TrackedRun) -> tuple[int, bool, float]:
+        found = score(run)
+        return benchmarks.index(run.spec.benchmark), found is None, -(found or 0.0)
+
+    finished = sorted((run for run in listed if run.status == "FINISHED"), key=rank)
+    best = next((run for run in finished[:MOST_LOOKED_INTO] if keeps_network(tracker, run)), None)
+    if best is None:
+        return "", ""
+    of = f"of the listed runs of {best.spec.benchmark} that kept a network"
+    metric = spell_metric(_metric_of(best.spec.benchmark))
+    if (found := score(best)) is None:
+        return best.run_id, f"the first {of}; none has a score on target test"
+    return best.run_id, f"{of}, the highest {metric} on target test, {found:.1f} %; no rule chose it"
 
 
 def _remove(tracker: Tracker, names: list[str], yes: bool) -> tuple[list[str], int]:

@@ -13,6 +13,7 @@ from stored_runs import finish
 from typer.testing import CliRunner
 
 from dta_bench import cli
+from dta_bench.cli.runs import _with_network
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.tracking import Tracker, store_file
 
@@ -95,7 +96,28 @@ def test_figures_are_offered_of_the_best_run_that_kept_its_network(run: Run, out
     kept = listed(run, out)[1]
     (network,) = out.glob(f"**/{kept['mlflow_run_id']}/artifacts")
     (network / "network.safetensors").touch()
-    assert f"dta-bench figures {kept['run']} --out {out}" in run(f"runs --out {out}")
+    assert (
+        f"dta-bench figures {kept['run']} --out {out}  # what it has learned: of the listed runs of fonts_digits that "
+        f"kept a network, the highest accuracy on target test, {kept['test']:.1f} %; no rule chose it"
+    ) in run(f"runs --out {out}")
+
+
+def test_the_best_run_that_kept_its_network_is_the_best_of_one_benchmark(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dta_bench.report.predictions.stored_network.keeps_network", lambda *_: True)
+    tracker = Tracker(store_file.sqlite_uri(out / "mlflow.db"), out)
+    here = tracker.runs("fonts_digits")
+    other = dataclasses.replace(here[0], run_id="other", spec=dataclasses.replace(here[0].spec, benchmark="digits"))
+    other = dataclasses.replace(other, metrics={"test/accuracy": 99.9})
+    best = max(here, key=lambda one: one.metrics["test/accuracy"])
+    assert _with_network(tracker, [*here, other])[0] == best.run_id
+    assert _with_network(tracker, [other, *here])[0] == "other"
+    unlabelled = dataclasses.replace(other, metrics={})
+    assert _with_network(tracker, [unlabelled]) == (
+        "other",
+        "the first of the listed runs of digits that kept a network; none has a score on target test",
+    )
 
 
 def test_a_running_run_whose_sweep_was_killed_says_since_when_there_is_no_sign_of_life(
