@@ -91,7 +91,7 @@ def print_suite_plan(
         places: the options that lead another command to the same places.
     """
     from dta_bench.cost.amount import amount_of, spell_amount, spell_money
-    from dta_bench.cost.assumed_rate import MEASURED_INSTEAD, describe_assumption
+    from dta_bench.cost.assumed_rate import describe_assumption, measured_instead
     from dta_bench.cost.wall_time import Machines, describe_wall_time
     from dta_bench.spec.recipe import describe as describe_recipe
 
@@ -144,7 +144,8 @@ def print_suite_plan(
     if unmeasured:
         print(f"no estimate: {unmeasured}", file=stdout)
     elif rate is None:
-        print(f"The rate of these hours is {describe_assumption()}; {MEASURED_INSTEAD}", file=stdout)
+        instead = measured_instead(next((one["measure"] for one in estimates if one["measure"]), ""))
+        print(f"The rate of these hours is {describe_assumption()}; {instead}", file=stdout)
     if time is not None:
         print(describe_wall_time(time, machines, amount["device"]), file=stdout)
     print_ending("", [endings.WITHOUT_DRY_RUN], stdout)

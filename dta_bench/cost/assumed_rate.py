@@ -7,8 +7,6 @@ ASSUMED_FLOPS_PER_SECOND = 20e12
 SPREAD = 2.0
 """The true rate is assumed to lie between the assumed one divided by this, and multiplied by it. No measurement says
 so: GPUs, precisions and loaders may differ by more, and only a measured rate is to be planned by."""
-MEASURED_INSTEAD = "give --images-per-second, measured by dta-bench profile"
-"""What replaces the assumption."""
 
 Range = tuple[float, float]
 
@@ -24,4 +22,14 @@ def describe_assumption() -> str:
     return (
         f"assumed, not measured: a GPU that sustains {middle} TFLOP/s; the range is for {low} to {high}, and a GPU can "
         "be outside it"
+    )
+
+
+def measured_instead(command: str) -> str:
+    """Say what replaces the assumption: the rate that a command measures; empty where none does."""
+    if not command:
+        return "a few runs tell more: the same command with --points 1 --seeds 1 --confirm 0"
+    return (
+        f"measure it on that GPU: {command}  and give the images/s of source_only as --images-per-second; the other "
+        "methods' hours follow from it by their FLOPs"
     )

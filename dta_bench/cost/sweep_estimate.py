@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dta_bench import plugins
 from dta_bench.cost.amount import Amount, amount_of, spell_amount, spell_money
-from dta_bench.cost.assumed_rate import ASSUMED_FLOPS_PER_SECOND, MEASURED_INSTEAD, describe_assumption
+from dta_bench.cost.assumed_rate import ASSUMED_FLOPS_PER_SECOND, describe_assumption, measured_instead
 from dta_bench.cost.flop_counts import flops_per_image, flops_ratio
 from dta_bench.cost.kept_counts import kept
 from dta_bench.cost.stages import stages_of
@@ -45,6 +45,7 @@ class Estimate(Amount):
         run_hours: identity of a run → its GPU hours; a first stage counts for the first run that starts from it.
         too_small: why no assumed rate says how long these steps take, and how to measure one; else empty. The numbers
             are then those of the assumed rate, and a plan does not print them.
+        measure: the command that measures the rate; empty where none does.
         why: why there is no estimate; empty if there is one.
     """
 
@@ -57,6 +58,7 @@ class Estimate(Amount):
     by_method: dict[str, float]
     run_hours: dict[str, float]
     too_small: str
+    measure: str
     why: str
 
 
@@ -84,7 +86,8 @@ def estimate(
     except UserError as error:
         return Estimate(
             runs=len(wanted), steps=0, images=0, images_per_second=0, measured=False, basis="", by_method={},
-            run_hours={}, too_small="", why=str(error), **amount_of(0.0, None, is_assumed=False) | {"price": price},
+            run_hours={}, too_small="", measure="", why=str(error),
+            **amount_of(0.0, None, is_assumed=False) | {"price": price},
         )  # fmt: skip
     by_method = dict[str, float]()
     for run, _, hours in costs:
@@ -95,7 +98,7 @@ def estimate(
         runs=len(wanted), steps=steps, images=steps * plan.training.batch_size, images_per_second=per_second,
         measured=rate is not None, basis=describe_assumption() if rate is None else "the rate that was given",
         by_method=by_method, run_hours=_hours_of_runs(wanted, {run.id: hours for run, _, hours in costs}),
-        too_small=_how_to_measure(plan) if is_small and rate is None else "", why="",
+        too_small=_why_too_small(plan) if is_small and rate is None else "", measure=_measure(plan), why="",
         **amount_of(gpu_hours, price, is_assumed=rate is None, device="device" if is_small else "GPU"),
     )  # fmt: skip
 
@@ -150,25 +153,32 @@ def _hours_of_runs(wanted: Iterable[RunSpec], hours: dict[str, float]) -> dict[s
     return found
 
 
-def _how_to_measure(plan: Plan) -> str:
+def _why_too_small(plan: Plan) -> str:
     """Why these steps have no estimate, and the command that measures their rate."""
     what = f"a step of {plan.backbones[0]} is so small that no assumed rate says how long it takes"
-    if plan.training.keeps_features:
+    if not (command := _measure(plan)):
         return f"{what}; try a few runs first: the same command with --points 1 --seeds 1 --confirm 0"
+    return (
+        f"{what}; measure it where it will train, on a GPU or a CPU: {command}  and give the images/s of"
+        " source_only as --images-per-second"
+    )
+
+
+def _measure(plan: Plan) -> str:
+    """The command that measures the rate of a plan's steps; empty for kept features, of which none does."""
+    if plan.training.keeps_features:
+        return ""
     size = plan.training.image_size
     words = ["dta-bench", "profile", plan.benchmark.name, "--backbone", plan.backbones[0]]
     words += ["--batch", str(plan.training.batch_size), *(["--image-size", str(size[0])] if size else [])]
-    return (
-        f"{what}; measure it where it will train, on a GPU or a CPU: {shlex.join(words)}  and give the images/s of"
-        " source_only as --images-per-second"
-    )
+    return shlex.join(words)
 
 
 def describe(found: Estimate) -> str:
     """Say the estimate, with the hours of each method where there are several, and its basis; or why there is none."""
     if found["why"] or found["too_small"]:
         return f"no estimate: {found['why'] or found['too_small']}"
-    basis = "as given" if found["measured"] else f"{found['basis']}; {MEASURED_INSTEAD}"
+    basis = "as given" if found["measured"] else f"{found['basis']}; {measured_instead(found['measure'])}"
     money = f", {spell_money(found)}," if found["cost"] is not None else ""
     return (
         f"Estimate: {spell_amount(found)}{money} for {count_of(found['runs'], 'run')}.{_by_method(found)} It counts "

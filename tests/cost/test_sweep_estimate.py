@@ -77,6 +77,13 @@ def test_without_a_rate_the_assumption_is_said() -> None:
     assert "assumed, not measured: a GPU that sustains 20 TFLOP/s; the range is for 10 to 40" in describe(found)
 
 
+def test_at_the_assumed_rate_the_command_that_measures_it_has_the_backbone_and_the_batch_of_the_sweep() -> None:
+    made = plan("visda", methods=("dann",), epochs=1, points=1, backbones=("resnet101",), training=("batch_size=32",))
+    said = describe(estimate(made, made.runs, "", None, None))
+    assert "dta-bench profile visda --backbone resnet101 --batch 32  and give the images/s of source_only" in said
+    assert "the other methods' hours follow from it by their FLOPs" in said
+
+
 def test_hours_and_money_at_the_assumed_rate_are_a_range_and_at_a_measured_one_a_figure() -> None:
     made = plan("stl_cifar", methods=("dta",), epochs=1, points=1)
     found = estimate(made, made.runs, "", None, 2.0)

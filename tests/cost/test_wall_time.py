@@ -53,7 +53,8 @@ def test_no_more_gpus_are_said_to_be_busy_than_runs_go_at_a_time() -> None:
 
 
 def test_less_than_a_minute_is_not_about_less() -> None:
-    assert describe_wall_time(wall_time(([0.001], []), Machines()), Machines()).startswith("Time: less than a minute on")
+    said = describe_wall_time(wall_time(([0.001], []), Machines()), Machines())
+    assert said.startswith("Time: less than a minute on")
 
 
 def test_the_time_at_the_assumed_rate_is_a_range() -> None:
