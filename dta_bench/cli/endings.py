@@ -12,6 +12,14 @@ SHORT = "; no table has its one epoch beside the longer runs of a sweep"
 WITHOUT_DRY_RUN = "the same command without --dry-run  # runs them"
 
 
+def get_data(name: str, places: str) -> list[str]:
+    """After a dry run whose data are not there; ``name`` is of the benchmark or its suite."""
+    return [
+        f"dta-bench prepare {name}{places}  # gets its data, or says where to put them",
+        "the same command without --dry-run  # then runs them",
+    ]
+
+
 def report_of(name: str, places: str) -> str:
     """The report of a finished sweep, or of a suite."""
     return f"dta-bench report {name}{places}  # what they show together"

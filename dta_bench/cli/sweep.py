@@ -241,7 +241,8 @@ def sweep(
         )  # fmt: skip
         if dry_run:
             machines, places = machines_of(gpus, share, parallel), same_places(out=out, tracking_uri=tracking_uri)
-            print_plan(plan, workspace, as_json, stdout, rate, price, stacked, machines, places)
+            of_data = same_places(root=root)
+            print_plan(plan, workspace, as_json, stdout, rate, price, stacked, machines, places, of_data)
             return
         phases.begin("importing what trains")
         from dta_bench.sweep.confirmation import reported_runs

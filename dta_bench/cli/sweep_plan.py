@@ -25,6 +25,7 @@ LISTED = 40
 def print_plan(
     plan: Plan, workspace: Workspace, as_json: bool, stdout: TextIO, rate: float | None, price: float | None,
     stacked: bool = False, machines: Machines | None = None, places: str = "",
+    data_places: str = "",
 ) -> None:  # fmt: skip
     """Print the runs of a plan, how many of them are done, and what the others would cost.
 
@@ -32,11 +33,14 @@ def print_plan(
         stacked: whether what can be stacked is; the memory that this takes is then said.
         machines: what would train, for the time that it would take; None: nobody said.
         places: the options that lead another command to the same places.
+        data_places: the options that lead another command to the same data.
     """
+    from dta_bench import plugins
     from dta_bench.cost.budget_plan import budget_plan, describe_budget
     from dta_bench.cost.sweep_estimate import describe, estimate, note_on_few_steps
     from dta_bench.cost.wall_time import Machines, describe_wall_time
     from dta_bench.data.benchmark_plugin import benchmark_plugin
+    from dta_bench.data.missing_data import missing_data
     from dta_bench.run.code_fingerprint import fingerprints_of_many
     from dta_bench.spec.recipe import describe as describe_recipe
     from dta_bench.spec.row_origins import describe_origins, origins
@@ -70,6 +74,7 @@ def print_plan(
     situation = (
         target_labels(has_subset=plan.label_subset.is_there, has_test=has_test) if has_test is not None else None
     )
+    missing = missing_data(plan.file.benchmark, Path(workspace.root))
     notes = [*plan.notes(), *note_on_small_images(plan)]
     stands = describe_runs(state, stored, lambda run_id: workspace.checkpoint(run_id).is_file())
     stands |= dict.fromkeys(dead, "no sign of life of its command, is taken up again")
@@ -92,8 +97,8 @@ def print_plan(
             "runs": runs, "done": len(state.done), "diverged": len(state.diverged),
             "running": alive, "to_do": to_do, "of_other_code": len(state.stale),
             "origins": rows, "recipe": plan.recipe, "budget": budget,
-            "confirmation": confirmation, "target_labels": situation, "estimate": costs, "time": time,
-            "networks": networks,
+            "confirmation": confirmation, "target_labels": situation, "missing_data": missing, "estimate": costs,
+            "time": time, "networks": networks,
         }  # fmt: skip
         print_json(found, stdout)
         return
@@ -116,7 +121,10 @@ def print_plan(
         print(f"{len(state.stale)} of these runs were made by other code; they will run again", file=stdout)
     if confirming.runs:
         print(describe_confirmation(plan, confirming, len(confirming_to_do)), file=stdout)
-    print(f"labels of the target: {describe_target_labels(situation)}", file=stdout)
+    declared = ", as the benchmark's file declares them" if missing and situation is not None else ""
+    print(f"labels of the target{declared}: {describe_target_labels(situation)}", file=stdout)
+    if missing:
+        print(f"the data of {plan.file.benchmark} are not there: {missing}", file=stdout)
     print(describe_sizes(expected_sizes(plan, workspace.keep_networks, confirming.runs)), file=stdout)
     if stacked:
         from dta_bench.sweep.stacked.describe import describe_stacks
@@ -131,7 +139,9 @@ def print_plan(
     time = time_of([(costs, state.to_do, confirming_to_do)], machines, plan.training.devices)
     if time is not None:
         print(describe_wall_time(time, machines, costs["device"]), file=stdout)
-    print_ending("", [endings.WITHOUT_DRY_RUN], stdout)
+    name = plugins.suite_of(plan.file.benchmark) or plan.file.benchmark
+    following = endings.get_data(name, data_places) if missing else [endings.WITHOUT_DRY_RUN]
+    print_ending("", following, stdout)
 
 
 def print_nothing_left(name: str, places: str, stdout: TextIO) -> None:

@@ -12,6 +12,7 @@ from command_line import refusal
 from typer.testing import CliRunner
 
 from dta_bench import cli
+from dta_bench.data.missing_data import missing_data
 from dta_bench.spec.target_labels import CONSEQUENCES, TargetLabels
 
 DRY = "sweep mine --backbone conv3_tiny --method mcc --points 1 --root data --dry-run"
@@ -43,6 +44,23 @@ def test_it_tells_the_situation(
     CliRunner().invoke(cli.app, DRY.split())
     said = " ".join(capfd.readouterr().out.split())
     assert f"labels of the target: {CONSEQUENCES[situation]}" in said
+
+
+def test_where_the_data_are_not_there_it_says_so_and_names_the_command_that_gets_them(
+    out: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    line = "sweep visda --method mcc --points 1 --root elsewhere --dry-run"
+    CliRunner().invoke(cli.app, line.split())
+    said = capfd.readouterr().out
+    assert f"labels of the target, as the benchmark's file declares them: {CONSEQUENCES['both']}\n" in said
+    assert f"the data of visda are not there: no folder {out / 'elsewhere/visda/train'}, and 1 more\n" in said
+    assert "\nNext: dta-bench prepare visda --root elsewhere  # " in said
+
+
+def test_a_pair_without_its_folders_is_seen_to_lack_them(out: Path) -> None:
+    state_pair(out, {"test": "street_test"})
+    assert missing_data("mine", out / "data") == ""
+    assert missing_data("mine", out / "nowhere").startswith(f"no folder {out / 'nowhere/studio'}, and ")
 
 
 def test_a_search_that_compares_by_labels_is_refused_where_there_are_none(out: Path) -> None:
