@@ -4,8 +4,8 @@
     python reports/released_differences.py page > released_differences.md
 
 The authors' code differs from ours in how it makes the masked passes of the target. Each difference is made here, alone
-and together, in training runs of ``dta`` with class balance 0.1, which does not collapse, as ``compare_digits`` and
-``compare_fonts_digits`` train. Settings that the paper leaves open are varied in the same runs. Runs of one seed share
+and together, in training runs of ``dta`` with class balance 0.1, as ``compare_digits`` and ``compare_fonts_digits``
+train. Settings that the paper leaves open are varied in the same runs. Runs of one seed share
 first weights and batches.
 """
 
