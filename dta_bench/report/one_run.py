@@ -49,6 +49,7 @@ def describe_run(tracker: Tracker, run: TrackedRun, benchmark: Benchmark, out: P
         reason=run.tags.get("reason", ""), collapsed=run.tags.get("collapsed") == "true",
         params=_changed_params(spec), training=_changed_training(spec, benchmark), search_space=space,
         metric=metric, scores=_scores(run), per_class=_per_class(run), lost_classes=lost,
+        worst_taken_for=_taken(confusion, _worst(run)),
         lost_since=lost_since(classes, lost) if classes else {}, lost_taken_for=_taken(confusion, lost),
         falls=falls(classes, confusion) if classes else None,
         poor_classes=poor_classes(classes, confusion) if classes else [],
@@ -104,6 +105,12 @@ def _scores(run: TrackedRun) -> dict[str, dict[str, float]]:
 def _per_class(run: TrackedRun) -> dict[str, float]:
     prefix = "test/class/"
     return {key.removeprefix(prefix): value for key, value in run.metrics.items() if key.startswith(prefix)}
+
+
+def _worst(run: TrackedRun) -> list[str]:
+    """The three classes with the lowest score on target test."""
+    by_class = _per_class(run)
+    return sorted(by_class, key=by_class.__getitem__)[:3]
 
 
 def _lost(run: TrackedRun) -> list[str]:

@@ -48,10 +48,18 @@ def test_a_class_that_fell_is_told_with_both_epochs_and_what_took_its_place() ->
 
 def test_a_class_that_was_never_right_is_told_though_it_did_not_fall() -> None:
     (poor,) = poor_classes(curves((0, 10, 10)), CONFUSION)
-    assert _poor_sentence(poor) == (
-        "Class seven was nearly never right: recall on the labelled subset at most 10.0 % after any measured epoch (10"
-        " images). After the last one, 9 of its 10 images were taken for nine. On target test, after the last epoch,"
-        " 80 % of its images are taken for nine."
+    assert _poor_sentence(poor, EPOCHS) == (
+        "Class seven was nearly never right: recall on the labelled subset at most 10.0 % after each of 3 measured"
+        " epochs (10 images). After epoch 12, 9 of its 10 images were taken for nine. On target test, after the last"
+        " epoch, 80 % of its images are taken for nine."
+    )
+
+
+def test_a_class_that_was_measured_once_is_said_to_be_wrong_after_that_epoch() -> None:
+    (poor,) = poor_classes(curves((0, 0, 0)), None)
+    assert _poor_sentence(poor, [4]) == (
+        "Class seven is nearly never right: recall on the labelled subset 0.0 % after epoch 4 (10 images). After epoch"
+        " 4, 10 of its 10 images were taken for nine."
     )
 
 

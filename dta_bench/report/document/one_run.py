@@ -90,6 +90,7 @@ class OneRun(Document):
         search_space: the search space that the benchmark is trained by where nothing else is said.
         scores: part of the data → average → value.
         per_class: class → recall on target test (of label maps its IoU).
+        worst_taken_for: as ``lost_taken_for``, of the three classes with the lowest recall or IoU.
         lost_classes: classes whose recall is under a tenth of the mean of all.
         lost_since: of ``lost_classes``, the epoch since when each is so on the labelled subset, where that is known.
         lost_taken_for: of ``lost_classes``, the class that most of the images of each are taken for on target test, and
@@ -128,6 +129,7 @@ class OneRun(Document):
     metric: str
     scores: dict[str, dict[str, float]]
     per_class: dict[str, float]
+    worst_taken_for: dict[str, tuple[str, float]]
     lost_classes: list[str]
     lost_since: dict[str, int]
     lost_taken_for: dict[str, tuple[str, float]]

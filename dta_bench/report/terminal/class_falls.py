@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dta_bench.report.class_falls import POOR
 from dta_bench.report.document.one_run import ClassFall, OneRun, PoorClass
 from dta_bench.report.weak_runs import join_names, lost_classes
@@ -47,7 +49,7 @@ def files_sentence(run: OneRun) -> list[str]:
 
 def poor_sentences(run: OneRun) -> list[str]:
     """A sentence or two on each class that was nearly never right, and the names of the others."""
-    lines = [_poor_sentence(poor) for poor in run.poor_classes[:MOST_FALLS]]
+    lines = [_poor_sentence(poor, run.class_epochs) for poor in run.poor_classes[:MOST_FALLS]]
     if others := run.poor_classes[MOST_FALLS:]:
         named = join_names([f"{poor.name} (at most {poor.best:.1f} %)" for poor in others])
         lines.append(f"Never above {POOR:.0f} % either: {named}.")
@@ -66,10 +68,13 @@ def measured_sentence(run: OneRun) -> list[str]:
     ]
 
 
-def _poor_sentence(poor: PoorClass) -> str:
-    said = f"Class {poor.name} was nearly never right: {_metric(poor)} at most {poor.best:.1f} %"
-    said += f" after any measured epoch{_images(poor)}."
-    return said + _taken(poor, "After the last one")
+def _poor_sentence(poor: PoorClass, epochs: Sequence[int]) -> str:
+    if len(epochs) == 1:
+        said = f"Class {poor.name} is nearly never right: {_metric(poor)} {poor.best:.1f} % after epoch {epochs[0]}"
+    else:
+        said = f"Class {poor.name} was nearly never right: {_metric(poor)} at most {poor.best:.1f} % after each of"
+        said += f" {len(epochs)} measured epochs"
+    return said + f"{_images(poor)}." + _taken(poor, f"After epoch {epochs[-1]}")
 
 
 def _sentence(fall: ClassFall) -> str:

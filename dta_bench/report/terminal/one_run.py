@@ -102,9 +102,10 @@ def _scores(run: OneRun) -> Table:
 
 
 def _classes(run: OneRun) -> str:
-    """Each class, the worst first."""
+    """Each class, the worst first; of the worst three also what most of their images are taken for."""
     worst_first = sorted(run.per_class.items(), key=lambda item: item[1])
-    named = ", ".join(f"{name} {value:.1f}" for name, value in worst_first[:MOST_CLASSES])
+    taken = {name: f" ({share:.0f} % taken for {to})" for name, (to, share) in run.worst_taken_for.items()}
+    named = ", ".join(f"{name} {value:.1f}{taken.get(name, '')}" for name, value in worst_first[:MOST_CLASSES])
     more = f" and {len(worst_first) - MOST_CLASSES} better ones" if len(worst_first) > MOST_CLASSES else ""
     return f"{'IoU' if run.metric == 'miou' else 'Recall'} by class on target test, %, worst first: {named}{more}"
 
