@@ -30,8 +30,8 @@ def show_one(
         return
     from dta_bench.report.terminal.one_run import show_run
 
-    show_run(found, console(stdout))
+    places = same_places(out=out, tracking_uri=tracking_uri)
+    show_run(found, console(stdout), places)
     for silent in silent_runs(tracker, [run]).values():
         print(silent["reason"], file=stdout)
-    places = same_places(out=out, tracking_uri=tracking_uri)
     print_ending("", endings.after_one_run(found.run_id, found.benchmark, places), stdout)

@@ -49,7 +49,7 @@ def print_plan(
     from dta_bench.sweep.confirmation import describe_confirmation, expect_runs
     from dta_bench.sweep.done_runs import CODE, describe_runs, state_of
     from dta_bench.sweep.kept_networks import describe_sizes, expected_sizes
-    from dta_bench.sweep.small_images import note_on_small_images
+    from dta_bench.sweep.network_notes import note_on_random_weights, note_on_small_images
     from dta_bench.sweep.work import count_runs
 
     machines, tracker = machines or Machines(), workspace.tracker()
@@ -75,7 +75,7 @@ def print_plan(
         target_labels(has_subset=plan.label_subset.is_there, has_test=has_test) if has_test is not None else None
     )
     missing = missing_data(plan.file.benchmark, Path(workspace.root))
-    notes = [*plan.notes(), *note_on_small_images(plan)]
+    notes = [*plan.notes(), *note_on_small_images(plan), *note_on_random_weights(plan)]
     stands = describe_runs(state, stored, lambda run_id: workspace.checkpoint(run_id).is_file())
     stands |= dict.fromkeys(dead, "no sign of life of its command, is taken up again")
     if as_json:

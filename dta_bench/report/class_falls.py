@@ -14,7 +14,7 @@ LEAST_POINTS = 20.0
 FEWEST_IMAGES = 3
 """... provided that so many images or more went wrong: two of four images are chance."""
 POOR = 20.0
-"""A class was nearly never right whose score on the labelled subset is never above this."""
+"""A class was nearly never right whose score on the labelled subset is always under this."""
 OF_SHARE = 0.1
 """Without labels a class fell that is predicted so much less often than before, and than if all were equally often."""
 
@@ -40,7 +40,7 @@ def poor_classes(curves: ClassCurves, confusion: ConfusionMatrix | None) -> list
     for name in curves.names:
         rows = [row for row in curves.of_class(name) if row.score is not None]
         best = max((float(row.score or 0) for row in rows), default=100.0)
-        if best > POOR or (rows[-1].images or 0) < FEWEST_IMAGES:
+        if best >= POOR or (rows[-1].images or 0) < FEWEST_IMAGES:
             continue
         to, share = taken_on_test(confusion, name)
         found.append(

@@ -21,10 +21,9 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS
 from dta_bench.tracking import TrackedRun, Tracker
+from dta_bench.tracking.class_record import CONFUSION
 
 RUN_FLOPS = "run_flops_ratio"
-CONFUSION = "confusion.csv"
-"""Where the confusion matrix of target test lies among a run's artifacts."""
 CURVES = ("validation/", "source_validation/", "target_train/", "loss/")
 
 

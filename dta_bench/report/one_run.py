@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 from dta_bench.errors import UserError
 from dta_bench.report.class_falls import falls, lost_since, poor_classes, taken_on_test
 from dta_bench.report.configurations import METRICS, StoredRun
-from dta_bench.report.details import CONFUSION, confusion_of, few_classes_from, finite
+from dta_bench.report.details import confusion_of, few_classes_from, finite
 from dta_bench.report.document.frozen_record import Curve
 from dta_bench.report.document.one_run import IN_USE, Changed, OneRun, OtherSeed
 from dta_bench.report.document.run_details import ConfusionMatrix
@@ -120,7 +120,7 @@ def _lost(run: TrackedRun) -> list[str]:
 
 
 def _confusion(tracker: Tracker, run: TrackedRun) -> ConfusionMatrix | None:
-    return confusion_of(tracker, [run]) if tracker.has_text(run, CONFUSION) else None
+    return confusion_of(tracker, [run]) if tracker.has_file(run, class_record.CONFUSION) else None
 
 
 def _taken(confusion: ConfusionMatrix | None, names: Sequence[str]) -> dict[str, tuple[str, float]]:
@@ -132,7 +132,8 @@ def _files(tracker: Tracker, run: TrackedRun) -> dict[str, str]:
     """What tells more of classes, and where it lies: a path of this machine, or an address in the store."""
     parts = urlsplit(run.artifact_uri)
     folder = (url2pathname(parts.path) if parts.scheme == "file" else run.artifact_uri).rstrip("/")
-    return {name: f"{folder}/{name}" for name in (CONFUSION, class_record.FILE) if tracker.has_text(run, name)}
+    names = (class_record.CONFUSION, class_record.FILE)
+    return {name: f"{folder}/{name}" for name in names if tracker.has_file(run, name)}
 
 
 def _curves(tracker: Tracker, run: TrackedRun, metric: str) -> dict[str, Curve]:

@@ -12,6 +12,8 @@ from pathlib import Path
 FOLDER, NAME = "curves", "classes.csv"
 FILE = f"{FOLDER}/{NAME}"
 """Where it lies among a run's artifacts."""
+CONFUSION = "confusion.csv"
+"""Where the confusion matrix of target test lies among them."""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class RunLog:
             ids = {"ids": [str(i) for i in arrays["target_validation_ids"]]}
             self._client.log_dict(self.mlflow_run_id, ids, "label_subset.json")
         if confusion is not None:
-            self._client.log_text(self.mlflow_run_id, _csv(confusion, classes), "confusion.csv")
+            self._client.log_text(self.mlflow_run_id, _csv(confusion, classes), class_record.CONFUSION)
             self._client.log_figure(self.mlflow_run_id, _figure(confusion, classes), "confusion.png")
         self._store_classes()
         self._log_arrays(arrays)

@@ -39,11 +39,13 @@ def on_this_machine(client: Callable[[], Any], uri: str, run: TrackedRun, name: 
         yield Path(client().download_artifacts(run.mlflow_run_id, name, folder))
 
 
-def is_there(client: Callable[[], Any], run: TrackedRun, name: str) -> bool:
-    """Whether a file is among a run's artifacts; ``client`` is asked only where they lie on a server."""
+def is_there(client: Callable[[], Any], uri: str, run: TrackedRun, name: str) -> bool:
+    """Whether a file or folder is among a run's artifacts; arguments and errors as of :func:`on_this_machine`."""
     parts = urlsplit(run.artifact_uri)
+    if connection.is_server(uri):
+        server_client.check_address(uri, run.artifact_uri, f"the artifacts of run {run.name}")
     if parts.scheme == "file":
-        return (Path(url2pathname(parts.path)) / name).is_file()
+        return (Path(url2pathname(parts.path)) / name).exists()
     folders = name.split("/")[:-1]
     within = [None, *("/".join(folders[: depth + 1]) for depth in range(len(folders)))]
     wanted = [*within[1:], name]  # a folder that is not there is not asked for what it holds

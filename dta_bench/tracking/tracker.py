@@ -183,19 +183,15 @@ class Tracker(SweepRuns):
 
         Of a run that has not ended, what lies beside its checkpoint.
         """
-        if not self.has_text(run, class_record.FILE):
+        if not self.has_file(run, class_record.FILE):
             return class_record.read_file(class_record.path_in(self.out / "runs", run.run_id))
         with contextlib.suppress(ValueError):  # an archive of others may hold anything
             return class_record.read(self.read_text(run, class_record.FILE))
         return None
 
-    def has_text(self, run: TrackedRun, name: str) -> bool:
-        """Whether a file, such as ``curves/classes.csv``, is among the run's artifacts; local ones without MLflow."""
-        return stored_files.is_there(lambda: self._client, run, name)
-
     def has_file(self, run: TrackedRun, name: str) -> bool:
-        """Whether a file or folder of this name is among the run's artifacts."""
-        return name in {file.path for file in self._client.list_artifacts(run.mlflow_run_id)}
+        """Whether a file or folder, such as ``curves/classes.csv``, is among the run's artifacts."""
+        return stored_files.is_there(lambda: self._client, self.uri, run, name)
 
     def add_file(self, run: TrackedRun, path: Path, folder: str) -> None:
         """Store a file with the run, in a folder of its artifacts."""

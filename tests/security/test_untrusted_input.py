@@ -150,6 +150,7 @@ def lying(out: Path) -> Iterator[tuple[Tracker, Path]]:
 
 CALLS: dict[str, Callable[[Tracker, TrackedRun], object]] = {
     "has_file": lambda tracker, run: tracker.has_file(run, "network.pt"),
+    "class_curves": lambda tracker, run: tracker.class_curves(run),
     "add_file": lambda tracker, run: tracker.add_file(run, Path(__file__), "figures"),
     "remove_file": lambda tracker, run: tracker.remove_file(run.mlflow_run_id, "network.pt"),
     "artifact": lambda tracker, run: tracker.read_text(run, "network.pt"),

@@ -76,7 +76,7 @@ def test_however_a_run_ends_the_store_has_it(tracker: Tracker, end: str) -> None
     log = opened(tracker)
     log.log_classes(rows(1), "recall")
     getattr(log, end)(*([] if end == "interrupt" else ["why"]))
-    assert tracker.has_text(stored(tracker), class_record.FILE)
+    assert tracker.has_file(stored(tracker), class_record.FILE)
 
 
 def test_a_run_that_trains_is_told_by_the_file_beside_its_checkpoint(tracker: Tracker) -> None:
@@ -98,9 +98,9 @@ def test_a_server_is_asked_for_the_folder_before_the_file() -> None:
         return [SimpleNamespace(path="confusion.csv")]
 
     client, run = SimpleNamespace(list_artifacts=list_artifacts), cast(Any, SimpleNamespace())
-    run.artifact_uri, run.mlflow_run_id = "s3://bucket", "1"
-    assert stored_files.is_there(lambda: client, run, "confusion.csv")
-    assert not stored_files.is_there(lambda: client, run, class_record.FILE)
+    run.artifact_uri, run.mlflow_run_id, run.name = "s3://bucket", "1", "a run"
+    assert stored_files.is_there(lambda: client, "http://nowhere", run, "confusion.csv")
+    assert not stored_files.is_there(lambda: client, "http://nowhere", run, class_record.FILE)
     assert asked == [None, None]
 
 

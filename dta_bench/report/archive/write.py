@@ -25,7 +25,7 @@ TAGS = re.compile(
     "|note_label_subset|note_target_test|note_supervised|note_features|note_stacked"
 )
 """The tags that an archive holds; others name machines, folders or commands."""
-TEXTS = ("confusion.csv", "label_subset.json", class_record.FILE)
+TEXTS = (class_record.CONFUSION, "label_subset.json", class_record.FILE)
 PREDICTIONS = "predictions.npz"
 SCHEMA = pa.schema(
     [
@@ -109,4 +109,4 @@ def _names_a_place(predictions: Path) -> bool:
 
 
 def _texts(tracker: Tracker, run: TrackedRun) -> dict[str, str]:
-    return {name: tracker.read_text(run, name) for name in TEXTS if tracker.has_text(run, name)}
+    return {name: tracker.read_text(run, name) for name in TEXTS if tracker.has_file(run, name)}

@@ -8,13 +8,13 @@ from dta_bench.report.class_falls import POOR
 from dta_bench.report.document.one_run import ClassFall, OneRun, PoorClass
 from dta_bench.report.weak_runs import join_names, lost_classes
 from dta_bench.spec.spelling import count_of, join_words
-from dta_bench.tracking.class_record import FILE
+from dta_bench.tracking.class_record import CONFUSION, FILE
 
 MOST_FALLS = 3
 """Classes that are told in full."""
 FEW_IMAGES = 10
 """Of fewer images it is said how much one of them weighs."""
-HOLDS = {"confusion.csv": "target test, rows are true classes", FILE: "each class after each measured epoch"}
+HOLDS = {CONFUSION: "target test, rows are true classes", FILE: "each class after each measured epoch"}
 
 
 def fall_sentences(run: OneRun) -> list[str]:
@@ -52,7 +52,7 @@ def poor_sentences(run: OneRun) -> list[str]:
     lines = [_poor_sentence(poor, run.class_epochs) for poor in run.poor_classes[:MOST_FALLS]]
     if others := run.poor_classes[MOST_FALLS:]:
         named = join_names([f"{poor.name} (at most {poor.best:.1f} %)" for poor in others])
-        lines.append(f"Never above {POOR:.0f} % either: {named}.")
+        lines.append(f"Under {POOR:.0f} % after each of them too: {named}.")
     return lines
 
 

@@ -28,8 +28,12 @@ MOST_EPOCHS = 7
 MOST_CLASSES = 40
 
 
-def show_run(run: OneRun, console: Console) -> None:
-    """Print all that is known of a run, most important first."""
+def show_run(run: OneRun, console: Console, places: str = "") -> None:
+    """Print all that is known of a run, most important first.
+
+    Args:
+        places: the options that lead another command to the same store, with a space before each.
+    """
 
     def say(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
@@ -44,7 +48,7 @@ def show_run(run: OneRun, console: Console) -> None:
         console.print(_curve(run.curves))
     if run.other_seeds:
         say(_other_seeds(run))
-    for line in _where(run):
+    for line in _where(run, places):
         say(line)
     say("")
     say("This command trains the run again. If the folder --out already has the result, it only shows the result:")
@@ -161,11 +165,11 @@ def _other_seeds(run: OneRun) -> str:
     return f"Other seeds of this configuration, {spell_metric(run.metric)} on target test: {'; '.join(told)}"
 
 
-def _where(run: OneRun) -> list[str]:
+def _where(run: OneRun, places: str) -> list[str]:
     lines = files_sentence(run)
     lines += [f"Made by: {'; '.join(f'{key} {value}' for key, value in run.notes.items())}"] if run.notes else []
     if run.not_in_report:
-        lines.append(f"Not in the table of dta-bench report {run.benchmark}: {', '.join(run.not_in_report)}")
+        lines.append(f"Not in the table of dta-bench report {run.benchmark}{places}: {', '.join(run.not_in_report)}")
     if run.page:
         lines.append(f"Page of the report: {run.page}")
-    return [*lines, f"In MLflow: dta-bench ui, then {run.link}"]
+    return [*lines, f"In MLflow: dta-bench ui{places}, then {run.link}"]

@@ -1,4 +1,4 @@
-"""What to say where a network for large images would train on small ones."""
+"""What a dry run says of a plan's networks: that they are made for other images, or start from random weights."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ def note_on_small_images(plan: Plan) -> list[str]:
     return [
         f"images of {height} x {width} px: {join_words(large)} {'is' if len(large) == 1 else 'are'} made for 224 px; "
         f"--backbone conv3_tiny is a small network for images of this size (in grey{other}), and much faster"
+    ]
+
+
+def note_on_random_weights(plan: Plan) -> list[str]:
+    """Say that the networks of a plan start from random weights, where images are large enough for pretrained ones."""
+    if plan.weights != "none" or max(plan.benchmark.for_training(plan.training).train_size) <= SMALL:
+        return []
+    starts = "starts" if len(plan.backbones) == 1 else "start"
+    return [
+        f"{join_words(plan.backbones)} {starts} from random weights; --weights hub takes pretrained ones, where the "
+        "backbone has some, and --weights a file's"
     ]
 
 
