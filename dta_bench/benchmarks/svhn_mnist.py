@@ -32,3 +32,8 @@ def load(root: Path) -> Domains:
 def archives() -> list[Archive]:
     """The files that ``prepare`` downloads."""
     return _torchvision.archives("svhn", "mnist")
+
+
+def files(root: Path) -> list[Path]:
+    """The files that ``load`` reads."""
+    return _torchvision.files(root, "svhn", "mnist")

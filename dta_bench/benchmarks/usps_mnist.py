@@ -31,3 +31,8 @@ def load(root: Path) -> Domains:
 def archives() -> list[Archive]:
     """The files that ``prepare`` downloads."""
     return _torchvision.archives("usps", "mnist")
+
+
+def files(root: Path) -> list[Path]:
+    """The files that ``load`` reads."""
+    return _torchvision.files(root, "usps", "mnist")

@@ -56,6 +56,12 @@ def after_prepare(name: str, problems: bool, places: str) -> list[str]:
     return [_dry_run(name, places)]
 
 
+def after_profile(name: str, backbone: str, rate: float) -> list[str]:
+    """After steps have been timed; ``rate``: source images a second of source_only."""
+    options = f"--backbone {backbone} --images-per-second {rate:.4g}"
+    return [f"dta-bench sweep {name} {options} --dry-run  # what a sweep would cost at the rate of source_only"]
+
+
 def after_check(kind: str, name: str, fails: bool, places: str) -> list[str]:
     """After a plug-in has been held to its contract."""
     if fails:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup, TyperOption
 
+from dta_bench.cli import endings
 from dta_bench.cli.arguments import options_of, plan_of
 from dta_bench.cli.options import DEFAULT_ROOT, Json, Root, SearchSpaceName
-from dta_bench.cli.terminal import chatter_on_stderr, console, print_json
+from dta_bench.cli.terminal import chatter_on_stderr, console, print_ending, print_json
 from dta_bench.cli.value_names import Command
 from dta_bench.errors import UserError
 
@@ -108,6 +109,8 @@ def profile_step(
         else:
             show_step_costs(found, console(stdout))
             show_operator_costs(found.get("traces", []), console(stdout))
+            rate = next(row["images_per_second"] for row in found["rows"] if row["method"] == "source_only")
+            print_ending("", endings.after_profile(name, found["backbone"], rate), stdout)
 
 
 @profile.command("data", cls=Command, epilog="Example: dta-bench profile data visda --images 128 --batch 16")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from dta_bench.cli.arguments import page_workspace_of, refuse_unused, separated,
 from dta_bench.cli.completion import complete
 from dta_bench.cli.one_run import show_one
 from dta_bench.cli.options import DEFAULT_OUT, DEFAULT_ROOT, Json, Out, TrackingUri
+from dta_bench.cli.settings_apart import settings_apart
 from dta_bench.cli.silent_runs import silent_runs
 from dta_bench.cli.terminal import chatter_on_stderr, console, print_ending, print_json, same_places
 from dta_bench.errors import UserError
@@ -87,7 +89,9 @@ def runs(
             found = _listed(tracker, words or ())
         listed = _of_kind(found, separated(method), separated(status))
         silent = silent_runs(tracker, listed)
-        rows = _sorted([_row(run) | silent.get(run.mlflow_run_id, {}) for run in listed], sort)
+        apart = _apart(listed)
+        rows = [_row(run) | {"apart": apart[run.mlflow_run_id]} | silent.get(run.mlflow_run_id, {}) for run in listed]
+        rows = _sorted(rows, sort)
         if as_json:
             print_json({"runs": rows}, stdout)
         else:
@@ -164,6 +168,20 @@ def _row(run: TrackedRun) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _apart(runs: Sequence[TrackedRun]) -> dict[str, str]:
+    """MLflow's id of a run → the settings that tell it from the runs that the list would show as the same row."""
+    alike: dict[str, list[TrackedRun]] = {}
+    for run in runs:
+        spec = run.spec
+        row = [spec.benchmark, spec.backbone, spec.method, spec.seed, sorted(spec.params.items())]
+        alike.setdefault(repr(row), []).append(run)
+    return {
+        run.mlflow_run_id: said
+        for of in alike.values()
+        for run, said in zip(of, settings_apart([one.spec for one in of]), strict=True)
+    }
+
+
 @cache
 def _metric_of(benchmark: str) -> str:
     """The metric that reports of a benchmark lead with; accuracy where its file is no longer there."""
@@ -204,7 +222,8 @@ def _show(rows: list[dict[str, Any]], stdout: Any) -> None:
 
 def _cell(row: dict[str, Any], head: str) -> str:
     if head == "method":  # the run's name tells its configuration from those beside it
-        return str(row["name"] or row["method"]).removesuffix(f" seed={row['seed']}")
+        name = str(row["name"] or row["method"]).removesuffix(f" seed={row['seed']}")
+        return f"{name} ({row['apart']})" if row["apart"] else name
     if head == "status":
         further = ", collapsed" * row["collapsed"] + ", no sign of life" * row["silent"]
         return f"{row['status']}{further}"

@@ -37,11 +37,13 @@ def print_plan(
     """
     from dta_bench import plugins
     from dta_bench.cost.budget_plan import budget_plan, describe_budget
+    from dta_bench.cost.equal_points import cost_of_equal_points, describe_equal_points
     from dta_bench.cost.sweep_estimate import describe, estimate, note_on_few_steps
     from dta_bench.cost.wall_time import Machines, describe_wall_time
     from dta_bench.data.benchmark_plugin import benchmark_plugin
     from dta_bench.data.missing_data import missing_data
     from dta_bench.run.code_fingerprint import fingerprints_of_many
+    from dta_bench.spec import plan_notes
     from dta_bench.spec.recipe import describe as describe_recipe
     from dta_bench.spec.row_origins import describe_origins, origins
     from dta_bench.spec.spelling import count_of
@@ -69,19 +71,20 @@ def print_plan(
     silent = silent_runs(tracker, stored)
     dead = {run.run_id for run in stored if run.mlflow_run_id in silent} & {run.id for run in state.running}
     alive = len(state.running) - len(dead)
-    to_do = len(state.to_do) - alive
+    to_do, nothing_done = len(state.to_do) - alive, len(state.to_do) == len(plan.runs)
     has_test = benchmark_plugin(plan.file.benchmark).has_test(Path(workspace.root))
     situation = (
         target_labels(has_subset=plan.label_subset.is_there, has_test=has_test) if has_test is not None else None
     )
     missing = missing_data(plan.file.benchmark, Path(workspace.root))
-    notes = [*plan.notes(), *note_on_small_images(plan), *note_on_random_weights(plan)]
+    notes = [*plan_notes.notes(plan), *note_on_small_images(plan), *note_on_random_weights(plan)]
     stands = describe_runs(state, stored, lambda run_id: workspace.checkpoint(run_id).is_file())
     stands |= dict.fromkeys(dead, "no sign of life of its command, is taken up again")
     if as_json:
         costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
         time = time_of([(costs, state.to_do, confirming_to_do)], machines, plan.training.devices)
         networks = expected_sizes(plan, workspace.keep_networks, confirming.runs)
+        equal = cost_of_equal_points(plan, costs, state.to_do, confirming_to_do) if nothing_done else None
         runs = [
             {"id": r.id, "method": r.method, "backbone": r.backbone, "seed": r.seed, "params": r.params,
              "state": stands[r.id] or "to do"}
@@ -98,6 +101,7 @@ def print_plan(
             "running": alive, "to_do": to_do, "of_other_code": len(state.stale),
             "origins": rows, "recipe": plan.recipe, "budget": budget,
             "confirmation": confirmation, "target_labels": situation, "missing_data": missing, "estimate": costs,
+            "equal_points": equal,
             "time": time, "networks": networks,
         }  # fmt: skip
         print_json(found, stdout)
@@ -136,6 +140,8 @@ def print_plan(
     stdout.flush()  # the plan is there while the cost is counted
     costs = estimate(plan, (*state.to_do, *confirming_to_do), workspace.root, rate, price)
     print(describe(costs), file=stdout)
+    if nothing_done and (equal := cost_of_equal_points(plan, costs, state.to_do, confirming_to_do)) is not None:
+        print(describe_equal_points(equal), file=stdout)
     time = time_of([(costs, state.to_do, confirming_to_do)], machines, plan.training.devices)
     if time is not None:
         print(describe_wall_time(time, machines, costs["device"]), file=stdout)

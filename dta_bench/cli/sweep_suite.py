@@ -169,6 +169,7 @@ def _row(
 ) -> dict[str, Any]:  # fmt: skip
     from dta_bench.cost.sweep_estimate import estimate
     from dta_bench.run.code_fingerprint import fingerprints_of_many
+    from dta_bench.spec import plan_notes
     from dta_bench.spec.row_origins import overruled
     from dta_bench.sweep.confirmation import expect_runs
     from dta_bench.sweep.done_runs import CODE, state_of
@@ -195,6 +196,6 @@ def _row(
     return {
         "benchmark": plan.file.benchmark, "runs": runs, "done": runs - len(to_do), "to_do": len(to_do),
         "estimate": estimate(plan, to_do, workspace.root, *prices, trained), "labels": plan.label_subset.size,
-        "notes": [*plan.notes(), *overruled(plan)], "of_other_code": len(state.stale),
+        "notes": [*plan_notes.notes(plan), *overruled(plan)], "of_other_code": len(state.stale),
         "phases": (state.to_do, to_confirm), **of_stacks,
     }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -61,6 +61,21 @@ def _stages(spec: RunSpec, method: MethodPlugin, whole: float) -> Iterator[Stage
         yield from _stages(first, before[0], whole * method.first_stage_share)
         own = whole * (1 - method.first_stage_share)
     yield Stage(spec, method, own)
+
+
+def first_stages(runs: Iterable[RunSpec]) -> list[RunSpec]:
+    """The runs that others start from, each once."""
+    return list({stage.spec.id: stage.spec for run in runs for stage in stages_of(run)[:-1]}.values())
+
+
+def methods_of_first_stages(runs: Collection[RunSpec]) -> dict[str, list[str]]:
+    """Methods of first stages that are the method of no run itself → the methods of the runs that start from them."""
+    found, methods = dict[str, list[str]](), {run.method for run in runs}
+    for run in runs:
+        for stage in stages_of(run)[:-1]:
+            if stage.method.name not in methods and run.method not in found.setdefault(stage.method.name, []):
+                found[stage.method.name].append(run.method)
+    return found
 
 
 def lengths(budget: str, spec: RunSpec) -> tuple[float, ...]:

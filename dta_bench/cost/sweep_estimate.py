@@ -13,7 +13,7 @@ from dta_bench.cost.amount import Amount, amount_of, spell_amount, spell_money
 from dta_bench.cost.assumed_rate import ASSUMED_FLOPS_PER_SECOND, describe_assumption, measured_instead
 from dta_bench.cost.flop_counts import flops_per_image, flops_ratio
 from dta_bench.cost.kept_counts import kept
-from dta_bench.cost.stages import stages_of
+from dta_bench.cost.stages import first_stages, methods_of_first_stages, stages_of
 from dta_bench.data.benchmark_plugin import BenchmarkPlugin, benchmark_plugin
 from dta_bench.data.suite_plugin import Suite, SuitePair, shared_training, suite_of_benchmark
 from dta_bench.domains.images import Domains
@@ -22,7 +22,7 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.spec.spelling import count_of
+from dta_bench.spec.spelling import count_of, join_words
 
 SHORTEST_STEP = 2e-3
 """Seconds. A step whose FLOPs take less at that rate mostly waits for its launches: FLOPs do not say how long it is."""
@@ -41,7 +41,8 @@ class Estimate(Amount):
         images_per_second: source images a second of a source-only step on the GPU.
         measured: whether the rate was given, not assumed.
         basis: where the rate comes from, in words.
-        by_method: GPU hours of each method.
+        by_method: GPU hours of each method; those of a method's first stage count for the method that trains it.
+        first_stages: of ``by_method``, the methods that only others start from → those others.
         run_hours: identity of a run → its GPU hours; a first stage counts for the first run that starts from it.
         too_small: why no assumed rate says how long these steps take, and how to measure one; else empty. The numbers
             are then those of the assumed rate, and a plan does not print them.
@@ -56,6 +57,7 @@ class Estimate(Amount):
     measured: bool
     basis: str
     by_method: dict[str, float]
+    first_stages: dict[str, list[str]]
     run_hours: dict[str, float]
     too_small: str
     measure: str
@@ -81,12 +83,12 @@ def estimate(
         lengths = epoch_lengths(plan, root)
         of_image = flops_per_image(_trained_on(plan), plan.backbones[0], plan.training)
         per_second = rate or ASSUMED_FLOPS_PER_SECOND / of_image
-        every, known = [*wanted, *_first_stages(wanted)], set[str]() if trained is None else trained
+        every, known = [*wanted, *first_stages(wanted)], set[str]() if trained is None else trained
         costs = [(run, *_cost(plan, run, lengths, rate, _is_new(run, known))) for run in every]
     except UserError as error:
         return Estimate(
             runs=len(wanted), steps=0, images=0, images_per_second=0, measured=False, basis="", by_method={},
-            run_hours={}, too_small="", measure="", why=str(error),
+            first_stages={}, run_hours={}, too_small="", measure="", why=str(error),
             **amount_of(0.0, None, is_assumed=False) | {"price": price},
         )  # fmt: skip
     by_method = dict[str, float]()
@@ -97,7 +99,8 @@ def estimate(
     return Estimate(
         runs=len(wanted), steps=steps, images=steps * plan.training.batch_size, images_per_second=per_second,
         measured=rate is not None, basis=describe_assumption() if rate is None else "the rate that was given",
-        by_method=by_method, run_hours=_hours_of_runs(wanted, {run.id: hours for run, _, hours in costs}),
+        by_method=by_method, first_stages=methods_of_first_stages(wanted),
+        run_hours=_hours_of_runs(wanted, {run.id: hours for run, _, hours in costs}),
         too_small=_why_too_small(plan) if is_small and rate is None else "", measure=_measure(plan), why="",
         **amount_of(gpu_hours, price, is_assumed=rate is None, device="device" if is_small else "GPU"),
     )  # fmt: skip
@@ -193,7 +196,9 @@ def _by_method(found: Estimate) -> str:
     if len(dearest) < 2 or all(hours < 0.05 for _, hours in dearest):
         return ""
     middle = "" if found["measured"] else ", at the assumed rate"
-    return f" Hours by method{middle}: {', '.join(f'{name} {hours:.1f}' for name, hours in dearest)}."
+    others = {name: f" (first stage of {join_words(of)})" for name, of in found["first_stages"].items()}
+    told = [f"{name} {hours:.1f}{others.get(name, '')}" for name, hours in dearest]
+    return f" Hours by method{middle}: {', '.join(told)}."
 
 
 def epoch_lengths(plan: Plan, root: str) -> tuple[int, int]:
@@ -274,11 +279,6 @@ def _is_in_libraries(plugin: BenchmarkPlugin, root: str) -> bool:
         and plugin.archives is list
         and not (plugin.by_hand or plugin.folders(Path(root)))
     )
-
-
-def _first_stages(runs: Iterable[RunSpec]) -> list[RunSpec]:
-    """The runs that others start from, each once."""
-    return list({stage.spec.id: stage.spec for run in runs for stage in stages_of(run)[:-1]}.values())
 
 
 def _ratio(plan: Plan, run: RunSpec) -> float:

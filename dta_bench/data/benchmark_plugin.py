@@ -26,6 +26,8 @@ class BenchmarkPlugin:
         archives: what may be downloaded, for files that define ``archives()``.
         by_hand: how to get the data where that needs a login (``BY_HAND``); ``{root}`` stands for the data root.
         folders: data root → the folders whose files ``prepare`` counts; for files in Python that define ``folders``.
+        files: data root → the files that ``load`` reads, so that missing ones are told without reading any; for files
+            in Python that define ``files``.
         has_test: data root → whether there is a labelled target test; None where only the missing data could say it.
         data_folder: data root → the folder that ids of images are paths in.
         bits: how many bits hold numbers in the target's images of 16 bits, where its file says it.
@@ -39,6 +41,7 @@ class BenchmarkPlugin:
     archives: Callable[[], list[Archive]] = list
     by_hand: str = ""
     folders: Callable[[Path], list[DataFolder]] = lambda _: []
+    files: Callable[[Path], list[Path]] = lambda _: []
     has_test: Callable[[Path], bool | None] = lambda _: True
     data_folder: Callable[[Path], Path] = lambda root: root
     bits: int | None = None
@@ -100,13 +103,17 @@ def _pair_of_suite(suite: str, name: str, path: Path) -> BenchmarkPlugin:
 def _read(name: str, file: Path, module: ModuleType) -> BenchmarkPlugin:
     archives, by_hand = getattr(module, "archives", list), getattr(module, "BY_HAND", "")
     folders: Callable[[Path], list[DataFolder]] = getattr(module, "folders", lambda _: [])
+    files: Callable[[Path], list[Path]] = getattr(module, "files", lambda _: [])
     if not callable(archives):
         raise UserError(f"{file}: archives is {archives!r}; allowed: a function that gives a list of Archive")
     if not isinstance(by_hand, str):
         raise UserError(f"{file}: BY_HAND is {by_hand!r}; allowed: text")
     if not callable(folders):
         raise UserError(f"{file}: folders is {folders!r}; allowed: a function that gives a list of DataFolder")
-    return BenchmarkPlugin(name, file, module.__doc__ or "", module.BENCHMARK, module.load, archives, by_hand, folders)
+    if not callable(files):
+        raise UserError(f"{file}: files is {files!r}; allowed: a function that gives a list of paths")
+    opening, definition = module.__doc__ or "", module.BENCHMARK
+    return BenchmarkPlugin(name, file, opening, definition, module.load, archives, by_hand, folders, files)
 
 
 def benchmark_of(name: str) -> Benchmark:

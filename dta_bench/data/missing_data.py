@@ -1,4 +1,4 @@
-"""What can be seen to be missing of a benchmark's data without reading any: files of a suite, or whole folders."""
+"""What can be seen to be missing of a benchmark's data without reading any: files, or whole folders."""
 
 from __future__ import annotations
 
@@ -19,8 +19,13 @@ def missing_data(name: str, root: Path) -> str:
     if (suite := suite_of_benchmark(name)) is not None:
         return suite.missing(suite.pair_of(name), root)
     try:
-        absent = [one.path for one in benchmark_plugin(name).folders(root) if not one.path.is_dir()]
+        plugin = benchmark_plugin(name)
+        folders, files = [one.path for one in plugin.folders(root)], plugin.files(root)
     except UserError:  # what cannot be read is there; the sweep says what is wrong with it
         return ""
-    others = f", and {len(absent) - 1} more" if len(absent) > 1 else ""
-    return f"no folder {absent[0]}{others}" if absent else ""
+    absent = [("folder", path) for path in folders if not path.is_dir()]
+    absent += [("file", path) for path in files if not path.exists()]
+    if not absent:
+        return ""
+    kind, first = absent[0]
+    return f"no {kind} {first}{f', and {len(absent) - 1} more' if len(absent) > 1 else ''}"

@@ -97,6 +97,7 @@ def _fall(curves: ClassCurves, name: str, classes: int, confusion: ConfusionMatr
     return ClassFall(
         name=name, metric=metric, images=rows[-1].images, since=rows[since].epoch,
         epochs=[rows[at].epoch for at in shown], values=[values[at] for at in shown],
+        predicted=[rows[at].predicted for at in shown],
         taken_for=rows[since].taken_for, taken=rows[since].taken,
         test_taken_for=to, test_taken=share,
     )  # fmt: skip

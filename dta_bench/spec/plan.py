@@ -11,8 +11,8 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.budget import Budget
 from dta_bench.spec.identity import without_later_defaults
 from dta_bench.spec.method_plugin import SOURCE_ONLY_EPOCHS, MethodPlugin
-from dta_bench.spec.method_sets import MethodSets, left_out, method_sets, without_pixels
-from dta_bench.spec.prompts import SLOT, describe_prompts, has_text_tower
+from dta_bench.spec.method_sets import MethodSets, method_sets, without_pixels
+from dta_bench.spec.prompts import has_text_tower
 from dta_bench.spec.run_spec import LabelSubset, RunSpec, Training
 from dta_bench.spec.search_space import RAMP, Point, SearchSpace
 from dta_bench.spec.search_space_file import SearchSpaceFile
@@ -22,8 +22,6 @@ from dta_bench.spec.spelling import count_of, join_words, label_run
 PARAMETERS_OF_THE_FILE = (RAMP, "start", SOURCE_ONLY_EPOCHS)
 """Parameters that belong to a network and its training, so that a method's own sets never replace them."""
 
-FEATURE_VAT = "dta_feature_vat"
-"""The method whose VAT perturbs features."""
 ALL = "all"
 """Stands for every method that does the benchmark's task and never sees a target label, but those that are
 ``by_name_only``."""
@@ -187,10 +185,11 @@ class Plan:
         own = self.own_sets(method)
         if own is None:
             return self.file.space(set(self.defaults(method)))
-        space = self._own_space(own, method)
+        space = self.own_space(own, method)
         return without_pixels(space, method) if self.training.tune == "head" else space
 
-    def _own_space(self, own: MethodSets, method: str) -> SearchSpace:
+    def own_space(self, own: MethodSets, method: str) -> SearchSpace:
+        """Return the space of a method's own sets, with the file's values in them where it takes the file's rows."""
         if not self._is_form_of_the_files(method):
             return own.space
         rows = [self.row(backbone, method) for backbone in self.backbones]
@@ -225,7 +224,7 @@ class Plan:
         """
         space, own = self.space(method), self.own_sets(method)
         row = self.defaults(method) | self.row(backbone, method)
-        whole = space if own is None else self._own_space(own, method)
+        whole = space if own is None else self.own_space(own, method)
         lacking = {k for k, values in space.sets.items() if row[k] in whole.sets[k] and row[k] not in values}
         return space.canonical({k: values[0] if k in lacking else row[k] for k, values in space.sets.items()})
 
@@ -246,6 +245,11 @@ class Plan:
                 points.setdefault(run.method, set()).add(repr(sorted(run.params.items())))
         return {method: len(found) for method, found in points.items()} | {self.methods[0]: self.points}
 
+    def equal_points(self) -> int | None:
+        """Return the points that make all searches equal; None where they are, or where a number was asked for."""
+        counts = {count for method, count in self.points_by_method().items() if self.space(method).sets}
+        return min(counts) if self.wanted is None and len(counts) > 1 else None
+
     def _is_added_baseline(self, method: str) -> bool:
         """Whether it runs beside the methods that are swept; one that the user names first is swept itself."""
         return method in self.file.baselines and method != self.methods[0]
@@ -256,91 +260,6 @@ class Plan:
         for method, count in self.points_by_method().items():
             methods.setdefault(count, []).append(method)
         return ", ".join(f"{count_of(count, 'point')} of {join_words(names)}" for count, names in methods.items())
-
-    def notes(self) -> list[str]:
-        """Return what is to be known of the plan before it runs, a sentence each."""
-        without = {m: why for m, why in self.left_out.items() if not self.method_plugins[m].by_prompts}
-        left_out = "; ".join(f"{method} ({why})" for method, why in without.items())
-        told = [f"left out, since they cannot train on kept features: {left_out}"] if left_out else []
-        told += [f"{method} is left out: {why}" for method, why in self.left_out.items() if method not in without]
-        return [
-            *told,
-            *self._prompts(),
-            *self._values_that_need_images(),
-            *self._methods_with_fewer_points(),
-            *self._unequal_searches(),
-            *self._ramps_that_do_not_end(),
-            *self._points_with_vat(),
-        ]
-
-    def _prompts(self) -> list[str]:
-        """What the prompts of a method that trains nothing are, and on which backbones it is not run."""
-        by_prompts = [method for method in self.methods if self.method_plugins[method].by_prompts]
-        without = [backbone for backbone in self.backbones if not has_text_tower(backbone)]
-        skipped = f"; it is not run on {join_words(without)}, without a text tower" if without else ""
-        return [
-            f"{method} trains nothing, so that one run without a step stands for all seeds; "
-            f"{describe_prompts(self.benchmark.classes, **self._templates(method))}{skipped}"
-            for method in by_prompts
-        ]
-
-    def _templates(self, method: str) -> dict[str, str]:
-        """The templates of a method's prompts, where it has the parameters of ``zero_shot``."""
-        values = self.params(self.backbones[0], method, {})
-        return {name: str(values.get(name, SLOT)) for name in ("templates", "number_templates")}
-
-    def _points_with_vat(self) -> list[str]:
-        """How many points perturb features in VAT's place, where some do: a method with a name of its own."""
-        runs = [run for run in self.runs if run.method == FEATURE_VAT]
-        points = {repr(sorted(run.params.items())): bool(run.params.get("lambda_3")) for run in runs}
-        count = sum(points.values())
-        return [
-            f"{FEATURE_VAT}: {count} of {len(points)} points have VAT, which perturbs features and not pixels; "
-            f"{len(points) - count} have lambda_3=0, and are those of dta"
-        ] if points else []  # fmt: skip
-
-    def _values_that_need_images(self) -> list[str]:
-        """A sentence for each method some of whose values cannot be tried on features."""
-        if self.training.tune != "head":
-            return []
-        spaces = {m: self._own_space(own, m) for m in self.methods if (own := self.own_sets(m)) is not None}
-        return [
-            f"{method} is not tried with {join_words(values)}: that needs images, and only features train"
-            for method, space in spaces.items()
-            if (values := left_out(space, method))
-        ]
-
-    def _methods_with_fewer_points(self) -> list[str]:
-        """A sentence for each number of points that is all some methods have, though more are wanted."""
-        fewer = dict[int, list[str]]()
-        for method in self.methods:
-            space = self.space(method)
-            if self.wanted is not None and space.sets and (total := len(space.points())) < self.wanted:
-                fewer.setdefault(total, []).append(method)
-        return [
-            f"{count_of(total, 'point')} instead of {self.wanted} of {', '.join(methods)}: there are no more"
-            for total, methods in fewer.items()
-        ]
-
-    def _unequal_searches(self) -> list[str]:
-        """That methods search different numbers of points, where nobody asked for a number."""
-        counts = {method: count for method, count in self.points_by_method().items() if self.space(method).sets}
-        if self.wanted is not None or len(set(counts.values())) < 2:
-            return []
-        return [
-            f"methods with more points have more chances to be chosen; --points {min(counts.values())} makes them equal"
-        ]
-
-    def _ramps_that_do_not_end(self) -> list[str]:
-        """A sentence for each ramp of a run that does not end within its training."""
-        ramps = dict.fromkeys(
-            (run.backbone, float(run.params.get("ramp_up_epochs", 0) or 0), run.training.epochs) for run in self.runs
-        )
-        return [
-            f"{backbone}: the ramp of {ramp:g} epochs ends at {epochs / ramp:.2f} of delta after {epochs}"
-            for backbone, ramp, epochs in ramps
-            if ramp > epochs
-        ]
 
     def run_name(self, spec: RunSpec) -> str:
         """Return the run's name: its method and what differs, ``dta lambda_2=0.01 lambda_3=0.2 epsilon=15 seed=0``."""

@@ -9,7 +9,7 @@ from rich.console import Console
 from dta_bench.domains import data_fingerprint
 from dta_bench.run import code_fingerprint, preflight
 from dta_bench.run.workspace import Workspace
-from dta_bench.spec import recipe
+from dta_bench.spec import plan_notes, recipe
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.row_origins import overruled
 from dta_bench.spec.spelling import count_of, spell_notes, spell_seeds, spell_value
@@ -38,7 +38,7 @@ def print_recipes(plans: Iterable[Plan], console: Console) -> None:
 
 def notes_on(plan: Plan, state: State, workspace: Workspace) -> list[str]:
     """Notes on a plan, and on its runs whose fingerprints are of an older scheme."""
-    own = [*plan.notes(), *overruled(plan), *_perturbations_of_nothing(plan)]
+    own = [*plan_notes.notes(plan), *overruled(plan), *_perturbations_of_nothing(plan)]
     return own + notes_on_old_scheme(state, workspace)
 
 

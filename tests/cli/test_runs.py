@@ -74,6 +74,18 @@ def test_the_table_has_a_line_for_each_run_and_what_all_share_once(run: Run, out
     assert lines[3] == "2 runs, fonts_digits, conv3_fc2"
 
 
+def test_runs_that_differ_only_in_a_setting_are_no_equal_rows(run: Run, out: Path) -> None:
+    tracker = Tracker(store_file.sqlite_uri(out / "mlflow.db"), out)
+    spec = spec_of("mcc")
+    longer = spec.training.model_copy(update={"measure_every": 2})
+    for one in (spec, dataclasses.replace(spec, training=longer)):
+        finish(tracker, one, 0.7)
+    rows = {row["run"]: row["apart"] for row in listed(run, out, "--methods mcc")}
+    assert rows[spec.id] == "measure_every=1"
+    assert set(rows.values()) == {"measure_every=1", "measure_every=2"}
+    assert "mcc (measure_every=2)" in " ".join(run(f"runs --methods mcc --out {out}").split())
+
+
 def test_no_name_is_cut_on_eighty_columns(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     tracker = Tracker(store_file.sqlite_uri(tmp_path / "mlflow.db"), tmp_path)

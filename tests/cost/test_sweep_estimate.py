@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from drawn_suites import write_domains, write_suite
 
+from dta_bench.cost.equal_points import cost_of_equal_points, describe_equal_points
 from dta_bench.cost.flop_counts import flops_ratio
 from dta_bench.cost.sweep_estimate import describe, estimate
 from dta_bench.data.benchmark_plugin import benchmark_of
@@ -67,6 +68,30 @@ def test_a_first_stage_is_paid_once_for_all_that_start_from_it() -> None:
     hours = estimate(made, [run for run in made.runs if run.method == "dirt_t"], "", 1.0, None)["by_method"]
     one = plan(methods=("vada",), epochs=1, points=1)
     assert hours["vada"] == pytest.approx(estimate(one, one.runs, "", 1.0, None)["by_method"]["vada"])
+
+
+def test_the_method_of_a_first_stage_is_told_as_such_unless_it_is_compared_itself() -> None:
+    made = plan(methods=("shot", "dta"), epochs=1, points=1)
+    found = estimate(made, made.runs, "", 1.0, None)
+    assert found["first_stages"] == {"source_smoothed": ["shot"]}
+    hours = found["by_method"]["source_smoothed"]
+    assert f"source_smoothed {hours:.1f} (first stage of shot)" in describe(found)
+    both = plan(methods=("shot", "source_smoothed"), epochs=1, points=1)
+    assert estimate(both, both.runs, "", 1.0, None)["first_stages"] == {}
+
+
+def test_equal_searches_cost_what_a_plan_with_as_many_points_costs() -> None:
+    unequal = plan(methods=("dta", "mcc"), epochs=1)
+    equal = plan(methods=("dta", "mcc"), epochs=1, points=unequal.equal_points())
+    costs = estimate(unequal, unequal.runs, "", 1.0, 2.0)
+    found = cost_of_equal_points(unequal, costs, unequal.runs, [])
+    assert found is not None
+    assert found["points"] == unequal.equal_points()
+    of_plan = estimate(equal, equal.runs, "", 1.0, 2.0)["gpu_hours"]
+    assert found["gpu_hours"] == pytest.approx(of_plan, rel=0.2)  # points of dta with VAT cost more than those without
+    assert found["cost"] == pytest.approx(2 * found["gpu_hours"])
+    assert f"with --points {found['points']}, as many for every method: about " in describe_equal_points(found)
+    assert cost_of_equal_points(equal, costs, equal.runs, []) is None
 
 
 def test_without_a_rate_the_assumption_is_said() -> None:

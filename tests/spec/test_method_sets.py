@@ -10,7 +10,7 @@ import torch
 from dta_bench.data.batches import Batches
 from dta_bench.domains.images import Splits
 from dta_bench.errors import UserError
-from dta_bench.spec import search_space_file
+from dta_bench.spec import plan_notes, search_space_file
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.method_sets import method_sets
 from dta_bench.spec.plan import Options
@@ -62,7 +62,7 @@ def test_a_files_number_of_points_is_cut_to_what_its_own_method_has_with_a_note(
     plan = make_plan("digits", file, Options(seeds=1))
     points = len(plan.space("dta").points())
     assert plan.points == points < 999
-    assert f"{points} points instead of 999 of dta: there are no more" in plan.notes()
+    assert f"{points} points instead of 999 of dta: there are no more" in plan_notes.notes(plan)
 
 
 def test_methods_with_fewer_points_than_asked_for_are_named_and_counted_each(here: Path) -> None:
@@ -70,13 +70,13 @@ def test_methods_with_fewer_points_than_asked_for_are_named_and_counted_each(her
     plan = make_plan("digits", search_space_file.read("digits"), Options(methods=("dta", "mcd"), points=5, seeds=1))
     assert plan.points_by_method() == {"dta": 5, "mcd": 2}
     assert plan.describe_points() == "5 points of dta, 2 points of mcd"
-    assert "2 points instead of 5 of mcd: there are no more" in plan.notes()
+    assert "2 points instead of 5 of mcd: there are no more" in plan_notes.notes(plan)
 
 
 def test_unequal_searches_that_nobody_asked_for_are_told() -> None:
     file, note = search_space_file.read("visda"), "methods with more points have more chances to be chosen; --points "
     plans = [make_plan("visda", file, Options(methods=("dta", "mcc"), points=points, seeds=1)) for points in (None, 5)]
-    assert [[line for line in plan.notes() if line.startswith(note)] for plan in plans] == [
+    assert [[line for line in plan_notes.notes(plan) if line.startswith(note)] for plan in plans] == [
         [f"{note}{min(plans[0].points_by_method()[method] for method in ('dta', 'mcc'))} makes them equal"], []
     ]  # fmt: skip
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dta_bench.errors import UserError
-from dta_bench.spec import search_space_file
+from dta_bench.spec import plan_notes, search_space_file
 from dta_bench.spec.method_sets import left_out, method_sets, without_pixels
 from dta_bench.spec.plan import Options
 from dta_bench.spec.search_space import SearchSpace
@@ -34,7 +34,7 @@ def test_a_sweep_on_features_says_which_values_it_leaves_out() -> None:
     file = search_space_file.read("compare_frozen")
     plan = make_plan("compare_frozen", file, Options(methods=("dta_released",), weights="none"))
     assert len(plan.space("dta_released").points()) == 6
-    assert plan.notes() == [
+    assert plan_notes.notes(plan) == [
         "dta_released is not tried with lambda_3=0.1 and epsilon=3.5: that needs images, and only features train"
     ]
 
@@ -49,7 +49,7 @@ def test_all_methods_on_features_have_no_method_twice_and_none_named_after_what_
     plan = make_plan(name, search_space_file.read(name), Options(methods=("all",)))
     assert {"dta", "dta_released", "mcc", "knn"} <= set(plan.methods)
     assert not {"vat", "dta_feature_vat"} & set(plan.methods)
-    assert "vat (VAT perturbs the pixels)" in plan.notes()[0]
+    assert "vat (VAT perturbs the pixels)" in plan_notes.notes(plan)[0]
 
 
 def test_a_first_point_without_images_keeps_the_rest_of_its_row() -> None:

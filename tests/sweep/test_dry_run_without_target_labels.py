@@ -12,6 +12,7 @@ from command_line import refusal
 from typer.testing import CliRunner
 
 from dta_bench import cli
+from dta_bench.data.benchmark_plugin import benchmark_plugin
 from dta_bench.data.missing_data import missing_data
 from dta_bench.spec.target_labels import CONSEQUENCES, TargetLabels
 
@@ -61,6 +62,16 @@ def test_a_pair_without_its_folders_is_seen_to_lack_them(out: Path) -> None:
     state_pair(out, {"test": "street_test"})
     assert missing_data("mine", out / "data") == ""
     assert missing_data("mine", out / "nowhere").startswith(f"no folder {out / 'nowhere/studio'}, and ")
+
+
+@pytest.mark.parametrize("benchmark", ["svhn_mnist", "mnist_usps", "usps_mnist", "cifar_stl", "stl_cifar"])
+def test_a_benchmark_of_single_files_is_seen_to_lack_them(benchmark: str, tmp_path: Path) -> None:
+    files = benchmark_plugin(benchmark).files(tmp_path)
+    assert missing_data(benchmark, tmp_path) == f"no file {files[0]}, and {len(files) - 1} more"
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert missing_data(benchmark, tmp_path) == ""
 
 
 def test_a_search_that_compares_by_labels_is_refused_where_there_are_none(out: Path) -> None:

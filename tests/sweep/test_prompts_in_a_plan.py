@@ -10,7 +10,7 @@ from tiny_clip import write_tiny_clip
 
 from dta_bench import plugins
 from dta_bench.errors import UserError
-from dta_bench.spec import search_space_file
+from dta_bench.spec import plan_notes, search_space_file
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.sweep.choose_runs import make_plan
 from dta_bench.sweep.confirmation import _with_seeds
@@ -55,7 +55,7 @@ def test_its_templates_are_in_its_spec(weights: str) -> None:
 
 def test_of_classes_named_by_numbers_the_plan_says_what_the_prompts_are(weights: str) -> None:
     plan = plan_of(backbones=("tiny_clip",), methods=("zero_shot",), weights=weights)
-    (note,) = plan.notes()
+    (note,) = plan_notes.notes(plan)
     assert "names of the classes are numbers" in note
     assert '"a photo of the number: "zero"." to "a photo of the number: "nine"."' in note
 
@@ -66,8 +66,8 @@ def test_on_several_backbones_it_runs_on_those_with_a_text_tower_and_the_plan_sa
     plan = plan_of("visda", backbones=("silent", "tiny_clip"), methods=("zero_shot", "dta"), weights=weights)
     assert runs_of(plan) == [("tiny_clip", 0)]
     assert plan.points == 1
-    assert any("not run on silent, without a text tower" in note for note in plan.notes())
-    assert any('"a photo of a aeroplane." to "a photo of a truck."' in note for note in plan.notes())
+    assert any("not run on silent, without a text tower" in note for note in plan_notes.notes(plan))
+    assert any('"a photo of a aeroplane." to "a photo of a truck."' in note for note in plan_notes.notes(plan))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_on_several_backbones_it_runs_on_those_with_a_text_tower_and_the_plan_sa
 def test_all_methods_leave_it_out_and_say_why_and_by_name_it_is_refused(options: dict[str, Any], said: str) -> None:
     plan = plan_of(**options, methods=("all",))
     assert "zero_shot" not in plan.methods
-    assert [note for note in plan.notes() if note.startswith(f"zero_shot is left out: {said}")]
+    assert [note for note in plan_notes.notes(plan) if note.startswith(f"zero_shot is left out: {said}")]
     with pytest.raises(UserError, match=f"zero_shot cannot run: {said}"):
         plan_of(**options, methods=("zero_shot",))
 

@@ -20,6 +20,7 @@ from dta_bench.cli.sweep_suite import print_suite_plan
 from dta_bench.errors import UserError
 from dta_bench.run.source_training import FOLDER, TAG
 from dta_bench.run.workspace import Workspace
+from dta_bench.spec import plan_notes
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.sweep import done_runs
 from dta_bench.sweep.print_state import print_notes
@@ -85,7 +86,7 @@ def test_a_dry_run_prints_the_plans_notes_once_and_of_each_pair_what_is_stacked_
 ) -> None:
     options = options_of(**OPTIONS | {"method": ["dta_released"], "points": 4})  # type: ignore[arg-type]
     found = plan_suite("zoo", options, (), here / "data")
-    (notes,) = {tuple(one.notes()) for one in found.plans.values()}
+    (notes,) = {tuple(plan_notes.notes(one)) for one in found.plans.values()}
     assert notes
     state_of = done_runs.state_of
     stale = ((SimpleNamespace(), "code_fingerprint"),)

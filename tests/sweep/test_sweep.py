@@ -12,7 +12,7 @@ from command_line import dta_bench_here, json_of, refused
 from real_sweeps import run_json, start, title, tracked, wait_until
 
 from dta_bench.data.benchmark_plugin import benchmark_of
-from dta_bench.spec import search_space_file
+from dta_bench.spec import plan_notes, search_space_file
 from dta_bench.spec.plan import Options, Plan
 from dta_bench.sweep.choose_runs import make_plan
 
@@ -152,9 +152,9 @@ def test_run_names_say_the_method_and_what_differs() -> None:
 
 
 def test_a_ramp_longer_than_the_training_is_noted() -> None:
-    notes = plan_of("visda", backbones=("resnet101",)).notes()
+    notes = plan_notes.notes(plan_of("visda", backbones=("resnet101",)))
     assert any("0.67" in note for note in notes)
-    assert not plan_of("visda", backbones=("resnet101",), methods=("mcc",)).notes()  # it has no ramp
+    assert not plan_notes.notes(plan_of("visda", backbones=("resnet101",), methods=("mcc",)))  # it has no ramp
 
 
 def test_a_misspelt_parameter_in_a_file_is_refused(tmp_path: Path) -> None:

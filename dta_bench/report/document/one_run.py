@@ -37,6 +37,7 @@ class ClassFall(FrozenRecord):
         since: the first measured epoch of the low end.
         epochs: at its best, just before ``since``, at ``since`` and at the last epoch.
         values: the metric after each of ``epochs``.
+        predicted: the share of the predictions on target train that is of the class, after each of ``epochs``.
         taken_for: the class that most of its wrong images, or pixels, of the subset were predicted as at ``since``.
         taken: the share of its images, or pixels, that were.
         test_taken_for: as ``taken_for``, on target test at the last epoch; empty where there is none.
@@ -49,6 +50,7 @@ class ClassFall(FrozenRecord):
     since: int
     epochs: list[int]
     values: list[float]
+    predicted: list[float]
     taken_for: str
     taken: float | None
     test_taken_for: str

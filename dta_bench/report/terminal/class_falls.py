@@ -81,7 +81,18 @@ def _sentence(fall: ClassFall) -> str:
     first, *others = zip(fall.epochs, fall.values, strict=True)
     points = [f"{first[1]:.1f} % after epoch {first[0]}", *(f"{value:.1f} % after {epoch}" for epoch, value in others)]
     said = f"Class {fall.name} fell {_when(fall)}: {_metric(fall)} {', '.join(points)}{_images(fall)}."
-    return said + _taken(fall, f"After epoch {fall.since}")
+    return said + _predicted(fall) + _taken(fall, f"After epoch {fall.since}")
+
+
+def _predicted(fall: ClassFall) -> str:
+    """How often it was predicted before and after: a class that everything is taken for has a high recall too."""
+    if fall.metric == "predicted":
+        return ""
+    before, at = fall.epochs.index(fall.since) - 1, fall.epochs.index(fall.since)
+    return (
+        f" Of the predictions on target train {fall.predicted[before]:.1f} % were this class after epoch"
+        f" {fall.epochs[before]}, {fall.predicted[at]:.1f} % after {fall.since}."
+    )
 
 
 def _taken(of: ClassFall | PoorClass, when: str) -> str:
