@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 
+import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -26,6 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dta_bench.cost import measure
 from dta_bench.cost.step import SOURCE_ONLY, BatchShape, ConfiguredMethod, build_learner
+from dta_bench.data.counted_noise import stream_of
+from dta_bench.data.device_path import counted_there
 from dta_bench.data.device_path.copied_ahead import Batch, copied_ahead
 from dta_bench.data.device_path.device_part import MOVES, DevicePart
 from dta_bench.data.device_path.moves import Flip
@@ -193,6 +196,20 @@ def share_of_waiting(built: Learner, shape: BatchShape, sizes: Sizes) -> tuple[f
     return sizes.steps * shape.size / whole, waited / whole
 
 
+def noise_ratio(shape: BatchShape, sizes: Sizes) -> float:
+    """How many times as fast noise is when it is counted there as when it is drawn here and copied there."""
+    size, random = (shape.size, *shape.image_size, shape.channels), np.random.default_rng(0)
+    streams = torch.from_numpy(np.stack([stream_of((0, 1, 0, 0, index)) for index in range(shape.size)]))
+
+    def drawn() -> object:
+        return next(copied_ahead([{"": torch.from_numpy(random.standard_normal(size, np.float32))}], sizes.device))
+
+    def counted() -> object:
+        return counted_there.normals(next(copied_ahead([{"": streams}], sizes.device))[""], size[1:])
+
+    return rate(counted, shape.size, sizes) / rate(drawn, shape.size, sizes)
+
+
 def compiled(built: Learner, toy: bool) -> Learner:
     """The same learner with body, neck and head compiled for launches of little work."""
     if toy:
@@ -262,6 +279,7 @@ def main(toy: bool) -> None:
     row(f"source_only from decoded bytes, {READERS} readers", f"{fed:.0f} images/s")
     row("of that time, waiting for data", f"{waiting:.1%}", "<= 5 %", waiting <= 0.05)
     name, shape = sizes.small
+    row("noise counted there", f"{noise_ratio(shape, sizes):.2f} times as fast as drawn here and copied")
     plain = rate(method_step(learner_of(SOURCE_ONLY, name, shape, device), shape, device), shape.size, sizes)
     row(f"{name} at {shape.image_size[0]} px, today's path", f"{plain:.0f} images/s")
     fast = compiled(learner_of(SOURCE_ONLY, name, shape, device), toy)

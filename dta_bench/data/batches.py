@@ -23,6 +23,7 @@ from dta_bench.domains.images import Image, LabelledImages, UnlabelledImages, is
 from dta_bench.nn import distributed
 from dta_bench.nn.network import IMAGENET, Labelled, Normalisation, Unlabelled
 from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.training import Noise
 
 SECOND_VIEW = 2
 """Takes the place of the domain in the key of a second view, so that its random draws differ from the first view's."""
@@ -52,6 +53,7 @@ class Batches:
             before any comes again.
         steps: of an epoch; None: as many as the epoch length gives. Both domains are then cut or repeated.
         device: where images go as bytes, to be standardised and moved there; None: all of it is done on the host.
+        noise: how the noise of an augmentation is made: drawn on the host, or counted where it is added.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Batches:
         source_odds: NDArray[np.float64] | None = None,
         steps: int | None = None,
         device: torch.device | None = None,
+        noise: Noise = "drawn",
     ) -> None:
         self.source, self.target = source, target
         self.workers = _readers(workers, is_lazy(source.images) or is_lazy(target.images), device)
@@ -79,11 +82,13 @@ class Batches:
         self._receiver: Receiver | None = None
         if device is None:
             self._makers = {
-                name: InputMaker(benchmark, domain, channels, normalisation, second)
+                name: InputMaker(benchmark, domain, channels, normalisation, second, noise)
                 for name, (domain, second) in views.items()
             }
         else:
-            own = {name: ByteMaker(benchmark, domain, channels, second) for name, (domain, second) in views.items()}
+            own = {
+                name: ByteMaker(benchmark, domain, channels, second, noise) for name, (domain, second) in views.items()
+            }
             divisions = {name: maker.division for name, maker in own.items()}
             self._receiver = Receiver(divisions, benchmark, channels, normalisation, device)
             self._makers = {**own}

@@ -7,13 +7,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dta_bench.data import augment
+from dta_bench.data import augment, counted_noise
 from dta_bench.data.augment import Augmentation, ViewKey
 from dta_bench.data.prefetch import PartBuffer
 from dta_bench.data.standardise import adapt_channels, per_sample, standardise
 from dta_bench.domains.images import Image
 from dta_bench.nn.network import IMAGENET, Normalisation
 from dta_bench.spec.benchmark import Benchmark
+from dta_bench.spec.training import Noise
 
 SecondView = Literal["again", "strong"]
 
@@ -31,6 +32,7 @@ class InputMaker:
         channels: 1 or 3, as the network takes them.
         normalisation: channel means and deviations of the network's weights.
         second_view: ``strong`` adds the benchmark's strong view.
+        noise: how the noise of views is made.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class InputMaker:
         channels: int,
         normalisation: Normalisation = IMAGENET,
         second_view: SecondView | None = None,
+        noise: Noise = "drawn",
     ) -> None:
         self._size, self._channels, self._normalisation = benchmark.image_size, channels, normalisation
+        self._noise_is_counted = noise == "counted"
         self._per_sample = benchmark.standardisation == "per_sample"
         keeps_sizes = augment.keeps_sizes(benchmark.augmentation, domain, self._size)
         self._fitted_size = self._size if keeps_sizes else None
@@ -58,7 +62,11 @@ class InputMaker:
             (height, width, channels), for :meth:`write`, and (height, width) uint8 or None.
         """
         fitted, mask = fit(image, mask, self._channels, self._fitted_size)
-        return self._augment(per_sample(fitted) if self._per_sample else fitted, key, mask)
+        standardised = per_sample(fitted) if self._per_sample else fitted
+        if not (self._noise_is_counted and self._augment.noise):
+            return self._augment(standardised, key, mask)
+        moved, mask, _ = self._augment.without_noise(standardised, key, mask)
+        return counted_noise.with_noise(moved, key, self._augment.noise), mask
 
     def write_view(
         self,

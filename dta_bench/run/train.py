@@ -107,6 +107,7 @@ class Run:
             self.channels, workers=placement.workers, normalisation=self.network.normalisation,
             second_view=resolved.method.second_view, source_odds=self._source_odds(),
             steps=training.iterations_per_epoch, device=placement.device if path.on_device else None,
+            noise=training.noise,
         )  # fmt: skip
         self.kept = (
             keep_features(resolved, self.network, self.benchmark, placement) if training.keeps_features else None

@@ -33,6 +33,7 @@ Rate = Annotated[float, Field(ge=0, lt=float("inf"))]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 BETAS = (0.9, 0.999)
 Tune = Literal["all", "head", "norm", "lora"]
+Noise = Literal["drawn", "counted"]
 Kept = Literal["float16", "float32"]
 """The precision in which features are kept."""
 MOST_VIEWS = 64
@@ -146,6 +147,8 @@ class Training(BaseModel):
             noise there; None: where that is a GPU.
         gpu_layout: how tensors of images of convolutional networks lie in a GPU's memory, unless ``channels_last``
             says it for every device.
+        noise: of an augmentation: ``drawn`` on the host, or ``counted`` where it is added, which gives other numbers,
+            the same on every device; see :mod:`dta_bench.data.counted_noise`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -192,6 +195,7 @@ class Training(BaseModel):
     compile: bool | Literal["reduce_overhead"] = False
     data_on_device: bool | None = None
     gpu_layout: Literal["channels_last", "contiguous"] = "channels_last"
+    noise: Noise = "drawn"
 
     @field_validator("schedule_options")
     @classmethod
@@ -245,6 +249,8 @@ class Training(BaseModel):
             raise ValueError("restate target estimates the statistics that batchnorm.statistics frozen keeps")
         if self.survey is not None and self.keeps_features:
             raise ValueError(f"survey {self.survey} is for training on images; on kept features all are measured")
+        if self.noise == "counted" and self.keeps_features:
+            raise ValueError("noise counted is for training on images; on kept features views are made once and kept")
         if self.compile and self.checkpointing:
             raise ValueError("compile plans itself what is kept for the backward pass; allowed: it or checkpointing")
         self._check_tune()

@@ -24,6 +24,7 @@ from dta_bench.spec.search_space_file import SearchSpaceFile, with_settings
 from dta_bench.spec.seeds import FIRST_CONFIRMATION_SEED
 from dta_bench.spec.yaml_file import suggestion
 from dta_bench.sweep import planned_plugins, stop_rules
+from dta_bench.sweep.check_augmentation import check_augmentation
 from dta_bench.sweep.point_order import check_search, grid_order
 
 
@@ -102,7 +103,7 @@ def make_plan(name: str, file: SearchSpaceFile, options: Options) -> Plan:
     methods_that_can.check_prompts(plan)
     _check_names(plan)
     _check_has_scores(plan)
-    _check_augmentation(plan)
+    check_augmentation(plan)
     for method in plan.methods:
         _check_task(plan.method_plugins[method], benchmark)
         planned_plugins.check_method(method)
@@ -196,22 +197,6 @@ def _check_has_scores(plan: Plan) -> None:
         raise UserError(
             f"{' and '.join(asked)} {compare} runs by their score on labelled images of the target, and "
             f"{plan.benchmark.name} has none to choose by; leave that out, or label some (dta-bench label)"
-        )
-
-
-def _check_augmentation(plan: Plan) -> None:
-    training = plan.training
-    if training.augmentation is None and training.strong_view is None:
-        return
-    from dta_bench.data import augment  # imports albumentations
-
-    benchmark = plan.benchmark.for_training(training)
-    for names in (benchmark.augmentation, benchmark.strong_view if training.strong_view else ()):
-        augment.check(names, benchmark.image_size, benchmark.task, benchmark.standardisation)
-    if training.strong_view and not any(declared_method(name).second_view == "strong" for name in plan.methods):
-        raise UserError(
-            f"strong_view is for methods with a strong view of the target, which {' and '.join(plan.methods)} do not"
-            ' have; allowed: fixmatch, and plug-ins with second_view = "strong"'
         )
 
 

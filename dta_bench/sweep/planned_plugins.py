@@ -14,7 +14,7 @@ DECIDES_NOTHING = {
     "epochs", "optimizer", "learning_rate", "momentum", "weight_decay", "decay_every", "decay_factor", "schedule",
     "schedule_options", "learning_rate_warm_up", "iterations_per_epoch", "nesterov", "betas", "clip_norm",
     "decay_norms_and_biases", "rates", "measure_every", "survey", "augmentation", "strong_view", "players",
-    "data_on_device", "gpu_layout",
+    "data_on_device", "gpu_layout", "noise",
 }  # fmt: skip
 """Fields of a training that have no part in whether a network takes its batches."""
 

@@ -25,6 +25,7 @@ SERVER = "--tracking-uri http://127.0.0.1:9"
     ("check backbone conv3_fc2 --root data", "--root would have no effect on a check of a backbone"),
     ("sweep visda --dry-run --method dta --training strong_view=[cutout]", "strong_view is for methods with a strong"),
     ("sweep digits --dry-run --method fixmatch --training strong_view=[randaugment2]", "changes colours of 0 to 255"),
+    ("sweep visda --dry-run --training noise=counted", "noise counted says how the noise of an augmentation is made"),
     (f"ui {SERVER} --port 5001", "--port would have no effect on the server"),
     (f"ui {SERVER} --host 0.0.0.0", "--host would have no effect on the server"),
 ])  # fmt: skip

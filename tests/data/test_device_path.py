@@ -101,6 +101,55 @@ def test_shipped_benchmarks_go_the_devices_way(name: str) -> None:
     assert not any(divide(of, domain).obstacle for domain in ("source", "target"))
 
 
+@pytest.mark.parametrize("standardisation", ["imagenet", "per_sample"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_counted_noise_on_the_device_is_the_hosts(channels: int, standardisation: str) -> None:
+    own = benchmark("translate2", "hflip", "source:noise0.1", "target:noise2", standardisation=standardisation)
+    assert_same(own, channels=channels, second_view="again", noise="counted")
+
+
+def test_counted_noise_is_other_noise_on_the_same_views() -> None:
+    own, still = benchmark("resize", "hflip", "noise2"), benchmark("resize", "hflip")
+    drawn, counted, quiet = (
+        next(batches(of, None, noise=kind, second_view="again").epoch(2))[1]
+        for of, kind in ((own, "drawn"), (own, "counted"), (still, "counted"))
+    )
+    for found in (drawn, counted):
+        assert not torch.equal(found.images - quiet.images, found.again - quiet.again)  # type: ignore[operator]
+        torch.testing.assert_close(
+            (found.images - quiet.images).std() * 255 * 0.225, torch.tensor(2.0), rtol=0.1, atol=0
+        )
+    assert not torch.equal(drawn.images, counted.images)
+
+
+@pytest.mark.parametrize("device", [None, CPU])
+def test_an_epoch_that_goes_on_at_a_step_has_the_counted_noise_that_it_would_have_had(
+    device: torch.device | None,
+) -> None:
+    own = benchmark("translate2", "noise0.1")
+    whole, rest = (list(batches(own, device, noise="counted").epoch(3, start)) for start in (0, 1))
+    for (source, target), (ours, our_target) in zip(whole[1:], rest, strict=True):
+        assert torch.equal(source.images, ours.images)
+        assert torch.equal(target.images, our_target.images)
+
+
+def test_processes_that_read_ahead_make_the_same_counted_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dta_bench.data.batches.is_lazy", lambda _: True)
+    own = benchmark("noise0.1")
+    epochs = (batches(own, None, noise="counted", workers=workers).epoch(1) for workers in (0, 2))
+    for (source, target), (ours, our_target) in zip(*epochs, strict=True):
+        assert torch.equal(source.images, ours.images)
+        assert torch.equal(target.images, our_target.images)
+
+
+def test_counted_noise_travels_as_five_numbers_a_view() -> None:
+    buffer, maker = PartBuffer(), ByteMaker(benchmark("noise0.1"), "source", 3, noise="counted")
+    maker.write_view(noisy(1)[0], (0, 1, 0, 0, 0), None, 0, 1, buffer, "source")
+    assert {name: (array.dtype.name, array.shape) for name, array in buffer.arrays.items()} == {
+        "source": ("uint8", (1, 12, 10, 3)), "source streams": ("int64", (1, 5)),
+    }  # fmt: skip
+
+
 def test_the_device_takes_the_moves_at_the_end_and_the_noise() -> None:
     found = divide(benchmark("noise0.1", "resize", "hflip", "strong", "translate2", "hflip"), "source")
     assert found.host == ("resize", "hflip", "strong")
@@ -192,6 +241,13 @@ def test_images_travel_as_bytes_to_a_gpu_unless_the_training_says_otherwise(
             True: "images travel as bytes, and are standardised and moved on the device",
             False: "images are made on the host" if "data_on_device" in fields else "",
         }[on_device]
+    )
+
+
+def test_counted_noise_is_said() -> None:
+    found = data_path(benchmark("noise0.1"), None, training(noise="counted"), torch.device("cuda"))
+    assert found.said == (
+        "images travel as bytes, and are standardised and moved on the device, where their noise is counted"
     )
 
 

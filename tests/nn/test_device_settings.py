@@ -66,7 +66,7 @@ def test_the_settings_are_said_in_words() -> None:
     ("name", "value"),
     [("tf32", False), ("deterministic", True), ("compile", True), ("compile", "reduce_overhead"),
      ("data_on_device", True), ("data_on_device", False),
-     ("gpu_layout", "contiguous")],
+     ("gpu_layout", "contiguous"), ("noise", "counted")],
 )  # fmt: skip
 def test_a_setting_at_its_default_leaves_the_identity_and_another_value_does_not(name: str, value: object) -> None:
     spec = spec_of()
@@ -79,6 +79,12 @@ def test_a_setting_at_its_default_leaves_the_identity_and_another_value_does_not
 def test_compile_and_checkpointing_exclude_each_other() -> None:
     with pytest.raises(ValueError, match="allowed: it or checkpointing"):
         training(compile=True, checkpointing=True)
+
+
+def test_kept_features_have_no_counted_noise() -> None:
+    with pytest.raises(ValueError, match="on kept features views are made once and kept"):
+        training(noise="counted", tune="head", views=2)
+    assert training(noise="counted", tune="head", views="fresh").noise == "counted"
 
 
 @pytest.mark.parametrize(

@@ -30,5 +30,5 @@ assert not set({NOT_NEEDED!r}) & sys.modules.keys()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ")][2:]
-    assert len(rows) == 8
+    assert len(rows) == 9
     assert all(line.count("|") == 4 for line in rows)

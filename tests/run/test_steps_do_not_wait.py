@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_runs import spec_of
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dta_bench.data.counted_noise import stream_of
+from dta_bench.data.device_path import counted_there
 from dta_bench.data.device_path.receive import Receiver
 from dta_bench.domains.images import Splits
 from dta_bench.run.placement import Placement
@@ -114,11 +117,13 @@ def test_a_size_that_depends_on_values_would_be_counted() -> None:
     assert sizes.found == {"nonzero": 1, "_unique2": 1} or sizes.found == {"index": 1, "_unique2": 1}
 
 
+@pytest.mark.parametrize("noise", ["drawn", "counted"])
 def test_batches_are_made_on_the_device_without_waiting_for_it(
-    reads: Counter[str], digits_benchmark: Benchmark, small_splits: Splits, monkeypatch: pytest.MonkeyPatch
+    noise: str, reads: Counter[str], digits_benchmark: Benchmark, small_splits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = spec_of("source_only")
-    spec = dataclasses.replace(spec, training=spec.training.model_copy(update={"data_on_device": True}))
+    there = {"data_on_device": True, "noise": noise}
+    spec = dataclasses.replace(spec, training=spec.training.model_copy(update=there))
     run = Run(resolve_on(spec, digits_benchmark, small_splits), Placement(CPU))
     written, receive = list[Any](), Receiver.receive
     monkeypatch.setattr(Receiver, "receive", lambda _, batches: written.extend(batches))
@@ -130,6 +135,29 @@ def test_batches_are_made_on_the_device_without_waiting_for_it(
     assert len(made) == run.batches.steps
     assert not reads
     assert not sizes.found
+
+
+class Operators(TorchDispatchMode):
+    """Counts what tensors are asked to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = Counter[str]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.found[func.overloadpacket.__name__] += 1
+        return func(*args, **kwargs or {})
+
+
+def test_counted_noise_is_made_without_a_value_that_comes_from_the_host_or_goes_there() -> None:
+    streams = torch.from_numpy(np.stack([stream_of((0, 1, 0, 0, index)) for index in range(3)]))
+    with Operators() as control:
+        torch.tensor([1, 2])[0].item()
+    with Operators() as operators:
+        counted_there.normals(streams, (5, 3, 1))
+    waiting = {"lift_fresh", "_local_scalar_dense"}
+    assert control.found.keys() >= waiting
+    assert not operators.found.keys() & waiting
 
 
 def test_the_means_of_an_epoch_are_those_of_the_values_of_its_steps(

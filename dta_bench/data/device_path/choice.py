@@ -41,4 +41,5 @@ def data_path(
     views = [divide(benchmark, "source"), divide(benchmark, "target"), divide(benchmark, "target", second_view)]
     for obstacle in (view.obstacle for view in views if view.obstacle):
         return DataPath(False, f"images are made on the host, since {obstacle}")
-    return DataPath(True, "images travel as bytes, and are standardised and moved on the device")
+    added = ", where their noise is counted" if training.noise == "counted" else ""
+    return DataPath(True, f"images travel as bytes, and are standardised and moved on the device{added}")

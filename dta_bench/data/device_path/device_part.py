@@ -1,4 +1,4 @@
-"""The device's part of making network input: standardise bytes, move them, and add the noise that the host drew."""
+"""The device's part of making network input: standardise bytes, move them, and add noise, drawn or counted."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from dta_bench.data.device_path import counted_there
 from dta_bench.data.device_path.moves import Move
 from dta_bench.data.standardise import LEAST_DEVIATION, moments
 from dta_bench.nn.network import Normalisation
 
-MOVES, NOISE = "{} moves", "{} noise"
+MOVES, NOISE, STREAMS = "{} moves", "{} noise", "{} streams"
 """Names of the arrays that travel beside the images of a name."""
 
 
@@ -52,7 +53,7 @@ class DevicePart:
         pixels = parts[name] if self._moments is not None else _per_sample(parts[name])
         pixels = self.moved(pixels, parts.get(MOVES.format(name)), 0).float()
         if self._noise:
-            pixels = pixels + self._noise * parts[NOISE.format(name)]
+            pixels = pixels + self._noise * _noise(parts, name, pixels.shape[1:])
         if self._moments is not None:
             pixels = (pixels - self._moments[0]) / self._moments[1]
         return pixels.permute(0, 3, 1, 2)
@@ -65,6 +66,12 @@ class DevicePart:
             pixels = move.move(pixels, drawn[:, first : first + move.columns], fill)
             first += move.columns
         return pixels
+
+
+def _noise(parts: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+    """The noise of the images of a name: as the host drew it, or counted of what names it."""
+    streams = parts.get(STREAMS.format(name))
+    return parts[NOISE.format(name)] if streams is None else counted_there.normals(streams, shape)
 
 
 def _per_sample(images: Tensor) -> Tensor:
