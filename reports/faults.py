@@ -46,15 +46,23 @@ def main(given: list[str]) -> None:
     if not KEPT.exists():
         KEPT.write_text(kept)
         raise SystemExit("nothing was injected; the lines above say why")
-    rows = {row["test"]: row for row in map(json.loads, KEPT.read_text().splitlines())}
+    rows = by_test(KEPT.read_text().splitlines())
     print(HEAD)
-    good = {name: row for name, row in rows.items() if name not in failed}
+    good = {name: found for name, found in rows.items() if name not in failed}
     for heading, files in TESTS.items():
         print(f"\n## {heading}\n{COLUMNS}")
-        for row in [good[name] for name in fault_tests(files) if name in good]:
-            print(f"| {row['injected']} | {row['seen']} |")
+        for injected, seen in [row for name in fault_tests(files) for row in good.get(name, {}).items()]:
+            print(f"| {injected} | {seen} |")
     if without := [name for files in TESTS.values() for name in fault_tests(files) if name not in good]:
         print(f"\nWithout a row, because they failed or were not run: {', '.join(without)}.")
+
+
+def by_test(lines: list[str]) -> dict[str, dict[str, str]]:
+    """Name of a test → what it injected → what was seen last; a test may inject more than one fault."""
+    found = dict[str, dict[str, str]]()
+    for row in map(json.loads, lines):
+        found.setdefault(row["test"], {})[row["injected"]] = row["seen"]
+    return found
 
 
 def fault_tests(files: list[str]) -> list[str]:
