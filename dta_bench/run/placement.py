@@ -20,6 +20,11 @@ class StopRequest:
 
     requested: bool = False
 
+    @property
+    def is_asked(self) -> bool:
+        """The same, for those who look without having taken a step."""
+        return self.requested
+
 
 def _device() -> torch.device:
     """The process's GPU if it has one, else the CPU."""

@@ -141,6 +141,7 @@ class Run:
         while self.epoch <= self.spec.training.epochs:
             on_epoch(self.epoch, self.train_epoch())
             self.start_next_epoch()
+            self._stop_if_asked()
         return self
 
     def _build_network(self) -> Network:
@@ -344,6 +345,12 @@ class Run:
         """Go to the start of the next epoch and save."""
         self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
         self._save(self.seconds)
+
+    def _stop_if_asked(self) -> None:
+        """End between two epochs, where the run was asked to stop since its last step."""
+        is_over = self.epoch > self.spec.training.epochs
+        if not is_over and distributed.any_replica(self.placement.stop.is_asked, self.placement.device):
+            raise Stopped(f"stopped after epoch {self.epoch - 1}")
 
     def save(self) -> None:
         """Save the position inside an epoch."""

@@ -50,7 +50,6 @@ class ProgressView:
     _epochs_done: int = 0
     _beats: Callable[[], dict[str, str]] = dict
     _stops: Callable[[], bool] = bool
-    _saved: set[str] = field(default_factory=set)
     _said_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -96,16 +95,11 @@ class ProgressView:
         self._said_at = time.monotonic()
         self.console.print(self._running_now(), style="dim", highlight=False, soft_wrap=True, markup=False)
 
-    def run_saved(self, name: str) -> None:
-        """Count a run that was stopped by the user and has saved."""
-        self.running.pop(name, None)
-        self._saved.add(name)
-
     def _stopping(self) -> str:
         """For how many runs the sweep still waits, once it was asked to stop; else nothing."""
         if not self._stops():
             return ""
-        waiting = len({*self.running, *self._beats()} - self._saved)
+        waiting = len({*self.running, *self._beats()})
         return (
             f"stopping: waiting for {count_of(waiting, 'run')} to save" if waiting else "stopping: all runs are saved"
         )
@@ -145,7 +139,6 @@ class ProgressView:
                 self.best = (score, name)
         else:
             self.failed += 1
-        self._saved.add(name)
         if not self.console.is_terminal or status != "done":
             phase = f"{self.phase} " if self.phase else ""
             result = self._subset_score(score) if status == "done" else f"{status}: {reason}"

@@ -105,17 +105,18 @@ def test_no_time_that_is_left_is_told_before_two_runs_have_ended() -> None:
 
 def test_after_ctrl_c_every_line_says_for_how_many_runs_the_sweep_waits() -> None:
     said, stopped = io.StringIO(), list[bool]()
-    shown = view(said)
-    shown.runs_begin(lambda: {"one": "epoch 1", "two": "epoch 1"}, lambda: bool(stopped))
+    shown, doing = view(said), {"one": "epoch 1", "two": "epoch 1"}
+    shown.runs_begin(lambda: doing, lambda: bool(stopped))
     shown.__exit__()
     stopped.append(True)
     shown.say_what_runs()
-    shown.run_saved("one")
+    del doing["one"]
     shown.say_what_runs()
-    shown.run_ended("two", "done", 50.0)
+    del doing["two"]
+    shown.say_what_runs()
     waiting = [line.partition(" to save")[0] for line in said.getvalue().splitlines()]
     assert waiting[:2] == ["stopping: waiting for 2 runs", "stopping: waiting for 1 run"]
-    assert waiting[2] == "[1/12] two  accuracy on the labelled subset 50.0 %  stopping: all runs are saved"
+    assert waiting[2].startswith("stopping: all runs are saved, 0:0")
 
 
 def test_what_runs_are_doing_is_said_soon_after_ctrl_c_though_it_was_said_just_before() -> None:

@@ -88,13 +88,18 @@ def test_a_killed_worker_and_an_interrupted_driver_lose_nothing_and_repeat_nothi
     wait_until(lambda: any((tmp_path / "runs").glob("*.pt")))  # an epoch of some run is done
     busy_worker(driver).kill()  # SIGKILL
     wait_until(lambda: any(run.status == "FINISHED" for run in tracked(tmp_path)))
+    wait_until(lambda: sum(run.status == "RUNNING" for run in tracked(tmp_path)) == 2)
     assert driver.poll() is None
+    begun = {run.run_id for run in tracked(tmp_path)}
     driver.send_signal(signal.SIGINT)
     _, stderr = driver.communicate(timeout=120)
     assert driver.returncode == 130, stderr
     assert "Traceback" not in stderr
     before = {run.run_id: run.mlflow_run_id for run in tracked(tmp_path)}
     assert all(run.status != "RUNNING" for run in tracked(tmp_path))
+    assert before.keys() == begun  # no run was started after Ctrl-C
+    states = {run["id"]: run["state"] for run in run_json(*arguments, "--dry-run", cwd=tmp_path)["runs"]}
+    assert {states[run] for run in begun} == {"done", "interrupted, goes on"}
 
     found = run_json(*arguments, cwd=tmp_path)
     plan = run_json(*arguments, "--dry-run", cwd=tmp_path)

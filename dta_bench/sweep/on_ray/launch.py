@@ -18,7 +18,7 @@ from dta_bench.sweep.on_ray import cluster, demand, gpu_share, multi_device, ray
 from dta_bench.sweep.on_ray.progress_callback import progress_callback
 from dta_bench.sweep.on_ray.ray_session import RaySession
 from dta_bench.sweep.on_ray.run_beats import clear_beats, read_beats
-from dta_bench.sweep.on_ray.save_runs import save_runs
+from dta_bench.sweep.on_ray.save_runs import SAVE_SECONDS, save_runs
 from dta_bench.sweep.on_ray.tune_space import SweepSpace, point_of
 from dta_bench.sweep.on_ray.worker_deaths import RETRIES, count_each_death_once
 from dta_bench.sweep.phases import say_that_it_stops
@@ -78,19 +78,19 @@ class Interrupt:
     """Whether Ctrl-C or SIGTERM has come; a plain flag, because Tune pickles all that it is given.
 
     Attributes:
-        at_once: end without waiting for a result. Runs with replicas need it: Tune can only wait for them to the end.
-        requested: Ctrl-C or SIGTERM has come, and Tune stops each run at its next result.
+        at_once: Ctrl-C and SIGTERM end the sweep without saving: replicas save only where their machine is taken away.
         running: Tune has started; before that, the sweep ends at once.
-        training: a run trains, whose next result can be waited for.
-        saving: SIGUSR2 has come, and runs save before the sweep ends.
+        training: a run trains, and has something to save.
+        saving: Ctrl-C, SIGTERM or SIGUSR2 has come, and runs save before the sweep ends.
+        seconds: how long they may take for it; None: until they have saved, or the user asks again.
         lost: the sentence of a Ray that has died; the sweep ends at once.
     """
 
     at_once: bool = False
-    requested: bool = False
     running: bool = False
     training: bool = False
     saving: bool = False
+    seconds: float | None = None
     lost: str = ""
 
     def ray_has_died(self, sentence: str) -> None:
@@ -127,18 +127,16 @@ def launch(start: Launch, session: RaySession) -> dict[str, str]:
                 raise UserError(interrupt.lost) from error
             if not interrupt.saving:
                 raise
-            save_runs()
+            start.view.running.clear()  # what still trains says so itself, until it has saved
+            save_runs(interrupt.seconds)  # while the error holds Tune's workers: they end with what refers to them
             raise Interrupted from error
-    if interrupt.requested:
-        raise Interrupted
     return errors
 
 
 class _interruptible:  # noqa: N801 - reads as a with-statement's verb
-    """Within the block Ctrl-C and SIGTERM end the sweep at the next result, not in the middle of Ray's own work.
+    """Within the block Ctrl-C, SIGTERM and SIGUSR2 leave Tune at once: it starts no further run, and runs save.
 
-    SIGUSR2 says that the machines will be gone in minutes, and the next result may come later than that: Tune is left
-    at once, and the runs save. It is not SIGUSR1, whose handler Tune replaces by its own.
+    SIGUSR2 says that the machines will be gone in minutes. It is not SIGUSR1, whose handler Tune replaces by its own.
     """
 
     def __init__(self, interrupt: Interrupt) -> None:
@@ -160,12 +158,12 @@ class _interruptible:  # noqa: N801 - reads as a with-statement's verb
             raise Interrupted
         if number == signal.SIGUSR2:
             signal.signal(number, signal.SIG_IGN)  # once is enough
-            self.interrupt.saving = True
+            self.interrupt.saving, self.interrupt.seconds = True, SAVE_SECONDS
             raise KeyboardInterrupt
         say_that_it_stops()
-        if self.interrupt.requested or self.interrupt.at_once or not self.interrupt.training:
-            raise KeyboardInterrupt  # requested: this is the second signal
-        self.interrupt.requested = True
+        is_first = not self.interrupt.saving
+        self.interrupt.saving = is_first and self.interrupt.training and not self.interrupt.at_once
+        raise KeyboardInterrupt  # the second time it ends the saving too
 
 
 def run_tuner(start: Launch, interrupt: Interrupt, joined: cluster.Joined) -> dict[str, str]:
@@ -195,7 +193,7 @@ def run_tuner(start: Launch, interrupt: Interrupt, joined: cluster.Joined) -> di
     clear_beats(start.workspace.out, names)
     start.view.runs_begin(
         lambda: {names[run]: doing for run, doing in read_beats(start.workspace.out, names).items()},
-        lambda: interrupt.requested,
+        lambda: interrupt.saving,
     )
     interrupt.running = True
     tune.Tuner(
@@ -211,9 +209,7 @@ def run_tuner(start: Launch, interrupt: Interrupt, joined: cluster.Joined) -> di
             storage_path=str(Path(start.workspace.out).resolve() / "runs" / "ray"),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             callbacks=[progress_callback(start, errors, per_device, joined, interrupt)],
-            stop=lambda _, result: (
-                interrupt.requested or (result.get("run") in stopping and stopping[result["run"]].should_stop(result))
-            ),
+            stop=lambda _, result: result.get("run") in stopping and stopping[result["run"]].should_stop(result),
             verbose=0,
         ),
     ).fit()

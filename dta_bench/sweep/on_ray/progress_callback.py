@@ -25,7 +25,7 @@ def progress_callback(
         errors: filled in: identity → what the run failed of, or what its worker died of.
         per_device: Ray's resources of a run on one device, to be told when no run finds a place.
         joined: the cluster, whose watch of nodes that join may find that the sweep has to end.
-        interrupt: told whether a run trains; where none does, a request to stop has no result to wait for.
+        interrupt: told whether a run trains; where none does, there is nothing to save.
     """
     from ray import tune
 
@@ -52,8 +52,6 @@ def progress_callback(
                 view.note(sentence)
             states = {trial.status for trial in trials}
             interrupt.training = "RUNNING" in states
-            if interrupt.requested and states <= {"PENDING", "TERMINATED", "ERROR"}:
-                raise KeyboardInterrupt
             if states <= {"TERMINATED", "ERROR"} or ("RUNNING" in states and devices == 1):
                 patience.restart()
             elif patience.is_over() and not is_starting("RUNNING" in states):
@@ -77,8 +75,6 @@ def progress_callback(
             early = stopping[run].stopped.get(run)
             if early is not None and "outcome" not in (trial.last_result or {}):
                 view.run_ended(names[run], "stopped", 0.0, early.reason)
-            elif interrupt.requested:
-                view.run_saved(names[run])
 
         def on_trial_recover(self, *_: Any, trial: Any, **__: Any) -> None:
             view.note(say_of_restart(names[trial.config[RUN]], why_it_died(trial.error_file), trial.num_failures))

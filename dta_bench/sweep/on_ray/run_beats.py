@@ -25,7 +25,12 @@ class RunBeat(StopRequest):
     Args:
         file: where the driver looks; see :func:`beat_file`.
         batch_size: source images of a step.
+
+    Attributes:
+        trains: whether the run has begun; before that there is nothing to save.
     """
+
+    trains = False
 
     def __init__(self, file: Path, batch_size: int) -> None:
         self._file, self._batch_size = file, batch_size
@@ -45,6 +50,11 @@ class RunBeat(StopRequest):
     @requested.setter
     def requested(self, value: bool) -> None:
         self._requested = value
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the run is to stop, for those who look without having taken a step."""
+        return self._requested
 
     def epoch_done(self, epoch: int) -> None:
         """Count an epoch; the steps of the next one begin now."""

@@ -3,44 +3,58 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 import psutil
 
-SAVE_SECONDS = 120.0  # how long a step, and writing a checkpoint, may take
+SAVE_SECONDS = 120.0
+"""How long a step, and writing a checkpoint, may take where the machine will be gone."""
 RUN = "ray::TrainRun"
 """How Ray titles the process of a run, after the class in worker.py."""
 
 
-def save_runs() -> None:
+def save_runs(seconds: float | None) -> None:
     """Ask the runs on every node to save and end, and wait for it.
 
     Tune must not be running: it would start them again.
+
+    Args:
+        seconds: how long a step, and writing a checkpoint, may take; None: as long as it takes.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    _print_no_message_of_ray()
     ask = ray.remote(num_cpus=0, max_retries=0)(save_runs_of_node)
     asked = [
-        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
+        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(seconds)
         for node in ray.nodes()
         if node["Alive"]
     ]
-    _, late = ray.wait(asked, num_returns=len(asked), timeout=SAVE_SECONDS + 30)
+    _, late = ray.wait(asked, num_returns=len(asked), timeout=None if seconds is None else seconds + 30)
     for reference in late:
         with contextlib.suppress(ray.exceptions.RayError):
             ray.cancel(reference)
 
 
-def save_runs_of_node() -> int:
-    """Ask the runs on the node of this process; returns how many have ended."""
+def _print_no_message_of_ray() -> None:
+    """Ray prints a paragraph for each process that ends, which here is what was asked for."""
+    with contextlib.suppress(ImportError):
+        from ray._private.ray_logging import stdout_deduplicator
+
+        stdout_deduplicator.skip_re = re.compile("A worker died or was killed")
+
+
+def save_runs_of_node(seconds: float | None) -> int:
+    """Ask the runs on the node of this process to save and end; returns how many have ended."""
     raylet = psutil.Process().parent()
     runs = [process for process in raylet.children() if _title(process).startswith(RUN)] if raylet else []
-    return end_all(runs)
+    return end_all(runs, seconds)
 
 
-def end_all(processes: list[psutil.Process], seconds: float = SAVE_SECONDS) -> int:
-    """Send SIGTERM to processes and wait until they have ended; returns how many have."""
+def end_all(processes: list[psutil.Process], seconds: float | None) -> int:
+    """Send SIGTERM to processes and wait until they have ended, at most some seconds; returns how many have."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()

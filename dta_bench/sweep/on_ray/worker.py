@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,16 @@ from dta_bench.sweep.on_ray.tune_space import RUN
 
 if TYPE_CHECKING:
     from dta_bench.run.execute import RunOutcome
-    from dta_bench.run.placement import StopRequest
 
 Config = dict[str, Any]
 Job = dict[str, Any]
 LOST = 143  # the exit status of a process that SIGTERM ended; Tune counts its worker as lost
 
-_current: StopRequest | None = None  # of the run that this process trains
+_current: RunBeat | None = None  # of the run that this process trains
+LOOK_SECONDS = 0.2
+"""Between two looks whether a run that waits for Tune is asked to stop."""
+ANSWER_SECONDS = 10.0
+"""How long the end of a run that is asked to stop waits for Tune, which the driver may have left."""
 
 
 def trainable(job: Job, resources: dict[str, float]) -> type:
@@ -48,7 +52,9 @@ def trainable(job: Job, resources: dict[str, float]) -> type:
 
 def save_and_end(*_: object) -> None:
     """Answer SIGTERM: let the run save its position after this step and end its process; without a run, end at once."""
-    if _current is None:
+    if _current is None or not _current.trains:
+        if _current is not None:
+            _current.remove()
         os._exit(LOST)
     _current.requested = True
 
@@ -60,13 +66,13 @@ def run_one(config: Config, job: Job) -> None:
         config: Tune's, with the run's identity.
         job: what all runs of the sweep share, and their specs by identity.
     """
-    from ray import tune
 
     if job["shared_file"] and node_verdict.wait_for(Path(job["shared_file"]).name):
         os._exit(LOST)  # this node has joined late and is set aside; Tune does not count it, and takes another
     enter_working_directory(job)
     spec = RunSpec.from_dict(job["specs"][config[RUN]])
-    beat = RunBeat(beat_file(job["workspace"]["out"], spec.id), spec.training.batch_size)
+    global _current
+    _current = beat = RunBeat(beat_file(job["workspace"]["out"], spec.id), spec.training.batch_size)
     beat.note("importing")
     import torch
 
@@ -74,29 +80,45 @@ def run_one(config: Config, job: Job) -> None:
     from dta_bench.run.resolve import resolve
     from dta_bench.run.workspace import Workspace
 
-    global _current
     torch.set_num_threads(job["threads"])
     label = RunLabel(job["parents"][spec.id], job["names"][spec.id], frozenset(job["inert"][spec.id]))
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         beat.epoch_done(epoch)
-        tune.report(epoch_report(spec, job, epoch, metrics))
+        report_unless_asked(epoch_report(spec, job, epoch, metrics), beat)
 
     workspace = Workspace(**job["workspace"] | {"readers": readers_of_run()})
     beat.note("loading its data")
     resolved = resolve(spec, workspace.root, workspace.skip_unreadable)  # without the data: Tune tries another node
     beat.note("epoch 1")
-    _current = beat
+    beat.trains = True
     try:
-        outcome = call_masked(execute, resolved, workspace, label, _current, on_epoch)
+        outcome = call_masked(execute, resolved, workspace, label, beat, on_epoch)
     except UserError as error:  # such as a full disk, which would be as full the next time
         outcome = RunOutcome("failed", reason=str(error))
     if outcome.status == "stopped":
         beat.remove()
         os._exit(LOST)  # Tune starts the run again where there is room
-    _current = None
     beat.remove()
-    tune.report(end_report(spec, outcome))
+    report_unless_asked(end_report(spec, outcome), beat, ANSWER_SECONDS)
+    _current = None
+
+
+def report_unless_asked(report: dict[str, Any], beat: RunBeat, patience: float = 0.0) -> None:
+    """Report to Tune and wait for its answer, but not where the run is asked to stop: nobody may be there to answer.
+
+    Args:
+        patience: seconds to wait all the same once the run is asked; the process ends if there is no answer then.
+    """
+    from ray import tune
+
+    answer = ThreadPoolExecutor(1).submit(tune.report, report)
+    while not (wait([answer], LOOK_SECONDS).done or beat.is_asked):
+        pass
+    if wait([answer], patience).done:
+        answer.result()  # raises what ends the run, where Tune stops it
+    elif patience:
+        os._exit(LOST)
 
 
 def epoch_report(spec: RunSpec, job: Job, epoch: int, metrics: dict[str, float]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from dta_bench.sweep.on_ray.launch import Interrupt, _interruptible
-from dta_bench.sweep.on_ray.save_runs import end_all
+from dta_bench.sweep.on_ray.save_runs import SAVE_SECONDS, end_all
 
 SAVES = """
 import signal, sys
@@ -43,11 +43,17 @@ def test_one_that_is_gone_already_does_no_harm() -> None:
     assert end_all([process], seconds=1) == 1
 
 
+def test_without_a_limit_a_run_may_take_as_long_as_it_takes_to_save() -> None:
+    slow = started(SAVES.replace("sys.exit()", "__import__('time').sleep(1), sys.exit()"))
+    assert end_all([psutil.Process(slow.pid)], seconds=None) == 1
+    slow.communicate()
+
+
 def test_usr2_leaves_tune_at_once_and_only_once() -> None:
     before, interrupt = signal.getsignal(signal.SIGUSR2), Interrupt(running=True)
     with _interruptible(interrupt):
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGUSR2)
         signal.raise_signal(signal.SIGUSR2)  # while runs save
-    assert interrupt.saving
+    assert (interrupt.saving, interrupt.seconds) == (True, SAVE_SECONDS)
     assert signal.getsignal(signal.SIGUSR2) is before
