@@ -73,7 +73,8 @@ def measure(runs: int, folder: Path) -> dict[str, float]:
         used, started = _cpu(), time.monotonic()
         work = Work(plan.runs, EarlyStopping([], EPOCHS))
         start = launch.Launch((launch.Share(plan, work, f"scale{runs}"),), workspace, Resources(), view)
-        errors = launch.run_tuner(start, launch.Interrupt(), Joined())
+        with view:
+            errors = launch.run_tuner(start, launch.Interrupt(), Joined())
         wall, cpu = time.monotonic() - started, _cpu() - used
     assert (errors, view.done) == ({}, runs)
     results = runs * (EPOCHS + 1)

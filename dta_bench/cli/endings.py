@@ -56,8 +56,15 @@ def after_prepare(name: str, problems: bool, places: str) -> list[str]:
     return [_dry_run(name, places)]
 
 
-def after_profile(name: str, backbone: str, rate: float) -> list[str]:
-    """After steps have been timed; ``rate``: source images a second of source_only."""
+def after_profile(name: str, backbone: str, rate: float, instead: str) -> list[str]:
+    """After steps have been timed.
+
+    Args:
+        rate: source images a second of source_only.
+        instead: the command that times the steps of a sweep, where these had another batch or image size; else empty.
+    """
+    if instead:
+        return [f"{instead}  # the batch and image size of a sweep: their rate makes an estimate"]
     options = f"--backbone {backbone} --images-per-second {rate:.4g}"
     return [f"dta-bench sweep {name} {options} --dry-run  # what a sweep would cost at the rate of source_only"]
 

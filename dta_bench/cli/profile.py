@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from dta_bench.cli.options import DEFAULT_ROOT, Json, Root, SearchSpaceName
 from dta_bench.cli.terminal import chatter_on_stderr, console, print_ending, print_json
 from dta_bench.cli.value_names import Command
 from dta_bench.errors import UserError
+from dta_bench.spec.spelling import count_of, join_words
 
 DEFAULT_FORM = "step"
 HELP_OPTIONS = {"-h", "--help"}
@@ -99,8 +101,12 @@ def profile_step(
     """
     with chatter_on_stderr() as stdout:
         from dta_bench.cost.step_table import operator_costs, show_operator_costs, show_step_costs, step_costs
+        from dta_bench.cost.sweep_estimate import measuring_command
 
         plan = plan_of(name, _options(backbone, method or ["dta", "dta_released"]))
+        named = join_words(list(dict.fromkeys(["source_only", *plan.methods])))
+        timed = f"timing {count_of(rounds, 'round')} of steps of {named}"
+        print(f"{timed}; --method and --rounds say how many", file=sys.stderr)
         found = step_costs(plan, batch, image_size, rounds)
         if trace:
             found["traces"] = operator_costs(plan, batch, image_size, rounds)
@@ -110,7 +116,10 @@ def profile_step(
             show_step_costs(found, console(stdout))
             show_operator_costs(found.get("traces", []), console(stdout))
             rate = next(row["images_per_second"] for row in found["rows"] if row["method"] == "source_only")
-            print_ending("", endings.after_profile(name, found["backbone"], rate), stdout)
+            trained = plan.benchmark.for_training(plan.training)
+            is_as_in_a_sweep = (batch, *found["image_size"]) == (plan.training.batch_size, *trained.image_size)
+            instead = "" if is_as_in_a_sweep else measuring_command(plan)
+            print_ending("", endings.after_profile(name, found["backbone"], rate, instead), stdout)
 
 
 @profile.command("data", cls=Command, epilog="Example: dta-bench profile data visda --images 128 --batch 16")

@@ -37,8 +37,9 @@ def print_plan(
     """
     from dta_bench import plugins
     from dta_bench.cost.budget_plan import budget_plan, describe_budget
+    from dta_bench.cost.describe_estimate import describe
     from dta_bench.cost.equal_points import cost_of_equal_points, describe_equal_points
-    from dta_bench.cost.sweep_estimate import describe, estimate, note_on_few_steps
+    from dta_bench.cost.sweep_estimate import estimate, note_on_few_steps
     from dta_bench.cost.wall_time import Machines, describe_wall_time
     from dta_bench.data.benchmark_plugin import benchmark_plugin
     from dta_bench.data.missing_data import missing_data

@@ -15,6 +15,7 @@ from dta_bench.cost.profile import MEMORY, profile
 from dta_bench.nn import pretrained
 from dta_bench.nn.network import Network
 from dta_bench.spec.plan import Plan
+from dta_bench.spec.spelling import spell_rate
 
 
 def step_costs(plan: Plan, batch: int, image_size: int | None, rounds: int) -> dict[str, Any]:
@@ -124,6 +125,6 @@ def show_step_costs(found: dict[str, Any], console: Console) -> None:
         shown.add_row(
             row["method"], "yes" if row["vat"] else "no", f"{row['flops_ratio']:.3f}x",
             "-" if row["floor"] is None else f"{row['floor']:.3f}x", f"{row['time_ratio']:.2f}x",
-            f"{row['images_per_second']:.1f}", f"{row['peak_memory_mib']:.0f}", shares,
+            spell_rate(row["images_per_second"]), f"{row['peak_memory_mib']:.0f}", shares,
         )  # fmt: skip
     console.print(shown)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dta_bench import plugins
-from dta_bench.cost.amount import Amount, amount_of, spell_amount, spell_money
-from dta_bench.cost.assumed_rate import ASSUMED_FLOPS_PER_SECOND, describe_assumption, measured_instead
+from dta_bench.cost.amount import Amount, amount_of
+from dta_bench.cost.assumed_rate import ASSUMED_FLOPS_PER_SECOND, describe_assumption
 from dta_bench.cost.flop_counts import flops_per_image, flops_ratio
 from dta_bench.cost.kept_counts import kept
 from dta_bench.cost.stages import first_stages, methods_of_first_stages, stages_of
@@ -22,7 +22,8 @@ from dta_bench.spec.benchmark import Benchmark
 from dta_bench.spec.declared_method import declared_method
 from dta_bench.spec.plan import Plan
 from dta_bench.spec.run_spec import RunSpec
-from dta_bench.spec.spelling import count_of, join_words
+from dta_bench.spec.spelling import count_of
+from dta_bench.spec.training import Training
 
 SHORTEST_STEP = 2e-3
 """Seconds. A step whose FLOPs take less at that rate mostly waits for its launches: FLOPs do not say how long it is."""
@@ -44,6 +45,7 @@ class Estimate(Amount):
         by_method: GPU hours of each method; those of a method's first stage count for the method that trains it.
         first_stages: of ``by_method``, the methods that only others start from → those others.
         run_hours: identity of a run → its GPU hours; a first stage counts for the first run that starts from it.
+        not_counted: settings of the sweep that change what it costs, and not the estimate.
         too_small: why no assumed rate says how long these steps take, and how to measure one; else empty. The numbers
             are then those of the assumed rate, and a plan does not print them.
         measure: the command that measures the rate; empty where none does.
@@ -59,6 +61,7 @@ class Estimate(Amount):
     by_method: dict[str, float]
     first_stages: dict[str, list[str]]
     run_hours: dict[str, float]
+    not_counted: list[str]
     too_small: str
     measure: str
     why: str
@@ -88,7 +91,7 @@ def estimate(
     except UserError as error:
         return Estimate(
             runs=len(wanted), steps=0, images=0, images_per_second=0, measured=False, basis="", by_method={},
-            first_stages={}, run_hours={}, too_small="", measure="", why=str(error),
+            first_stages={}, run_hours={}, not_counted=[], too_small="", measure="", why=str(error),
             **amount_of(0.0, None, is_assumed=False) | {"price": price},
         )  # fmt: skip
     by_method = dict[str, float]()
@@ -101,7 +104,8 @@ def estimate(
         measured=rate is not None, basis=describe_assumption() if rate is None else "the rate that was given",
         by_method=by_method, first_stages=methods_of_first_stages(wanted),
         run_hours=_hours_of_runs(wanted, {run.id: hours for run, _, hours in costs}),
-        too_small=_why_too_small(plan) if is_small and rate is None else "", measure=_measure(plan), why="",
+        not_counted=_settings_not_counted(plan, rate),
+        too_small=_why_too_small(plan) if is_small and rate is None else "", measure=measuring_command(plan), why="",
         **amount_of(gpu_hours, price, is_assumed=rate is None, device="device" if is_small else "GPU"),
     )  # fmt: skip
 
@@ -159,7 +163,7 @@ def _hours_of_runs(wanted: Iterable[RunSpec], hours: dict[str, float]) -> dict[s
 def _why_too_small(plan: Plan) -> str:
     """Why these steps have no estimate, and the command that measures their rate."""
     what = f"a step of {plan.backbones[0]} is so small that no assumed rate says how long it takes"
-    if not (command := _measure(plan)):
+    if not (command := measuring_command(plan)):
         return f"{what}; try a few runs first: the same command with --points 1 --seeds 1 --confirm 0"
     return (
         f"{what}; measure it where it will train, on a GPU or a CPU: {command}  and give the images/s of"
@@ -167,38 +171,26 @@ def _why_too_small(plan: Plan) -> str:
     )
 
 
-def _measure(plan: Plan) -> str:
-    """The command that measures the rate of a plan's steps; empty for kept features, of which none does."""
+def measuring_command(plan: Plan) -> str:
+    """The command that measures the rate of a plan's steps, by source_only, whose rate an estimate takes.
+
+    Returns:
+        The command; empty for kept features, of which none does.
+    """
     if plan.training.keeps_features:
         return ""
     size = plan.training.image_size
     words = ["dta-bench", "profile", plan.benchmark.name, "--backbone", plan.backbones[0]]
     words += ["--batch", str(plan.training.batch_size), *(["--image-size", str(size[0])] if size else [])]
-    return shlex.join(words)
+    return shlex.join([*words, "--method", "source_only"])
 
 
-def describe(found: Estimate) -> str:
-    """Say the estimate, with the hours of each method where there are several, and its basis; or why there is none."""
-    if found["why"] or found["too_small"]:
-        return f"no estimate: {found['why'] or found['too_small']}"
-    basis = "as given" if found["measured"] else f"{found['basis']}; {measured_instead(found['measure'])}"
-    money = f", {spell_money(found)}," if found["cost"] is not None else ""
-    return (
-        f"Estimate: {spell_amount(found)}{money} for {count_of(found['runs'], 'run')}.{_by_method(found)} It counts "
-        f"{found['steps']:,.0f} source-only steps, at {found['images_per_second']:.0f} source images per second"
-        f" ({basis})"
-    )
-
-
-def _by_method(found: Estimate) -> str:
-    """The hours of each method, the dearest first; nothing where every figure would be 0.0, or for one method."""
-    dearest = sorted(found["by_method"].items(), key=lambda item: -item[1])
-    if len(dearest) < 2 or all(hours < 0.05 for _, hours in dearest):
-        return ""
-    middle = "" if found["measured"] else ", at the assumed rate"
-    others = {name: f" (first stage of {join_words(of)})" for name, of in found["first_stages"].items()}
-    told = [f"{name} {hours:.1f}{others.get(name, '')}" for name, hours in dearest]
-    return f" Hours by method{middle}: {', '.join(told)}."
+def _settings_not_counted(plan: Plan, rate: float | None) -> list[str]:
+    """Settings that may make a sweep cheaper, which an estimate does not know."""
+    rules = [rule for rule in plan.stop if rule != "none"]
+    precision = plan.training.precision
+    by_rate = rate is None and precision != Training.model_fields["precision"].default
+    return [f"--stop {' '.join(rules)} ends runs early"] * bool(rules) + [f"precision {precision} is faster"] * by_rate
 
 
 def epoch_lengths(plan: Plan, root: str) -> tuple[int, int]:

@@ -26,6 +26,11 @@ def spell_value(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
+def spell_rate(images_per_second: float) -> str:
+    """Spell a rate with three digits at least, also one that is far below 1: ``429``, ``12.5``, ``0.122``."""
+    return f"{images_per_second:.0f}" if images_per_second >= 100 else f"{images_per_second:.3g}"
+
+
 def count_of(number: int, noun: str) -> str:
     """Spell a number of things: ``1 point``, ``3 points``; a noun with ``y`` at its end becomes ``ies``.
 

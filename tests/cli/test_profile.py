@@ -107,3 +107,27 @@ def test_the_help_of_a_form_shows_its_own_options(form: str) -> None:
     said = CliRunner().invoke(app, ["profile", form, "--help"]).stdout
     assert "--trace" not in said
     assert ("--workers" in said) == (form == "data")
+
+
+@pytest.mark.parametrize(
+    ("options", "following"),
+    [
+        ("", "dta-bench profile digits --backbone conv3_fc2 --batch 64 --method source_only  # "),
+        ("--batch 64", "dta-bench sweep digits --backbone conv3_fc2 --images-per-second 125.5 --dry-run  # "),
+        ("--batch 64 --image-size 16", "dta-bench profile digits --backbone conv3_fc2 --batch 64 --method source_only"),
+    ],
+)
+def test_only_the_rate_of_a_sweeps_own_steps_is_handed_on_to_an_estimate(
+    options: str, following: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def costs(plan: Any, batch: int, image_size: int | None, _: int) -> dict[str, Any]:
+        size = [image_size] * 2 if image_size else list(plan.benchmark.image_size)
+        row = {"method": "source_only", "images_per_second": 125.5}
+        return {"backbone": plan.backbones[0], "batch": batch, "image_size": size, "rows": [row]}
+
+    monkeypatch.setattr("dta_bench.cost.step_table.step_costs", costs)
+    monkeypatch.setattr("dta_bench.cost.step_table.show_step_costs", lambda *_: None)
+    result = CliRunner().invoke(app, ["profile", "digits", *options.split()])
+    assert result.exit_code == 0, result.exception
+    assert f"Next: {following}" in capfd.readouterr().out
+    assert "timing 5 rounds of steps of source_only, dta and dta_released" in result.stderr

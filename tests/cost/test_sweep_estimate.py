@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from drawn_suites import write_domains, write_suite
 
+from dta_bench.cost.describe_estimate import describe
 from dta_bench.cost.equal_points import cost_of_equal_points, describe_equal_points
 from dta_bench.cost.flop_counts import flops_ratio
-from dta_bench.cost.sweep_estimate import describe, estimate
+from dta_bench.cost.sweep_estimate import estimate
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.methods import gta, mcd
 from dta_bench.spec import search_space_file
@@ -94,6 +95,19 @@ def test_equal_searches_cost_what_a_plan_with_as_many_points_costs() -> None:
     assert cost_of_equal_points(equal, costs, equal.runs, []) is None
 
 
+def test_what_may_make_a_sweep_cheaper_and_is_not_counted_is_said() -> None:
+    made = plan("visda", methods=("dann",), epochs=1, points=1, stop=("asha",), training=("precision=bfloat16",))
+    said = describe(estimate(made, made.runs, "", None, None))
+    assert said.endswith(". Not counted: --stop asha ends runs early; precision bfloat16 is faster")
+    measured = estimate(made, made.runs, "", 100.0, None)  # at that precision, or so the user says
+    assert measured["not_counted"] == ["--stop asha ends runs early"]
+
+
+def test_a_rate_below_one_is_no_zero() -> None:
+    made = plan("visda", methods=("dann",), epochs=1, points=1)
+    assert "at 0.122 source images per second" in describe(estimate(made, made.runs, "", 0.1219, None))
+
+
 def test_without_a_rate_the_assumption_is_said() -> None:
     made = plan("stl_cifar", methods=("dta",), epochs=1, points=1)
     found = estimate(made, made.runs, "", None, None)
@@ -105,7 +119,8 @@ def test_without_a_rate_the_assumption_is_said() -> None:
 def test_at_the_assumed_rate_the_command_that_measures_it_has_the_backbone_and_the_batch_of_the_sweep() -> None:
     made = plan("visda", methods=("dann",), epochs=1, points=1, backbones=("resnet101",), training=("batch_size=32",))
     said = describe(estimate(made, made.runs, "", None, None))
-    assert "dta-bench profile visda --backbone resnet101 --batch 32  and give the images/s of source_only" in said
+    command = "dta-bench profile visda --backbone resnet101 --batch 32 --method source_only"
+    assert f"{command}  and give the images/s of source_only" in said
     assert "the other methods' hours follow from it by their FLOPs" in said
 
 
