@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import ray
-from ray.cluster_utils import Cluster
 from rich.console import Console
 
 from dta_bench.run.workspace import Workspace
@@ -95,6 +93,10 @@ def main(nodes: int, sizes: list[int]) -> None:
     for name in ("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"):
         os.environ.setdefault(name, "1")
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    # Not at the top: reports/resume.py reads the plan from here, and its Ray has a token, which is read on import.
+    import ray
+    from ray.cluster_utils import Cluster
+
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     for _ in range(nodes):
         cluster.add_node(num_cpus=CPUS_A_NODE, object_store_memory=80_000_000)

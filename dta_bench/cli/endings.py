@@ -154,17 +154,18 @@ def after_label(name: str, drawn: bool, places: str) -> list[str]:
     return [f"dta-bench sweep {name}{places}  # chooses by these labels, once the pair's file names the list"]
 
 
-def after_runs(names: Collection[str], first: str, run_id: str, best: str, places: str) -> list[str]:
+def after_runs(names: Collection[str], shown: str, why: str, run_id: str, best: str, places: str) -> list[str]:
     """After runs have been listed.
 
     Args:
-        first: the run on top.
+        shown: a run that is worth a look.
+        why: what it is.
         run_id: one that kept its network; empty if none did.
         best: why this one.
     """
     reports = [report_of(name, places) for name in list(names)[:1]]
     figures = [f"dta-bench figures {run_id}{places}  # what it has learned: {best}"] if run_id else []
-    return [*reports, f"dta-bench runs {first}{places}  # one run in full", *figures]
+    return [*reports, f"dta-bench runs {shown}{places}  # {why}", *figures]
 
 
 def after_one_run(run_id: str, benchmark: str, places: str) -> list[str]:

@@ -99,7 +99,7 @@ def runs(
             names = words or list(dict.fromkeys(row["benchmark"] for row in rows))
             places = same_places(out=out, tracking_uri=tracking_uri)
             following = (
-                endings.after_runs(names, rows[0]["run"], *_with_network(tracker, listed), places) if rows else []
+                endings.after_runs(names, *_worth_a_look(rows), *_with_network(tracker, listed), places) if rows else []
             )
             print_ending("", following, stdout)
 
@@ -162,10 +162,16 @@ def _row(run: TrackedRun) -> dict[str, Any]:
         "run": run.run_id, "name": run.name, "benchmark": run.spec.benchmark, "method": run.spec.method,
         "backbone": run.spec.backbone, "seed": run.spec.seed, "params": run.spec.params,
         "status": run.state, "metric": metric,
-        "collapsed": run.tags.get("collapsed") == "true",
+        "collapsed": run.tags.get("collapsed") == "true", "lost_classes": _lost_classes(run),
         "subset": run.metrics.get(f"validation/{metric}"), "test": run.metrics.get(f"test/{metric}"),
         "reason": run.tags.get("reason", ""), "silent": False, "mlflow_run_id": run.mlflow_run_id,
     }  # fmt: skip
+
+
+def _lost_classes(run: TrackedRun) -> list[str]:
+    from dta_bench.report.configurations import StoredRun
+
+    return StoredRun(run, lambda _: {}).lost_classes if run.status == "FINISHED" else []
 
 
 def _apart(runs: Sequence[TrackedRun]) -> dict[str, str]:
@@ -226,10 +232,22 @@ def _cell(row: dict[str, Any], head: str) -> str:
         return f"{name} ({row['apart']})" if row["apart"] else name
     if head == "status":
         further = ", collapsed" * row["collapsed"] + ", no sign of life" * row["silent"]
+        further += f", {', '.join(row['lost_classes'])} nearly lost" if row["lost_classes"] else ""
         return f"{row['status']}{further}"
     if head in ("subset", "test"):
         return "" if row[head] is None else f"{row[head]:.1f}"
     return str(row[head])
+
+
+def _worth_a_look(rows: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    """A run to show in full, and why: one that collapsed, else one that lost a class, else the first."""
+    for row in rows:
+        if row["collapsed"]:
+            return row["run"], "one run in full: how it collapsed"
+    for row in rows:
+        if row["lost_classes"]:
+            return row["run"], f"one run in full: how it lost {', '.join(row['lost_classes'])}"
+    return rows[0]["run"], "one run in full"
 
 
 def _with_network(tracker: Tracker, listed: list[TrackedRun]) -> tuple[str, str]:

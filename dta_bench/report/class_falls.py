@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scipy.stats import hypergeom
+
 from dta_bench.report.configurations import LOST
 from dta_bench.report.document.one_run import ClassFall, PoorClass
 from dta_bench.report.document.run_details import ConfusionMatrix
@@ -47,6 +49,7 @@ def poor_classes(curves: ClassCurves, confusion: ConfusionMatrix | None) -> list
             PoorClass(
                 name=name, metric=curves.metric, images=rows[-1].images or 0, best=best,
                 taken_for=rows[-1].taken_for, taken=rows[-1].taken, test_taken_for=to, test_taken=share,
+                test_images=images_on_test(confusion, name), test=test_recall(confusion, name),
             )
         )  # fmt: skip
     return sorted(found, key=lambda poor: poor.best)
@@ -92,15 +95,31 @@ def _fall(curves: ClassCurves, name: str, classes: int, confusion: ConfusionMatr
     if not enough or not since:
         return None
     best = max(range(since), key=lambda at: (values[at], at))
-    shown = sorted({best, since - 1, since, len(rows) - 1})
+    shown = sorted({0, best, since - 1, since, len(rows) - 1})
     to, share = taken_on_test(confusion, name)
+    chance = _chance(values[best], values[-1], rows[-1].images or 0) if metric == "recall" else None
     return ClassFall(
         name=name, metric=metric, images=rows[-1].images, since=rows[since].epoch,
         epochs=[rows[at].epoch for at in shown], values=[values[at] for at in shown],
-        predicted=[rows[at].predicted for at in shown],
+        predicted=[rows[at].predicted for at in shown], equal=100 / classes,
+        chance=None if chance is None else min(1.0, chance * classes * (len(rows) - 1)),
         taken_for=rows[since].taken_for, taken=rows[since].taken,
         test_taken_for=to, test_taken=share,
+        test_images=images_on_test(confusion, name), test=test_recall(confusion, name),
     )  # fmt: skip
+
+
+def _chance(best: float, last: float, images: int) -> float:
+    """How often chance alone makes so many fewer of a class's images right at the end (Fisher's exact test, one-sided).
+
+    The same images are predicted twice, which only makes it rarer.
+
+    Args:
+        best: the highest recall, in percent.
+        last: the recall at the end.
+    """
+    before, after = (round(value * images / 100) for value in (best, last))
+    return float(hypergeom.sf(before - 1, 2 * images, before + after, images))
 
 
 def _points_of_images(metric: str, row: ClassRow) -> float:
@@ -131,3 +150,23 @@ def taken_on_test(confusion: ConfusionMatrix | None, name: str) -> tuple[str, fl
     others = [count if at != own else -1 for at, count in enumerate(row)]
     most = max(range(len(row)), key=others.__getitem__)
     return (confusion.classes[most], 100 * row[most] / sum(row)) if others[most] > 0 else ("", None)
+
+
+def images_on_test(confusion: ConfusionMatrix | None, name: str) -> int | None:
+    """How many images (pixels) of a class target test has; None where there is no confusion matrix."""
+    row = _row_of(confusion, name)
+    return None if row is None else sum(row)
+
+
+def test_recall(confusion: ConfusionMatrix | None, name: str) -> float | None:
+    """A class's recall on target test in percent; None where there is no confusion matrix, or none of its images."""
+    row = _row_of(confusion, name)
+    if confusion is None or not row or not sum(row):
+        return None
+    return 100 * row[confusion.classes.index(name)] / sum(row)
+
+
+def _row_of(confusion: ConfusionMatrix | None, name: str) -> list[int] | None:
+    if confusion is None or name not in confusion.classes:
+        return None
+    return confusion.counts[confusion.classes.index(name)]

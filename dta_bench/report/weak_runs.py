@@ -66,7 +66,10 @@ def lost_sentence(lost: Mapping[str, Sequence[str]], since: Mapping[str, Mapping
     """
     named = [f"{run} ({', '.join(lost_classes(names, since.get(run, {})))})" for run, names in lost.items()]
     by = "; since when, by the labelled subset" if since else ""
-    return f"A class is nearly lost (accuracy under a tenth of the mean of all classes{by}): {join_names(named)}."
+    return (
+        f"A class is nearly lost (accuracy under a tenth of the mean of all classes{by}): {join_names(named)}."
+        " dta-bench runs marks such runs, and with the identity of one tells how it went."
+    )
 
 
 def lost_classes(names: Sequence[str], since: Mapping[str, int]) -> list[str]:

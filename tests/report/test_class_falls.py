@@ -4,7 +4,9 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.stats import fisher_exact
 from small_runs import spec_of
 from stored_runs import finish
 
@@ -14,7 +16,7 @@ from dta_bench.report.class_falls import falls, lost_since, poor_classes
 from dta_bench.report.details import few_classes_from
 from dta_bench.report.document.run_details import ConfusionMatrix
 from dta_bench.report.headline_and_warnings import warnings
-from dta_bench.report.terminal.class_falls import _poor_sentence, _sentence
+from dta_bench.report.terminal.class_falls import SURE, _poor_sentence, _sentence
 from dta_bench.report.weak_runs import weak_run_sentences
 from dta_bench.spec.benchmark import Benchmark
 from dta_bench.tracking import Tracker, store_file
@@ -41,9 +43,10 @@ def test_a_class_that_fell_is_told_with_both_epochs_and_what_took_its_place() ->
     assert (fall.since, fall.epochs, fall.values) == (8, [4, 8, 12], [90, 10, 20])
     assert _sentence(fall) == (
         "Class seven fell between epochs 4 and 8: recall on the labelled subset 90.0 % after epoch 4, 10.0 % after 8,"
-        " 20.0 % after 12 (10 images). Of the predictions on target train 90.0 % were this class after epoch 4, 10.0 %"
-        " after 8. After epoch 8, 9 of its 10 images were taken for nine. On target test, after the last epoch, 80 % of"
-        " its images are taken for nine."
+        " 20.0 % after 12 (10 images). That is no chance (p 0.011, for all classes and epochs together), but the epoch"
+        " may be. Of the predictions on target train this class was 90.0 % after epoch 4, 10.0 % after 8, 20.0 % after"
+        " 12; 50.0 % would be all classes equally often. After epoch 8, 9 of its 10 images were taken for nine. On"
+        " target test, after the last epoch, its recall is 20.0 %, and 80 % of its 10 images are taken for nine."
     )
 
 
@@ -52,7 +55,7 @@ def test_a_class_that_was_never_right_is_told_though_it_did_not_fall() -> None:
     assert _poor_sentence(poor, EPOCHS) == (
         "Class seven was nearly never right: recall on the labelled subset at most 10.0 % after each of 3 measured"
         " epochs (10 images). After epoch 12, 9 of its 10 images were taken for nine. On target test, after the last"
-        " epoch, 80 % of its images are taken for nine."
+        " epoch, its recall is 20.0 %, and 80 % of its 10 images are taken for nine."
     )
 
 
@@ -91,6 +94,34 @@ def test_what_is_no_fall_is_not_told(seven: tuple[float, ...], images: int | Non
     assert falls(curves(seven, images), None) == []
 
 
+def test_a_peak_between_two_low_epochs_is_told_from_its_start_and_as_possible_chance() -> None:
+    (fall,) = falls(curves((40, 80, 40)), None)
+    said = _sentence(fall)
+    assert "40.0 % after epoch 4, 80.0 % after 8, 40.0 % after 12 (10 images)." in said
+    assert "Chance alone may make a class fall so far (p 0.34); more labelled images would tell." in said
+
+
+@pytest.mark.parametrize("images", [5, 10, 40])
+def test_where_no_class_changes_a_fall_is_called_no_chance_in_less_than_one_run_of_twenty(images: int) -> None:
+    rng, classes, runs = np.random.default_rng(0), 10, 400
+    called = 0
+    for _ in range(runs):
+        right = rng.binomial(images, 0.6, size=(classes, 6))  # each epoch anew: that varies more than training does
+        rows = [
+            ClassRow(epoch, str(name), images, 100 * float(right[name, epoch - 1]) / images, "", None, 10.0)
+            for epoch in range(1, 7)
+            for name in range(classes)
+        ]
+        called += any((fall.chance or 0.0) <= SURE for fall in falls(ClassCurves("recall", rows), None))
+    assert called <= 0.05 * runs
+
+
+def test_the_probability_of_a_fall_is_that_of_fishers_exact_test() -> None:
+    by_scipy = fisher_exact([[9, 1], [2, 8]], alternative="greater").pvalue
+    (fall,) = falls(curves((90, 20, 20)), None)
+    assert fall.chance == pytest.approx(min(1.0, by_scipy * 2 * 2))  # two classes, two epochs that could be the best
+
+
 def test_few_images_are_said_to_be_few() -> None:
     (fall,) = falls(curves((100, 25, 25), images=4), None)
     assert "(only 4 images, so one is 25 points)" in _sentence(fall)
@@ -99,7 +130,8 @@ def test_few_images_are_said_to_be_few() -> None:
 def test_of_label_maps_the_iou_and_the_share_of_pixels_are_told() -> None:
     (fall,) = falls(curves((60, 60, 5), metric="iou"), CONFUSION)
     said = _sentence(fall)
-    assert "IoU on the labelled subset 60.0 % after epoch 8, 5.0 % after 12 (in 10 label maps)" in said
+    assert "IoU on the labelled subset 60.0 % after epoch 4, 60.0 % after 8, 5.0 % after 12 (in 10 label maps)" in said
+    assert fall.chance is None  # pixels of one map are not independent
     assert "95 % of its pixels were taken for nine" in said
 
 

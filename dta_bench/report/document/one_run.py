@@ -35,13 +35,18 @@ class ClassFall(FrozenRecord):
             train, where there is no such subset.
         images: of the subset that hold the class; None without a subset.
         since: the first measured epoch of the low end.
-        epochs: at its best, just before ``since``, at ``since`` and at the last epoch.
+        epochs: the first, at its best, just before ``since``, at ``since`` and at the last epoch.
         values: the metric after each of ``epochs``.
         predicted: the share of the predictions on target train that is of the class, after each of ``epochs``.
+        equal: that share if all classes were predicted equally often.
+        chance: how probable it is at most that chance alone makes any class fall so far from any measured epoch to the
+            last; None for IoU and without a subset, where no count of images is behind it.
         taken_for: the class that most of its wrong images, or pixels, of the subset were predicted as at ``since``.
         taken: the share of its images, or pixels, that were.
         test_taken_for: as ``taken_for``, on target test at the last epoch; empty where there is none.
         test_taken: as ``taken``, on target test.
+        test_images: of the class on target test, images or pixels.
+        test: its recall on target test.
     """
 
     name: str
@@ -51,10 +56,14 @@ class ClassFall(FrozenRecord):
     epochs: list[int]
     values: list[float]
     predicted: list[float]
+    equal: float
+    chance: float | None
     taken_for: str
     taken: float | None
     test_taken_for: str
     test_taken: float | None
+    test_images: int | None
+    test: float | None
 
 
 class PoorClass(FrozenRecord):
@@ -68,6 +77,8 @@ class PoorClass(FrozenRecord):
         taken: the share of its images, or pixels, that are.
         test_taken_for: as ``taken_for``, on target test; empty where there is none.
         test_taken: as ``taken``, on target test.
+        test_images: of the class on target test, images or pixels.
+        test: its recall on target test.
     """
 
     name: str
@@ -78,6 +89,8 @@ class PoorClass(FrozenRecord):
     taken: float | None
     test_taken_for: str
     test_taken: float | None
+    test_images: int | None
+    test: float | None
 
 
 class OneRun(Document):

@@ -12,6 +12,8 @@ from dta_bench.tracking.class_record import CONFUSION, FILE
 
 MOST_FALLS = 3
 """Classes that are told in full."""
+SURE = 0.05
+"""Up to this probability a fall is said to be no chance."""
 FEW_IMAGES = 10
 """Of fewer images it is said how much one of them weighs."""
 HOLDS = {CONFUSION: "target test, rows are true classes", FILE: "each class after each measured epoch"}
@@ -81,18 +83,29 @@ def _sentence(fall: ClassFall) -> str:
     first, *others = zip(fall.epochs, fall.values, strict=True)
     points = [f"{first[1]:.1f} % after epoch {first[0]}", *(f"{value:.1f} % after {epoch}" for epoch, value in others)]
     said = f"Class {fall.name} fell {_when(fall)}: {_metric(fall)} {', '.join(points)}{_images(fall)}."
-    return said + _predicted(fall) + _taken(fall, f"After epoch {fall.since}")
+    return said + _by_chance(fall) + _predicted(fall) + _taken(fall, f"After epoch {fall.since}")
 
 
 def _predicted(fall: ClassFall) -> str:
     """How often it was predicted before and after: a class that everything is taken for has a high recall too."""
     if fall.metric == "predicted":
         return ""
-    before, at = fall.epochs.index(fall.since) - 1, fall.epochs.index(fall.since)
+    first, *others = zip(fall.epochs, fall.predicted, strict=True)
+    points = [f"{first[1]:.1f} % after epoch {first[0]}", *(f"{value:.1f} % after {epoch}" for epoch, value in others)]
     return (
-        f" Of the predictions on target train {fall.predicted[before]:.1f} % were this class after epoch"
-        f" {fall.epochs[before]}, {fall.predicted[at]:.1f} % after {fall.since}."
+        f" Of the predictions on target train this class was {', '.join(points)}; {fall.equal:.1f} % would be all"
+        " classes equally often."
     )
+
+
+def _by_chance(fall: ClassFall) -> str:
+    """How probable the whole fall is by chance; when it began is less sure than that it came."""
+    if fall.chance is None:
+        return ""
+    if fall.chance > SURE:
+        return f" Chance alone may make a class fall so far (p {fall.chance:.2f}); more labelled images would tell."
+    p = f"p {fall.chance:.3f}" if fall.chance >= 0.001 else "p under 0.001"
+    return f" That is no chance ({p}, for all classes and epochs together), but the epoch may be."
 
 
 def _taken(of: ClassFall | PoorClass, when: str) -> str:
@@ -103,9 +116,9 @@ def _taken(of: ClassFall | PoorClass, when: str) -> str:
         if of.metric == "recall" and of.images:
             share = f"{round(of.taken * of.images / 100)} of its {count_of(of.images, 'image')}"
         said += f" {when}, {share} were taken for {of.taken_for}."
-    if of.test_taken is not None:
-        said += f" On target test, after the last epoch, {of.test_taken:.0f} % of its {things} are taken for"
-        said += f" {of.test_taken_for}."
+    if of.test_taken is not None and of.test is not None:
+        said += f" On target test, after the last epoch, its recall is {of.test:.1f} %, and {of.test_taken:.0f} % of"
+        said += f" its {of.test_images:,} {things} are taken for {of.test_taken_for}."
     return said
 
 
