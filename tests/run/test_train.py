@@ -80,6 +80,25 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_numbers(
     assert figures(resumed) == once(spec)
 
 
+def test_a_run_that_is_asked_to_stop_while_it_is_measured_stops_with_the_epoch_saved(
+    once: Once, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path
+) -> None:
+    stop, told = StopRequest(), list[int]()
+    placement = Placement(CPU, tmp_path / "run.pt", stop=stop)
+
+    def on_epoch(epoch: int, _: object) -> None:
+        told.append(epoch)
+        stop.requested = epoch == 1
+
+    run = resolve_on(spec_of("mcd"), digits_benchmark, small_splits)
+    with pytest.raises(Stopped, match="stopped after epoch 1"):
+        training.train(run, placement, on_epoch)
+    stop.requested = False
+    resumed = training.train(run, placement, on_epoch)
+    assert told == [1, 2]
+    assert figures(resumed) == once(spec_of("mcd"))
+
+
 def test_target_labels_outside_the_subset_do_not_reach_training_or_validation(
     once: Once, digits_benchmark: Benchmark, small_digits: Domains
 ) -> None:
@@ -198,6 +217,7 @@ def test_a_resumed_run_keeps_its_place_in_the_schedule(
     resolved = resolve_on(scheduled(), digits_benchmark, small_splits)
     with pytest.raises(Stopped):
         training.train(resolved, placement)
+    stop.requested = False
     resumed = training.train(resolved, placement)
     assert steps == [learning_rate(scheduled().training, Progress(1 + i // 5, i, 10)) for i in range(10)]
     assert figures(resumed) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import psutil
@@ -47,10 +48,16 @@ def _print_no_message_of_ray() -> None:
 
 
 def save_runs_of_node(seconds: float | None) -> int:
-    """Ask the runs on the node of this process to save and end; returns how many have ended."""
-    raylet = psutil.Process().parent()
-    runs = [process for process in raylet.children() if _title(process).startswith(RUN)] if raylet else []
-    return end_all(runs, seconds)
+    """Ask this job's runs on the node of this process to save and end; returns how many have ended."""
+    import ray
+
+    raylet, job = psutil.Process().parent(), ray.get_runtime_context().get_job_id()
+    return end_all(runs_of_job(raylet.children(), job) if raylet else [], seconds)
+
+
+def runs_of_job(processes: Iterable[psutil.Process], job: str) -> list[psutil.Process]:
+    """The processes that train runs of a job of Ray; a cluster may have other sweeps, which go on."""
+    return [one for one in processes if _title(one).startswith(RUN) and _job_of(one) in (job, "")]
 
 
 def end_all(processes: list[psutil.Process], seconds: float | None) -> int:
@@ -60,6 +67,14 @@ def end_all(processes: list[psutil.Process], seconds: float | None) -> int:
             process.terminate()
     ended, _ = psutil.wait_procs(processes, timeout=seconds)
     return len(ended)
+
+
+def _job_of(process: psutil.Process) -> str:
+    """The job that Ray has started a process for; empty where it does not say so."""
+    try:
+        return process.environ().get("RAY_JOB_ID", "")
+    except psutil.Error:
+        return ""
 
 
 def _title(process: Any) -> str:

@@ -1,14 +1,16 @@
 """Runs that are asked to save and end, before a batch system ends them."""
 
+import os
 import signal
 import subprocess
 import sys
 
 import psutil
 import pytest
+from real_sweeps import wait_until
 
 from dta_bench.sweep.on_ray.launch import Interrupt, _interruptible
-from dta_bench.sweep.on_ray.save_runs import SAVE_SECONDS, end_all
+from dta_bench.sweep.on_ray.save_runs import SAVE_SECONDS, end_all, runs_of_job
 
 SAVES = """
 import signal, sys
@@ -33,6 +35,20 @@ def test_each_gets_the_chance_to_save_and_those_that_have_ended_are_counted() ->
     deaf.kill()
     deaf.wait()
     assert saving.communicate()[0] == b"saved\n"
+
+
+def test_runs_of_another_sweep_on_the_same_cluster_go_on() -> None:
+    train = "ray::TrainRun.train"
+    mine, other, no_run = (
+        subprocess.Popen(["bash", "-c", f"exec -a {title} sleep 60"], env={**os.environ, "RAY_JOB_ID": job})
+        for title, job in ((train, "02000000"), (train, "01000000"), ("ray::f", "02000000"))
+    )
+    processes = [psutil.Process(one.pid) for one in (mine, other, no_run)]
+    wait_until(lambda: all(process.cmdline()[0].startswith("ray::") for process in processes), pause=0.01)
+    assert runs_of_job(processes, "02000000") == [processes[0]]
+    for one in (mine, other, no_run):
+        one.kill()
+        one.wait()
 
 
 def test_one_that_is_gone_already_does_no_harm() -> None:
