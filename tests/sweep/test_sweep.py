@@ -19,34 +19,12 @@ from dta_bench.sweep.choose_runs import make_plan
 TINY = ("sweep", "fonts_digits", "--epochs", "1", "--points", "2", "--seeds", "1", "--confirm", "0", "--parallel", "2")
 
 
-def test_a_sweep_trains_selects_reports_and_is_not_repeated(tmp_path: Path) -> None:
-    found = run_json(*TINY, cwd=tmp_path)
-    assert found["benchmark"] == "fonts_digits"
-    assert found["rule"] == "labels"
-    assert found["selected"]["method"] == "dta_released"
-    assert 0 <= found["test"]["accuracy"] <= 100
-    assert found["test"]["ci95"][0] <= found["test"]["accuracy"] <= found["test"]["ci95"][1]
-    assert list(found["test"]["per_class"]) == list(benchmark_of("fonts_digits").classes)
-    assert found["source_only"]["seeds"] == found["test"]["seeds"] == 1
-    first = {run.mlflow_run_id: run.metrics for run in tracked(tmp_path)}
-    assert len(first) == 3
-
-    again = json_of(*TINY, cwd=tmp_path)
-    assert again["test"] == found["test"]
-    assert {run.mlflow_run_id: run.metrics for run in tracked(tmp_path)} == first
-
-    more = json_of(*TINY[:4], "--points", "3", "--seeds", "1", "--confirm", "0", "--dry-run", cwd=tmp_path)
-    assert (more["done"], more["to_do"]) == (3, 1)
-    report = json_of("report", "fonts_digits", "--select", "oracle", cwd=tmp_path)
-    assert report["rule"] == "oracle"
-
-
-DIVERGING = """# One point whose loss overflows, beside a method that has a mistake in it.
+SPACE = """# Two points, of which the loss of one overflows, beside a method that has a mistake in it.
 benchmark: fonts_digits
-baselines: [mistaken]
+baselines: [source_only, mistaken]
 training: {epochs: 1, optimizer: adam, learning_rate: 1e-3, batch_size: 64}
 sets:
-  lambda_2: [0.01, 3.0e+38]
+  lambda_2: [0.01, 0.1, 3.0e+38]
 backbones:
   conv3_fc2: {lambda_1: 2, lambda_2: 0.01, lambda_3: 0, delta_e: 0.1, delta_c: 0.05, ramp_up_epochs: 1, epsilon: 0}
 """
@@ -65,19 +43,53 @@ def loss(net, source, target, epoch, params):
 '''
 
 
-def test_a_run_that_diverges_or_breaks_fails_with_its_reason_and_the_sweep_goes_on(tmp_path: Path) -> None:
-    for folder, name, text in (("search_spaces", "diverging.yaml", DIVERGING), ("methods", "mistaken.py", MISTAKEN)):
-        (tmp_path / folder).mkdir()  # a user's own files, in the working directory
-        (tmp_path / folder / name).write_text(text)
-    found = run_json("sweep", "diverging", "--parallel", "2", cwd=tmp_path)
-    by_status = {run.status for run in tracked(tmp_path)}
-    assert by_status == {"FINISHED", "FAILED"}
-    assert found["runs"] == 1
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A folder with a sweep that has ended, and what it printed; Ray is started once for all that is asked of it."""
+    folder = tmp_path_factory.mktemp("swept")
+    for kind, name, text in (("search_spaces", "mine.yaml", SPACE), ("methods", "mistaken.py", MISTAKEN)):
+        (folder / kind).mkdir()  # a user's own files, in the working directory
+        (folder / kind / name).write_text(text)
+    return folder, run_json("sweep", "mine", "--points", "2", "--parallel", "2", cwd=folder)
+
+
+def test_a_sweep_trains_selects_and_reports(swept: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = swept
+    assert found["benchmark"] == "fonts_digits"
+    assert found["rule"] == "labels"
+    assert found["selected"]["method"] == "dta"
+    assert 0 <= found["test"]["accuracy"] <= 100
+    assert found["test"]["ci95"][0] <= found["test"]["accuracy"] <= found["test"]["ci95"][1]
+    assert list(found["test"]["per_class"]) == list(benchmark_of("fonts_digits").classes)
+    assert found["source_only"]["seeds"] == found["test"]["seeds"] == 1
+    assert len(tracked(folder)) == 4
+    report = json_of("report", "fonts_digits", "--select", "oracle", cwd=folder)
+    assert report["rule"] == "oracle"
+
+
+def test_a_run_that_diverges_or_breaks_fails_with_its_reason_and_the_sweep_goes_on(
+    swept: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, found = swept
+    assert sorted(run.status for run in tracked(folder)) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
+    assert found["runs"] == 2
     assert found["failed"].keys() == {"dta lambda_2=3e+38 seed=0", "mistaken seed=0"}
     assert "stopped being finite" in found["failed"]["dta lambda_2=3e+38 seed=0"]
     assert found["failed"]["mistaken seed=0"].endswith("mistaken.py, line 12: LookupError: a mistake of the user's")
-    plan = json_of("sweep", "diverging", "--dry-run", cwd=tmp_path)
-    assert (plan["done"], plan["diverged"], plan["to_do"]) == (1, 1, 1)
+
+
+def test_runs_that_are_done_or_have_diverged_are_not_repeated(swept: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = swept
+    before = {run.mlflow_run_id: run.metrics for run in tracked(folder)}
+    plan = json_of("sweep", "mine", "--dry-run", "--points", "2", cwd=folder)
+    assert (plan["done"], plan["diverged"], plan["to_do"]) == (2, 1, 1)
+    more = json_of("sweep", "mine", "--dry-run", "--points", "3", cwd=folder)
+    assert (more["done"], more["diverged"], more["to_do"]) == (2, 1, 2)
+
+    (folder / "search_spaces/sound.yaml").write_text(SPACE.replace("[source_only, mistaken]", "[source_only]"))
+    again = json_of("sweep", "sound", "--points", "2", cwd=folder)
+    assert again["test"] == found["test"]
+    assert {run.mlflow_run_id: run.metrics for run in tracked(folder)} == before
 
 
 @pytest.mark.slow

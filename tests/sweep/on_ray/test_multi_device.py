@@ -12,13 +12,14 @@ from real_sweeps import listening_addresses, start, title, tracked, wait_until
 
 from dta_bench.cli.arguments import options_of, plan_of
 from dta_bench.errors import UserError
+from dta_bench.run.placement import Stopped
 from dta_bench.sweep.on_ray.gpu_share import gpus_for
-from dta_bench.sweep.on_ray.multi_device import network_interface
+from dta_bench.sweep.on_ray.multi_device import finished, network_interface
 
 ONE_RUN = ("sweep", "fonts_digits", "--method", "source_only", "--points", "1", "--seeds", "1", "--confirm", "0")
 
 
-@pytest.mark.slow  # a minute or more; `outcomes` below holds how replicas end, and the cluster tier kills one too
+@pytest.mark.slow  # a minute or more; tests below hold how replicas end, and the cluster tier kills one too
 def test_a_run_on_two_devices_survives_the_death_of_a_replica_with_every_epoch(tmp_path: Path) -> None:
     driver = start(*ONE_RUN, "--epochs", "10", "--training", "devices=2", "--json", cwd=tmp_path)
     replicas: list[psutil.Process] = []
@@ -74,30 +75,54 @@ def test_train_refuses_several_devices_and_names_sweep(tmp_path: Path) -> None:
     assert "a run on 2 devices needs Ray, which train leaves alone; use sweep" in said
 
 
-@pytest.fixture(scope="module")
-def outcomes() -> dict[str, str]:
-    """What a sweep makes of replicas that end in several ways; see the script."""
+def outcomes(*ways: str) -> dict[str, str]:
+    """What a sweep makes of real replicas that end in some ways; see the script."""
     script = Path(__file__).parents[2] / "helpers" / "ending_replicas.py"
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=540)
+    done = subprocess.run([sys.executable, script, *ways], capture_output=True, text=True, timeout=540)
     assert done.returncode == 0, done.stderr
     printed: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     return printed
 
 
-def test_what_a_replica_asks_the_user_to_mend_is_raised_even_if_others_lost_their_connection(
-    outcomes: dict[str, str],
-) -> None:
-    assert outcomes["mend"] == "UserError: a.png cannot be read"
+def test_what_a_replica_asks_the_user_to_mend_is_raised_even_if_others_lost_their_connection() -> None:
+    """On real replicas: their own exceptions come back, and not only the text."""
+    assert outcomes("mend") == {"mend": "UserError: a.png cannot be read"}
 
 
-def test_replicas_that_saved_and_stopped_are_no_failure(outcomes: dict[str, str]) -> None:
-    assert outcomes["stopped"] == "finished: False"
-    assert outcomes["done"] == "finished: True"
+class Trainer:
+    """Stands for Ray Train's trainer of two replicas that end with these errors."""
+
+    def __init__(self, *errors: Exception | None) -> None:
+        self.failures = {rank: error for rank, error in enumerate(errors) if error is not None}
+
+    def fit(self) -> None:
+        from ray.train import WorkerGroupError
+
+        if self.failures:
+            raise WorkerGroupError(str(self.failures), self.failures)
 
 
-def test_any_other_error_of_a_replica_reaches_tune(outcomes: dict[str, str]) -> None:
-    assert outcomes["other"].startswith("WorkerGroupError")
-    assert "connection closed by peer" in outcomes["other"]
+CONNECTION_LOST = RuntimeError("connection closed by peer")
+
+
+def test_replicas_that_saved_and_stopped_are_no_failure() -> None:
+    assert not finished(Trainer(CONNECTION_LOST, Stopped("stopped in epoch 1 after step 3")))  # type: ignore[arg-type]
+    assert finished(Trainer(None, None))  # type: ignore[arg-type]
+
+
+def test_any_other_error_of_a_replica_reaches_tune() -> None:
+    from ray.train import WorkerGroupError
+
+    with pytest.raises(WorkerGroupError, match="connection closed by peer"):
+        finished(Trainer(None, CONNECTION_LOST))  # type: ignore[arg-type]
+
+
+@pytest.mark.slow  # six replicas; the tests before hold the same ways without Ray
+def test_real_replicas_that_stop_or_fail_are_told_apart() -> None:
+    found = outcomes("stopped", "done", "other")
+    assert (found["stopped"], found["done"]) == ("finished: False", "finished: True")
+    assert found["other"].startswith("WorkerGroupError")
+    assert "connection closed by peer" in found["other"]
 
 
 def test_the_network_interface_of_an_address_is_found() -> None:
