@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from other_processes import START_METHOD
 from small_runs import spec_of
 from torch import distributed, nn
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import start_processes
 
 from dta_bench.data import load
 from dta_bench.data.splits import split
@@ -31,7 +32,7 @@ CPU = torch.device("cpu")
 
 def results_of_replicas(count: int, folder: Path, work: Callable[[], Any]) -> list[Any]:
     """The results of ``work`` in ``count`` processes that are the replicas of one run."""
-    spawn(_run_replica, (count, str(folder), work), nprocs=count)
+    start_processes(_run_replica, (count, str(folder), work), nprocs=count, start_method=START_METHOD)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]
 
 
@@ -56,7 +57,7 @@ SIZES = (1, 2, 7)
 def splits(tmp_path_factory: pytest.TempPathFactory) -> Splits:
     """Real digits of all classes, few of them."""
     whole = load.domains("fonts_digits", str(tmp_path_factory.mktemp("data")))
-    sizes = {"source_train": 192, "source_validation": 63, "target_train": 192, "target_test": 95}
+    sizes = {"source_train": 96, "source_validation": 31, "target_train": 96, "target_test": 47}
     draw = np.random.default_rng(0).permutation
     few = {name: getattr(whole, name).select(draw(len(getattr(whole, name)))[:n]) for name, n in sizes.items()}
     return split(dataclasses.replace(whole, **few), LabelSubset(size=41))

@@ -3,8 +3,6 @@
 import dataclasses
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 from drawn_suites import write_domains, write_suite
+from other_processes import exit_code_of
 from small_runs import spec_of
 
 from dta_bench.data.suite_plugin import shared_training
-from dta_bench.run import source_training, train
+from dta_bench.run import checkpoint, source_training, train
 from dta_bench.run.finish import FinishedRun, finish
 from dta_bench.run.placement import Placement, Stopped, StopRequest
 from dta_bench.run.resolve import Resolved, resolve
@@ -191,23 +190,18 @@ def test_a_training_in_which_the_target_has_a_part_is_not_shared(
     assert shared_training(resolved("ink", root, **run).spec) is None
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from test_source_training import resolved, shared
-from dta_bench.run import checkpoint
+def train_until_killed(where: str, root: str, folder: Path) -> None:
+    """Train, and die as soon as a file of that name is written."""
+    save = checkpoint.save
 
-where, root, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-save = checkpoint.save
+    def save_and_die(path: Path, state: dict[str, Any]) -> None:
+        save(path, state)
+        if path.name == where:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def save_and_die(path, state):
-    save(path, state)
-    if path.name == where:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-checkpoint.save = save_and_die
-shared(resolved("ink", root), root, out)
-"""
+    checkpoint.save = save_and_die
+    os.chdir(folder)
+    shared(resolved("ink", root), root, folder / "runs")
 
 
 @pytest.mark.parametrize("written_last", ["position.pt", "epoch-0002.pt"])
@@ -217,11 +211,7 @@ def test_after_a_kill_at_any_write_another_target_goes_on_with_the_same_numbers(
     expected = alone(resolved("clay", root))
     of_an_epoch = len(steps) // EPOCHS
     steps.clear()
-    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    command = [sys.executable, "-c", KILLED, written_last, root, str(tmp_path / "runs")]
-    same_sums = {"PYTHONPATH": paths, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    killed = subprocess.run(command, cwd=tmp_path, env=os.environ | same_sums, check=False)
-    assert killed.returncode == -signal.SIGKILL
+    assert exit_code_of(train_until_killed, written_last, root, tmp_path) == -signal.SIGKILL
     assert_same(shared(resolved("clay", root), root, tmp_path / "runs"), expected)
     kept = {"position.pt": 0, "epoch-0002.pt": 2}[written_last]  # position.pt is written before epoch-0001.pt
     assert len(steps) == (EPOCHS - kept) * of_an_epoch

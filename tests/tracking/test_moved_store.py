@@ -1,8 +1,7 @@
 """A store that is moved or copied with its folder works where it lies, and never touches where it lay."""
 
 import shutil
-import subprocess
-import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -27,22 +26,15 @@ def make_store(folder: Path) -> Path:
     return folder
 
 
-CONTINUE = """
-import sys
-from pathlib import Path
-from small_runs import spec_of
-from stored_runs import finish
-from dta_bench.data.benchmark_plugin import benchmark_of
-from dta_bench.tracking import Tracker, store_file
-for folder in map(Path, sys.argv[1:]):
-    tracker = Tracker(store_file.sqlite_uri(folder / "mlflow.db"), folder)
+def go_on(folder: Path) -> None:
+    """Read the finished run of a store and finish another."""
+    tracker = open_store(folder)
     tracker.check()
     tracker.experiment(benchmark_of("fonts_digits"))
     (run,) = tracker.runs("fonts_digits")
     assert run.status == "FINISHED"
     assert len(tracker.predictions(run)["target_test_logits"])
     finish(tracker, spec_of(seed=1), 0.7)
-"""
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -53,16 +45,16 @@ def files_in(folder: Path) -> list[Path]:
 def before(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, list[Path]]:
     """Two stores, each with what lay in it; one was moved and one copied since, and work went on there.
 
-    It reads the finished run and finishes another, in a process of its own: MLflow remembers addresses by run.
+    MLflow remembers addresses by run for the life of a process; here it forgets them, as if another process went on.
     """
-    folder, helpers = tmp_path_factory.mktemp("stores"), Path(__file__).parents[1] / "helpers"
+    folder = tmp_path_factory.mktemp("stores")
     found = {store: files_in(store) for store in (make_store(folder / "first"), make_store(folder / "original"))}
     shutil.move(folder / "first", folder / "sécond")
     shutil.copytree(folder / "original", folder / "copy")
-    code = f"import sys; sys.path.insert(0, {str(helpers)!r})\n" + CONTINUE
-    command = [sys.executable, "-c", code, folder / "sécond", folder / "copy"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    for store in (folder / "sécond", folder / "copy"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mlflow.tracking._tracking_service.utils._artifact_repos_cache", OrderedDict())
+            go_on(store)
     return found
 
 

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import dataclasses
 import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mlflow.entities import Metric
+from other_processes import CONTEXT
 from real_sweeps import listening_addresses
 from small_runs import spec_of
 from sqlalchemy.orm import Query
@@ -260,9 +260,8 @@ def test_a_run_is_opened_though_another_stores_the_same_data_sets_in_the_same_mo
 
 
 def test_two_processes_at_once_lose_no_run_and_no_epoch(tracker: Tracker) -> None:
-    spawn = multiprocessing.get_context("spawn")
     workers = [
-        spawn.Process(target=open_many, args=(tracker.uri, tracker.out, seeds)) for seeds in ([0, 1, 2], [3, 4, 5])
+        CONTEXT.Process(target=open_many, args=(tracker.uri, tracker.out, seeds)) for seeds in ([0, 1, 2], [3, 4, 5])
     ]
     for worker in workers:
         worker.start()
@@ -284,9 +283,7 @@ def open_and_hang(uri: str, out: Path, id_file: Path) -> None:
 
 def test_a_run_whose_process_was_killed_is_opened_again(tracker: Tracker, tmp_path: Path) -> None:
     id_file = tmp_path / "mlflow_run_id"
-    worker = multiprocessing.get_context("spawn").Process(
-        target=open_and_hang, args=(tracker.uri, tracker.out, id_file)
-    )
+    worker = CONTEXT.Process(target=open_and_hang, args=(tracker.uri, tracker.out, id_file))
     worker.start()
     while not id_file.exists() and worker.is_alive():
         time.sleep(0.1)
@@ -357,16 +354,14 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
 
 def test_mlflow_prints_nothing_of_its_own(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from small_runs import spec_of\n"
+        "import json, sys; from pathlib import Path; from dta_bench.spec.run_spec import RunSpec\n"
         "from dta_bench import tracking; from dta_bench.data.benchmark_plugin import benchmark_of\n"
         "t = tracking.Tracker('sqlite:///mlflow.db', Path('.')); t.check()\n"
         "t.experiment(benchmark_of('fonts_digits'))\n"
-        "t.open_run(spec_of(), None, 'a run', set(), {}).fail('because')\n"
+        "t.open_run(RunSpec.from_dict(json.loads(sys.argv[1])), None, 'a run', set(), {}).fail('because')\n"
     )
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "helpers")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", code, json.dumps(spec_of().to_dict())]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
 
 
