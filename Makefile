@@ -13,7 +13,7 @@ demo: install  ## Install, then run a sweep on real data: DTA from rendered font
 	$(BIN)/dta-bench sweep fonts_digits
 
 test: install-dev lint  ## Install, lint, type-check, check the layers, run the quick tests on two processes
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: install-dev  ## The tests that need minutes
 	$(BIN)/python -m pytest -m slow --timeout 3600

@@ -1,11 +1,12 @@
 """Shared by all tests: one thread, so that numbers are the same on any machine; small cuts of the real digits."""
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -29,10 +30,19 @@ settings.register_profile("any machine", deadline=None)  # no test has a clock
 settings.load_profile("any machine")
 
 
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of one call of pytest share."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(scope="session", autouse=True)
-def own_image_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Decoded images go to the tests' own folder."""
-    os.environ["DTA_BENCH_CACHE"] = str(tmp_path_factory.mktemp("image_cache"))
+def own_image_cache(shared_folder: Path) -> None:
+    """Decoded images and counts go to the tests' own folder."""
+    os.environ["DTA_BENCH_CACHE"] = str(shared_folder / "image_cache")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,6 +54,22 @@ def tables_of_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connection, "client", client_that_copies(tmp_path_factory.mktemp("tables") / "mlflow.db"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def images_drawn_once(shared_folder: Path) -> Iterator[None]:
+    """What needs no download is drawn or read once, whichever folder of data a test names: it takes seconds."""
+    from dta_bench.benchmarks import _digits, _streets
+    from dta_bench.benchmarks._drawing_cache import load_or_draw
+
+    def load_or_copy(folder: Path, name: str, modules: Any, draw: Any) -> dict[str, Any]:
+        return load_or_draw(folder, name, modules, lambda: load_or_draw(shared_folder, name, modules, draw))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("fonts", "optdigits", "mnist_5k"):
+            patch.setattr(_digits, name, functools.cache(getattr(_digits, name)))
+        patch.setattr(_streets, "load_or_draw", load_or_copy)
         yield
 
 
@@ -59,10 +85,10 @@ def small_digits(tmp_path_factory: pytest.TempPathFactory) -> Domains:
     parts = {
         name: cut(getattr(whole, name), count)
         for name, count in (
-            ("source_train", 192),
-            ("source_validation", 64),
-            ("target_train", 192),
-            ("target_test", 96),
+            ("source_train", 96),
+            ("source_validation", 32),
+            ("target_train", 96),
+            ("target_test", 48),
         )
     }
     return dataclasses.replace(whole, **parts)

@@ -63,7 +63,7 @@ def test_one_run_is_told_in_full(run: Run, out: Path) -> None:
     said = " ".join(run("runs", third().id[:7], "--out", str(out)).split())
     for told in (
         f"Run {third().id}: dta seed=2, finished",
-        "dta on fonts_digits, conv3_fc2, seed 2; a training by itself, in no sweep",
+        "dta on fonts_digits, conv3_tiny, seed 2; a training by itself, in no sweep",
         "epochs=2 (fonts_digits: 20)",
         "From epoch 2 on, fewer than half of the classes are predicted on target train",
         "loss: vat 0.100 0.600 0.400",

@@ -71,7 +71,7 @@ def test_a_suite_lists_the_runs_of_its_pairs(run: Run, out: Path) -> None:
 def test_the_table_has_a_line_for_each_run_and_what_all_share_once(run: Run, out: Path) -> None:
     lines = run(f"runs --out {out}").splitlines()[:4]  # what ends it has a test of its own
     assert lines[0].split() == ["run", "method", "seed", "status", "subset", "test"]
-    assert lines[3] == "2 runs, fonts_digits, conv3_fc2"
+    assert lines[3] == "2 runs, fonts_digits, conv3_tiny"
 
 
 def test_runs_that_differ_only_in_a_setting_are_no_equal_rows(run: Run, out: Path) -> None:

@@ -111,7 +111,7 @@ def test_every_method_has_a_row_without_and_with_vat() -> None:
 
 def test_segmentation_networks_are_measured_too() -> None:
     rows = profile(
-        plugins.load("backbone", "fcn_resnet50"), [], {},
+        plugins.load("backbone", "unet_mini"), [], {},
         classes=5, batch=2, image_size=(32, 64), device=torch.device("cpu"), rounds=1,
     )  # fmt: skip
     assert [row["method"] for row in rows] == ["source_only"]

@@ -57,8 +57,11 @@ def test_what_a_method_needs_above_its_floor_is_paid_for_too() -> None:
     assert steps > gta.floor(gta.Params()) + 0.1  # on a network as small as this one, G and D are not
 
 
-def test_all_methods_are_counted_on_maps_as_well(tmp_path: Path) -> None:
-    made = plan("streets_mini", methods=("all",), points=1, epochs=1, seeds=1)
+@pytest.mark.parametrize(
+    "methods", [("daformer", "lsd", "advent"), pytest.param(("all",), marks=pytest.mark.slow)], ids=["three", "all"]
+)
+def test_methods_are_counted_on_maps_as_well(methods: tuple[str, ...], tmp_path: Path) -> None:
+    made = plan("streets_mini", methods=methods, points=1, epochs=1, seeds=1)
     found = estimate(made, made.runs, str(tmp_path), 1.0, None)
     assert found["why"] == ""
     assert {"daformer", "lsd", "advent"} <= set(found["by_method"])

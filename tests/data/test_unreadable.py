@@ -21,14 +21,14 @@ from dta_bench.spec.run_spec import LabelSubset, RunSpec
 
 BROKEN = "visda/validation/bus/1.jpg"
 SPEC = dataclasses.replace(
-    spec_of("source_only", epochs=1), benchmark="visda", backbone="conv9_fc1", label_subset=LabelSubset(size=12)
+    spec_of("source_only", epochs=1), benchmark="visda", backbone="conv3_tiny", label_subset=LabelSubset(size=12)
 )
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A drawn VisDA at 32 px whose one image is cut off."""
-    small = dataclasses.replace(visda.BENCHMARK, image_size=(32, 32))
+    """A drawn VisDA at 28 px whose one image is cut off."""
+    small = dataclasses.replace(visda.BENCHMARK, image_size=(28, 28))
     monkeypatch.setattr(visda, "BENCHMARK", small)
     fake_datasets.visda(tmp_path, visda.BENCHMARK.classes, per_class=6, size=(40, 60))
     path = tmp_path / BROKEN

@@ -1,4 +1,4 @@
-"""Eight drawn streets of each domain, 64 x 128, and a method trained on them for a few steps."""
+"""Eight drawn streets of each domain, 32 x 64, and a method trained on them for a few steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dta_bench.nn.learner import Progress, Setting
 from dta_bench.spec.method_plugin import method_plugin
 from dta_bench.spec.run_spec import Training
 
-COUNT, SIZE, STEPS = 8, (64, 128), 24
+COUNT, SIZE, STEPS = 8, (32, 64), 24
 BENCHMARK = streets_mini.BENCHMARK.__class__(**vars(streets_mini.BENCHMARK) | {"image_size": SIZE})
 
 

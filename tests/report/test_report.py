@@ -428,7 +428,7 @@ def test_flops_are_those_that_the_runs_noted_and_counted_anew_only_where_they_di
     ratios = {one.method: one.flops_ratio for one in cost.by_method}
     assert ratios["source_only"] == (1, 1)
     assert ratios["dta"] == (7, 8)
-    assert 1.9 < ratios["dann"][0] == ratios["dann"][1] < 2.1  # a step is one on the source and one on the target
+    assert 1.9 < ratios["dann"][0] == ratios["dann"][1] < 2.2  # one on the source, one on the target, and the judge's
     assert ratios["shot"] == (pytest.approx(2, rel=0.01),) * 2  # its first stage is a source-only run
     assert ratios["mcd"] == (4, 4)
     assert cost.flops_counted == 3

@@ -85,7 +85,7 @@ def test_frozen_statistics_are_of_the_training_and_the_backbone_alone_predicts(
 
 
 def conv(weights: str = "none") -> Network:
-    return pretrained.backbone("conv3_fc2", SIZE).build(10, weights)
+    return pretrained.backbone("conv3_tiny", SIZE).build(10, weights)
 
 
 def test_the_card_comes_back_as_it_was() -> None:
@@ -138,7 +138,7 @@ def test_an_earlier_file_lacks_a_methods_second_classifier_and_says_so(tmp_path:
 
 def test_a_file_of_another_network_is_refused() -> None:
     other = card_of(spec_of("dta"), 1, conv().normalisation, 40)
-    seven = pretrained.backbone("conv3_fc2", SIZE).build(7)
+    seven = pretrained.backbone("conv3_tiny", SIZE).build(7)
     with (
         network_file.temporary_file(seven, other) as path,
         pytest.raises(UserError, match="does not hold this network"),

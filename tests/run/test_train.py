@@ -54,7 +54,7 @@ def test_another_seed_gives_other_numbers(once: Once) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("stop_after", [1, 5, 6, 8, 12])
+@pytest.mark.parametrize("stop_after", [1, 2, 3, 4, 6])
 def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_numbers(
     optimizer: str, stop_after: int, once: Once, digits_benchmark: Benchmark, small_splits: Splits, tmp_path: Path
 ) -> None:

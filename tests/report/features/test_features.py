@@ -175,7 +175,7 @@ def kept(workspace: Workspace, spec: RunSpec, with_network: bool = True) -> None
     log = tracker.open_run(spec, None, "run", set(), {})
     torch.manual_seed(spec.seed)
     if with_network:
-        net = pretrained.backbone("conv3_fc2", benchmark.image_size).build(10)
+        net = pretrained.backbone(spec.backbone, benchmark.image_size).build(10)
         with network_file.temporary_file(net, card_of(spec, 1, net.normalisation, 40)) as path:
             log.add_file(path)
     arrays = {"target_validation_ids": np.array(["a"])}

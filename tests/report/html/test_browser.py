@@ -93,7 +93,7 @@ def test_a_run_says_what_it_is_and_on_what_data(workspace: Workspace, served: st
     with headless_browser.browser() as driver:
         driver.get(f"{served.partition('?')[0]}/{run.mlflow_run_id}")
         said = headless_browser.wait_for(driver, "labelled images of target train")
-        for expected in ("dta on conv3_fc2", "fonts_digits source"):
+        for expected in ("dta on conv3_tiny", "fonts_digits source"):
             assert expected in said
         assert headless_browser.errors(driver) == []
 

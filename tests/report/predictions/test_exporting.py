@@ -148,7 +148,7 @@ def test_a_card_stands_beside_the_export(out: Path) -> None:
     written = export_run(str(path), "torchscript", None, [str(out / "images")], workspace)
     card = Path(written.card).read_text()
     for said in (
-        "source_only on conv3_fc2, fonts_digits",
+        "source_only on conv3_tiny, fonts_digits",
         "zero, one, two",
         "28 x 28",
         "not to be used for",

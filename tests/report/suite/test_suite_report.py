@@ -103,7 +103,7 @@ def test_there_is_no_average_over_a_pair_that_not_every_method_has(here: Path) -
     assert found.average["dta"] == found.pairs["photo -> ink"].methods["dta"].score
     gap = next(cell for cell in found.missing if cell.method)
     assert (gap.pair, gap.method) == ("ink -> photo", "source_only")
-    start = "dta-bench sweep zoo --pairs 'ink->photo' --method source_only --backbone conv3_fc2"
+    start = "dta-bench sweep zoo --pairs 'ink->photo' --method source_only --backbone conv3_tiny"
     assert gap.command.startswith(start)
 
 
