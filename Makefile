@@ -4,7 +4,7 @@ BIN := .venv/bin
 export NO_ALBUMENTATIONS_UPDATE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: waits length terminal features pacs image sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
+.PHONY: speed-5000 waits length terminal features pacs image sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -164,6 +164,9 @@ floors: install  ## The least work that each method needs beside what it does, i
 
 speed: install  ## How long a report of 500 runs takes, reports/speed.md
 	$(BIN)/python reports/speed.py > reports/speed.md.new && mv reports/speed.md.new reports/speed.md
+
+speed-5000: install  ## The same of 5,000 runs, which take an hour to write, reports/speed_5000.md
+	$(BIN)/python reports/speed.py 5000 > reports/speed_5000.md.new && mv reports/speed_5000.md.new reports/speed_5000.md
 
 screenshots: install-dev  ## The pictures of docs/, from small stores in build/screenshots; needs Debian's chromium, chromium-driver
 	$(BIN)/python reports/screenshots.py build/screenshots
