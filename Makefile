@@ -7,7 +7,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 .PHONY: speed-5000 waits length terminal features pacs image sentences docs package released-differences reproduction null-world calibration label-free contents test-cluster-short replicas floors streets grid api speed screenshots comparison table5 results picture cost help demo test test-slow test-cluster test-slurm faults scale fleet overhead lint format install install-dev constraints clean
 
 help:  ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
 
 demo: install  ## Install, then run a sweep on real data: DTA from rendered fonts to handwriting
 	$(BIN)/dta-bench sweep fonts_digits
