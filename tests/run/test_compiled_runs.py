@@ -29,7 +29,8 @@ def compiled(spec: RunSpec) -> RunSpec:
 def plain(method: str) -> RunSpec:
     """dta with VAT has every kind of pass; mcd has phases of two players; shot has a first stage."""
     own = {"lambda_3": 0.1, "epsilon": 3.5} if method == "dta" else {}
-    return spec_of(method, epochs=1, **own)
+    # conv3_tiny's adaptive pooling is one that inductor does not compile for every size of a batch
+    return dataclasses.replace(spec_of(method, epochs=1, **own), backbone="conv3_fc2")
 
 
 def trained(spec: RunSpec, benchmark: Benchmark, splits: Splits) -> tuple[list[float], dict[str, float]]:
