@@ -31,7 +31,8 @@ from dta_bench.sweep.point_order import check_search, grid_order
 def for_benchmark(name: str, benchmark: str | None) -> tuple[str, SearchSpaceFile]:
     """A search space on its own benchmark or on another, and what that sweep is called.
 
-    A benchmark's name may stand for a search space: it then gets the space of its name, or the default of its task.
+    A benchmark's name may stand for a search space: it then gets the space of its name, or the default of its task. A
+    sweep of a file that is named by its path is called as the file is: folders get the name.
 
     Raises:
         UserError: as :func:`dta_bench.spec.search_space_file.read`, or there is no such benchmark.
@@ -41,7 +42,7 @@ def for_benchmark(name: str, benchmark: str | None) -> tuple[str, SearchSpaceFil
         return name, _on_benchmark(search_space_file.read(_search_space_of(name)), name)
     file = search_space_file.read(name)
     if benchmark is None or benchmark == file.benchmark:
-        return name, _on_benchmark(file, file.benchmark)
+        return Path(name).name, _on_benchmark(file, file.benchmark)
     plugins.path("benchmark", benchmark)
     return f"{Path(name).stem}_{benchmark}", _on_benchmark(file, benchmark)
 

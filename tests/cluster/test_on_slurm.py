@@ -132,7 +132,7 @@ def test_the_job_comes_to_its_end_after_it_was_put_into_the_queue_again(ended: E
 
 
 def test_the_links_lead_to_what_is_there_after_the_job(ended: Ended) -> None:
-    (link,) = re.findall(r"These runs in MLflow: dta-bench ui, then (\S+)", ended.log)
+    (link,) = re.findall(r"These runs in MLflow, while dta-bench ui serves them: (\S+)", ended.log)
     assert link.startswith("http://127.0.0.1:5000/#/experiments/")
     assert "dta-bench ui --out /mnt/limited " in ended.log
 

@@ -45,7 +45,8 @@ def show_report(report: Report, console: Console) -> None:
     if rows := published_beside_ours(report):
         console.print(_published_table(rows))
     if report.link:
-        console.print(f"\nThese runs in MLflow: dta-bench ui, then {report.link}", highlight=False, soft_wrap=True)
+        where = f"These runs in MLflow, while dta-bench ui serves them: {report.link}"
+        console.print(f"\n{where}", highlight=False, soft_wrap=True)
 
 
 def _leaderboard(report: Report) -> Table:
