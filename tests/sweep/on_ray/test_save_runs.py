@@ -44,7 +44,7 @@ def test_runs_of_another_sweep_on_the_same_cluster_go_on() -> None:
         for title, job in ((train, "02000000"), (train, "01000000"), ("ray::f", "02000000"))
     )
     processes = [psutil.Process(one.pid) for one in (mine, other, no_run)]
-    wait_until(lambda: all(process.cmdline()[0].startswith("ray::") for process in processes), pause=0.01)
+    wait_until(lambda: all(" ".join(process.cmdline()).startswith("ray::") for process in processes), pause=0.01)
     assert runs_of_job(processes, "02000000") == [processes[0]]
     for one in (mine, other, no_run):
         one.kill()
