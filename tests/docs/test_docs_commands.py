@@ -18,7 +18,7 @@ from dta_bench.run.workspace import Workspace
 
 SMALL = {
     "sweep": ["--points", "1", "--seeds", "1", "--confirm", "0", "--epochs", "1"], "train": ["--epochs", "1"],
-    "profile": ["--batch", "2"],
+    "profile": ["--batch", "2", "--rounds", "1"],
 }  # fmt: skip
 """What makes a command that trains small; of an option that is given twice the last counts."""
 NOT_HERE = ("visda", "gta5_cityscapes", "pets", "photographs", "zoo", "pacs", "office", "archive")
