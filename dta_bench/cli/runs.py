@@ -157,21 +157,17 @@ def _benchmarks_of(name: str, stored: list[str]) -> list[str]:
 
 
 def _row(run: TrackedRun) -> dict[str, Any]:
+    from dta_bench.report.one_run import nearly_lost
+
     metric = _metric_of(run.spec.benchmark)
     return {
         "run": run.run_id, "name": run.name, "benchmark": run.spec.benchmark, "method": run.spec.method,
         "backbone": run.spec.backbone, "seed": run.spec.seed, "params": run.spec.params,
         "status": run.state, "metric": metric,
-        "collapsed": run.tags.get("collapsed") == "true", "lost_classes": _lost_classes(run),
+        "collapsed": run.tags.get("collapsed") == "true", "lost_classes": nearly_lost(run),
         "subset": run.metrics.get(f"validation/{metric}"), "test": run.metrics.get(f"test/{metric}"),
         "reason": run.tags.get("reason", ""), "silent": False, "mlflow_run_id": run.mlflow_run_id,
     }  # fmt: skip
-
-
-def _lost_classes(run: TrackedRun) -> list[str]:
-    from dta_bench.report.configurations import StoredRun
-
-    return StoredRun(run, lambda _: {}).lost_classes if run.status == "FINISHED" else []
 
 
 def _apart(runs: Sequence[TrackedRun]) -> dict[str, str]:

@@ -49,7 +49,7 @@ def poor_classes(curves: ClassCurves, confusion: ConfusionMatrix | None) -> list
             PoorClass(
                 name=name, metric=curves.metric, images=rows[-1].images or 0, best=best,
                 taken_for=rows[-1].taken_for, taken=rows[-1].taken, test_taken_for=to, test_taken=share,
-                test_images=images_on_test(confusion, name), test=test_recall(confusion, name),
+                test_images=images_on_test(confusion, name), test=recall_on_test(confusion, name),
             )
         )  # fmt: skip
     return sorted(found, key=lambda poor: poor.best)
@@ -105,7 +105,7 @@ def _fall(curves: ClassCurves, name: str, classes: int, confusion: ConfusionMatr
         chance=None if chance is None else min(1.0, chance * classes * (len(rows) - 1)),
         taken_for=rows[since].taken_for, taken=rows[since].taken,
         test_taken_for=to, test_taken=share,
-        test_images=images_on_test(confusion, name), test=test_recall(confusion, name),
+        test_images=images_on_test(confusion, name), test=recall_on_test(confusion, name),
     )  # fmt: skip
 
 
@@ -158,7 +158,7 @@ def images_on_test(confusion: ConfusionMatrix | None, name: str) -> int | None:
     return None if row is None else sum(row)
 
 
-def test_recall(confusion: ConfusionMatrix | None, name: str) -> float | None:
+def recall_on_test(confusion: ConfusionMatrix | None, name: str) -> float | None:
     """A class's recall on target test in percent; None where there is no confusion matrix, or none of its images."""
     row = _row_of(confusion, name)
     if confusion is None or not row or not sum(row):

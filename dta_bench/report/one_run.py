@@ -38,7 +38,7 @@ def describe_run(tracker: Tracker, run: TrackedRun, benchmark: Benchmark, out: P
     """
     spec, metric = run.spec, benchmark.headline
     space, _ = search_space_of(spec, benchmark.task)
-    curves, lost = _curves(tracker, run, metric), _lost(run)
+    curves, lost = _curves(tracker, run, metric), nearly_lost(run)
     classes, confusion = tracker.class_curves(run), _confusion(tracker, run)
     page = out / "reports" / spec.benchmark / "report.html"
     return OneRun(
@@ -113,7 +113,8 @@ def _worst(run: TrackedRun) -> list[str]:
     return sorted(by_class, key=by_class.__getitem__)[:3]
 
 
-def _lost(run: TrackedRun) -> list[str]:
+def nearly_lost(run: TrackedRun) -> list[str]:
+    """Classes that a finished run has nearly lost on target test."""
     if run.status != "FINISHED":
         return []
     return StoredRun(run, lambda _: {}).lost_classes
