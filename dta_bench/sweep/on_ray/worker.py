@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,13 +68,28 @@ def run_one(config: Config, job: Job) -> None:
         config: Tune's, with the run's identity.
         job: what all runs of the sweep share, and their specs by identity.
     """
-
     if job["shared_file"] and node_verdict.wait_for(Path(job["shared_file"]).name):
         os._exit(LOST)  # this node has joined late and is set aside; Tune does not count it, and takes another
     enter_working_directory(job)
     spec = RunSpec.from_dict(job["specs"][config[RUN]])
+    with answering_sigterm(RunBeat(beat_file(job["workspace"]["out"], spec.id), spec.training.batch_size)) as beat:
+        _train(spec, job, beat)
+
+
+@contextlib.contextmanager
+def answering_sigterm(beat: RunBeat) -> Iterator[RunBeat]:
+    """Within the block SIGTERM is for this run, however the block ends; the process may train another one after it."""
     global _current
-    _current = beat = RunBeat(beat_file(job["workspace"]["out"], spec.id), spec.training.batch_size)
+    _current = beat
+    try:
+        yield beat
+    finally:
+        beat.remove()
+        if _current is beat:
+            _current = None
+
+
+def _train(spec: RunSpec, job: Job, beat: RunBeat) -> None:
     beat.note("importing")
     import torch
 
@@ -101,7 +118,6 @@ def run_one(config: Config, job: Job) -> None:
         os._exit(LOST)  # Tune starts the run again where there is room
     beat.remove()
     report_unless_asked(end_report(spec, outcome), beat, ANSWER_SECONDS)
-    _current = None
 
 
 def report_unless_asked(report: dict[str, Any], beat: RunBeat, patience: float = 0.0) -> None:

@@ -1,5 +1,7 @@
 """A worker has the name by which a node asks it to save, and does so also while Tune does not answer it."""
 
+import contextlib
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -64,3 +66,14 @@ def test_sigterm_lets_a_run_save_and_ends_one_that_has_not_begun(
     worker.save_and_end()
     assert beat.is_asked or ended == [worker.LOST]
     assert beat._file.exists() == trains  # nobody waits for a run that had nothing to save
+
+
+def test_a_process_whose_run_tune_has_stopped_ends_at_sigterm(beat: RunBeat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os._exit", sys.exit)
+    with contextlib.suppress(SystemExit), worker.answering_sigterm(beat):
+        beat.trains = True
+        beat.note("epoch 3")
+        raise SystemExit  # as a stop rule ends a run
+    assert not beat._file.exists()
+    with pytest.raises(SystemExit, match=str(worker.LOST)):  # else Ctrl-C waits for a process that has nothing to save
+        worker.save_and_end()
