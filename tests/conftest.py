@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+import typer.main
+import typer.testing
 from hypothesis import settings
 
 from dta_bench.data import load, splits
@@ -43,6 +45,16 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_image_cache(shared_folder: Path) -> None:
     """Decoded images and counts go to the tests' own folder."""
     os.environ["DTA_BENCH_CACHE"] = str(shared_folder / "image_cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_made_once() -> Iterator[None]:
+    """Typer makes all commands anew for each line that is run; a process of a user runs one line."""
+    made = functools.cache(typer.main.get_command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", made)
+        patch.setattr(typer.testing, "_get_command", made)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -40,7 +40,8 @@ def kept(of: Sequence[Any], plugin_files: Iterable[Path], count: Callable[[], fl
     if parent is None:
         return count()
     folder = parent.with_name(parent.name.replace("images", "counts"))
-    about = [_digest_of_package(), *(_digest_beside(file) for file in sorted(plugin_files)), *_versions(), repr(of)]
+    digest, dates = _package_at_first()
+    about = [digest, *(_digest_beside(file) for file in sorted(plugin_files)), *_versions(), repr(of)]
     file = folder / f"{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24]}.json"
     try:
         make_private(folder)
@@ -51,7 +52,7 @@ def kept(of: Sequence[Any], plugin_files: Iterable[Path], count: Callable[[], fl
     while on_counting:
         on_counting.pop()()
     found = count()
-    if _digest_of_package.__wrapped__() != about[0]:
+    if _dates_of_package() != dates:
         return found  # the code was edited in between
     with contextlib.suppress(OSError):  # a full or read-only disk: it is counted again the next time
         _write(file, found)
@@ -67,8 +68,16 @@ def _write(file: Path, found: float) -> None:
 
 
 @functools.cache
-def _digest_of_package() -> str:
-    return _digest(sorted(plugins.PACKAGE.rglob("*.py")))
+def _package_at_first() -> tuple[str, dict[str, tuple[int, int]]]:
+    """Digest of this package's source when a count was first asked for, and the dates of its files before that."""
+    dates = _dates_of_package()
+    return _digest(sorted(plugins.PACKAGE.rglob("*.py"))), dates
+
+
+def _dates_of_package() -> dict[str, tuple[int, int]]:
+    """File → nanosecond of its last change and size; asked after each count, for which reading every file is slow."""
+    states = {file: file.stat() for file in plugins.PACKAGE.rglob("*.py")}
+    return {str(file): (state.st_mtime_ns, state.st_size) for file, state in states.items()}
 
 
 @functools.cache

@@ -1,22 +1,20 @@
 """What cluster/aws.sh makes in an account, against a simulated AWS, and that Ray's bootstrap then takes it."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
+from aws_started_once import aws_started_once
 from cluster_files import CHECKOUT
+from moto import server as moto_server
 
 from dta_bench.check.cluster import check_cluster
-
-boto3 = pytest.importorskip("boto3")
-moto_server = pytest.importorskip("moto.server")
-pytestmark = pytest.mark.skipif(shutil.which("aws") is None, reason="there is no AWS command line; pip install awscli")
 
 REGION = "us-east-1"
 
@@ -49,7 +47,8 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     server = moto_server.ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
+    with aws_started_once(home) as commands, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(commands), prepend=os.pathsep)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
             patch.setenv(name, "testing")
         patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")

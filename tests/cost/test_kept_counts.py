@@ -1,5 +1,6 @@
 """Counts that are kept: found again, made anew when what they depend on changes, and never in the way."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,19 @@ def test_a_plug_in_that_changed_or_that_it_may_import_is_counted_anew(tmp_path: 
     (tmp_path / changed).write_text("second = 2")
     kept_counts._digest_beside.cache_clear()
     assert kept(("mine",), [file], lambda: 2.0) == 2.0
+
+
+def test_a_count_during_which_the_program_was_edited_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The count may be of the code before, and the kept digest of the code after."""
+    module = tmp_path / "package" / "module.py"
+    module.parent.mkdir()
+    module.write_text("first = 1")
+    monkeypatch.setattr(kept_counts.plugins, "PACKAGE", module.parent)
+    monkeypatch.setattr(kept_counts, "_package_at_first", functools.cache(kept_counts._package_at_first.__wrapped__))
+    assert kept(("dta",), [], lambda: float(module.write_text("second = 2"))) == 10.0
+    assert kept(("dta",), [], lambda: 3.8) == 3.8
 
 
 def test_a_broken_file_is_counted_anew(tmp_path: Path) -> None:

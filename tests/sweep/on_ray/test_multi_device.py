@@ -84,11 +84,6 @@ def outcomes(*ways: str) -> dict[str, str]:
     return printed
 
 
-def test_what_a_replica_asks_the_user_to_mend_is_raised_even_if_others_lost_their_connection() -> None:
-    """On real replicas: their own exceptions come back, and not only the text."""
-    assert outcomes("mend") == {"mend": "UserError: a.png cannot be read"}
-
-
 class Trainer:
     """Stands for Ray Train's trainer of two replicas that end with these errors."""
 
@@ -117,9 +112,15 @@ def test_any_other_error_of_a_replica_reaches_tune() -> None:
         finished(Trainer(None, CONNECTION_LOST))  # type: ignore[arg-type]
 
 
-@pytest.mark.slow  # six replicas; the tests before hold the same ways without Ray
-def test_real_replicas_that_stop_or_fail_are_told_apart() -> None:
-    found = outcomes("stopped", "done", "other")
+def test_what_a_replica_asks_the_user_to_mend_is_raised_even_if_others_lost_their_connection() -> None:
+    with pytest.raises(UserError, match=r"a\.png cannot be read"):
+        finished(Trainer(CONNECTION_LOST, UserError("a.png cannot be read")))  # type: ignore[arg-type]
+
+
+@pytest.mark.slow  # eight replicas; the tests before hold the same ways without Ray
+def test_real_replicas_that_stop_or_fail_are_told_apart_by_their_own_exceptions() -> None:
+    found = outcomes("mend", "stopped", "done", "other")
+    assert found["mend"] == "UserError: a.png cannot be read"
     assert (found["stopped"], found["done"]) == ("finished: False", "finished: True")
     assert found["other"].startswith("WorkerGroupError")
     assert "connection closed by peer" in found["other"]
