@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -30,10 +32,15 @@ RECIPES = plugins.names("recipe")
 every_recipe = pytest.mark.parametrize("name", RECIPES)
 
 
+@functools.cache
+def recipes_by_method_and_benchmark() -> Counter[tuple[str, str]]:
+    """How many recipes each method has on each benchmark, one a backbone."""
+    return Counter((one.method, one.benchmark) for one in map(recipes.read, RECIPES))
+
+
 def has_siblings(recipe: recipes.Recipe) -> bool:
     """Whether the method has recipes with other backbones on the benchmark, so that a command has to name one."""
-    others = map(recipes.read, RECIPES)
-    return sum((one.method, one.benchmark) == (recipe.method, recipe.benchmark) for one in others) > 1
+    return recipes_by_method_and_benchmark()[recipe.method, recipe.benchmark] > 1
 
 
 def one_benchmark_of(recipe: recipes.Recipe) -> str:
