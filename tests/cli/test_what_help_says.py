@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
+from command_line import command_tree
 from small_runs import spec_of
 from stored_runs import finish
 from typer._completion_classes import BashComplete
@@ -27,7 +27,7 @@ from dta_bench.tracking import Tracker
 
 def commands(group: Any = None, path: str = "") -> dict[str, Any]:
     """All commands by what is typed."""
-    group = typer.main.get_command(app) if group is None else group
+    group = command_tree() if group is None else group
     found = {}
     for name, command in group.commands.items():
         found |= commands(command, f"{path}{name} ") if hasattr(command, "commands") else {f"{path}{name}": command}
@@ -124,7 +124,7 @@ def test_what_cannot_be_listed_is_said(words: list[str], sentence: str) -> None:
 def completed(typed: str) -> list[str]:
     """What a shell offers for the last word."""
     *words, last = typed.split(" ")
-    shell = BashComplete(typer.main.get_command(app), {}, "dta-bench", "_DTA_BENCH_COMPLETE")
+    shell = BashComplete(command_tree(), {}, "dta-bench", "_DTA_BENCH_COMPLETE")
     return [str(item.value) for item in shell.get_completions(words, last)]
 
 

@@ -1,6 +1,7 @@
 """The command as a user types it, in a process of its own or in this one."""
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 from unittest import mock
 
-import typer
 import typer.core
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from dta_bench import cli
@@ -115,6 +116,12 @@ def commands() -> dict[str, Any]:
 
 def program() -> dict[str, Any]:
     """What follows ``dta-bench`` on the command line, by name."""
-    group = typer.main.get_command(cli.app)
+    return dict(command_tree().commands)
+
+
+@functools.cache
+def command_tree() -> typer.core.TyperGroup:
+    """The commands to look at. Other ones are run: a command keeps the help option that it was first asked for."""
+    group = get_command(cli.app)
     assert isinstance(group, typer.core.TyperGroup)
-    return dict(group.commands)
+    return group
