@@ -168,9 +168,17 @@ def after_runs(names: Collection[str], shown: str, why: str, run_id: str, best: 
     return [*reports, f"dta-bench runs {shown}{places}  # {why}", *figures]
 
 
-def after_one_run(run_id: str, benchmark: str, places: str) -> list[str]:
-    """After one run has been shown."""
+def after_one_run(run_id: str, benchmark: str, gone_wrong: str, places: str) -> list[str]:
+    """After one run has been shown.
+
+    Args:
+        gone_wrong: the class that fell deepest or was never right; empty where none did.
+    """
+    by_epoch = (
+        f"dta-bench runs {run_id} --class {shlex.quote(gone_wrong)}{places}  # that class after each measured epoch"
+    )
     return [
+        *([by_epoch] if gone_wrong else []),
         f"dta-bench figures {run_id}{places}  # what its network has learned, where it kept one",
         f"dta-bench report {benchmark}{places}  # what the runs of {benchmark} show together",
     ]

@@ -1,7 +1,8 @@
-"""``dta-bench runs ID``: one run in full."""
+"""``dta-bench runs ID``: one run in full, or classes of it epoch by epoch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -14,9 +15,18 @@ if TYPE_CHECKING:
 
 
 def show_one(
-    tracker: Tracker, run: TrackedRun, out: Path, tracking_uri: str | None, as_json: bool, stdout: TextIO
+    tracker: Tracker,
+    run: TrackedRun,
+    classes: Sequence[str] | None,
+    out: Path,
+    tracking_uri: str | None,
+    as_json: bool,
+    stdout: TextIO,
 ) -> None:
-    """Print all that is known of a run, as text or as one JSON object."""
+    """Print all that is known of a run, or how some of its classes fared, as text or as one JSON object."""
+    if classes:
+        _show_classes(tracker, run, classes, as_json, stdout)
+        return
     from dta_bench.data.benchmark_plugin import benchmark_of
     from dta_bench.domains import typed_paths
     from dta_bench.report.one_run import describe_run
@@ -34,4 +44,18 @@ def show_one(
     show_run(found, console(stdout), places)
     for silent in silent_runs(tracker, [run]).values():
         print(silent["reason"], file=stdout)
-    print_ending("", endings.after_one_run(found.run_id, found.benchmark, places), stdout)
+    gone_wrong = next((one.name for one in [*(found.falls or []), *found.poor_classes]), "")
+    print_ending("", endings.after_one_run(found.run_id, found.benchmark, gone_wrong, places), stdout)
+
+
+def _show_classes(tracker: Tracker, run: TrackedRun, classes: Sequence[str], as_json: bool, stdout: TextIO) -> None:
+    """Print how classes of a run fared after each measured epoch, as tables or as one JSON object."""
+    from dta_bench.report.class_history import class_history
+
+    found = class_history(tracker, run, classes)
+    if as_json:
+        print_json(found.json_object(), stdout)
+        return
+    from dta_bench.report.terminal.class_history import show_class_history
+
+    show_class_history(found, console(stdout))

@@ -32,6 +32,7 @@ SORTS = ("started", "method", "subset", "test")
 HEADS = ("run", "method", "benchmark", "backbone", "seed", "status", "subset", "test")
 WHERE = ("benchmark", "backbone")
 """Columns that are left out where every run has the same there."""
+OF_A_LIST = ["--method", "--status", "--sort"]
 MOST_LOOKED_INTO = 8
 """Runs whose files are looked into for a kept network, best first: a server answers for each of them."""
 
@@ -56,6 +57,10 @@ def runs(
         typer.Option(help="Only runs of these states, such as failed,interrupted; with commas or repeated."),
     ] = None,
     sort: Annotated[str, typer.Option(help=f"By {', '.join(SORTS)}; the best score first.")] = "started",
+    classes: Annotated[
+        list[str] | None,
+        typer.Option("--class", "--classes", help="Of one run: these classes after each measured epoch; with commas."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With rm: do not ask.")] = False,
     out: Out = DEFAULT_OUT,
     tracking_uri: TrackingUri = None,
@@ -69,7 +74,7 @@ def runs(
     """
     with chatter_on_stderr() as stdout:
         if words and words[0] == REMOVE:
-            refuse_unused(context, ["--method", "--methods", "--status", "--sort"], "with rm, which takes identities")
+            refuse_unused(context, [*OF_A_LIST, "--class"], "with rm, which takes identities")
             removed, freed = _remove(workspace_of(DEFAULT_ROOT, out, tracking_uri).tracker(), words[1:], yes)
             if as_json:
                 print_json({"removed": removed, "freed_bytes": freed}, stdout)
@@ -81,12 +86,13 @@ def runs(
         tracker = page_workspace_of(DEFAULT_ROOT, out, tracking_uri, out).tracker()
         if words and (found := _by_identity(tracker, words)):
             if len(found) == 1:
-                refuse_unused(context, ["--method", "--methods", "--status", "--sort"], "with the identity of a run")
-                show_one(tracker, found[0], out, tracking_uri, as_json, stdout)
+                refuse_unused(context, OF_A_LIST, "with the identity of a run")
+                show_one(tracker, found[0], classes, out, tracking_uri, as_json, stdout)
                 return
             words = []
         else:
             found = _listed(tracker, words or ())
+        refuse_unused(context, ["--class"], "without the identity of one run")
         listed = _of_kind(found, separated(method), separated(status))
         silent = silent_runs(tracker, listed)
         apart = _apart(listed)

@@ -18,6 +18,7 @@ VALUES = {
     "beside": "RUN",
     "budget": "BUDGET",
     "by": "WHO",
+    "classes": "CLASS",
     "confirm": "SEEDS",
     "cpus": "CPUS",
     "cpus_per_run": "CPUS",

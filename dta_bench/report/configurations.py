@@ -213,7 +213,7 @@ def group_runs(tracker: Tracker, runs: Iterable[TrackedRun]) -> list[Configurati
     for run in runs:
         if run.status == "FINISHED":
             finished = StoredRun(run, partial(tracker.predictions, run))
-            groups.setdefault(_all_but_seed(run.spec), []).append(finished)
+            groups.setdefault(all_but_seed(run.spec), []).append(finished)
     searched = [group for group in groups.values() if not all(is_confirmation(run.spec.seed) for run in group)]
     if not searched:
         alone = "of a search yet, only of its confirmation (dta-bench runs ID shows one)" if groups else "yet"
@@ -253,7 +253,8 @@ def _share_equal(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _configuration(runs: Sequence[StoredRun]) -> Configuration:
     spec = runs[0].spec
-    params = in_space_order(spec.benchmark, spec.method, spec.params)
+    spelled = spec.identifying_fields()["params"]  # one spelling of each value: 2, whether 2 or 2.0 was typed
+    params = in_space_order(spec.benchmark, spec.method, spelled)
     by_seed = sorted(runs, key=lambda run: run.spec.seed)
     search = tuple(run for run in by_seed if not is_confirmation(run.spec.seed))
     return Configuration(spec.method, spec.backbone, spec.weights, params, search, tuple(by_seed[len(search) :]))
@@ -275,5 +276,6 @@ def _with_later_parameters(configurations: Sequence[Configuration]) -> list[Conf
     ]
 
 
-def _all_but_seed(spec: RunSpec) -> str:
-    return json.dumps({k: v for k, v in spec.to_dict().items() if k != "seed"}, sort_keys=True)
+def all_but_seed(spec: RunSpec) -> str:
+    """What runs of one configuration share, spelled as for their identity: 2.0 of a file is 2 of a command line."""
+    return json.dumps({k: v for k, v in spec.identifying_fields().items() if k != "seed"}, sort_keys=True)

@@ -26,6 +26,8 @@ from dta_bench.tracking import CHOSEN_BY, TrackedRun, Tracker, class_record, run
 
 PARTS = ("test", "validation", "source_validation", "whole")
 OTHER_CURVES = (IN_USE, "target_train/entropy")
+MEASURING = ("measure_every", "survey")
+"""Settings that decide what is measured when, and nothing of the training."""
 NOTES = ("device", "commit", "recipe", "command")
 
 
@@ -58,6 +60,7 @@ def describe_run(tracker: Tracker, run: TrackedRun, benchmark: Benchmark, out: P
         files=_files(tracker, run),
         few_classes_from=few_classes_from(curves.get(IN_USE), benchmark),
         curves=curves, other_seeds=_other_seeds(tracker, run, metric),
+        measured_otherwise=_measured_otherwise(tracker, run),
         not_in_report=[] if run.status != "FINISHED" else why_not_in_table(tracker, spec.benchmark, [run.run_id]),
         page=str(page) if page.is_file() else None,
         link=run_link(tracker.uri, run.experiment_id, run.mlflow_run_id),
@@ -156,6 +159,21 @@ def _other_seeds(tracker: Tracker, run: TrackedRun, metric: str) -> list[OtherSe
         )
         for one in sorted(alike, key=lambda one: one.spec.seed)
     ]  # fmt: skip
+
+
+def _measured_otherwise(tracker: Tracker, run: TrackedRun) -> dict[str, dict[str, int | None]]:
+    """Identity → the settings of measuring in which a run differs that is this one otherwise."""
+    others = [one for one in standing_runs(tracker.runs(run.spec.benchmark))[0] if one.run_id != run.run_id]
+    training = run.spec.training
+    return {
+        one.run_id: {name: value for name, value in _measuring(one.spec).items() if value != getattr(training, name)}
+        for one in others
+        if one.spec == dataclasses.replace(run.spec, training=training.model_copy(update=_measuring(one.spec)))
+    }
+
+
+def _measuring(spec: RunSpec) -> dict[str, int | None]:
+    return {name: getattr(spec.training, name) for name in MEASURING}
 
 
 def _with_seed(spec: RunSpec, seed: int) -> Any:

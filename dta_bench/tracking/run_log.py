@@ -51,7 +51,8 @@ class RunLog:
         """
         from mlflow.entities import Param, RunTag
 
-        self._client.log_dict(self.mlflow_run_id, self._spec.to_dict(), "run_spec.json")
+        spelled = {"params": self._spec.identifying_fields()["params"]}  # 2.0 of a file is 2 of a command line
+        self._client.log_dict(self.mlflow_run_id, self._spec.to_dict() | spelled, "run_spec.json")
         params = [Param(key, str(value)) for key, value in _flat(self._spec, inert).items()]
         note = RunTag("mlflow.note.content", ui_metadata.description(self._spec, inert))
         data_sets = ui_metadata.data_sets(self._spec, fingerprint)

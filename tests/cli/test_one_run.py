@@ -78,12 +78,55 @@ def test_one_run_is_told_in_full(run: Run, out: Path) -> None:
 
 def test_it_says_which_class_fell_when_and_where_the_rest_stands(run: Run, out: Path) -> None:
     said = run("runs", third().id, "--out", str(out))
+    assert f"dta-bench runs {third().id} --class 7 --out {out}" in said
     assert "Class 7 fell in epoch 2: recall on the labelled subset 90.0 % after epoch 1, 10.0 % after 2" in said
     found = json.loads(run("runs", third().id, "--out", str(out), "--json"))
     assert [(fall["name"], fall["since"], fall["test_taken_for"]) for fall in found["falls"]] == [("7", 2, "8")]
     for name, path in found["files"].items():
         assert Path(path).is_file()
         assert name in said
+
+
+def test_a_class_is_shown_after_each_measured_epoch(run: Run, out: Path) -> None:
+    said = run("runs", third().id, "--class", "7", "--out", str(out))
+    assert "Class 7, 10 images of the labelled subset" in said
+    rows = [line.split() for line in said.splitlines()[-3:]]
+    assert rows == [
+        [epoch, score, "5.0", "8", "(90", "%)"] for epoch, score in (("1", "90.0"), ("2", "10.0"), ("3", "10.0"))
+    ]
+    found = json.loads(run("runs", third().id, "--class", "7", "--out", str(out), "--json"))
+    assert [(row["epoch"], row["score"]) for row in found["classes"]["7"]] == [(1, 90.0), (2, 10.0), (3, 10.0)]
+
+
+def test_a_class_without_labels_is_shown_by_its_share_of_the_predictions(run: Run, out: Path) -> None:
+    tracker = Tracker(store_file.sqlite_uri(out / "mlflow.db"), out)
+    log = tracker.open_run(spec_of(seed=6), None, "dta seed=6", set(), {})
+    log.log_classes([ClassRow(1, "cat, black", None, None, "", None, 12.5)], "recall")
+    said = run("runs", spec_of(seed=6).id, "--class", "cat, black", "--out", str(out))
+    assert "Class cat, black; the run has no labelled subset" in said
+    assert said.splitlines()[-1].split() == ["1", "12.5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((spec_of(seed=2).id, "--class", "seven"), "has no class 'seven'; it has 7"),
+        ((spec_of().id, "--class", "7"), "has no curves/classes.csv"),
+        (("--class", "7"), "--class would have no effect without the identity of one run; leave it out"),
+        ((spec_of().id, spec_of(seed=2).id, "--class", "7"), "--class would have no effect without the identity of"),
+    ],
+)
+def test_a_class_that_cannot_be_shown_is_refused_in_a_sentence(out: Path, words: tuple[str, ...], told: str) -> None:
+    assert told in refusal(shlex.join(["runs", *words, "--out", str(out)]))
+
+
+def test_it_names_the_run_that_trained_the_same_and_was_measured_otherwise(run: Run, out: Path) -> None:
+    rarely = dataclasses.replace(third(), training=third().training.model_copy(update={"measure_every": 2}))
+    finish(Tracker(store_file.sqlite_uri(out / "mlflow.db"), out), rarely, 0.3)
+    said = run("runs", third().id, "--out", str(out))
+    assert f"Trained as this one and measured otherwise: {rarely.id} (measure_every=2)" in said
+    assert f"measured otherwise: {third().id} (measure_every=1)" in run("runs", rarely.id, "--out", str(out))
+    assert "measured otherwise" not in run("runs", spec_of().id, "--out", str(out))
 
 
 def test_a_run_without_a_record_of_its_classes_is_told_as_ever(run: Run, out: Path) -> None:

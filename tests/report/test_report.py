@@ -65,6 +65,18 @@ def test_a_configuration_is_judged_by_the_mean_of_its_seeds_not_by_a_lucky_one(r
     assert report_of(runs, pair).selected.params["lambda_2"] == 0.02
 
 
+def test_seeds_of_one_configuration_stand_together_whether_a_value_was_typed_as_2_or_as_2_0(
+    runs: Runs, pair: Benchmark
+) -> None:
+    """Their identity is the same: --set gives 2, and a search space may have 2.0."""
+    runs.add(spec_of(lambda_2=2.0, seed=0), 0.6)
+    runs.add(spec_of(lambda_2=2, seed=1), 0.6)
+    runs.add(spec_of(lambda_2=0.5, seed=0), 0.3)
+    report = report_of(runs, pair)
+    assert report.test.seeds == 2
+    assert '"lambda_2": 2,' in json.dumps(report.json_object())
+
+
 def test_among_equals_the_first_started_is_chosen(runs: Runs, pair: Benchmark) -> None:
     runs.sweep("dta", [0.5], params={"lambda_2": 0.02})
     runs.sweep("dta", [0.5], params={"lambda_2": 0.01})

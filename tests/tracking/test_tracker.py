@@ -144,6 +144,12 @@ def test_predictions_come_back_in_half_precision_and_only_those_asked_for(tracke
     assert list(tracker.predictions(run, ["target_test_labels"])) == ["target_test_labels"]
 
 
+def test_the_file_of_a_spec_spells_a_value_as_its_identity_does(tracker: Tracker, tmp_path: Path) -> None:
+    opened(tracker, spec_of(lambda_2=2.0))
+    file = tracker._client.download_artifacts(only(tracker).mlflow_run_id, "run_spec.json", str(tmp_path))
+    assert '"lambda_2": 2,' in Path(file).read_text()
+
+
 def test_a_finished_run_has_spec_subset_and_confusion_as_files(tracker: Tracker, tmp_path: Path) -> None:
     finished(tracker, spec_of())
     folder = Path(tracker._client.download_artifacts(only(tracker).mlflow_run_id, "", str(tmp_path)))

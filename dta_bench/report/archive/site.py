@@ -16,6 +16,7 @@ from dta_bench.errors import UserError
 from dta_bench.report.archive.manifest import MANIFEST, Manifest, read_manifest
 from dta_bench.report.archive.merge import read_rows
 from dta_bench.report.archive.weights import BY_CONTENTS
+from dta_bench.report.configurations import all_but_seed
 from dta_bench.report.html.page import render
 from dta_bench.spec.run_spec import RunSpec
 from dta_bench.spec.seeds import is_confirmation
@@ -109,8 +110,7 @@ def _configurations(published: Iterable[Published]) -> list[list[Published]]:
     """Runs that differ in the seed alone; one run in two archives counts once, the first."""
     groups: dict[str, dict[str, Published]] = {}
     for manifest, run in published:
-        key = json.dumps({k: v for k, v in run.spec.to_dict().items() if k != "seed"}, sort_keys=True)
-        groups.setdefault(key, {}).setdefault(run.spec.id, (manifest, run))
+        groups.setdefault(all_but_seed(run.spec), {}).setdefault(run.spec.id, (manifest, run))
     return [list(group.values()) for group in groups.values()]
 
 

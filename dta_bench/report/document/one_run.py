@@ -118,6 +118,8 @@ class OneRun(Document):
         few_classes_from: the epoch from which on fewer than half of the classes are predicted on target train.
         curves: metric → its value after each epoch.
         other_seeds: of the same configuration.
+        measured_otherwise: runs that train the same and are measured after other epochs, or on a sample of other size:
+            identity → the settings in which they differ from this one.
         not_in_report: what keeps it out of the table of its benchmark's report; empty where it is in it.
         page: where that report's page is; None where there is none yet.
         link: to the run in MLflow.
@@ -156,6 +158,7 @@ class OneRun(Document):
     few_classes_from: int | None
     curves: dict[str, Curve]
     other_seeds: list[OtherSeed]
+    measured_otherwise: dict[str, dict[str, int | None]]
     not_in_report: list[str]
     page: str | None
     link: str

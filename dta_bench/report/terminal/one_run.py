@@ -48,6 +48,8 @@ def show_run(run: OneRun, console: Console, places: str = "") -> None:
         console.print(_curve(run.curves))
     if run.other_seeds:
         say(_other_seeds(run))
+    if run.measured_otherwise:
+        say(_measured_otherwise(run))
     for line in _where(run, places):
         say(line)
     say("")
@@ -163,6 +165,14 @@ def _other_seeds(run: OneRun) -> str:
         for one in run.other_seeds
     ]
     return f"Other seeds of this configuration, {spell_metric(run.metric)} on target test: {'; '.join(told)}"
+
+
+def _measured_otherwise(run: OneRun) -> str:
+    told = [
+        f"{identity} ({', '.join(f'{name}={_spell(value)}' for name, value in differs.items())})"
+        for identity, differs in run.measured_otherwise.items()
+    ]
+    return f"Trained as this one and measured otherwise: {'; '.join(told)}"
 
 
 def _where(run: OneRun, places: str) -> list[str]:
