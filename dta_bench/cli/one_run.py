@@ -44,7 +44,8 @@ def show_one(
     show_run(found, console(stdout), places)
     for silent in silent_runs(tracker, [run]).values():
         print(silent["reason"], file=stdout)
-    gone_wrong = next((one.name for one in [*(found.falls or []), *found.poor_classes]), "")
+    names = [*(fall.name for fall in found.falls or ()), *(poor.name for poor in found.poor_classes)]
+    gone_wrong = next(iter(names), "")
     print_ending("", endings.after_one_run(found.run_id, found.benchmark, gone_wrong, places), stdout)
 
 
