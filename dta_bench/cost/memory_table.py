@@ -12,11 +12,13 @@ from dta_bench.errors import UserError
 from dta_bench.nn import pretrained
 from dta_bench.spec.plan import Plan
 
-PIECES = (1, 2, 4, 8)
+SMALL = (1, 2, 4, 8)
+"""Images of a domain in the pieces of batches that are small already, as those of label maps are."""
+MOST_PIECES = 6
 
 
 def memory_costs(plan: Plan, image_size: int | None) -> dict[str, Any]:
-    """Find the memory of source-only and of each method's step, for pieces of 1 to 8 images.
+    """Find the memory of source-only and of each method's step, for the plan's piece of a batch and parts of it.
 
     Pieces that the network cannot train on (a BatchNorm of one value) are left out.
 
@@ -37,7 +39,7 @@ def memory_costs(plan: Plan, image_size: int | None) -> dict[str, Any]:
     shape = step.BatchShape(plugin.task, len(benchmark.classes), 1, plugin.channels, size)
     network = plugin.build(len(benchmark.classes))
     rows = []
-    for piece in PIECES:
+    for piece in pieces_of(plan.training.piece):
         try:
             rows += peak_memory.memory_needs(network, measured, shape, [piece])
         except UserError:
@@ -60,6 +62,18 @@ def memory_costs(plan: Plan, image_size: int | None) -> dict[str, Any]:
             for need in rows
         ],
     }  # fmt: skip
+
+
+def pieces_of(images: int) -> list[int]:
+    """Numbers of images to count the memory of: a piece of a batch and its halves, or 1 to 8 where it is no larger.
+
+    Args:
+        images: of a domain that a device takes at once.
+    """
+    if images <= max(SMALL):
+        return list(SMALL)
+    halves = dict.fromkeys(images >> times for times in range(MOST_PIECES))
+    return sorted(piece for piece in halves if piece)
 
 
 def show(found: dict[str, Any], console: Console) -> None:
