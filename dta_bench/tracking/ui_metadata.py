@@ -51,9 +51,13 @@ def tags_to_set(headline: str, known: Mapping[str, str]) -> dict[str, str]:
 
 
 def source_tags(provenance: dict[str, str]) -> dict[str, str]:
-    """The command and the commit of a run under MLflow's own names."""
+    """The command's name and the commit of a run under MLflow's own names.
+
+    MLflow shows what is behind the last slash of a source, so that of a whole command, which may hold a path, its page
+    would show an end like ``mine --quiet``; the tag ``command`` holds all of it.
+    """
     return {
-        "mlflow.source.name": provenance.get("command", "dta-bench"),
+        "mlflow.source.name": " ".join(provenance.get("command", "dta-bench").split()[:2]),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": provenance.get("commit", "unknown"),
     }

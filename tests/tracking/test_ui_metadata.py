@@ -9,7 +9,7 @@ from stored_runs import finish
 
 from dta_bench.data.benchmark_plugin import benchmark_of
 from dta_bench.tracking import Tracker
-from dta_bench.tracking.ui_metadata import rounded
+from dta_bench.tracking.ui_metadata import rounded, source_tags
 
 
 @pytest.fixture
@@ -74,3 +74,11 @@ def test_a_sweep_has_its_outcome_on_its_parent_run_and_no_metric(tracker: Tracke
     assert (run.data.tags["headline"], run.data.tags["mlflow.note.content"]) == ("dta wins", "# It won")
     assert run.data.metrics == {}
     assert [file.path for file in tracker._client.list_artifacts(parent)] == ["report.html"]
+
+
+def test_the_source_that_mlflow_shows_is_the_name_of_the_command_whatever_paths_it_has() -> None:
+    for command, shown in (
+        ("dta-bench sweep digits --out results/mine --quiet", "dta-bench sweep"),
+        ("dta-bench", "dta-bench"),
+    ):
+        assert source_tags({"command": command})["mlflow.source.name"].rpartition("/")[2] == shown
