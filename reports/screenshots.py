@@ -12,7 +12,6 @@ import base64
 import io
 import json
 import re
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -126,7 +125,7 @@ def _mlflow_pages(out: Path, only: tuple[str, ...]) -> None:
                 time.sleep(SETTLE)  # the parts of a page come in one after the other
                 _keep(driver, f"mlflow-{picture}")
     finally:
-        server.send_signal(signal.SIGINT)
+        server.terminate()
         server.wait(300)
 
 
