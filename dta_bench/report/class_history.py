@@ -26,6 +26,8 @@ def class_history(tracker: Tracker, run: TrackedRun, asked: Sequence[str]) -> Cl
     if curves is None or not curves.rows:
         raise UserError(f"run {run.run_id} has no {FILE}: nothing was measured yet, or an earlier version made it")
     names = dict.fromkeys(name for one in asked for name in ([one] if one in curves.names else _apart(one)))
+    if not names:
+        raise UserError(f"--class names no class; run {run.run_id} has {join_words(curves.names)}")
     for name in names:
         if name not in curves.names:
             guess = suggestion(name, curves.names)

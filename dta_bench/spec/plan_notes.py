@@ -9,6 +9,8 @@ from dta_bench.spec.spelling import count_of, join_words
 
 FEATURE_VAT = "dta_feature_vat"
 """The method whose VAT perturbs features."""
+VANISHED = 1e-3
+"""Share of the first learning rate at which a run hardly learns any more; shipped search spaces end at 0.01 or more."""
 
 
 def notes(plan: Plan) -> list[str]:
@@ -25,6 +27,7 @@ def notes(plan: Plan) -> list[str]:
         *_unequal_searches(plan),
         *_ramps_that_do_not_end(plan),
         *_points_with_vat(plan),
+        *_rate_that_vanishes(plan),
     ]
 
 
@@ -55,6 +58,20 @@ def _points_with_vat(plan: Plan) -> list[str]:
         f"{FEATURE_VAT}: {count} of {len(points)} points have VAT, which perturbs features and not pixels; "
         f"{len(points) - count} have lambda_3=0, and are those of dta"
     ] if points else []  # fmt: skip
+
+
+def _rate_that_vanishes(plan: Plan) -> list[str]:
+    """That the rate falls by epochs and so far, that the last epochs add hardly anything."""
+    training = plan.training
+    if training.decay_every is None:
+        return []
+    left = training.decay_factor ** ((training.epochs - 1) // training.decay_every)
+    if left > VANISHED * 1.001:  # 0.1 cubed is a little more than 0.001
+        return []
+    return [
+        f"the learning rate is multiplied by {training.decay_factor:g} every {training.decay_every} epochs, so that of "
+        f"it {left:.0e} is left in epoch {training.epochs}; --training decay_every=N keeps it up for longer"
+    ]
 
 
 def _values_that_need_images(plan: Plan) -> list[str]:

@@ -110,6 +110,7 @@ def test_a_class_without_labels_is_shown_by_its_share_of_the_predictions(run: Ru
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        ((spec_of(seed=2).id, "--class", ","), "--class names no class; run"),
         ((spec_of(seed=2).id, "--class", "seven"), "has no class 'seven'; it has 7"),
         ((spec_of().id, "--class", "7"), "has no curves/classes.csv"),
         (("--class", "7"), "--class would have no effect without the identity of one run; leave it out"),

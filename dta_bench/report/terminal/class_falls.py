@@ -14,6 +14,8 @@ MOST_FALLS = 3
 """Classes that are told in full."""
 SURE = 0.05
 """Up to this probability a fall is said to be no chance."""
+MOST = 50.0
+"""Percent of the predictions from which on most images are taken for one class."""
 FEW_IMAGES = 10
 """Of fewer images it is said how much one of them weighs."""
 HOLDS = {CONFUSION: "target test, rows are true classes", FILE: "each class after each measured epoch"}
@@ -95,7 +97,18 @@ def _predicted(fall: ClassFall) -> str:
     return (
         f" Of the predictions on target train this class was {', '.join(points)}; {fall.equal:.1f} % would be all"
         " classes equally often."
+    ) + _was_taken_for_everything(fall)
+
+
+def _was_taken_for_everything(fall: ClassFall) -> str:
+    """That the best score says little, where most images were taken for the class then."""
+    epoch, at_best = (
+        fall.epochs[fall.values.index(max(fall.values))],
+        fall.predicted[fall.values.index(max(fall.values))],
     )
+    if at_best < max(MOST, 2 * fall.equal):
+        return ""
+    return f" Most images were taken for it after epoch {epoch}, so that its recall there says little."
 
 
 def _by_chance(fall: ClassFall) -> str:
@@ -105,7 +118,7 @@ def _by_chance(fall: ClassFall) -> str:
     if fall.chance > SURE:
         return f" Chance alone may make a class fall so far (p {fall.chance:.2f}); more labelled images would tell."
     p = f"p {fall.chance:.3f}" if fall.chance >= 0.001 else "p under 0.001"
-    return f" That is no chance ({p}, for all classes and epochs together), but the epoch may be."
+    return f" Chance alone does not explain it ({p}, for all classes and epochs together); the epoch is less sure."
 
 
 def _taken(of: ClassFall | PoorClass, when: str) -> str:
