@@ -53,9 +53,10 @@ def test_a_class_that_fell_is_told_with_both_epochs_and_what_took_its_place() ->
 
 def test_a_fall_from_a_recall_that_was_had_by_taking_most_images_for_the_class_is_called_that() -> None:
     (fall,) = falls(curves((90, 10, 20)), CONFUSION)
-    said = "Most images were taken for it after epoch 4, so that its recall there says little."
+    said = "Most images were taken for it after epoch 4, so that its recall there may say little."
     assert said in _sentence(fall.model_copy(update={"equal": 25.0}))
     assert said not in _sentence(fall.model_copy(update={"equal": 25.0, "predicted": [40.0, 10.0, 20.0]}))
+    assert said not in _sentence(fall.model_copy(update={"equal": 25.0, "metric": "iou"}))
 
 
 def test_a_class_that_was_never_right_is_told_though_it_did_not_fall() -> None:

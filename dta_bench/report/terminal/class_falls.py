@@ -101,14 +101,11 @@ def _predicted(fall: ClassFall) -> str:
 
 
 def _was_taken_for_everything(fall: ClassFall) -> str:
-    """That the best score says little, where most images were taken for the class then."""
-    epoch, at_best = (
-        fall.epochs[fall.values.index(max(fall.values))],
-        fall.predicted[fall.values.index(max(fall.values))],
-    )
-    if at_best < max(MOST, 2 * fall.equal):
+    """That the best recall may say little, where most images were taken for the class then; IoU falls by that."""
+    best = fall.values.index(max(fall.values))
+    if fall.metric != "recall" or fall.predicted[best] < max(MOST, 2 * fall.equal):
         return ""
-    return f" Most images were taken for it after epoch {epoch}, so that its recall there says little."
+    return f" Most images were taken for it after epoch {fall.epochs[best]}, so that its recall there may say little."
 
 
 def _by_chance(fall: ClassFall) -> str:
